@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// keep_store: the store as the daemon holds it: the lock, the identity, tape numbers, the catalogue,
+// and the queue of tapes that wait for the sealer.
+//
+//     STORE/lock        held while a daemon runs
+//     STORE/identity    16 random bytes as hex, written once
+//     STORE/catalogue   which segments and tapes hold the data (format/catalogue.h)
+//     STORE/tape/       00000001.tape, 00000001.mark
+//     STORE/segment/    2026-11-22/trade-00000017.segment, .index
+//
+// Threading: keep_store_open() before any shard runs; keep_store_next_tape(), keep_store_retire() and
+// keep_store_take() are called from several threads (one lock, taken once per tape, never per
+// event). The catalogue belongs to the sealer alone after the open.
+#ifndef RINGTAPE_KEEP_KEEP_STORE_H
+#define RINGTAPE_KEEP_KEEP_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "io/io.h"
+
+enum {
+    KEEP_PATH_BYTES_MAX = 900,   // of the store's directory
+    KEEP_TAPES_WAITING_MAX = 65536, // 2 TiB of tapes at the default size
+    KEEP_FILE_NAME_BYTES_MAX = KEEP_PATH_BYTES_MAX + 100,
+};
+
+struct keep_store;
+
+// Creates the directory (its parent must exist) and what is missing in it, takes the lock, reads
+// identity and catalogue, and queues the tapes left by an earlier life, oldest first.
+// -EWOULDBLOCK: another ringtaped has it; -EROFS, -EACCES, -ENOSPC, ...; `message` names the path
+// and the remedy. `io` is used synchronously, so nothing else may be in flight on it.
+int keep_store_open(struct keep_store **store, struct io *io, const char *path,
+                    struct io_message *message);
+void keep_store_close(struct keep_store *store);
+
+const char *keep_store_path(const struct keep_store *store);
+const uint8_t *keep_store_identity(const struct keep_store *store); // 16 bytes
+
+// A number no other tape of this store ever had.
+uint32_t keep_store_next_tape(struct keep_store *store);
+// The tape is complete and closed: the sealer may have it. Wakes the sealer.
+void keep_store_retire(struct keep_store *store, uint32_t tape);
+// The oldest tape waiting, or 0.
+uint32_t keep_store_take(struct keep_store *store);
+uint32_t keep_store_waiting(struct keep_store *store);
+// Who is woken by keep_store_retire(); NULL: nobody.
+void keep_store_on_retire(struct keep_store *store, struct io *sealer);
+
+// Paths, written to `out` (KEEP_FILE_NAME_BYTES_MAX bytes of room).
+void keep_store_tape_path(const struct keep_store *store, uint32_t tape, const char *ending,
+                          char *out);
+
+#endif

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// sealer: retired tapes → segments; the segments of a day → one. A state machine over its own loop.
+//
+// Sealing. A tape is read batch by batch, its rows gathered by channel, UTC day of `time` and symbol,
+// encoded, written to segments under temporary names, synced and renamed; then one catalogue
+// swap makes the segments count and the tape not, and the tape is deleted. A crash at any moment
+// leaves either the old or the new catalogue; files no catalogue names are removed at the next
+// start. A damaged tape gives all rows that can be read; the file itself is kept in quarantine/ and a
+// message says what is lost.
+//
+// Merging. When a day of a channel has SEALER_MERGE_COUNT segments of one level, they are rewritten as
+// one, block by block, with bounded memory; the catalogue is swapped the same way.
+//
+// Threading: belongs to the thread that runs its loop; other threads reach it only through keep_store.
+#ifndef RINGTAPE_KEEP_SEALER_H
+#define RINGTAPE_KEEP_SEALER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "io/io.h"
+#include "keep/keep_store.h"
+
+struct sealer;
+
+struct sealer_counters {
+    uint64_t tapes;
+    uint64_t tapes_damaged;
+    uint64_t rows;
+    uint64_t segments;
+    uint64_t merges;
+    uint64_t bytes_in;  // of tapes
+    uint64_t bytes_out; // of segments
+    uint64_t failures;  // attempts that ended with an I/O error and are tried again
+    uint32_t waiting;
+    bool idle; // nothing to seal, nothing to merge
+};
+
+// 0 or -ENOMEM. Registers with the store for wake-ups.
+int sealer_open(struct sealer **sealer, struct io *io, struct keep_store *store);
+// Ends after the step under way; what is not sealed waits for the next start.
+void sealer_stop(struct sealer *sealer, void (*stopped)(void *context), void *context);
+void sealer_close(struct sealer *sealer);
+// Merges every day's segments into one, whatever their number, as soon as all tapes are sealed.
+void sealer_merge_all(struct sealer *sealer);
+struct sealer_counters sealer_counters(const struct sealer *sealer);
+
+#endif
