@@ -2,13 +2,15 @@
 //
 // Exact decimals: number text <-> int64 mantissa and scale. Never a double.
 //
-// The grammar is that of a JSON number (RFC 8259 section 6), E-notation included, for numbers and for
-// numbers inside strings alike: no leading '+', no leading zeros, a digit on both sides of the point.
+// The grammar is that of a JSON number (RFC 8259 section 6), E-notation included, for numbers and
+// for numbers inside strings alike: no leading '+', no leading zeros, a digit on both sides of the
+// point.
 //
 // The scale is as spelled: "61737.63000000" is 6173763000000 at scale 8; "9.9E-7" is 99 at scale 8;
-// "1.5E3" is 1500 at scale 0. Only where that does not fit (scale above 18, or mantissa above 2^63-1)
-// are the trailing zeros after the point dropped; a value that still does not fit is an error, never
-// rounded. Minus zero is zero. The range is symmetric, so that a mantissa can be negated: -2^63 is out.
+// "1.5E3" is 1500 at scale 0. Only where that does not fit (scale above 18, or mantissa above
+// 2^63-1) are the trailing zeros after the point dropped; a value that still does not fit is an
+// error, never rounded. Minus zero is zero. The range is symmetric, so that a mantissa can be
+// negated: -2^63 is out.
 //
 // Pure functions: no state, any thread. On an error the outputs are untouched.
 #ifndef RINGTAPE_PROTOCOL_DECIMAL_H
@@ -42,6 +44,12 @@ enum decimal_error decimal_parse(const char *text, uint32_t size, int64_t *manti
 // from `text` on (a JSON cursor's buffer has them). About twice as fast for usual numbers.
 enum decimal_error decimal_parse_padded(const char *text, uint32_t size, int64_t *mantissa,
                                         uint8_t *scale);
+
+// The decimal at the beginning of a buffer with at least DECIMAL_PADDED_SIZE readable bytes, of
+// which `size` belong to the text. Returns how many bytes it has, or 0 if it is malformed, does not
+// fit, or has a form only decimal_parse() takes (exponents, more than 18 digits). What follows it
+// is not judged, but is never a character that could continue a number.
+uint32_t decimal_take_padded(const char *text, uint32_t size, int64_t *mantissa, uint8_t *scale);
 
 // The scalar reference: one digit at a time. Same results; for tests and fuzzing.
 enum decimal_error decimal_parse_reference(const char *text, uint32_t size, int64_t *mantissa,

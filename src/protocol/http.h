@@ -4,10 +4,11 @@
 //
 // The parser works on any split of the stream. The head (start line and fields) is gathered in the
 // caller's memory, so that fields can be looked up; the body is never copied: it is handed out as
-// slices of the input. Bytes after the message (the next response, WebSocket frames after a 101) stay
-// in the input. No allocation, no clock; one owner at a time.
+// slices of the input. Bytes after the message (the next response, WebSocket frames after a 101)
+// stay in the input. No allocation, no clock; one owner at a time.
 //
-// Not done: compression (requests say `Accept-Encoding: identity`), pipelining by this client, trailers
+// Not done: compression (requests say `Accept-Encoding: identity`), pipelining by this client,
+// trailers
 // (checked and dropped), obsolete line folding and bare LF (refused).
 #ifndef RINGTAPE_PROTOCOL_HTTP_H
 #define RINGTAPE_PROTOCOL_HTTP_H
@@ -94,13 +95,15 @@ void http_parser_expect_no_body(struct http_parser *parser);
 enum http_result http_parse(struct http_parser *parser, const char **at, const char *end,
                             struct http_slice *body);
 
-// The peer has closed the connection: HTTP_DONE if that ends the message, else HTTP_ERROR_TRUNCATED.
+// The peer has closed the connection: HTTP_DONE if that ends the message, else
+// HTTP_ERROR_TRUNCATED.
 enum http_result http_parse_end(struct http_parser *parser);
 
 // The value of the first field of that name (case-insensitive), white space trimmed.
 bool http_field_find(const struct http_parser *parser, const char *name, struct http_slice *value);
 
-// True if the comma-separated values of all fields of that name contain the token (case-insensitive):
+// True if the comma-separated values of all fields of that name contain the token
+// (case-insensitive):
 // ("Connection", "upgrade").
 bool http_field_has_token(const struct http_parser *parser, const char *name, const char *token);
 

@@ -3,15 +3,17 @@
 // JSON in two speeds.
 //
 // (a) struct json_cursor: a forward cursor for scanners that know the message they expect. A helper
-//     takes one thing at the cursor and returns true, or returns false with the cursor where it was:
-//     the scanner then gives the whole message to (b). The cursor skips no white space and accepts no
-//     escape; what it does accept means the same as under (b), given that the bytes are valid UTF-8
-//     (the WebSocket layer has checked text; binary messages: utf8_valid()).
-// (b) json_parse(): the strict validator of RFC 8259 over a whole document (grammar, UTF-8, surrogate
+//     takes one thing at the cursor and returns true, or returns false with the cursor where it
+//     was: the scanner then gives the whole message to (b). The cursor skips no white space and
+//     accepts no escape; what it does accept means the same as under (b), given that the bytes are
+//     valid UTF-8 (the WebSocket layer has checked text; binary messages: utf8_valid()).
+// (b) json_parse(): the strict validator of RFC 8259 over a whole document (grammar, UTF-8,
+// surrogate
 //     pairs, depth), and walkers over what it accepted. For unexpected messages, REST replies of
 //     several MB, and tests.
 //
-// Owns nothing, allocates nothing: every slice points into the caller's text. Pure functions, any thread.
+// Owns nothing, allocates nothing: every slice points into the caller's text. Pure functions, any
+// thread.
 #ifndef RINGTAPE_PROTOCOL_JSON_H
 #define RINGTAPE_PROTOCOL_JSON_H
 
@@ -30,7 +32,7 @@ struct json_slice {
     uint32_t size;
 };
 
-// ---- (a) the cursor --------------------------------------------------------------------------------
+// ---- (a) the cursor -----------------------------------------------------------------------------
 
 struct json_cursor {
     const char *at;
@@ -66,7 +68,8 @@ static inline char json_cursor_peek(const struct json_cursor *cursor)
     return cursor->at < cursor->end ? *cursor->at : '\0';
 }
 
-// A string in quotes, without escapes and control characters: its content. Not decoded, not empty-checked.
+// A string in quotes, without escapes and control characters: its content. Not decoded, not
+// empty-checked.
 bool json_cursor_string(struct json_cursor *cursor, struct json_slice *content);
 
 // An integer (JSON grammar without fraction and exponent) within int64.
@@ -75,8 +78,8 @@ bool json_cursor_integer(struct json_cursor *cursor, int64_t *value);
 // true or false.
 bool json_cursor_boolean(struct json_cursor *cursor, bool *value);
 
-// A number as decimal: 0.35130000, 9.9E-7. False also where it does not fit (see decimal.h), so that
-// the strict way names the error.
+// A number as decimal: 0.35130000, 9.9E-7. False also where it does not fit (see decimal.h), so
+// that the strict way names the error.
 bool json_cursor_decimal(struct json_cursor *cursor, int64_t *mantissa, uint8_t *scale);
 
 // The same in quotes: "0.35130000".
@@ -89,7 +92,7 @@ bool json_cursor_number(struct json_cursor *cursor, struct json_slice *text);
 // not checked beyond strings and balanced brackets. `raw`, if not NULL, receives the value's bytes.
 bool json_cursor_skip(struct json_cursor *cursor, struct json_slice *raw);
 
-// ---- (b) strict ------------------------------------------------------------------------------------
+// ---- (b) strict ---------------------------------------------------------------------------------
 
 enum json_error {
     JSON_OK = 0,

@@ -4,11 +4,12 @@
 //
 // A context holds what connections share: trust, certificate and key, the sessions to resume, and
 // the memory wolfSSL takes per record. One context per thread; a context and all that is made from
-// it belong to that thread. A connection is made once and started anew for each connection of its link.
+// it belong to that thread. A connection is made once and started anew for each connection of its
+// link.
 //
-// A client always verifies chain, validity and host name, and always sends SNI (unless the host is an
-// IP address); there is no switch to turn that off. A `struct tls` made without a context passes bytes
-// through unchanged, so that a link has one code path for wss:// and ws://.
+// A client always verifies chain, validity and host name, and always sends SNI (unless the host is
+// an IP address); there is no switch to turn that off. A `struct tls` made without a context passes
+// bytes through unchanged, so that a link has one code path for wss:// and ws://.
 //
 // One turn of a link:
 //     tls_feed(tls, data, size);                       // received bytes; not copied
@@ -64,24 +65,25 @@ struct tls_failure {
     char text[TLS_FAILURE_SIZE];
 };
 
-// ---- library ---------------------------------------------------------------------------------------
+// ---- library ------------------------------------------------------------------------------------
 
 // TLS_LIBRARY_BUNDLED: the build of set-up, with AES-NI; AES-GCM is offered first.
-// TLS_LIBRARY_STOCK: the distribution's, without; ChaCha20 is offered first, about a tenth of the speed.
+// TLS_LIBRARY_STOCK: the distribution's, without; ChaCha20 is offered first, about a tenth of the
+// speed.
 enum tls_library { TLS_LIBRARY_STOCK, TLS_LIBRARY_BUNDLED };
 enum tls_library tls_library_kind(void);
 // "wolfSSL 5.5.4 (bundled)".
 const char *tls_library_text(void);
 
-// Replaces the library's sources of time and randomness, for simulation and for the io seam; process
-// wide, before the first context is created. Return false if the library has no hook (stock): it then
-// goes on using the system's.
+// Replaces the library's sources of time and randomness, for simulation and for the io seam;
+// process wide, before the first context is created. Return false if the library has no hook
+// (stock): it then goes on using the system's.
 typedef int64_t (*tls_clock_function)(void); // ns since 1970 UTC
 typedef void (*tls_random_function)(void *target, size_t size);
 bool tls_set_clock(tls_clock_function clock);
 bool tls_set_random(tls_random_function random);
 
-// ---- context ---------------------------------------------------------------------------------------
+// ---- context ------------------------------------------------------------------------------------
 
 struct tls_options {
     enum tls_role role;
@@ -109,10 +111,10 @@ struct tls_statistics {
 };
 void tls_context_statistics(const struct tls_context *context, struct tls_statistics *statistics);
 
-// ---- connection ------------------------------------------------------------------------------------
+// ---- connection ---------------------------------------------------------------------------------
 
-// Memory for one connection; `output_size`: bytes of ciphertext it can hold until they are taken, at
-// least TLS_OUTPUT_SIZE_MIN. NULL context: pass-through. NULL if out of memory.
+// Memory for one connection; `output_size`: bytes of ciphertext it can hold until they are taken,
+// at least TLS_OUTPUT_SIZE_MIN. NULL context: pass-through. NULL if out of memory.
 struct tls *tls_create(struct tls_context *context, uint32_t output_size);
 void tls_destroy(struct tls *tls);
 
@@ -125,12 +127,12 @@ enum tls_result tls_start(struct tls *tls, const char *host);
 // error. Only when the bytes fed before are used up.
 void tls_feed(struct tls *tls, const uint8_t *data, size_t size);
 
-// Plaintext: a count above 0, or a tls_result. Drives the handshake. The bytes of one call come from
-// one record or less; call until TLS_WANT_INPUT.
+// Plaintext: a count above 0, or a tls_result. Drives the handshake. The bytes of one call come
+// from one record or less; call until TLS_WANT_INPUT.
 int32_t tls_read(struct tls *tls, uint8_t *target, uint32_t target_size);
 
-// Encrypts all of it, or nothing: `size`, TLS_WANT_OUTPUT, TLS_WANT_INPUT (the handshake is not over),
-// or an error. `size` 1..TLS_RECORD_SIZE_MAX; it becomes one record.
+// Encrypts all of it, or nothing: `size`, TLS_WANT_OUTPUT, TLS_WANT_INPUT (the handshake is not
+// over), or an error. `size` 1..TLS_RECORD_SIZE_MAX; it becomes one record.
 int32_t tls_write(struct tls *tls, const uint8_t *data, uint32_t size);
 
 // Says goodbye (close_notify). What is in the output must still be sent.

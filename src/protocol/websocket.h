@@ -3,8 +3,8 @@
 // WebSocket (RFC 6455) over caller memory, both roles.
 //
 // Parser: any split of the stream. Each call takes bytes from the input and returns one event, or
-// WEBSOCKET_MORE with the whole input consumed: the caller never keeps a rest. A message that is one
-// frame and lies whole in the input is handed out in place; everything else is gathered in the
+// WEBSOCKET_MORE with the whole input consumed: the caller never keeps a rest. A message that is
+// one frame and lies whole in the input is handed out in place; everything else is gathered in the
 // caller's message memory. Text is checked as UTF-8 while it arrives (fail-fast). Control frames
 // between fragments are events of their own. An error is final.
 //
@@ -93,17 +93,17 @@ struct websocket {
     uint8_t control[WEBSOCKET_CONTROL_SIZE_MAX + WEBSOCKET_PADDING];
 };
 
-// `message`: message_size_max + WEBSOCKET_PADDING bytes owned by the caller; message_size_max is also
-// the limit of a message that is handed out in place. 125..WEBSOCKET_MESSAGE_SIZE_LIMIT.
+// `message`: message_size_max + WEBSOCKET_PADDING bytes owned by the caller; message_size_max is
+// also the limit of a message that is handed out in place. 125..WEBSOCKET_MESSAGE_SIZE_LIMIT.
 void websocket_init(struct websocket *websocket, enum websocket_role role, uint8_t *message,
                     uint32_t message_size_max);
 
 // For a new connection, memory and role kept.
 void websocket_reset(struct websocket *websocket);
 
-// Takes bytes from *at (advanced) up to `end`. The input must stay untouched until the event has been
-// used, and WEBSOCKET_PADDING bytes after `end` must be readable. A server unmasks in place. After a
-// CLOSE event all further input is dropped, as section 1.4 wants.
+// Takes bytes from *at (advanced) up to `end`. The input must stay untouched until the event has
+// been used, and WEBSOCKET_PADDING bytes after `end` must be readable. A server unmasks in place.
+// After a CLOSE event all further input is dropped, as section 1.4 wants.
 enum websocket_result websocket_next(struct websocket *websocket, uint8_t **at, uint8_t *end,
                                      struct websocket_event *event);
 
@@ -120,7 +120,7 @@ uint16_t websocket_error_close_code(enum websocket_result error);
 // True for a code that may stand in a close frame (section 7.4).
 bool websocket_close_code_valid(uint16_t code);
 
-// ---- encoder ---------------------------------------------------------------------------------------
+// ---- encoder ------------------------------------------------------------------------------------
 
 // Size of a whole frame. `masked`: the client role.
 uint32_t websocket_frame_size(uint32_t payload_size, bool masked);
@@ -130,28 +130,28 @@ uint32_t websocket_frame_size(uint32_t payload_size, bool masked);
 uint32_t websocket_encode_header(uint8_t *target, enum websocket_opcode opcode, bool final,
                                  uint32_t payload_size, const uint8_t mask[4]);
 
-// A whole frame; returns its size, or 0 if it does not fit the target. The payload may not overlap the
-// target. Control payloads have at most 125 bytes.
+// A whole frame; returns its size, or 0 if it does not fit the target. The payload may not overlap
+// the target. Control payloads have at most 125 bytes.
 uint32_t websocket_encode(uint8_t *target, uint32_t target_size, enum websocket_opcode opcode,
                           const uint8_t *payload, uint32_t payload_size, const uint8_t mask[4]);
 
-// A close frame; code 1005 stands for "none": an empty payload. The reason is cut at 123 bytes, at a
-// character boundary.
+// A close frame; code 1005 stands for "none": an empty payload. The reason is cut at 123 bytes, at
+// a character boundary.
 uint32_t websocket_encode_close(uint8_t *target, uint32_t target_size, uint16_t code,
                                 const char *reason, const uint8_t mask[4]);
 
 // Xors `size` bytes; `phase` is the offset of the first of them in the payload. Its own inverse.
 void websocket_mask(uint8_t *data, size_t size, const uint8_t mask[4], uint32_t phase);
 
-// ---- handshake -------------------------------------------------------------------------------------
+// ---- handshake ----------------------------------------------------------------------------------
 
 // The 16 random bytes as Sec-WebSocket-Key; not terminated.
 void websocket_key(const uint8_t random[16], char key[WEBSOCKET_KEY_SIZE]);
 // The answer to a key; not terminated.
 void websocket_accept(const char key[WEBSOCKET_KEY_SIZE], char accept[WEBSOCKET_ACCEPT_SIZE]);
 
-// The client's request: no Origin, no extension. `extra`: "Name: value" strings. Returns the size, or
-// 0 if it does not fit or a member is not clean.
+// The client's request: no Origin, no extension. `extra`: "Name: value" strings. Returns the size,
+// or 0 if it does not fit or a member is not clean.
 uint32_t websocket_request_format(const char *host, const char *target_path,
                                   const char key[WEBSOCKET_KEY_SIZE], const char *const *extra,
                                   uint32_t extra_count, char *target, uint32_t target_size);
