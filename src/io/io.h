@@ -93,6 +93,10 @@ struct io_op {
     struct io_address address;
     struct io_op *next;
     struct io_op *previous;
+    struct io_op *child; // timers are a pairing heap
+    uint64_t sequence;   // of start: equal deadlines fire in the order of starting
+    uint32_t done;       // bytes of a transfer that is continued
+    uint32_t steps;      // clock steps already told
     uint64_t private_words[4];
 };
 
@@ -116,11 +120,12 @@ struct io_message {
 // Probes kernel features and allocates everything. 0, or -ENOSYS / -EPERM / -ENOMEM / ... with
 // `message` naming the missing thing and the remedy (the daemon then exits with 69).
 int io_open_loop(struct io **io, const struct io_options *options, struct io_message *message);
-// No operation may be in flight.
+// No operation may be in flight. By the thread that ran the loop.
 void io_close_loop(struct io *io);
 
 // Submits what was enqueued, waits until something completes, a timeout fires, or
 // `wait_ns` passed (0: do not wait; negative: for ever), runs the callbacks; returns their number.
+// It may return earlier with 0. The first call binds the loop to the calling thread.
 uint32_t io_run(struct io *io, int64_t wait_ns);
 
 // Makes io_run() of `io` return soon and run `callback` set by io_on_wake(). The only function
@@ -131,9 +136,10 @@ void io_on_wake(struct io *io, void (*callback)(void *context), void *context);
 
 // ---- clock and randomness ----
 
-int64_t io_utc_ns(struct io *io);       // CLOCK_REALTIME
+int64_t io_utc_ns(struct io *io);       // CLOCK_REALTIME, but never going back within one loop
 int64_t io_monotonic_ns(struct io *io); // CLOCK_MONOTONIC; for intervals and deadlines
-void io_random(struct io *io, void *bytes, size_t size); // unpredictable (getrandom); seeded in the simulator
+// Unpredictable (getrandom); seeded in the simulator.
+void io_random(struct io *io, void *bytes, size_t size);
 
 // ---- network; a handle is a small non-negative integer, valid on its loop only ----
 
@@ -163,7 +169,7 @@ enum io_open_flags {
     IO_OPEN_WRITE = 2,
     IO_OPEN_CREATE = 4,    // with IO_OPEN_EXCLUSIVE: fails with -EEXIST where the file exists
     IO_OPEN_EXCLUSIVE = 8,
-    IO_OPEN_DIRECT = 16,   // O_DIRECT where the file system has it (tmpfs: silently without)
+    IO_OPEN_DIRECT = 16,    // O_DIRECT where the file system has it (tmpfs: silently without)
     IO_OPEN_DIRECTORY = 32, // for io_fsync() of a directory
     IO_OPEN_TRUNCATE = 64,
 };
@@ -175,7 +181,9 @@ enum io_write_flags {
 // `path` is relative to the working directory or absolute and must live until the callback.
 void io_open(struct io *io, struct io_op *op, const char *path, uint32_t flags,
              io_callback *callback); // result = handle
-void io_close(struct io *io, struct io_op *op, int handle, io_callback *callback); // file or socket
+// File or socket. No other operation on the handle may be in flight: cancel, and wait for the last
+// callback, first.
+void io_close(struct io *io, struct io_op *op, int handle, io_callback *callback);
 // result = bytes, fewer at the end of the file only. O_DIRECT: address, size and offset
 // multiples of io_alignment().
 void io_read(struct io *io, struct io_op *op, int handle, void *bytes, uint32_t size,
