@@ -1,0 +1,518 @@
+//! Build of ringtape: a pure C17 tree, system libraries, one pinned Zig.
+//!
+//! Sources are found by listing folders, so adding a file needs no edit here. What a file becomes
+//! follows from its name; docs/dependencies.md says which library is for what.
+//! Two variants are compiled: `product` (optimised) for programs and benchmarks, `checked` (debug,
+//! undefined behaviour is fatal) for tests and fuzzers. Without options, run it by `tools/dev zig`.
+const std = @import("std");
+const builtin = @import("builtin");
+const Compile = std.Build.Step.Compile;
+
+// The build API changes in every Zig release, so exactly one is supported.
+const zig_version = "0.17.1";
+comptime {
+    if (!std.mem.eql(u8, builtin.zig_version_string, zig_version))
+        @compileError("need zig " ++ zig_version ++ ", found " ++ builtin.zig_version_string);
+}
+
+const c_flags = [_][]const u8{
+    "-std=c17",       "-D_GNU_SOURCE",       "-Wall",
+    "-Wextra",        "-Wshadow",            "-Wconversion",
+    "-Wvla",          "-Wstrict-prototypes", "-Wmissing-prototypes",
+    "-Werror",        "-fvisibility=hidden",
+};
+// Fragments that tools/dev joins into compile_commands.json for clangd.
+const cdb_flags = [_][]const u8{ "-gen-cdb-fragment-path", ".zig-cache/cdb" };
+// Zig's `fast` means -O2 and defines NDEBUG; later flags win.
+const fast_flags = [_][]const u8{ "-O3", "-UNDEBUG" };
+// Criterion declares tests without prototypes.
+const test_flags = [_][]const u8{"-Wno-missing-prototypes"};
+
+const format_libs = [_][]const u8{ "zstd", "xxhash" };
+// wolfssl comes on its own: static from -Dwolfssl, else the system's.
+const src_libs = [_][]const u8{ "rdkafka", "cyaml", "yaml", "pthread", "m" };
+
+/// In the order of dependency: a room uses only those before it.
+const rooms = [_][]const u8{
+    "base", "io", "protocol", "exchange", "derive", "keep", "capture", "publish", "control",
+};
+/// The rooms that the exchange simulator shares with the daemon.
+const simulator_rooms = rooms[0..4];
+/// Rooms without system headers; these must compile for aarch64, too.
+const pure_rooms = [_][]const u8{ "base", "protocol", "exchange", "derive" };
+
+const Options = struct {
+    asan: bool,
+    tsan: bool,
+    static: bool,
+    asan_dir: []const u8,
+    wolfssl: ?[]const u8,
+    git_commit: []const u8,
+    only_test: ?[]const u8,
+    only_bench: ?[]const u8,
+    only_fuzz: ?[]const u8,
+};
+
+/// One way of compiling everything: flags, and an archive a room.
+const Variant = struct {
+    b: *std.Build,
+    options: *const Options,
+    target: std.Build.ResolvedTarget,
+    optimize: std.builtin.Optimize,
+    prefix: []const u8,
+    format: ?*Compile = null,
+    /// By room; `io` without io_uring.c, `control` without main.c.
+    room: [rooms.len]?*Compile = @splat(null),
+    io_uring: ?*Compile = null,
+
+    fn init(b: *std.Build, o: *const Options, target: std.Build.ResolvedTarget, optimize: std.builtin.Optimize, prefix: []const u8) Variant {
+        var v: Variant = .{ .b = b, .options = o, .target = target, .optimize = optimize, .prefix = prefix };
+        v.format = v.archive("format", list(b, "format", ".c"), &.{});
+        for (rooms, 0..) |name, i| {
+            const dir = b.fmt("src/{s}", .{name});
+            const own = without(b, list(b, dir, ".c"), &.{ "src/io/io_uring.c", "src/control/main.c" });
+            v.room[i] = v.archive(name, own, &.{});
+        }
+        v.io_uring = v.archive("io_uring", present(b, "src/io/io_uring.c"), &.{});
+        return v;
+    }
+
+    fn flags(v: Variant, extra: []const []const u8) []const []const u8 {
+        const b = v.b;
+        var all: std.ArrayList([]const u8) = .empty;
+        all.appendSlice(b.allocator, &c_flags) catch @panic("OOM");
+        all.appendSlice(b.allocator, &cdb_flags) catch @panic("OOM");
+        if (v.optimize == .fast) all.appendSlice(b.allocator, &fast_flags) catch @panic("OOM");
+        if (v.options.asan) all.append(b.allocator, "-fsanitize=address") catch @panic("OOM");
+        if (v.options.wolfssl != null) all.append(b.allocator, "-DRINGTAPE_WOLFSSL_BUNDLED=1") catch @panic("OOM");
+        all.appendSlice(b.allocator, extra) catch @panic("OOM");
+        return all.items;
+    }
+
+    fn module(v: Variant) *std.Build.Module {
+        const m = v.b.createModule(.{
+            .target = v.target,
+            .optimize = v.optimize,
+            .link_libc = true,
+            .pic = true,
+            .sanitize_thread = v.options.tsan,
+            // .full prints a report and aborts; .trap (the default of `safe`) is a bare SIGILL.
+            .sanitize_c = if (v.optimize == .debug and !v.options.asan) .full else .off,
+            .omit_frame_pointer = false,
+            .strip = false,
+        });
+        for ([_][]const u8{ ".", "src", "tests" }) |dir| m.addIncludePath(v.b.path(dir));
+        if (v.options.wolfssl) |dir| m.addSystemIncludePath(.{ .cwd_relative = v.b.pathJoin(&.{ dir, "include" }) });
+        return m;
+    }
+
+    /// Null without files: the linker refuses an empty archive.
+    fn archive(v: Variant, name: []const u8, files: []const []const u8, extra: []const []const u8) ?*Compile {
+        if (files.len == 0) return null;
+        const m = v.module();
+        m.addCSourceFiles(.{ .root = v.b.path("."), .files = files, .flags = v.flags(extra) });
+        return v.b.addLibrary(.{
+            .name = v.b.fmt("{s}_{s}", .{ v.prefix, name }),
+            .root_module = m,
+            .linkage = .static,
+        });
+    }
+
+    const Program = struct {
+        name: []const u8,
+        files: []const []const u8,
+        extra: []const []const u8 = &.{},
+        archives: []const ?*Compile = &.{},
+        libs: []const []const u8 = &.{},
+        wolfssl: bool = false,
+    };
+
+    /// System libraries are named on programs only: on an archive they would be put into it.
+    fn program(v: Variant, p: Program) *Compile {
+        const m = v.module();
+        if (v.options.asan) {
+            // Zig ships no ASan runtime; that of Debian's gcc has the same ABI and must be the
+            // first library linked.
+            m.addLibraryPath(.{ .cwd_relative = v.options.asan_dir });
+            m.linkSystemLibrary("asan", .{ .use_pkg_config = .no });
+        }
+        m.addCSourceFiles(.{ .root = v.b.path("."), .files = p.files, .flags = v.flags(p.extra) });
+        for (p.archives) |archived| if (archived) |a| m.linkLibrary(a);
+        if (p.wolfssl) {
+            if (v.options.wolfssl) |dir| {
+                m.addObjectFile(.{ .cwd_relative = v.b.pathJoin(&.{ dir, "lib/libwolfssl.a" }) });
+            } else m.linkSystemLibrary("wolfssl", v.mode());
+        }
+        for (p.libs) |lib| m.linkSystemLibrary(lib, v.mode());
+        const exe = v.b.addExecutable(.{ .name = p.name, .root_module = m });
+        exe.pie = true;
+        return exe;
+    }
+
+    fn mode(v: Variant) std.Build.Module.LinkSystemLibraryOptions {
+        return if (v.options.static)
+            .{ .preferred_link_mode = .static, .search_strategy = .mode_first }
+        else
+            .{};
+    }
+
+    fn commitFlag(v: Variant) []const []const u8 {
+        const flag = v.b.fmt("-DRINGTAPE_COMMIT=\"{s}\"", .{v.options.git_commit});
+        return v.b.allocator.dupe([]const u8, &.{flag}) catch @panic("OOM");
+    }
+
+    /// Everything a program may link, most dependent first; `last` provides the io seam.
+    fn everything(v: Variant, first: []const ?*Compile, last: ?*Compile) []const ?*Compile {
+        const b = v.b;
+        var all: std.ArrayList(?*Compile) = .empty;
+        all.appendSlice(b.allocator, first) catch @panic("OOM");
+        var i = rooms.len;
+        while (i > 0) : (i -= 1) all.append(b.allocator, v.room[i - 1]) catch @panic("OOM");
+        all.append(b.allocator, last) catch @panic("OOM");
+        all.append(b.allocator, v.format) catch @panic("OOM");
+        return all.items;
+    }
+
+    /// Null where the program's main file is not in the tree.
+    fn ringtaped(v: Variant) ?*Compile {
+        const main = present(v.b, "src/control/main.c");
+        if (main.len == 0) return null;
+        return v.program(.{
+            .name = "ringtaped",
+            .files = main,
+            .extra = v.commitFlag(),
+            .archives = v.everything(&.{}, v.io_uring),
+            .libs = &(format_libs ++ src_libs ++ [_][]const u8{"uring"}),
+            .wolfssl = true,
+        });
+    }
+
+    fn ringtape(v: Variant) ?*Compile {
+        if (present(v.b, "tools/ringtape.c").len == 0) return null;
+        return v.program(.{
+            .name = "ringtape",
+            .files = matching(v.b, list(v.b, "tools", ".c"), "tools/ringtape"),
+            .extra = v.commitFlag(),
+            .archives = &.{v.format},
+            .libs = &(format_libs ++ [_][]const u8{ "pthread", "m" }),
+        });
+    }
+
+    fn exchangeSim(v: Variant) ?*Compile {
+        const b = v.b;
+        if (present(b, "tools/exchange_sim.c").len == 0) return null;
+        var archives: std.ArrayList(?*Compile) = .empty;
+        for (simulator_rooms, 0..) |_, i| archives.append(b.allocator, v.room[i]) catch @panic("OOM");
+        archives.appendSlice(b.allocator, &.{ v.io_uring, v.format }) catch @panic("OOM");
+        return v.program(.{
+            .name = "exchange-sim",
+            .files = matching(b, list(b, "tools", ".c"), "tools/exchange_sim"),
+            .archives = archives.items,
+            .libs = &(format_libs ++ [_][]const u8{ "uring", "pthread", "m" }),
+            .wolfssl = true,
+        });
+    }
+};
+
+pub fn build(b: *std.Build) void {
+    const steps = .{
+        .run = b.step("run", "Run ringtaped (-- --config FILE)"),
+        .check = b.step("check", "Compile and link everything once, run nothing"),
+        .aarch64 = b.step("check-aarch64", "Compile the portable rooms for aarch64"),
+        .@"test" = b.step("test", "Run the unit tests and benchmark smokes (-- --filter 'segment/*')"),
+        .fuzz = b.step("fuzz", "Run the fuzzers (-- --seconds N --seed N)"),
+        .bench = b.step("bench", "Run the benchmarks (-- --smoke)"),
+        .stage = b.step("stage", "Install programs, tests, fuzzers and benchmarks into zig-out"),
+    };
+    const o = b.allocator.create(Options) catch @panic("OOM");
+    o.* = .{
+        .asan = b.option(bool, "asan", "Address sanitizer") orelse false,
+        .tsan = b.option(bool, "tsan", "Thread sanitizer") orelse false,
+        .static = b.option(bool, "static", "Prefer static system libraries") orelse false,
+        .asan_dir = b.option([]const u8, "asan-dir", "Where libasan.so lies") orelse "/usr/lib/gcc/x86_64-linux-gnu/12",
+        .wolfssl = b.option([]const u8, "wolfssl", "Prefix of a static wolfSSL; the system's without it"),
+        .git_commit = b.option([]const u8, "git-commit", "Shown by --version") orelse "unknown",
+        .only_test = b.option([]const u8, "test", "Only tests/NAME_test.c"),
+        .only_bench = b.option([]const u8, "bench", "Only bench/NAME_bench.c"),
+        .only_fuzz = b.option([]const u8, "fuzz", "Only tests/fuzz/NAME_fuzz.c"),
+    };
+    // Without this the host's CPU is the baseline, and the binary dies on an older machine.
+    // Architecture, OS and ABI stay native: only then are Debian's library paths searched.
+    const target = b.standardTargetOptions(.{ .default_target = if (builtin.cpu.arch == .x86_64) .{
+        .cpu_model = .{ .explicit = &std.Target.x86.cpu.x86_64_v3 },
+    } else .{} });
+    const optimize = b.option(std.builtin.Optimize, "product", "Optimisation of the programs") orelse .fast;
+
+    const checked = Variant.init(b, o, target, .debug, "checked");
+    const product = Variant.init(b, o, target, optimize, "product");
+
+    const programs = [_]?*Compile{ product.ringtaped(), product.ringtape(), product.exchangeSim() };
+    for (programs) |program| if (program) |exe| {
+        const install = b.addInstallArtifact(exe, .{});
+        b.getInstallStep().dependOn(&install.step);
+    };
+    steps.stage.dependOn(b.getInstallStep());
+    for ([_]?*Compile{ checked.ringtaped(), checked.ringtape(), checked.exchangeSim() }) |program|
+        if (program) |exe| steps.check.dependOn(&exe.step);
+    if (programs[0]) |exe| {
+        const run = b.addRunArtifact(exe);
+        run.addPassthruArgs();
+        steps.run.dependOn(&run.step);
+    }
+
+    const tests = Tests.init(checked);
+    for ([_]?*Compile{ tests.unit(), tests.uring() }) |program| if (program) |exe| {
+        const run = runEachTime(b, exe);
+        run.addPassthruArgs();
+        steps.@"test".dependOn(&run.step);
+        steps.check.dependOn(&exe.step);
+        stage(b, steps.stage, exe, "test");
+    };
+    for (tests.mains()) |exe| {
+        steps.check.dependOn(&exe.step);
+        stage(b, steps.stage, exe, "test");
+    }
+    for (tests.fuzzers()) |exe| {
+        const run = runEachTime(b, exe);
+        run.addPassthruArgs();
+        steps.fuzz.dependOn(&run.step);
+        steps.check.dependOn(&exe.step);
+        stage(b, steps.stage, exe, "fuzz");
+    }
+
+    for (benches(product)) |exe| {
+        const run = runEachTime(b, exe);
+        run.addPassthruArgs();
+        steps.bench.dependOn(&run.step);
+        // A smoke run keeps benchmarks from rotting.
+        const smoke = runEachTime(b, exe);
+        smoke.addArg("--smoke");
+        steps.@"test".dependOn(&smoke.step);
+        stage(b, steps.stage, exe, "bench");
+    }
+    for (benches(checked)) |exe| steps.check.dependOn(&exe.step);
+
+    for (portable(b, o)) |archive| steps.aarch64.dependOn(&archive.step);
+}
+
+/// What the files in tests/ become: *_test.c and everything beside them is one unit_test on the
+/// simulated io; *_main.c is a program of its own; the rest is an archive for all of these.
+const Tests = struct {
+    v: Variant,
+    files: []const []const u8,
+    support: ?*Compile,
+    ringtape: ?*Compile,
+    exchange_sim: ?*Compile,
+
+    fn init(v: Variant) Tests {
+        const b = v.b;
+        const all = list(b, "tests", ".c");
+        var support: std.ArrayList([]const u8) = .empty;
+        for (all) |file| {
+            if (std.mem.endsWith(u8, file, "_test.c") or std.mem.endsWith(u8, file, "_main.c")) continue;
+            support.append(b.allocator, file) catch @panic("OOM");
+        }
+        const tools = list(b, "tools", ".c");
+        return .{
+            .v = v,
+            .files = all,
+            .support = v.archive("support", support.items, &test_flags),
+            .ringtape = v.archive("tools_ringtape", matching(b, tools, "tools/ringtape_"), &.{}),
+            .exchange_sim = v.archive("tools_exchange_sim", matching(b, tools, "tools/exchange_sim_"), &.{}),
+        };
+    }
+
+    /// The archive of support files holds the simulated io.
+    fn archives(t: Tests) []const ?*Compile {
+        return t.v.everything(&.{ t.ringtape, t.exchange_sim }, t.support);
+    }
+
+    fn unit(t: Tests) ?*Compile {
+        const b = t.v.b;
+        var files: std.ArrayList([]const u8) = .empty;
+        for (t.files) |file| {
+            if (!std.mem.endsWith(u8, file, "_test.c")) continue;
+            if (!chosen(b, t.v.options.only_test, "tests/{s}_test.c", file)) continue;
+            files.append(b.allocator, file) catch @panic("OOM");
+        }
+        if (files.items.len == 0) return null;
+        return t.v.program(.{
+            .name = "unit_test",
+            .files = files.items,
+            .extra = &test_flags,
+            .archives = t.archives(),
+            .libs = &(format_libs ++ src_libs ++ [_][]const u8{"criterion"}),
+            .wolfssl = true,
+        });
+    }
+
+    /// The contract of io.h against the kernel: the simulation must behave as it does.
+    fn uring(t: Tests) ?*Compile {
+        const b = t.v.b;
+        const contract = "tests/io_contract_test.c";
+        if (present(b, contract).len == 0 or present(b, "src/io/io_uring.c").len == 0) return null;
+        if (!chosen(b, t.v.options.only_test, "tests/{s}_test.c", contract)) return null;
+        return t.v.program(.{
+            .name = "uring_test",
+            .files = present(b, contract),
+            .extra = &(test_flags ++ [_][]const u8{"-DRINGTAPE_IO_URING=1"}),
+            .archives = t.v.everything(&.{}, t.v.io_uring),
+            .libs = &(format_libs ++ src_libs ++ [_][]const u8{ "uring", "criterion" }),
+            .wolfssl = true,
+        });
+    }
+
+    fn mains(t: Tests) []const *Compile {
+        const b = t.v.b;
+        var all: std.ArrayList(*Compile) = .empty;
+        for (t.files) |file| {
+            if (!std.mem.endsWith(u8, file, "_main.c")) continue;
+            const name = file["tests/".len .. file.len - "_main.c".len];
+            all.append(b.allocator, t.v.program(.{
+                .name = name,
+                .files = present(b, file),
+                .archives = t.archives(),
+                .libs = &(format_libs ++ src_libs),
+                .wolfssl = true,
+            })) catch @panic("OOM");
+        }
+        return all.items;
+    }
+
+    fn fuzzers(t: Tests) []const *Compile {
+        const b = t.v.b;
+        var all: std.ArrayList(*Compile) = .empty;
+        for (list(b, "tests/fuzz", ".c")) |file| {
+            if (!std.mem.endsWith(u8, file, "_fuzz.c")) continue;
+            if (!chosen(b, t.v.options.only_fuzz, "tests/fuzz/{s}_fuzz.c", file)) continue;
+            const name = file["tests/fuzz/".len .. file.len - ".c".len];
+            const files = std.mem.concat(b.allocator, []const u8, &.{
+                present(b, file), present(b, "tests/fuzz/fuzz_main.c"),
+            }) catch @panic("OOM");
+            all.append(b.allocator, t.v.program(.{
+                .name = name,
+                .files = files,
+                .extra = &test_flags,
+                .archives = t.archives(),
+                .libs = &(format_libs ++ src_libs),
+                .wolfssl = true,
+            })) catch @panic("OOM");
+        }
+        return all.items;
+    }
+};
+
+fn benches(v: Variant) []const *Compile {
+    const b = v.b;
+    var support: std.ArrayList([]const u8) = .empty;
+    const files = list(b, "bench", ".c");
+    for (files) |file| {
+        if (!std.mem.endsWith(u8, file, "_bench.c")) support.append(b.allocator, file) catch @panic("OOM");
+    }
+    const shared = v.archive("bench", support.items, &.{});
+    var all: std.ArrayList(*Compile) = .empty;
+    for (files) |file| {
+        if (!std.mem.endsWith(u8, file, "_bench.c")) continue;
+        if (!chosen(b, v.options.only_bench, "bench/{s}_bench.c", file)) continue;
+        all.append(b.allocator, v.program(.{
+            .name = file["bench/".len .. file.len - ".c".len],
+            .files = present(b, file),
+            .archives = v.everything(&.{shared}, v.io_uring),
+            .libs = &(format_libs ++ src_libs ++ [_][]const u8{"uring"}),
+            .wolfssl = true,
+        })) catch @panic("OOM");
+    }
+    return all.items;
+}
+
+/// The scalar paths for another architecture; nothing is linked, so headers alone are needed, and
+/// those of zstd and xxhash do not depend on the architecture.
+fn portable(b: *std.Build, o: *const Options) []const *Compile {
+    const target = b.resolveTargetQuery(.{ .cpu_arch = .aarch64, .os_tag = .linux, .abi = .gnu });
+    const v: Variant = .{ .b = b, .options = o, .target = target, .optimize = .safe, .prefix = "aarch64" };
+    var all: std.ArrayList(*Compile) = .empty;
+    if (v.archive("format", list(b, "format", ".c"), &.{})) |a| all.append(b.allocator, a) catch @panic("OOM");
+    for (pure_rooms) |name| {
+        const files = without(b, list(b, b.fmt("src/{s}", .{name}), ".c"), &.{"src/protocol/tls.c"});
+        if (v.archive(name, files, &.{})) |a| all.append(b.allocator, a) catch @panic("OOM");
+    }
+    for (all.items) |archive| archive.root_module.addAfterIncludePath(.{ .cwd_relative = "/usr/include" });
+    return all.items;
+}
+
+/// Never cached, output passed through: Criterion reports on stderr, which a checked Run step
+/// would print as a failure.
+fn runEachTime(b: *std.Build, exe: *Compile) *std.Build.Step.Run {
+    const run = b.addRunArtifact(exe);
+    run.stdio = .inherit;
+    run.setCwd(b.path(""));
+    return run;
+}
+
+fn stage(b: *std.Build, step: *std.Build.Step, exe: *Compile, dir: []const u8) void {
+    const install = b.addInstallArtifact(exe, .{ .dest_dir = .{ .override = .{ .custom = dir } } });
+    step.dependOn(&install.step);
+}
+
+fn chosen(b: *std.Build, only: ?[]const u8, comptime pattern: []const u8, file: []const u8) bool {
+    const name = only orelse return true;
+    return std.mem.eql(u8, file, b.fmt(pattern, .{name}));
+}
+
+/// The files of one folder with this ending, sorted, as paths from the root; none without folder.
+/// The configuration is cached, so each folder read is declared as something it depends on.
+fn list(b: *std.Build, dir: []const u8, ending: []const u8) []const []const u8 {
+    const io = b.graph.io;
+    dependOnFolder(b, dir);
+    var found: std.ArrayList([]const u8) = .empty;
+    var folder = b.root.openDir(io, dir, .{ .iterate = true }) catch return found.items;
+    defer folder.close(io);
+    var each = folder.iterate();
+    while (each.next(io) catch @panic("cannot list a folder")) |entry| {
+        if (entry.kind == .directory or !std.mem.endsWith(u8, entry.name, ending)) continue;
+        found.append(b.allocator, b.fmt("{s}/{s}", .{ dir, entry.name })) catch @panic("OOM");
+    }
+    std.mem.sort([]const u8, found.items, {}, earlier);
+    return found.items;
+}
+
+/// A folder that does not exist yet appears in the nearest one above it that does.
+fn dependOnFolder(b: *std.Build, dir: []const u8) void {
+    var path = dir;
+    while (true) {
+        if (b.root.access(b.graph.io, if (path.len == 0) "." else path, .{})) |_| {
+            b.dependOnDirectoryContents(b.path(path));
+            return;
+        } else |_| path = std.fs.path.dirname(path) orelse "";
+    }
+}
+
+fn earlier(_: void, a: []const u8, z: []const u8) bool {
+    return std.mem.lessThan(u8, a, z);
+}
+
+/// The one file as a list, or an empty list where it does not exist.
+fn present(b: *std.Build, file: []const u8) []const []const u8 {
+    const dir = std.fs.path.dirname(file) orelse "";
+    for (list(b, dir, ".c")) |each| {
+        if (std.mem.eql(u8, each, file)) return b.allocator.dupe([]const u8, &.{each}) catch @panic("OOM");
+    }
+    return &.{};
+}
+
+fn matching(b: *std.Build, files: []const []const u8, prefix: []const u8) []const []const u8 {
+    var found: std.ArrayList([]const u8) = .empty;
+    for (files) |file| {
+        if (std.mem.startsWith(u8, file, prefix)) found.append(b.allocator, file) catch @panic("OOM");
+    }
+    return found.items;
+}
+
+fn without(b: *std.Build, files: []const []const u8, excluded: []const []const u8) []const []const u8 {
+    var found: std.ArrayList([]const u8) = .empty;
+    outer: for (files) |file| {
+        for (excluded) |name| if (std.mem.eql(u8, file, name)) continue :outer;
+        found.append(b.allocator, file) catch @panic("OOM");
+    }
+    return found.items;
+}
