@@ -88,8 +88,8 @@ bool json_cursor_decimal_string(struct json_cursor *cursor, int64_t *mantissa, u
 // The characters of a number, for an own conversion; not validated beyond its alphabet.
 bool json_cursor_number(struct json_cursor *cursor, struct json_slice *text);
 
-// Steps over one value of any type; strings in it may have escapes. The grammar inside the value is
-// not checked beyond strings and balanced brackets. `raw`, if not NULL, receives the value's bytes.
+// Steps over one value of any type, with escapes and white space inside it; as strict as
+// json_parse(), and as slow. `raw`, if not NULL, receives the value's bytes.
 bool json_cursor_skip(struct json_cursor *cursor, struct json_slice *raw);
 
 // ---- (b) strict ---------------------------------------------------------------------------------
