@@ -66,6 +66,8 @@ Test(symbols, bad_names_and_full_tables_are_refused)
     memset(long_name, 'L', sizeof long_name);
     cr_assert_eq(add(symbols, exchange, ""), SYMBOL_NONE);
     cr_assert_eq(add(symbols, exchange, "A\nB"), SYMBOL_NONE);
+    cr_assert_eq(add(symbols, exchange, "A\"B"), SYMBOL_NONE);
+    cr_assert_eq(add(symbols, exchange, "A\\B"), SYMBOL_NONE);
     cr_assert_eq(symbols_add(symbols, exchange, long_name, sizeof long_name), SYMBOL_NONE);
     cr_assert_eq(symbols_find(symbols, exchange, long_name, sizeof long_name), SYMBOL_NONE);
     cr_assert_eq(symbols_add(symbols, exchange, long_name, SYMBOL_NAME_BYTES_MAX - 8), 0);

@@ -127,10 +127,11 @@ static inline struct slot *symbol_slot(const struct symbols *symbols, uint32_t e
     }
 }
 
+// Quote and backslash are out too: a name then stands in JSON as it is.
 static bool symbol_acceptable(const char *name, uint32_t name_size)
 {
     for (uint32_t i = 0; i < name_size; i++)
-        if ((uint8_t)name[i] < 0x20 || (uint8_t)name[i] == 0x7f)
+        if ((uint8_t)name[i] < 0x20 || name[i] == 0x7f || name[i] == '"' || name[i] == '\\')
             return false;
     return name_size > 0;
 }

@@ -14,7 +14,11 @@
 // Two scanners, one result. Each message type has a schema-specific scanner that expects the keys in
 // the exchange's order and a strict fallback over json.h that takes any order and unknown keys. Both
 // must give the same events for the same bytes where both accept (tests and fuzzers compare);
-// the fast one may refuse anything and hand over to the strict one.
+// the fast one may refuse anything and hand over to the strict one. Messages that come a few
+// times a minute (kline, Binance ticker) have the strict one alone.
+//
+// COLUMN_FLAGS of every event is set: EVENT_SNAPSHOT or 0; the caller adds its own by OR.
+// COLUMN_RECEIVE_TIME and COLUMN_LINK are left to the caller.
 //
 // Decimals are exact or the row is refused: RAW_NUMBER_REFUSED.
 //
@@ -32,6 +36,9 @@ enum {
     DIALECT_FRAME_PADDING = 64,      // readable bytes behind every frame
     DIALECT_CHANNEL_BYTES_MAX = 31,  // "kline_1m"
     DIALECT_REQUEST_BYTES_MAX = 65536,
+    DIALECT_PENDING_MAX = 8,         // raw rows behind one row: unknown keys, contradictions
+    DIALECT_DETAIL_BYTES_MAX = 95,   // RAW_DETAIL; longer is cut
+    DIALECT_SCRATCH_BYTES = 256,     // texts of one event that had to be unescaped
 };
 
 // What a link is subscribed to, as the configuration spells it: "trade", "agg_trade", "quote",
@@ -62,9 +69,18 @@ enum dialect_frame_kind {
     DIALECT_FRAME_ALIVE,    // keep-alive answer ({"status":"UP"})
 };
 
-// Walks one frame. Transparent because it lives on the caller's stack or in the link; ~2 KB
-// without levels.
+struct dialect;
+
+struct dialect_pending { // a raw row that is still to come
+    enum raw_reason reason;
+    uint8_t detail_size;
+    char detail[DIALECT_DETAIL_BYTES_MAX];
+};
+
+// Walks one frame. Transparent because it lives on the caller's stack or in the link; about 1.5 KB.
+// dialect_frame_begin() fills it.
 struct dialect_frame {
+    const struct dialect *dialect;
     const struct dialect_context *context;
     const uint8_t *bytes; // DIALECT_FRAME_PADDING readable bytes follow
     uint32_t size;
@@ -74,13 +90,17 @@ struct dialect_frame {
     bool reply_failed;
     struct event_text reply; // its words, points into the frame
     // ---- private to the dialect ----
-    uint32_t position;
-    uint32_t step;
-    uint32_t pending_reason; // a raw row that follows the event just given
-    struct event_text pending_bytes;
-    struct event_text pending_detail;
-    char detail[96];
     struct event_level *levels; // room for EVENT_LEVELS_MAX, from the caller
+    const char *walk_at;        // array frames: the elements still to come
+    const char *walk_end;
+    uint32_t step;
+    uint32_t pending_at;
+    uint32_t pending_count;
+    uint32_t scratch_size;
+    uint32_t message_symbol;      // of the message the pending rows quote
+    struct event_text message;    // its bytes
+    struct dialect_pending pending[DIALECT_PENDING_MAX];
+    char scratch[DIALECT_SCRATCH_BYTES];
 };
 
 struct dialect_subscribe {
@@ -95,6 +115,8 @@ struct dialect_subscribe {
 // Facts of REST replies that the daemon needs to know an `all` feed and write instrument rows.
 typedef void dialect_instrument_callback(void *context, const struct event *event,
                                          const char *symbol, uint32_t symbol_size, bool trading);
+
+struct wire_message; // exchange/wire.h: the keys of one message type
 
 struct dialect {
     const char *name;          // "binance": the exchange in configuration, keys, partitions
@@ -112,10 +134,15 @@ struct dialect {
 
     // True if the exchange offers the channel ("kline_1m"); `channel` gets the row type.
     bool (*channel_known)(const char *text, enum channel *channel);
-    // Path and query of the WebSocket request for a link ("/stream?timeUnit=MICROSECOND").
-    uint32_t (*path)(char *out, uint32_t out_size);
+    // Some exchanges give a kind of channel its own path (Binance futures: /public for books and
+    // trades, /market for the rest): a link carries streams of one group only.
+    uint32_t group_count; // 1: no such split
+    uint32_t (*group)(const char *channel); // below group_count
+    // Path and query of the WebSocket request for a link ("/stream?timeUnit=MICROSECOND"), terminated;
+    // returns its size, 0 where out_size is too small.
+    uint32_t (*path)(uint32_t group, char *out, uint32_t out_size);
     // The next subscription request, starting at streams[*position]; advances *position by the
-    // streams it covered; returns its bytes (0: all are covered). An exchange whose later request
+    // streams it covered; returns its bytes (0: all are covered, or not one fits out_size). An exchange whose later request
     // replaces the earlier (Upbit) puts all streams in one.
     uint32_t (*subscribe)(const struct dialect_subscribe *what, uint32_t *position, char *out,
                           uint32_t out_size);
@@ -128,6 +155,8 @@ struct dialect {
     // Calls back for each instrument of a REST reply (exchangeInfo, market/all). 0 or -EINVAL.
     int (*instruments)(const uint8_t *body, uint32_t size, dialect_instrument_callback *each,
                        void *context);
+    // Every message type the strict scanner knows, NULL-terminated; tests hold docs/fields.md to it.
+    const struct wire_message *const *messages;
 };
 
 // NULL-terminated table; by name or NULL.

@@ -16,10 +16,11 @@
 #ifndef RINGTAPE_PROTOCOL_DECIMAL_H
 #define RINGTAPE_PROTOCOL_DECIMAL_H
 
+#include "format/event.h"
 #include <stdint.h>
 
-// The largest scale; 10^18 is the largest power of ten in an int64.
-#define DECIMAL_SCALE_MAX 18
+// The largest scale is DECIMAL_SCALE_MAX of format/event.h: 10^18 is the largest power of ten in an
+// int64.
 // Longer texts are refused unread; the longest number an exchange sends has about 30 characters.
 #define DECIMAL_TEXT_SIZE_MAX 256
 // decimal_parse_padded() may read this many bytes from the first one, whatever the size.
