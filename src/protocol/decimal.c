@@ -142,7 +142,7 @@ static enum decimal_error choose_scale(uint64_t significant, int32_t shift, int3
     int32_t wanted = spelled > 0 ? spelled : 0;
     ensure(shift + wanted >= 0);
     uint64_t value = significant;
-    if (wanted <= DECIMAL_SCALE_MAX && scale_up(&value, (uint32_t)(shift + wanted))) {
+    if (wanted <= (int32_t)DECIMAL_SCALE_MAX && scale_up(&value, (uint32_t)(shift + wanted))) {
         *mantissa = value;
         *scale = (uint8_t)wanted;
         return DECIMAL_OK;
@@ -150,7 +150,7 @@ static enum decimal_error choose_scale(uint64_t significant, int32_t shift, int3
     // As spelled it does not fit: without the trailing zeros after the point it may.
     value = significant;
     int32_t least = shift < 0 && significant != 0 ? -shift : 0;
-    if (least > DECIMAL_SCALE_MAX)
+    if (least > (int32_t)DECIMAL_SCALE_MAX)
         return DECIMAL_TOO_PRECISE;
     if (!scale_up(&value, shift > 0 ? (uint32_t)shift : 0))
         return DECIMAL_TOO_LARGE;
