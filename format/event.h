@@ -86,6 +86,8 @@ struct channel_schema {
 
 // NULL for a number without schema.
 const struct channel_schema *channel_schema(enum channel channel);
+// Bit c: column c is not nullable. Rows are stored as they are; who makes them sees to it.
+uint64_t schema_required(const struct channel_schema *schema);
 // By name ("trade"), CHANNEL_NONE if unknown.
 enum channel channel_by_name(const char *name);
 // Index of the column or -1.
@@ -370,7 +372,8 @@ static inline bool event_has(const struct event *event, int column)
 void event_set_text(struct event *event, int column, const void *bytes, uint32_t size);
 struct event_text event_text(const struct event *event, int column);
 
-// `time` of the row: what it is sorted, partitioned and searched by.
+// `time` of the row: what it is sorted, partitioned and searched by; 0 where the row has none of
+// the channel's times.
 int64_t event_time_ns(const struct event *event);
 
 #endif
