@@ -6,7 +6,7 @@
 
 zig_version=0.17.1
 deps=$root/.deps
-setup_steps=(packages zig)
+setup_steps=(packages zig wolfssl)
 
 packages_wanted() {
     cat <<'TEXT'
@@ -25,6 +25,10 @@ librdkafka-dev
 libcyaml-dev
 libcriterion-dev
 libwolfssl-dev
+dpkg-dev
+autoconf
+automake
+libtool
 TEXT
     command -v git >/dev/null || echo git
     command -v node >/dev/null || echo nodejs
@@ -96,18 +100,28 @@ setup_fail() {
     exit 1
 }
 
+# A step with a fallback is not tried again by every command, only by 'tools/dev setup'.
+setup_gave_up() {
+    local fallback=${1}_fallback
+    [ -n "${!fallback:-}" ] && [ -e "$deps/gave-up-$1" ]
+}
+
 setup_step() {
-    local step=$1 log=$deps/log/$1.log
-    if "${step}_present"; then return; fi
+    local step=$1 log=$deps/log/$1.log fallback=${1}_fallback
+    if "${step}_present" || setup_gave_up "$step"; then return; fi
     mkdir -p "$deps/log"
     (
         # Parallel runs, also from other worktrees sharing .deps, wait here and then find it done.
         flock 8
-        if "${step}_present"; then exit 0; fi
+        if "${step}_present" || setup_gave_up "$step"; then exit 0; fi
         echo "tools/dev: setting up: $step (log: $log)" >&2
         # In a process of its own: a function called in a condition would ignore set -e.
-        bash "$root/tools/dev.d/step" "$step" >"$log" 2>&1 8>&- || setup_fail "$step" "$log"
-        "${step}_present" || setup_fail "$step" "$log"
+        if bash "$root/tools/dev.d/step" "$step" >"$log" 2>&1 8>&- && "${step}_present"; then
+            exit 0
+        fi
+        if [ -z "${!fallback:-}" ]; then setup_fail "$step" "$log"; fi
+        touch "$deps/gave-up-$step"
+        echo "tools/dev: step '$step' failed (log: $log); ${!fallback}" >&2
     ) 8>"$deps/.lock" || exit 1
 }
 
@@ -115,4 +129,8 @@ setup_all() {
     local step
     mkdir -p "$deps"
     for step in "${setup_steps[@]}"; do setup_step "$step"; done
+}
+
+verb_setup() {
+    echo "tools/dev: everything is set up" >&2
 }
