@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// config_schema: see config_schema.h. Contract: every default of the tables is a value the same entry
+// accepts (ensured when the defaults are set).
+#include "control/config_schema.h"
+
+#include "control/config.h"
+#include "control/config_value.h"
+#include "format/ensure.h"
+#include <string.h>
+
+static const struct config_entry config_seal[] = {
+    {"size", CONFIG_SIZE, offsetof(struct config, seal_size_bytes), 1 << 20, 1ll << 30, "32MiB",
+     "a size from 1MiB to 1GiB, like 32MiB", "a tape goes to the sealer when it has this size ...",
+     NULL},
+    {"time", CONFIG_DURATION, offsetof(struct config, seal_time_ns), LIMIT_SECOND_NS,
+     24 * LIMIT_HOUR_NS, "10m", "a duration from 1s to 24h, like 10m", "... or this age", NULL},
+    {0},
+};
+
+const struct config_entry config_feed_keys[] = {
+    {"exchange", CONFIG_EXCHANGE, offsetof(struct config_feed, dialect), 0, 0, NULL,
+     "the name of an exchange", "whose market: binance, binance-usdm, upbit", NULL},
+    {"channels", CONFIG_CHANNELS, 0, 1, LIMIT_FEED_CHANNELS, NULL, "a list of channels",
+     "what to record: trade, agg_trade, quote, depth, book5, book10, book20, book, ticker, "
+     "kline_1m ...; not every exchange has every one",
+     NULL},
+    {"symbols", CONFIG_SYMBOLS, 0, 1, LIMIT_FEED_SYMBOLS, NULL,
+     "`all` or a list of symbols as the exchange spells them, like [BTCUSDT, ETHUSDT]",
+     "of which instruments; `all` asks the exchange at start for those that trade", NULL},
+    {"url", CONFIG_TEXT, offsetof(struct config_feed, url_text), 0, LIMIT_URL_BYTES, "",
+     "a URL of at most 255 bytes", "WebSocket address, wss:// or ws://; default: the exchange's",
+     NULL},
+    {"rest_url", CONFIG_TEXT, offsetof(struct config_feed, rest_url_text), 0, LIMIT_URL_BYTES, "",
+     "a URL of at most 255 bytes", "REST address, https:// or http://; default: the exchange's",
+     NULL},
+    {"ca_file", CONFIG_TEXT, offsetof(struct config_feed, ca_file), 0, LIMIT_PATH_BYTES, "",
+     "the path of a file", "PEM file of the certificates to trust; default: the system's", NULL},
+    {"redundancy", CONFIG_INTEGER, offsetof(struct config_feed, redundancy), 1, LIMIT_REDUNDANCY,
+     "1", "a whole number from 1 to 4", "copies of each subscription, each on a different link",
+     NULL},
+    {"max_links", CONFIG_INTEGER, offsetof(struct config_feed, links_max), 0, LIMIT_LINKS, "0",
+     "a whole number from 0 to 1024", "links the feed may use; 0: as many as it needs", NULL},
+    {"keep_raw", CONFIG_BOOLEAN, offsetof(struct config_feed, keep_raw), 0, 0, "false",
+     "true or false", "keep every message verbatim too, in the raw channel", NULL},
+    {0},
+};
+
+const struct config_entry config_top[] = {
+    {"store", CONFIG_TEXT, offsetof(struct config, store), 1, LIMIT_PATH_BYTES,
+     "/var/lib/ringtape", "the path of a folder", "where everything is kept", NULL},
+    {"shards", CONFIG_INTEGER, offsetof(struct config, shards), 1, LIMIT_SHARDS, "1",
+     "a whole number from 1 to 64", "pinned threads; one carries the whole of Binance spot", NULL},
+    {"commit_interval", CONFIG_DURATION, offsetof(struct config, commit_interval_ns),
+     100 * LIMIT_MICROSECOND_NS, 10 * LIMIT_SECOND_NS, "5ms",
+     "a duration from 100us to 10s, like 5ms", "events are written together this often", NULL},
+    {"seal_after", CONFIG_SECTION, 0, 0, 0, "", "a mapping with size and time",
+     "when a tape is turned into segments", config_seal},
+    {"log_level", CONFIG_LEVEL, offsetof(struct config, log_level), 0, 0, "info",
+     "error, warning, info or debug", "how much is logged", NULL},
+    {"feeds", CONFIG_FEEDS, 0, 1, LIMIT_FEEDS, NULL, "a list of feeds", "what is recorded",
+     config_feed_keys},
+    {0},
+};
+
+// ---- values ----
+
+static bool config_put_text(const struct config_entry *entry, const char *text, char *place)
+{
+    size_t size = strlen(text);
+    if (size > (size_t)entry->max || size < (size_t)entry->min) return false;
+    memcpy(place, text, size + 1);
+    return true;
+}
+
+static bool config_put_level(const char *text, enum log_level *place)
+{
+    int level = log_level_by_name(text);
+    if (level < 0) return false;
+    *place = (enum log_level)level;
+    return true;
+}
+
+static bool config_put_dialect(const char *text, const struct dialect **place)
+{
+    *place = dialect_by_name(text);
+    return *place != NULL;
+}
+
+static bool config_put_integer(const struct config_entry *entry, const char *text, uint32_t *place)
+{
+    int64_t value = 0;
+    if (!config_value_integer(text, &value) || !config_in(entry, value)) return false;
+    *place = (uint32_t)value;
+    return true;
+}
+
+static bool config_put_unit(const struct config_entry *entry, const char *text, int64_t *place)
+{
+    int64_t value = 0;
+    bool good = entry->kind == CONFIG_SIZE ? config_value_size(text, &value)
+                                           : config_value_duration(text, &value);
+    if (!good || !config_in(entry, value)) return false;
+    *place = value;
+    return true;
+}
+
+bool config_put(const struct config_entry *entry, const char *text, void *base)
+{
+    void *place = (char *)base + entry->offset;
+    switch (entry->kind) {
+    case CONFIG_TEXT: return config_put_text(entry, text, place);
+    case CONFIG_LEVEL: return config_put_level(text, place);
+    case CONFIG_EXCHANGE: return config_put_dialect(text, place);
+    case CONFIG_BOOLEAN: return config_value_boolean(text, place);
+    case CONFIG_INTEGER: return config_put_integer(entry, text, place);
+    case CONFIG_DURATION:
+    case CONFIG_SIZE: return config_put_unit(entry, text, place);
+    case CONFIG_CHANNELS:
+    case CONFIG_SYMBOLS:
+    case CONFIG_SECTION:
+    case CONFIG_FEEDS: break;
+    }
+    ensure(config_is_scalar(entry)); // a list or mapping has no text
+    return false;
+}
+
+void config_defaults(const struct config_entry *keys, void *base)
+{
+    for (; keys->name != NULL; keys++) {
+        if (keys->kind == CONFIG_SECTION) config_defaults(keys->keys, base);
+        if (keys->standard == NULL || keys->standard[0] == '\0' || !config_is_scalar(keys))
+            continue;
+        bool good = config_put(keys, keys->standard, base);
+        ensure(good);
+    }
+}
+
+// ---- reference ----
+
+static void config_reference_keys(FILE *out, const struct config_entry *keys, int indent)
+{
+    for (; keys->name != NULL; keys++) {
+        bool has_default = keys->standard != NULL && keys->standard[0] != '\0';
+        (void)fprintf(out, "%*s%s:%s%s%s%s\n", indent, "", keys->name,
+                      keys->standard == NULL ? "  (required)" : "",
+                      has_default ? "  (default " : "", has_default ? keys->standard : "",
+                      has_default ? ")" : "");
+        (void)fprintf(out, "%*s    %s\n%*s    expected: %s\n", indent, "", keys->help, indent, "",
+                      keys->expected);
+        if (keys->keys != NULL) config_reference_keys(out, keys->keys, indent + 4);
+    }
+}
+
+void config_reference(FILE *out)
+{
+    ensure(out != NULL);
+    config_reference_keys(out, config_top, 0);
+}
+
+static const char *config_key_of(const struct config_entry *keys, uint32_t *index)
+{
+    for (; keys->name != NULL; keys++) {
+        if ((*index)-- == 0) return keys->name;
+        const char *below = keys->keys != NULL ? config_key_of(keys->keys, index) : NULL;
+        if (below != NULL) return below;
+    }
+    return NULL;
+}
+
+const char *config_key(uint32_t index)
+{
+    return config_key_of(config_top, &index);
+}

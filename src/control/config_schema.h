@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// config_schema: the one table of configuration keys. A key has a kind (how its text becomes a value),
+// a place in its struct, bounds, a default and words for people; defaults, messages and the
+// reference come from it. Constant; any thread.
+#ifndef RINGTAPE_CONTROL_CONFIG_SCHEMA_H
+#define RINGTAPE_CONTROL_CONFIG_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum config_kind {
+    CONFIG_TEXT,     // char[], bounded by `max` bytes
+    CONFIG_INTEGER,  // uint32_t
+    CONFIG_BOOLEAN,  // bool
+    CONFIG_DURATION, // int64_t ns
+    CONFIG_SIZE,     // int64_t bytes
+    CONFIG_LEVEL,    // enum log_level
+    CONFIG_EXCHANGE, // const struct dialect *
+    CONFIG_CHANNELS, // list of names
+    CONFIG_SYMBOLS,  // `all` or list of names
+    CONFIG_SECTION,  // a mapping with keys of its own
+    CONFIG_FEEDS,    // list of mappings
+};
+
+struct config_entry {
+    const char *name;
+    enum config_kind kind;
+    size_t offset;
+    int64_t min;
+    int64_t max;
+    const char *standard; // default as it would be written; NULL: required; "": none
+    const char *expected; // completes "expected ..."
+    const char *help;
+    const struct config_entry *keys; // CONFIG_SECTION, CONFIG_FEEDS
+};
+
+// The keys of the whole file and of one feed; a nameless entry ends each table.
+extern const struct config_entry config_top[];
+extern const struct config_entry config_feed_keys[];
+
+// Kinds whose value is one scalar text.
+static inline bool config_is_scalar(const struct config_entry *entry)
+{
+    return entry->kind < CONFIG_CHANNELS;
+}
+
+// A number within the entry's bounds.
+static inline bool config_in(const struct config_entry *entry, int64_t value)
+{
+    return value >= entry->min && value <= entry->max;
+}
+
+// Sets the value of a scalar kind in the struct at `base`. False: not what the entry expects.
+bool config_put(const struct config_entry *entry, const char *text, void *base);
+// Sets all defaults of a table.
+void config_defaults(const struct config_entry *keys, void *base);
+
+#endif
