@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// link: the state machine of one connection to an exchange: resolve, connect, TLS, upgrade, subscribe,
+// live, and back again with growing pauses until it is stopped. Drawn at the top of link.c.
+//
+// What arrives is decrypted into the shard's plaintext buffer, cut into messages, and given to the
+// shard's intake. Every coming and going is a status row and a log line with cause and remedy.
+//
+// Ownership: the shard embeds its links; link_open() allocates the TLS connection and reserves address
+// space for messages that come in pieces (memory only where they really do). The feed and the
+// streams belong to the shard and outlive the link. Threading: core-local.
+//
+// Bounds: LIMIT_MESSAGE_BYTES a message; client messages are spaced so that the exchange's limit a
+// second and a minute holds; of several pings that wait for an answer the last is answered (RFC 6455
+// section 5.5.3); pauses grow from 0.25 s to 60 s.
+#ifndef RINGTAPE_CAPTURE_LINK_H
+#define RINGTAPE_CAPTURE_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/permits.h"
+#include "base/url.h"
+#include "capture/intake.h"
+#include "exchange/dialect.h"
+#include "io/io.h"
+#include "protocol/http.h"
+#include "protocol/tls.h"
+#include "protocol/websocket.h"
+
+enum link_state {
+    LINK_IDLE,
+    LINK_RESOLVING,
+    LINK_CONNECTING,
+    LINK_HANDSHAKING,
+    LINK_UPGRADING,
+    LINK_SUBSCRIBING,
+    LINK_LIVE,
+    LINK_DRAINING,
+    LINK_BACKOFF,
+};
+
+// What the shard hears of its links.
+enum link_news {
+    LINK_NEWS_LIVE,  // subscribed
+    LINK_NEWS_DOWN,  // was not or is no longer connected; tries again unless retired or stopped
+    LINK_NEWS_RENEW, // will be closed by the exchange before long: a successor is wanted
+    LINK_NEWS_ENDED, // idle for good: link_close() may follow, but not from within the news
+};
+
+struct link;
+typedef void link_hear(void *context, struct link *link, enum link_news news);
+
+struct link_counters {
+    uint64_t connects;
+    uint64_t lives;
+    uint64_t downs;
+    uint64_t resumed; // TLS sessions
+    uint64_t pings;   // of the exchange
+};
+
+// What the links of a shard share.
+struct link_shared {
+    struct io *io;
+    const struct log *log;
+    struct intake *intake;
+    struct permits *permits;
+    uint8_t *plain;   // plaintext of one TLS record, with padding behind
+    uint8_t *frame;   // one outgoing frame
+    char *request;    // its payload
+    link_hear *hear;
+    void *hear_context;
+    int64_t utc_offset_ns; // UTC minus monotonic time: its change is a clock step
+    struct link_counters counters;
+};
+
+// Allocates the buffers; the pointers above them are set by the caller. 0 or -ENOMEM.
+int link_shared_open(struct link_shared *shared);
+void link_shared_close(struct link_shared *shared);
+
+// What the links of a feed share. Constant while they live.
+struct link_feed {
+    const struct dialect *dialect;
+    struct dialect_context context;
+    const struct dialect_channel *channels;
+    struct url url;
+    struct tls_context *tls; // NULL for ws://
+    uint32_t permit_kind;
+    bool keep_raw;
+};
+
+// Of one connection, as planned.
+struct link_streams {
+    const struct dialect_stream *streams;
+    uint32_t count;
+    uint32_t group; // dialect.group
+};
+
+// Transparent because the shard embeds it; every member is private to link*.c, but for those
+// marked readable.
+struct link {
+    struct link_shared *shared;
+    const struct link_feed *feed;
+    struct link_streams streams;
+    struct intake_source source;
+    uint32_t number;       // readable: in the rows
+    enum link_state state; // readable
+    bool stopping;         // link_stop() was called
+    bool retired;          // link_retire() was called
+    bool hanging_up;       // DRAINING: nothing is sent or taken any more
+    bool renewing;         // LINK_NEWS_RENEW was given
+    bool heard;            // something arrived since the last idle check
+    bool pong_wanted;
+    bool announced;        // an up row was written, a down row has to follow
+    uint8_t silent_checks;
+    uint8_t failures;      // in a row; sets the pause
+    int handle;            // -1: none
+
+    struct io_op attempt; // resolve, connect, close
+    struct io_op receive;
+    struct io_op send;
+    struct io_op timer;
+
+    struct io_address addresses[IO_ADDRESSES_MAX];
+    uint32_t address_count;
+    uint32_t address_index;
+    uint32_t address_tried;
+
+    struct tls *tls;
+    struct websocket websocket;
+    struct http_parser http;
+    uint8_t *message; // LIMIT_MESSAGE_BYTES and padding; the HTTP head before the upgrade
+    char key[WEBSOCKET_KEY_SIZE];
+
+    // Monotonic times.
+    int64_t deadline_ns; // of the state, or of the next thing to do
+    int64_t armed_ns;    // what the timer in flight waits for
+    int64_t message_after_ns; // the next client message not before
+    int64_t idle_check_ns;
+    int64_t ping_due_ns;
+    int64_t settle_ns; // SUBSCRIBING: live then, if nothing spoke against it
+    int64_t renew_ns;
+    int64_t live_ns;   // when LIVE began
+    int64_t retry_after_ns; // the exchange asked for a pause
+
+    uint32_t subscribe_position;
+    uint32_t requests_sent;
+    uint32_t requests_answered;
+    uint64_t request_id;
+    char ticket[37];
+
+    uint8_t pong_size;
+    uint8_t pong[WEBSOCKET_CONTROL_SIZE_MAX];
+    char address_text[LIMIT_ADDRESS_TEXT_BYTES + 1];
+    char cause[LIMIT_CAUSE_BYTES + 1]; // readable: why it went down last
+};
+
+// 0 or -ENOMEM. The link is idle.
+int link_open(struct link *link, struct link_shared *shared, const struct link_feed *feed,
+              const struct link_streams *streams, uint32_t number);
+// Only while idle.
+void link_close(struct link *link);
+
+void link_start(struct link *link);
+// Says goodbye and hangs up, within LINK_DRAIN_NS whatever the peer does; LINK_NEWS_ENDED follows
+// unless the link is idle already.
+void link_stop(struct link *link);
+// A successor has its streams: it lives on until it is closed, and is not connected again.
+void link_retire(struct link *link);
+
+const char *link_state_name(enum link_state state);
+
+#define LINK_CONNECT_NS (5 * LIMIT_SECOND_NS)    // for each address
+#define LINK_STEP_NS (10 * LIMIT_SECOND_NS)      // resolve, TLS, upgrade
+#define LINK_SETTLE_NS (5 * LIMIT_SECOND_NS)     // after the last request
+#define LINK_DRAIN_NS (1 * LIMIT_SECOND_NS)
+#define LINK_PAUSE_MIN_NS (250 * LIMIT_MILLISECOND_NS)
+#define LINK_PAUSE_MAX_NS (60 * LIMIT_SECOND_NS)
+#define LINK_STEADY_NS (60 * LIMIT_SECOND_NS)    // live this long, failures are forgotten
+enum {
+    LINK_ADDRESSES_TRIED_MAX = 4, // in one attempt
+    LINK_SILENT_CHECKS_MAX = 4,   // the idle limit is cut in so many parts
+};
+
+#endif

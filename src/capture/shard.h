@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// shard: its links, its symbols, its tape, on one loop. A state machine over io.h without a thread of
+// its own: control pins one thread per shard and calls io_run() there; the simulator interleaves the
+// loops of all shards by its seed.
+//
+// Commands come from another thread by shard_post() (one producer) or, on the loop's own thread,
+// through the same call. Counters may be read from anywhere.
+//
+// Memory: buffers, tables and link slots are allocated in shard_open(); a link's TLS state when a feed
+// is added, never between events.
+#ifndef RINGTAPE_CAPTURE_SHARD_H
+#define RINGTAPE_CAPTURE_SHARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/permits.h"
+#include "capture/plan.h"
+#include "io/io.h"
+#include "keep/keep_store.h"
+
+struct shard;
+
+struct shard_options {
+    uint32_t index;
+    const struct log *log;
+    struct permits *permits; // with a kind for each dialect, by its name
+    struct keep_store *store;
+    int64_t commit_interval_ns;
+    int64_t tape_bytes;
+    int64_t tape_age_ns;
+};
+
+// A feed's share with what its links need besides. Given to the shard, which frees it.
+struct shard_feed {
+    uint32_t id;       // of the feed, never used again by another one
+    uint32_t replaces; // feed that ends when this one is live; 0: none
+    struct plan_share *share;
+    struct url url;
+    char ca_file[LIMIT_PATH_BYTES + 1];
+    bool keep_raw;
+};
+
+enum shard_command_kind {
+    SHARD_FEED_ADD,
+    SHARD_FEED_REMOVE,
+    SHARD_INSTRUMENTS, // the reply to instruments_path: rows of the instrument channel
+    SHARD_STATUS,      // a status row of the daemon (started, configured)
+    SHARD_STOP,        // close the links, make all durable, end
+};
+
+struct shard_command {
+    enum shard_command_kind kind;
+    struct shard_feed *feed;       // FEED_ADD
+    uint32_t feed_id;              // FEED_REMOVE
+    const struct dialect *dialect; // INSTRUMENTS
+    uint8_t *body;                 // INSTRUMENTS: malloc'ed; given to the shard
+    uint32_t body_size;
+    enum status_kind status;       // STATUS
+    char detail[128];              // STATUS
+};
+
+struct shard_counters {
+    uint64_t messages;
+    uint64_t bytes;
+    uint64_t events;
+    uint64_t raw;
+    uint64_t refused; // rows lost because the tape could not be written
+    uint64_t durable; // rows
+    uint64_t tape_bytes;
+    uint64_t connects;
+    uint64_t downs;
+    uint64_t links;
+    uint64_t links_live;
+    uint64_t symbols;
+    uint64_t feeds_failed; // feeds whose links could not be made (see the log)
+};
+
+// 0 or -ENOMEM, or what tape_writer_open() says.
+int shard_open(struct shard **shard, struct io *io, const struct shard_options *options);
+// Any thread, one at a time. False: the queue is full, try again later.
+bool shard_post(struct shard *shard, const struct shard_command *command);
+// Everything has ended after SHARD_STOP; `durable`: nothing that arrived was lost on the way to disk.
+bool shard_stopped(const struct shard *shard, bool *durable);
+// Runs the loop until it has stopped. The loop's thread.
+void shard_run(struct shard *shard);
+// After it has stopped.
+void shard_close(struct shard *shard);
+// Any thread; refreshed ten times a second.
+struct shard_counters shard_counters(const struct shard *shard);
+
+#endif
