@@ -101,8 +101,7 @@ static bool capture_load(struct exchange_sim_capture *capture, const char *path)
     if (access(path, R_OK) != 0)
         return false;
     pid_t child = 0;
-    int const handle =
-        packed ? capture_gzip_start(path, &child) : open(path, O_RDONLY | O_CLOEXEC);
+    int const handle = packed ? capture_gzip_start(path, &child) : open(path, O_RDONLY | O_CLOEXEC);
     if (handle < 0)
         return false;
     bool const complete = capture_read_all(capture, handle);
@@ -145,8 +144,8 @@ static bool digit(char c)
     return c >= '0' && c <= '9';
 }
 
-// Decimal digits, with a fraction for seconds; ns since 1970. The unit of a whole number follows from
-// its digits: 10 s, 13 ms, 16 us, 19 ns (years 2001 to 2286). NULL where no time stands there.
+// Decimal digits, with a fraction for seconds; ns since 1970. The unit of a whole number follows
+// from its digits: 10 s, 13 ms, 16 us, 19 ns (years 2001 to 2286). NULL where no time stands there.
 static const char *capture_time(const char *at, const char *end, int64_t *ns)
 {
     int64_t value = 0;
@@ -189,8 +188,8 @@ static char literal_escape(const char **at, const char *end)
     return kind == 'n' ? '\n' : kind == 'r' ? '\r' : kind == 't' ? '\t' : kind;
 }
 
-// b'...' or b"..." at `text`: decoded in place, to text + 2. The opening quote and whatever the decoded
-// form leaves over become marks, from which a second pass has the size.
+// b'...' or b"..." at `text`: decoded in place, to text + 2. The opening quote and whatever the
+// decoded form leaves over become marks, from which a second pass has the size.
 static uint32_t literal_decode(char *text, char *end)
 {
     if (text[1] == LITERAL_DECODED) {

@@ -14,9 +14,9 @@
 //
 // A bare or timed {"lastUpdateId":...} is a REST depth reply recorded inline.
 //
-// Ownership: the whole file is read, unpacked (by the gzip program where the name ends in .gz) and kept
-// until exchange_sim_capture_close(); the slices of lines point into it and have 64 readable bytes
-// behind them. Threading: one owner. Bound: 1 GiB unpacked.
+// Ownership: the whole file is read, unpacked (by the gzip program where the name ends in .gz) and
+// kept until exchange_sim_capture_close(); the slices of lines point into it and have 64 readable
+// bytes behind them. Threading: one owner. Bound: 1 GiB unpacked.
 #ifndef RINGTAPE_TOOLS_EXCHANGE_SIM_CAPTURE_H
 #define RINGTAPE_TOOLS_EXCHANGE_SIM_CAPTURE_H
 
@@ -53,8 +53,8 @@ bool exchange_sim_capture_next(struct exchange_sim_capture *capture,
 // From the beginning again. Payloads decoded in place stay as they are.
 void exchange_sim_capture_rewind(struct exchange_sim_capture *capture);
 
-// A combined-stream frame {"stream":NAME,"data":PAYLOAD}: its two parts, both pointing into the text.
-// False where the text has another form.
+// A combined-stream frame {"stream":NAME,"data":PAYLOAD}: its two parts, both pointing into the
+// text. False where the text has another form.
 bool exchange_sim_capture_unwrap(const uint8_t *text, uint32_t size, const char **stream,
                                  uint32_t *stream_size, const uint8_t **payload,
                                  uint32_t *payload_size);

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tools/exchange_sim_text.h"
+
+#include <string.h>
+
+#include "format/ensure.h"
+
+struct exchange_sim_text exchange_sim_text(void *memory, uint32_t size)
+{
+    ensure(memory != NULL);
+    char *const start = memory;
+    return (struct exchange_sim_text){.start = start, .at = start, .end = start + size};
+}
+
+uint32_t exchange_sim_text_size(const struct exchange_sim_text *text)
+{
+    ensure(text->at >= text->start && text->at <= text->end);
+    return (uint32_t)(text->at - text->start);
+}
+
+void exchange_sim_text_bytes(struct exchange_sim_text *text, const void *bytes, uint32_t size)
+{
+    if (text->full || (uint32_t)(text->end - text->at) < size) {
+        text->full = true;
+        return;
+    }
+    memcpy(text->at, bytes, size);
+    text->at += size;
+}
+
+void exchange_sim_text_string(struct exchange_sim_text *text, const char *string)
+{
+    exchange_sim_text_bytes(text, string, (uint32_t)strlen(string));
+}
+
+void exchange_sim_text_padded(struct exchange_sim_text *text, int64_t value, int digits)
+{
+    char buffer[20];
+    ensure(value >= 0);
+    ensure(digits > 0 && digits <= (int)sizeof buffer);
+    for (int i = digits - 1; i >= 0; i--) {
+        buffer[i] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    exchange_sim_text_bytes(text, buffer, (uint32_t)digits);
+}
+
+static int decimal_digits(int64_t value)
+{
+    int digits = 1;
+    for (; value >= 10; value /= 10)
+        digits++;
+    return digits;
+}
+
+void exchange_sim_text_integer(struct exchange_sim_text *text, int64_t value)
+{
+    ensure(value != INT64_MIN);
+    if (value < 0) {
+        EXCHANGE_SIM_TEXT(text, "-");
+        value = -value;
+    }
+    exchange_sim_text_padded(text, value, decimal_digits(value));
+}
+
+static int64_t power_of_ten(int exponent)
+{
+    ensure(exponent >= 0 && exponent <= 18);
+    int64_t power = 1;
+    while (exponent-- > 0)
+        power *= 10;
+    return power;
+}
+
+void exchange_sim_text_decimal(struct exchange_sim_text *text, int64_t mantissa, int scale,
+                               int places)
+{
+    ensure(scale >= 0 && places >= scale);
+    if (mantissa < 0) {
+        EXCHANGE_SIM_TEXT(text, "-");
+        mantissa = -mantissa;
+    }
+    int64_t const power = power_of_ten(scale);
+    exchange_sim_text_integer(text, mantissa / power);
+    if (places == 0)
+        return;
+    EXCHANGE_SIM_TEXT(text, ".");
+    if (scale > 0)
+        exchange_sim_text_padded(text, mantissa % power, scale);
+    for (int i = scale; i < places; i++)
+        EXCHANGE_SIM_TEXT(text, "0");
+}
+
+static void text_exponent(struct exchange_sim_text *text, int64_t mantissa, int scale)
+{
+    int const digits = decimal_digits(mantissa);
+    exchange_sim_text_decimal(text, mantissa, digits - 1, digits == 1 ? 1 : digits - 1);
+    EXCHANGE_SIM_TEXT(text, "E");
+    exchange_sim_text_integer(text, digits - 1 - scale);
+}
+
+void exchange_sim_text_double(struct exchange_sim_text *text, int64_t mantissa, int scale)
+{
+    if (mantissa < 0) {
+        EXCHANGE_SIM_TEXT(text, "-");
+        mantissa = -mantissa;
+    }
+    for (; scale > 0 && mantissa % 10 == 0; scale--)
+        mantissa /= 10;
+    if (mantissa != 0 && scale >= 4 && mantissa < power_of_ten(scale - 3))
+        text_exponent(text, mantissa, scale);
+    else
+        exchange_sim_text_decimal(text, mantissa, scale, scale == 0 ? 1 : scale);
+}
+
+void exchange_sim_text_quoted(struct exchange_sim_text *text, const char *bytes, uint32_t size)
+{
+    static const char hex[] = "0123456789abcdef";
+    EXCHANGE_SIM_TEXT(text, "\"");
+    for (uint32_t i = 0; i < size; i++) {
+        unsigned char const c = (unsigned char)bytes[i];
+        if (c < 0x20) {
+            char const escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+            exchange_sim_text_bytes(text, escape, sizeof escape);
+            continue;
+        }
+        if (c == '"' || c == '\\')
+            EXCHANGE_SIM_TEXT(text, "\\");
+        exchange_sim_text_bytes(text, bytes + i, 1);
+    }
+    EXCHANGE_SIM_TEXT(text, "\"");
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+uint32_t exchange_sim_text_url_decode(char *text, uint32_t size)
+{
+    uint32_t target = 0;
+    for (uint32_t i = 0; i < size; i++) {
+        char c = text[i];
+        if (c == '%' && i + 2 < size && hex_digit(text[i + 1]) >= 0 &&
+            hex_digit(text[i + 2]) >= 0) {
+            c = (char)(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
+            i += 2;
+        }
+        text[target++] = c;
+    }
+    ensure(target <= size);
+    return target;
+}
+
+bool exchange_sim_text_query(const char *query, uint32_t query_size, const char *name, char *value,
+                             uint32_t value_size)
+{
+    size_t const name_size = strlen(name);
+    const char *at = query;
+    const char *const end = query + query_size;
+    while (at < end) {
+        const char *stop = memchr(at, '&', (size_t)(end - at));
+        if (stop == NULL)
+            stop = end;
+        if ((size_t)(stop - at) > name_size && memcmp(at, name, name_size) == 0 &&
+            at[name_size] == '=') {
+            uint32_t size = (uint32_t)((size_t)(stop - at) - name_size - 1);
+            if (size >= value_size)
+                return false;
+            memcpy(value, at + name_size + 1, size);
+            size = exchange_sim_text_url_decode(value, size);
+            value[size] = '\0';
+            return true;
+        }
+        at = stop + 1;
+    }
+    return false;
+}
+
+int64_t exchange_sim_text_number(const char *text, int64_t fallback)
+{
+    int64_t value = 0;
+    if (*text == '\0')
+        return fallback;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9' || value > INT64_MAX / 10 - 10)
+            return fallback;
+        value = value * 10 + (*text - '0');
+    }
+    return value;
+}
