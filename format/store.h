@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// store: reads a directory of tapes and segments, also while a daemon writes to it.
+//
+//     STORE/lock                                   held by a daemon; readers ignore it
+//     STORE/identity                               32 hex digits
+//     STORE/catalogue                              what counts (catalogue.h)
+//     STORE/tape/00000001.tape, .mark
+//     STORE/segment/2024-08-08/trade-00000001.segment, .index
+//
+// A scan gives every row that was durable when it was opened exactly once, and perhaps later ones of
+// tapes being written, never a row twice. It holds its files open, so a daemon may seal, merge and
+// delete meanwhile. Nothing is ever written or locked.
+//
+// Order. Segments first, by (day, oldest tape, number); within a segment symbol by symbol, each symbol
+// in order of arrival; then tapes by number, each in order of arrival. So one symbol's rows of one
+// shard come in order of arrival; rows of several symbols are not merged by time.
+//
+// Damage is never read as data: a block or batch that fails its checks is left out and reported to the
+// scan's damage callback; the rest comes.
+//
+// Example:
+//     struct store *store;
+//     if (store_open(&store, "/var/lib/ringtape", NULL) == 0) {
+//         struct store_query query = store_query_all(CHANNEL_TRADE);
+//         struct store_scan *scan;
+//         if (store_scan_open(&scan, store, &query) == 0) {
+//             struct store_chunk chunk;
+//             while (store_scan_next(scan, &chunk) > 0)
+//                 for (uint32_t i = 0; i < chunk.count; i++)
+//                     use(chunk.rows, chunk.index[i], chunk.symbols[chunk.rows->symbol[...]]);
+//             store_scan_close(scan);
+//         }
+//         store_close(store);
+//     }
+//
+// Memory: a scan holds one block or batch encoded and decoded (a few MiB; at most
+// SEGMENT_BLOCK_BYTES_MAX or TAPE_BATCH_BYTES_MAX and what it decodes to). Threading: a store and its
+// scans belong to one thread.
+#ifndef RINGTAPE_FORMAT_STORE_H
+#define RINGTAPE_FORMAT_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/catalogue.h"
+#include "format/recover.h"
+#include "format/rows.h"
+#include "format/segment.h"
+
+enum { STORE_PATH_BYTES_MAX = 1024 };
+
+struct store;
+
+struct store_message { // what went wrong, for people; one line
+    char text[STORE_PATH_BYTES_MAX + 256];
+};
+
+// Opens for reading. 0; -ENOENT: no store there; -EBADMSG: identity or catalogue damaged;
+// -EPROTONOSUPPORT: a newer major version; others: errno. `message` may be NULL.
+int store_open(struct store **store, const char *path, struct store_message *message);
+void store_close(struct store *store);
+// Reads catalogue and tape list again. As store_open(); on failure the store is unchanged.
+int store_refresh(struct store *store, struct store_message *message);
+
+const char *store_path(const struct store *store);
+const uint8_t *store_identity(const struct store *store); // LAYOUT_STORE_ID_BYTES
+// As of the last store_open() or store_refresh().
+const struct catalogue *store_catalogue(const struct store *store);
+// Numbers of the tapes that count, increasing.
+const uint32_t *store_tapes(const struct store *store, uint32_t *count);
+
+// ---- scan ----
+
+// Damage met on the way. `path` is relative to the store.
+struct store_damage {
+    const char *path;
+    const char *what;   // one line
+    uint64_t offset;    // in the file
+    uint64_t bytes;
+    uint64_t rows;      // lost, where known; else 0
+    uint64_t sequence_first; // tapes: batches; segments: block number
+    uint64_t sequence_last;
+};
+typedef void store_damage_callback(void *context, const struct store_damage *damage);
+
+struct store_query {
+    enum channel channel;
+    // Names ("binance:BTCUSDT"); a row counts if its symbol is one of them. 0: all, also rows
+    // without symbol. "*" at the end matches any rest ("binance:*").
+    const char *const *symbols;
+    uint32_t symbol_count;
+    int64_t time_from; // `time` in [time_from, time_to)
+    int64_t time_to;
+    uint64_t columns;  // bit c: column wanted; others may come back absent. UINT64_MAX: all
+    bool segments;     // rows in segments
+    bool tapes;        // rows in tapes
+    store_damage_callback *damage; // may be NULL: then store_scan_next() fails with -EBADMSG
+    void *damage_context;
+};
+
+// Everything of a channel.
+struct store_query store_query_all(enum channel channel);
+
+// Some rows. Valid until the next call.
+struct store_chunk {
+    const struct rows *rows;
+    const uint32_t *index; // [count] which of them match, increasing
+    uint32_t count;
+    const struct event_text *symbols; // [symbol_count] names by rows->symbol[]
+    uint32_t symbol_count;
+    // Provenance: (tape, tape_row) of rows->…[r]; tape == NULL: the segment's channel has identity and
+    // keeps none.
+    const uint32_t *tape;     // [rows->count]
+    const uint64_t *tape_row; // [rows->count]
+    uint32_t segment; // number of the segment it is from, or 0: a tape
+    uint64_t unknown_columns; // bit c: coded in a way this library does not know; absent
+};
+
+struct store_scan;
+// 0, -ENOENT (a listed file is missing, and stays missing), -EINVAL, -ENOMEM, errno.
+int store_scan_open(struct store_scan **scan, struct store *store, const struct store_query *query);
+// 1: `chunk` is filled; 0: the end; -EBADMSG: damage and no callback; -ESTALE: more files than could
+// be held open and one of them is gone: start again; others: errno.
+int store_scan_next(struct store_scan *scan, struct store_chunk *chunk);
+void store_scan_close(struct store_scan *scan);
+// For progress: encoded bytes passed and all there are.
+void store_scan_progress(const struct store_scan *scan, uint64_t *done, uint64_t *total);
+
+// ---- verify ----
+
+struct store_verify_result {
+    uint64_t files;
+    uint64_t bytes;
+    uint64_t rows;
+    uint64_t damages;
+    uint64_t rows_lost; // where known
+    uint64_t leftovers; // files nobody lists; not damage
+};
+// Every checksum, chain, count and order of everything that counts. `progress` (may be NULL) is called
+// now and then. 0 also when damage was found; negative: errno.
+typedef void store_progress_callback(void *context, uint64_t done, uint64_t total);
+int store_verify(struct store *store, store_damage_callback *damage,
+                 store_progress_callback *progress, void *context,
+                 struct store_verify_result *result);
+
+#endif

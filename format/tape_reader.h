@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tape_reader: walks a tape batch by batch, closed, live, torn or damaged.
+//
+// Batches come in order, each once (a slotted one in its highest valid revision). Where bytes that
+// should be a batch are not, the reader looks ahead for later batches of the same tape: if there are
+// any, or the mark says that more was durable, the gap is damage to acknowledged data and is
+// reported as such, and reading goes on behind it; otherwise the tape ends there (a write was torn
+// by a crash, or nothing was written).
+//
+// Live tapes: when the reader is at the end, ask again later; a further revision of the last batch
+// comes with `rows_before` telling how many of its rows were already given.
+//
+// Ownership: the reader keeps one growing buffer (malloc, at most TAPE_BATCH_BYTES_MAX) unless the
+// source is in memory. Threading: one owner.
+#ifndef RINGTAPE_FORMAT_TAPE_READER_H
+#define RINGTAPE_FORMAT_TAPE_READER_H
+
+#include "format/source.h"
+#include "format/tape.h"
+
+struct tape_damage {
+    uint64_t offset; // first byte that is not what it should be
+    uint64_t bytes;  // up to the next good batch, or to where the mark says data was
+    uint64_t sequence_first; // batches lost or cut short
+    uint64_t sequence_last;
+    uint64_t rows;         // lost rows
+    enum tape_error error; // what was found at `offset`
+};
+
+struct tape_item {
+    bool is_damage;
+    struct tape_damage damage; // is_damage
+    // Otherwise a batch whose header and payload hash are right:
+    uint64_t offset;       // of the revision read
+    const uint8_t *bytes;  // valid until the next call
+    uint32_t size;         // header and payload
+    uint32_t rows_before;  // rows of this batch already given with an earlier revision
+    size_t memory_bytes;   // for tape_decode_batch()
+    struct layout_batch header;
+};
+
+enum tape_end {
+    TAPE_END_CLEAN, // nothing behind the last batch, and the mark agrees
+    TAPE_END_TORN,  // an unacknowledged write was cut off: to be ignored
+};
+
+struct tape_reader {
+    struct source source; // source.size may be raised between calls
+    struct layout_tape header;
+    struct layout_mark mark; // .magic == 0: none
+    // How far to look for later batches behind a bad place. Default: to the end. A live tape's
+    // reader limits it (TAPE_LIVE_LOOK_AHEAD).
+    uint64_t look_ahead;
+    uint64_t offset;        // of the next new batch
+    uint64_t sequence;      // of the last batch given
+    uint64_t rows;          // of the tape up to there, lost ones included
+    uint64_t rows_lost;
+    uint64_t damages;
+    enum tape_end end;      // meaningful when tape_reader_next() said 0
+    enum tape_error end_error; // TAPE_END_TORN: what was found
+    // ---- private ----
+    uint64_t last_offset;
+    uint64_t last_hash;
+    uint32_t last_revision;
+    uint32_t last_rows;
+    bool last_slotted;
+    bool end_damage_given;
+    uint8_t *room;
+    size_t room_size;
+};
+
+enum { TAPE_LIVE_LOOK_AHEAD = 16 << 20 };
+
+// Reads the file header. `mark_bytes` (may be NULL): the .mark file. *error tells what is wrong with
+// the header when the result is -EBADMSG; other negative: errno of the source.
+int tape_reader_open(struct tape_reader *reader, const struct source *source,
+                     const void *mark_bytes, size_t mark_size, enum tape_error *error);
+// 1: `item` is filled; 0: the end (for now); negative: errno of the source or -ENOMEM.
+int tape_reader_next(struct tape_reader *reader, struct tape_item *item);
+void tape_reader_close(struct tape_reader *reader);
+
+#endif
