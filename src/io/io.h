@@ -206,8 +206,10 @@ int64_t io_file_size(struct io *io, const char *path); // or -errno
 // Calls `each` for every entry of the directory but . and ..; order is unspecified. 0 or -errno.
 int io_list(struct io *io, const char *path, void (*each)(void *context, const char *name),
             void *context);
-int64_t io_free_bytes(struct io *io, const char *path); // free for us on that file system, or -errno
-uint32_t io_alignment(struct io *io, int handle);       // for direct reads and writes; 4096 unless told
+// Free for us on that file system, or -errno.
+int64_t io_free_bytes(struct io *io, const char *path);
+// For direct reads and writes; 4096 unless the file system demands more.
+uint32_t io_alignment(struct io *io, int handle);
 // Exclusive lock of a file, held until the loop is closed or the process ends. 0, -EWOULDBLOCK
 // (another process holds it), -errno. Creates the file.
 int io_lock(struct io *io, const char *path);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// timer_heap: the pending timeouts of one loop, soonest first, equal deadlines in order of starting.
+// timer_heap: the pending timeouts of one loop, soonest first, equal deadlines in order of
+// starting.
 //
 // An intrusive pairing heap: no memory of its own, so no bound but that of its operations. Starting
 // costs O(1), firing and cancelling O(log n) amortised. One kernel timeout per timer would cost a
-// submission, a completion and a cancellation each; a link moves its timers far more often than they
-// fire. Private to the implementations of io.h; belongs to one thread.
+// submission, a completion and a cancellation each; a link moves its timers far more often than
+// they fire. Private to the implementations of io.h; belongs to one thread.
 #ifndef RINGTAPE_IO_TIMER_HEAP_H
 #define RINGTAPE_IO_TIMER_HEAP_H
 

@@ -28,8 +28,8 @@ struct utc_clock {
 
 void utc_clock_init(struct utc_clock *clock, int64_t realtime_ns, int64_t monotonic_ns);
 
-// Whether these readings tell of a step. The caller reads again to be sure (its thread may have been
-// preempted between the two clocks) before it passes them to utc_clock_update().
+// Whether these readings tell of a step. The caller reads again to be sure (its thread may have
+// been preempted between the two clocks) before it passes them to utc_clock_update().
 bool utc_clock_stepped(const struct utc_clock *clock, int64_t realtime_ns, int64_t monotonic_ns);
 
 // Returns the time, >= every time returned before; counts a step in clock->steps.
