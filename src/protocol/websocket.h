@@ -28,6 +28,8 @@
 #define WEBSOCKET_HEADER_SIZE_MAX 14
 #define WEBSOCKET_KEY_SIZE 24
 #define WEBSOCKET_ACCEPT_SIZE 28
+// Header lines a caller can add to the request.
+#define WEBSOCKET_EXTRA_MAX 8
 // Messages above 2^31 are beyond this module, whatever the memory.
 #define WEBSOCKET_MESSAGE_SIZE_LIMIT 0x7fffffffu
 
