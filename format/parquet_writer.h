@@ -2,16 +2,17 @@
 //
 // parquet_writer: flat rows → a Parquet file, through a callback that takes the bytes in order.
 //
-// Cells are set one by one (parquet_set_*), parquet_row_end() closes the row. Every PARQUET_PAGE_ROWS
-// rows all columns are encoded and compressed as one page each; at PARQUET_GROUP_ROWS rows, or when
-// the memory for finished pages is used up, a row group goes out. Pages are of version 1, zstd, with
-// CRC-32; integers, times and decimals of 18 digits are DELTA_BINARY_PACKED, codes are dictionaries,
-// 128-bit decimals and texts PLAIN. Statistics, page index, column orders and (as long as it is
-// true) sorting columns are written. docs/parquet.md gives the reasons.
+// Cells are set one by one (parquet_set_*), parquet_row_end() closes the row. Every
+// PARQUET_PAGE_ROWS rows all columns are encoded and compressed as one page each; at
+// PARQUET_GROUP_ROWS rows, or when the memory for finished pages is used up, a row group goes out.
+// Pages are of version 1, zstd, with CRC-32; integers, times and decimals of 18 digits are
+// DELTA_BINARY_PACKED, codes are dictionaries, 128-bit decimals and texts PLAIN. Statistics, page
+// index, column orders and (as long as it is true) sorting columns are written. docs/parquet.md
+// gives the reasons.
 //
-// Ownership: everything is allocated in parquet_open(), nothing later; columns, names and dictionary
-// texts are the caller's and must outlive the writer. Threading: none. Bounds: below; memory is
-// about PARQUET_ARENA_BYTES plus 16 bytes a cell of one page.
+// Ownership: everything is allocated in parquet_open(), nothing later; columns, names and
+// dictionary texts are the caller's and must outlive the writer. Threading: none. Bounds: below;
+// memory is about PARQUET_ARENA_BYTES plus 16 bytes a cell of one page.
 // Errors: negative errno; an error of the callback or of zstd is final, every later call that
 // writes returns it again.
 // Source: apache/parquet-format (parquet.thrift, Encodings.md, PageIndex.md).
@@ -94,8 +95,8 @@ void parquet_set_text(struct parquet_writer *writer, uint32_t column, const void
 int parquet_row_end(struct parquet_writer *writer);
 // The row being built is forgotten.
 void parquet_row_drop(struct parquet_writer *writer);
-// Rows up to here and those to come are not in order any more: the row group that begins next is
-// again sorted, the one being built is not said to be. (The caller sees order, this module not.)
+// The row being built does not sort after the one before it: its row group is not declared sorted.
+// (The caller sees order, this module does not look.)
 void parquet_unsorted(struct parquet_writer *writer);
 
 // No further row fits: finish, go on in another file.

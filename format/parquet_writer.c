@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Three stages, each with fixed memory:
+//
+//   cells → column buffers   parquet_set_*: values of one page, dense (nulls take no place)
+//   column buffers → arena   parquet_page_end: a compressed page of each column, with its header;
+//                            at PARQUET_PAGE_ROWS rows, or when a text buffer is full
+//   arena → file             parquet_group_end: pages column by column, as Parquet wants them; at
+//                            PARQUET_GROUP_ROWS rows, or when the next pages might not fit
+//
+// All columns break pages at the same rows. Page indexes of finished groups wait in memory, because
+// readers fetch them in one piece from before the footer.
+#include "format/parquet_writer.h"
+
+#include "format/ensure.h"
+#include "format/parquet_buffer.h"
+#include "format/parquet_crc.h"
+#include "format/parquet_metadata.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+enum {
+    INDEX_BYTES = 16 << 20,
+    FOOTER_BUFFER_BYTES = 1 << 16,
+    LEVEL_DEFAULT = 3,
+    TAIL_BYTES = 8, // length of the footer, magic
+};
+
+static const uint8_t magic[4] = {'P', 'A', 'R', '1'};
+
+struct parquet_writer {
+    struct parquet_options options;
+    struct parquet_buffer *buffers;
+    int error;
+    uint32_t page_rows;
+    uint32_t page_count; // in this group
+    uint32_t page_number; // in the file, from 1
+    uint64_t group_rows;
+    uint64_t rows;
+    uint64_t offset; // in the file
+    bool group_sorted;
+    uint32_t group_count;
+    struct parquet_group groups[PARQUET_GROUPS_MAX];
+    struct parquet_chunk *chunks; // [PARQUET_GROUPS_MAX * column_count]
+    uint8_t *arena;
+    size_t arena_size;
+    uint8_t *raw; // one page before compression
+    size_t raw_capacity;
+    uint8_t *index; // page indexes of finished groups
+    size_t index_size;
+    uint8_t *footer;
+    ZSTD_CCtx *zstd;
+    struct parquet_crc crc;
+};
+
+// ---- open and close ----
+
+static int parquet_open_memory(struct parquet_writer *w)
+{
+    const uint32_t columns = w->options.column_count;
+    w->arena = malloc(PARQUET_ARENA_BYTES);
+    w->index = malloc(INDEX_BYTES);
+    w->footer = malloc(FOOTER_BUFFER_BYTES);
+    w->chunks = calloc((size_t)PARQUET_GROUPS_MAX * columns, sizeof *w->chunks);
+    w->buffers = calloc(columns, sizeof *w->buffers);
+    w->zstd = ZSTD_createCCtx();
+    if (!w->arena || !w->index || !w->footer || !w->chunks || !w->buffers || !w->zstd)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < columns; i++) {
+        const int error = parquet_buffer_open(&w->buffers[i], &w->options.columns[i]);
+        if (error != 0) return error;
+        const size_t raw_max = parquet_buffer_raw_max(&w->buffers[i]);
+        if (w->raw_capacity < raw_max) w->raw_capacity = raw_max;
+    }
+    w->raw = malloc(w->raw_capacity);
+    return w->raw != NULL ? 0 : -ENOMEM;
+}
+
+static void parquet_write(struct parquet_writer *w, const void *bytes, size_t size)
+{
+    if (w->error != 0) return;
+    w->error = w->options.write(w->options.context, bytes, size);
+    ensure(w->error <= 0);
+    if (w->error == 0) w->offset += size;
+}
+
+static void parquet_write_drain(void *context, const void *bytes, size_t size)
+{
+    parquet_write(context, bytes, size);
+}
+
+int parquet_open(struct parquet_writer **writer, const struct parquet_options *options)
+{
+    ensure(options->column_count >= 1 && options->column_count <= PARQUET_COLUMNS_MAX);
+    ensure(options->write != NULL && options->created_by != NULL);
+    ensure(options->sorting_count <= PARQUET_SORTING_MAX);
+    struct parquet_writer *w = calloc(1, sizeof *w);
+    if (w == NULL) return -ENOMEM;
+    w->options = *options;
+    w->group_sorted = true;
+    parquet_crc_init(&w->crc);
+    int error = parquet_open_memory(w);
+    if (error == 0) {
+        const int level = options->compression_level;
+        const size_t set = ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel,
+                                                  level != 0 ? level : LEVEL_DEFAULT);
+        ensure(!ZSTD_isError(set));
+        parquet_write(w, magic, sizeof magic);
+        error = w->error;
+    }
+    if (error != 0) {
+        parquet_close(w);
+        return error;
+    }
+    *writer = w;
+    return 0;
+}
+
+void parquet_close(struct parquet_writer *w)
+{
+    if (w == NULL) return;
+    for (uint32_t i = 0; w->buffers != NULL && i < w->options.column_count; i++)
+        parquet_buffer_close(&w->buffers[i]);
+    free(w->buffers);
+    free(w->chunks);
+    free(w->footer);
+    free(w->index);
+    free(w->arena);
+    free(w->raw);
+    ZSTD_freeCCtx(w->zstd);
+    free(w);
+}
+
+// ---- column buffers → arena ----
+
+// Compresses w->raw into the arena behind room for a header; 0 and w->error set on failure.
+static size_t parquet_page_compress(struct parquet_writer *w, size_t raw_size)
+{
+    uint8_t *payload = w->arena + w->arena_size + PARQUET_PAGE_HEADER_BYTES_MAX;
+    const size_t room = PARQUET_ARENA_BYTES - w->arena_size - PARQUET_PAGE_HEADER_BYTES_MAX;
+    ensure(room >= ZSTD_compressBound(raw_size));
+    const size_t size = ZSTD_compress2(w->zstd, payload, room, w->raw, raw_size);
+    if (ZSTD_isError(size)) {
+        w->error = -ENOMEM; // with enough room, memory is all that can be missing
+        return 0;
+    }
+    return size;
+}
+
+// Puts the header right before its payload; returns the header's size.
+static size_t parquet_page_place(struct parquet_writer *w, const uint8_t *header, size_t size,
+                                 size_t payload_size, struct parquet_page *page)
+{
+    ensure(size <= PARQUET_PAGE_HEADER_BYTES_MAX);
+    page->memory_offset = w->arena_size + PARQUET_PAGE_HEADER_BYTES_MAX - size;
+    memcpy(w->arena + page->memory_offset, header, size);
+    page->bytes = (uint32_t)(size + payload_size);
+    w->arena_size = page->memory_offset + page->bytes;
+    return size;
+}
+
+static void parquet_page_column(struct parquet_writer *w, uint32_t c)
+{
+    struct parquet_buffer *buffer = &w->buffers[c];
+    struct parquet_page *page = &buffer->pages[w->page_count];
+    parquet_buffer_bounds(buffer, w->page_number, &page->bounds);
+    const size_t raw_size = parquet_buffer_encode(buffer, w->page_rows, w->raw);
+    const size_t size = parquet_page_compress(w, raw_size);
+    if (w->error != 0) return;
+
+    uint8_t header[PARQUET_PAGE_HEADER_BYTES_MAX];
+    const uint8_t *payload = w->arena + w->arena_size + PARQUET_PAGE_HEADER_BYTES_MAX;
+    const size_t header_size =
+        parquet_metadata_data_page(header, w->options.columns[c].type, w->page_rows, raw_size, size,
+                                   parquet_crc_of(&w->crc, payload, size));
+    page->rows = w->page_rows;
+    page->nulls = w->page_rows - buffer->count;
+    page->bytes_uncompressed =
+        (uint32_t)(raw_size + parquet_page_place(w, header, header_size, size, page));
+    parquet_buffer_clear(buffer, w->page_rows);
+}
+
+// What the pages of the current rows may need in the arena at most, dictionary pages included.
+static size_t parquet_page_bound(const struct parquet_writer *w)
+{
+    size_t bound = 0;
+    for (uint32_t c = 0; c < w->options.column_count; c++) {
+        const struct parquet_buffer *buffer = &w->buffers[c];
+        bound += 2 * PARQUET_PAGE_HEADER_BYTES_MAX +
+                 ZSTD_compressBound(parquet_buffer_raw_bound(buffer, w->page_rows)) +
+                 ZSTD_compressBound(buffer->dictionary_bytes_max);
+    }
+    return bound;
+}
+
+// ---- arena → file ----
+
+static void parquet_group_dictionary(struct parquet_writer *w, uint32_t c,
+                                     struct parquet_chunk *chunk)
+{
+    struct parquet_buffer *buffer = &w->buffers[c];
+    const uint32_t values = buffer->dictionary_count;
+    const size_t raw_size = parquet_buffer_dictionary(buffer, w->raw);
+    ensure(raw_size <= w->raw_capacity);
+    const size_t size = parquet_page_compress(w, raw_size);
+    if (w->error != 0) return;
+
+    struct parquet_page page;
+    uint8_t header[PARQUET_PAGE_HEADER_BYTES_MAX];
+    const uint8_t *payload = w->arena + w->arena_size + PARQUET_PAGE_HEADER_BYTES_MAX;
+    const size_t header_size =
+        parquet_metadata_dictionary_page(header, values, raw_size, size,
+                                         parquet_crc_of(&w->crc, payload, size));
+    chunk->bytes_uncompressed += raw_size + parquet_page_place(w, header, header_size, size, &page);
+    chunk->bytes += page.bytes;
+    chunk->dictionary_offset = w->offset;
+    parquet_write(w, w->arena + page.memory_offset, page.bytes);
+}
+
+static void parquet_group_column(struct parquet_writer *w, uint32_t c, struct parquet_chunk *chunk)
+{
+    const enum parquet_type type = w->options.columns[c].type;
+    const struct parquet_page *pages = w->buffers[c].pages;
+    *chunk = (struct parquet_chunk){.pages = w->page_count};
+    parquet_bounds_clear(&chunk->bounds);
+    if (type == PARQUET_CODE) parquet_group_dictionary(w, c, chunk);
+    chunk->data_offset = w->offset;
+    for (uint32_t i = 0; i < w->page_count && w->error == 0; i++) {
+        parquet_write(w, w->arena + pages[i].memory_offset, pages[i].bytes);
+        chunk->bytes += pages[i].bytes;
+        chunk->bytes_uncompressed += pages[i].bytes_uncompressed;
+        chunk->nulls += pages[i].nulls;
+        parquet_bounds_merge(&chunk->bounds, &pages[i].bounds, type);
+    }
+}
+
+// Most that the page indexes of one column may take: two bounds and some numbers a page.
+static size_t parquet_group_index_bound(uint32_t pages)
+{
+    return 64 + (size_t)pages * (2 * (PARQUET_BOUNDS_TEXT_MAX + 2) + 40);
+}
+
+static void parquet_group_index(struct parquet_writer *w, uint32_t c, struct parquet_chunk *chunk)
+{
+    // Offsets count from the first index byte for now; parquet_finish_index() adds the base. The
+    // 1 tells "at offset 0" from "none".
+    const struct parquet_page *pages = w->buffers[c].pages;
+    struct parquet_thrift thrift;
+    parquet_thrift_init(&thrift, w->index + w->index_size, INDEX_BYTES - w->index_size, NULL, NULL);
+    if (parquet_metadata_column_index(&thrift, pages, w->page_count, w->options.columns[c].type)) {
+        chunk->column_index_offset = w->index_size + 1;
+        chunk->column_index_bytes = (uint32_t)parquet_thrift_finish(&thrift);
+        w->index_size += chunk->column_index_bytes;
+    }
+    parquet_thrift_init(&thrift, w->index + w->index_size, INDEX_BYTES - w->index_size, NULL, NULL);
+    parquet_metadata_offset_index(&thrift, pages, w->page_count, chunk->data_offset);
+    chunk->offset_index_offset = w->index_size + 1;
+    chunk->offset_index_bytes = (uint32_t)parquet_thrift_finish(&thrift);
+    w->index_size += chunk->offset_index_bytes;
+}
+
+static void parquet_group_end(struct parquet_writer *w)
+{
+    if (w->page_count == 0 || w->error != 0) return;
+    ensure(w->group_count < PARQUET_GROUPS_MAX);
+    const uint32_t columns = w->options.column_count;
+    struct parquet_chunk *chunks = w->chunks + (size_t)w->group_count * columns;
+    w->groups[w->group_count] = (struct parquet_group){
+        .rows = w->group_rows, .offset = w->offset, .sorted = w->group_sorted};
+    for (uint32_t c = 0; c < columns && w->error == 0; c++) {
+        parquet_group_column(w, c, &chunks[c]);
+        parquet_group_index(w, c, &chunks[c]);
+    }
+    w->group_count++;
+    w->group_rows = 0;
+    w->page_count = 0;
+    w->arena_size = 0;
+    w->group_sorted = true;
+}
+
+static void parquet_page_end(struct parquet_writer *w)
+{
+    if (w->page_rows == 0 || w->error != 0) return;
+    const size_t bound = parquet_page_bound(w);
+    ensure(bound <= PARQUET_ARENA_BYTES);
+    if (bound > PARQUET_ARENA_BYTES - w->arena_size) {
+        // The group that ends here has these rows' sortedness, too: neither claims too much.
+        const bool sorted = w->group_sorted;
+        parquet_group_end(w);
+        w->group_sorted = sorted;
+    }
+    w->page_number++;
+    for (uint32_t c = 0; c < w->options.column_count && w->error == 0; c++)
+        parquet_page_column(w, c);
+    w->group_rows += w->page_rows;
+    w->page_count++;
+    w->page_rows = 0;
+    if (w->group_rows + PARQUET_PAGE_ROWS > PARQUET_GROUP_ROWS ||
+        w->page_count == PARQUET_BUFFER_PAGES_MAX)
+        parquet_group_end(w);
+}
+
+// ---- cells ----
+
+static struct parquet_buffer *parquet_cell(struct parquet_writer *w, uint32_t column)
+{
+    ensure(column < w->options.column_count);
+    struct parquet_buffer *buffer = &w->buffers[column];
+    ensure(!buffer->present[w->page_rows]); // one value a cell
+    buffer->present[w->page_rows] = 1;
+    return buffer;
+}
+
+void parquet_set_bool(struct parquet_writer *w, uint32_t column, bool value)
+{
+    ensure(w->options.columns[column].type == PARQUET_BOOLEAN);
+    struct parquet_buffer *buffer = parquet_cell(w, column);
+    buffer->boolean[buffer->count] = value;
+}
+
+void parquet_set_int64(struct parquet_writer *w, uint32_t column, int64_t value)
+{
+    const enum parquet_type type = w->options.columns[column].type;
+    ensure(type == PARQUET_INT64 || type == PARQUET_TIMESTAMP || type == PARQUET_DECIMAL_18);
+    struct parquet_buffer *buffer = parquet_cell(w, column);
+    buffer->int64[buffer->count] = value;
+}
+
+void parquet_set_int128(struct parquet_writer *w, uint32_t column, __int128 mantissa)
+{
+    ensure(w->options.columns[column].type == PARQUET_DECIMAL_38);
+    struct parquet_buffer *buffer = parquet_cell(w, column);
+    buffer->int128[buffer->count] = mantissa;
+}
+
+void parquet_set_code(struct parquet_writer *w, uint32_t column, uint32_t code)
+{
+    ensure(w->options.columns[column].type == PARQUET_CODE);
+    ensure(code < w->options.columns[column].code_count);
+    struct parquet_buffer *buffer = parquet_cell(w, column);
+    buffer->code[buffer->count] = code;
+}
+
+void parquet_set_text(struct parquet_writer *w, uint32_t column, const void *bytes, uint32_t size)
+{
+    ensure(parquet_buffer_has_text(&w->buffers[column]));
+    ensure(size <= PARQUET_TEXT_BYTES_MAX);
+    struct parquet_buffer *buffer = parquet_cell(w, column);
+    ensure(size <= PARQUET_BUFFER_TEXT_BYTES - buffer->text_size);
+    if (size > 0) memcpy(buffer->text + buffer->text_size, bytes, size);
+    buffer->text_next = buffer->text_size + size;
+    buffer->text_end[buffer->count] = buffer->text_next;
+}
+
+int parquet_row_end(struct parquet_writer *w)
+{
+    if (w->error != 0) return w->error;
+    ensure(!parquet_is_full(w));
+    bool full = false;
+    for (uint32_t c = 0; c < w->options.column_count; c++) {
+        struct parquet_buffer *buffer = &w->buffers[c];
+        ensure(buffer->present[w->page_rows] || w->options.columns[c].nullable);
+        buffer->count += buffer->present[w->page_rows];
+        buffer->text_size = buffer->text_next;
+        full |= buffer->text_size >= PARQUET_PAGE_TEXT_BYTES;
+    }
+    w->rows++;
+    w->page_rows++;
+    if (full || w->page_rows == PARQUET_PAGE_ROWS) parquet_page_end(w);
+    return w->error;
+}
+
+void parquet_row_drop(struct parquet_writer *w)
+{
+    if (w->error != 0) return;
+    for (uint32_t c = 0; c < w->options.column_count; c++) {
+        w->buffers[c].present[w->page_rows] = 0;
+        w->buffers[c].text_next = w->buffers[c].text_size;
+    }
+}
+
+void parquet_unsorted(struct parquet_writer *w)
+{
+    w->group_sorted = false;
+}
+
+bool parquet_is_full(const struct parquet_writer *w)
+{
+    // What is still in memory may become two groups, if the arena cannot hold it in one.
+    const size_t index_bound =
+        2 * w->options.column_count * parquet_group_index_bound(PARQUET_BUFFER_PAGES_MAX);
+    return w->group_count + 2 > PARQUET_GROUPS_MAX || w->index_size + index_bound > INDEX_BYTES;
+}
+
+uint64_t parquet_row_count(const struct parquet_writer *w)
+{
+    return w->rows;
+}
+
+uint64_t parquet_byte_count(const struct parquet_writer *w)
+{
+    return w->offset;
+}
+
+// ---- the end of the file ----
+
+static void parquet_finish_index(struct parquet_writer *w)
+{
+    const uint64_t base = w->offset - 1; // offsets were counted from 1
+    const size_t count = (size_t)w->group_count * w->options.column_count;
+    for (size_t i = 0; i < count; i++) {
+        if (w->chunks[i].column_index_offset > 0) w->chunks[i].column_index_offset += base;
+        w->chunks[i].offset_index_offset += base;
+    }
+    parquet_write(w, w->index, w->index_size);
+}
+
+int parquet_finish(struct parquet_writer *w)
+{
+    parquet_page_end(w);
+    parquet_group_end(w);
+    if (w->error != 0) return w->error;
+    parquet_finish_index(w);
+
+    struct parquet_thrift thrift;
+    parquet_thrift_init(&thrift, w->footer, FOOTER_BUFFER_BYTES, parquet_write_drain, w);
+    parquet_metadata_footer(&thrift, &w->options, w->groups, w->group_count, w->chunks);
+    const uint32_t size = (uint32_t)parquet_thrift_finish(&thrift);
+    uint8_t tail[TAIL_BYTES];
+    memcpy(tail, &size, 4);
+    memcpy(tail + 4, magic, sizeof magic);
+    parquet_write(w, tail, sizeof tail);
+    return w->error;
+}
