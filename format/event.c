@@ -26,7 +26,7 @@ static const char *const codes_status[] = {
 static const char *const codes_raw_reason[] = {
     "not_json",   "unknown_type",   "unknown_symbol", "missing_key",  "wrong_type",
     "number_refused", "unknown_key", "inconsistent",   "kept",         "too_large",
-    NULL,
+    "duplicate_key", NULL,
 };
 
 // Each row of a table: a column that must be present, or (…_OPTIONAL) one that may be absent.

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The fast scanners of Binance: trade, aggTrade, bookTicker, depth diff, partial depth; spot and
+// futures, in a combined stream or a raw one. They expect each message as the exchange writes it, key
+// by key, without white space; the first surprise returns false and the strict reader takes over.
+//
+//     {"stream":"btcusdt@trade","data":{"e":"trade",...}}
+//                 |      |              |
+//                 |      +--------------+-- literals, so that name and message agree
+//                 +-- compared with "s", lower case
+#include <string.h>
+
+#include "exchange/binance.h"
+#include "exchange/scan.h"
+
+struct scan {
+    struct json_cursor cursor;
+    struct dialect_frame *frame;
+    struct event *event;
+    struct json_slice stream; // symbol in the stream's name; size 0: raw stream
+};
+
+// First eight and last eight (or all) bytes of a name of 1 ... 16 bytes.
+static inline bool names_agree(struct json_slice lower, struct json_slice name)
+{
+    if (lower.size != name.size || name.size > 16)
+        return false;
+    // Both have padding behind them; bytes beyond the size are shifted out.
+    const uint32_t first = name.size < 8 ? name.size : 8;
+    const uint32_t second = name.size - first;
+    const uint64_t a = scan_word(lower.text) ^ binance_lower(scan_word(name.text));
+    const uint64_t b = scan_word(lower.text + 8) ^ binance_lower(scan_word(name.text + 8));
+    return a << (64 - 8 * first) == 0 && (second == 0 || b << (64 - 8 * second) == 0);
+}
+
+// "s":"BTCUSDT" with what stands around it.
+#define SCAN_SYMBOL(scan) (SCAN_EXPECT(&(scan)->cursor, ",\"s\":\"") && symbol_of(scan))
+#define SCAN_TIME(scan, key, column)                                                               \
+    (SCAN_EXPECT(&(scan)->cursor, key) &&                                                          \
+     scan_time_column(&(scan)->cursor, (scan)->event, column))
+#define SCAN_INTEGER(scan, key, column)                                                            \
+    (SCAN_EXPECT(&(scan)->cursor, key) &&                                                          \
+     scan_integer_column(&(scan)->cursor, (scan)->event, column))
+#define SCAN_DECIMAL(scan, key, column)                                                            \
+    (SCAN_EXPECT(&(scan)->cursor, key) &&                                                          \
+     scan_decimal_column(&(scan)->cursor, '"', (scan)->event, column))
+
+static inline bool symbol_of(struct scan *scan)
+{
+    struct json_slice name;
+    if (!scan_symbol(&scan->cursor, scan->frame->context, &name, &scan->event->symbol))
+        return false;
+    return scan->stream.size == 0 || names_agree(scan->stream, name);
+}
+
+static inline bool maker(struct scan *scan, int column)
+{
+    bool value;
+    if (!SCAN_EXPECT(&scan->cursor, ",\"m\":") || !scan_boolean(&scan->cursor, &value))
+        return false;
+    event_set(scan->event, column, value ? SIDE_SELL : SIDE_BUY);
+    return true;
+}
+
+static inline bool best_match(struct scan *scan, int column)
+{
+    bool value;
+    if (!SCAN_EXPECT(&scan->cursor, ",\"M\":") || !scan_boolean(&scan->cursor, &value))
+        return false;
+    event_set(scan->event, column, value);
+    return true;
+}
+
+static inline void begin_event(struct scan *scan, enum channel channel)
+{
+    event_clear(scan->event, channel, SYMBOL_NONE);
+    event_set(scan->event, COLUMN_FLAGS, 0);
+}
+
+// ---- levels ----
+
+// [["price","quantity"],...] behind its key.
+static inline bool levels(struct scan *scan, uint8_t side)
+{
+    struct json_cursor *cursor = &scan->cursor;
+    uint32_t count = scan->event->level_count;
+    if (!SCAN_EXPECT(cursor, "["))
+        return false;
+    if (SCAN_EXPECT(cursor, "]"))
+        return true;
+    do {
+        if (count == EVENT_LEVELS_MAX)
+            return false;
+        struct event_level *level = &scan->frame->levels[count++];
+        if (!SCAN_EXPECT(cursor, "[\"") ||
+            !scan_decimal(cursor, '"', &level->price, &level->price_scale) ||
+            !SCAN_EXPECT(cursor, "\",\"") ||
+            !scan_decimal(cursor, '"', &level->quantity, &level->quantity_scale) ||
+            !SCAN_EXPECT(cursor, "\"]"))
+            return false;
+        level->side = side;
+    } while (SCAN_EXPECT(cursor, ","));
+    scan->event->level_count = count;
+    scan->event->levels = scan->frame->levels;
+    return SCAN_EXPECT(cursor, "]");
+}
+
+static inline bool both_sides(struct scan *scan)
+{
+    return SCAN_EXPECT(&scan->cursor, ",\"b\":") && levels(scan, 0) &&
+           SCAN_EXPECT(&scan->cursor, ",\"a\":") && levels(scan, 1);
+}
+
+// ---- spot: behind {"e":"...","E": resp. {"u": ----
+
+static inline bool spot_trade(struct scan *scan)
+{
+    begin_event(scan, CHANNEL_TRADE);
+    return scan_time_column(&scan->cursor, scan->event, TRADE_EVENT_TIME) && SCAN_SYMBOL(scan) &&
+           SCAN_INTEGER(scan, "\",\"t\":", TRADE_ID) &&
+           SCAN_DECIMAL(scan, ",\"p\":\"", TRADE_PRICE) &&
+           SCAN_DECIMAL(scan, "\",\"q\":\"", TRADE_QUANTITY) &&
+           SCAN_TIME(scan, "\",\"T\":", TRADE_TIME) && maker(scan, TRADE_SIDE) &&
+           best_match(scan, TRADE_BEST_MATCH);
+}
+
+static inline bool spot_agg_trade(struct scan *scan)
+{
+    begin_event(scan, CHANNEL_AGG_TRADE);
+    return scan_time_column(&scan->cursor, scan->event, AGG_TRADE_EVENT_TIME) &&
+           SCAN_SYMBOL(scan) && SCAN_INTEGER(scan, "\",\"a\":", AGG_TRADE_ID) &&
+           SCAN_DECIMAL(scan, ",\"p\":\"", AGG_TRADE_PRICE) &&
+           SCAN_DECIMAL(scan, "\",\"q\":\"", AGG_TRADE_QUANTITY) &&
+           SCAN_INTEGER(scan, "\",\"f\":", AGG_TRADE_FIRST_ID) &&
+           SCAN_INTEGER(scan, ",\"l\":", AGG_TRADE_LAST_ID) &&
+           SCAN_TIME(scan, ",\"T\":", AGG_TRADE_TIME) && maker(scan, AGG_TRADE_SIDE) &&
+           best_match(scan, AGG_TRADE_BEST_MATCH);
+}
+
+static inline bool quote_prices(struct scan *scan)
+{
+    return SCAN_DECIMAL(scan, "\",\"b\":\"", QUOTE_BID_PRICE) &&
+           SCAN_DECIMAL(scan, "\",\"B\":\"", QUOTE_BID_QUANTITY) &&
+           SCAN_DECIMAL(scan, "\",\"a\":\"", QUOTE_ASK_PRICE) &&
+           SCAN_DECIMAL(scan, "\",\"A\":\"", QUOTE_ASK_QUANTITY) &&
+           SCAN_EXPECT(&scan->cursor, "\"");
+}
+
+static inline bool spot_quote(struct scan *scan)
+{
+    begin_event(scan, CHANNEL_QUOTE);
+    return scan_integer_column(&scan->cursor, scan->event, QUOTE_ID) && SCAN_SYMBOL(scan) &&
+           quote_prices(scan);
+}
+
+static inline bool spot_depth(struct scan *scan)
+{
+    begin_event(scan, CHANNEL_DEPTH);
+    return scan_time_column(&scan->cursor, scan->event, DEPTH_EVENT_TIME) && SCAN_SYMBOL(scan) &&
+           SCAN_INTEGER(scan, "\",\"U\":", DEPTH_FIRST_ID) &&
+           SCAN_INTEGER(scan, ",\"u\":", DEPTH_LAST_ID) && both_sides(scan);
+}
+
+// ---- futures ----
+
+static inline bool usdm_trade(struct scan *scan)
+{
+    struct json_slice kind;
+    begin_event(scan, CHANNEL_TRADE);
+    if (!scan_time_column(&scan->cursor, scan->event, TRADE_EVENT_TIME) ||
+        !SCAN_TIME(scan, ",\"T\":", TRADE_TIME) || !SCAN_SYMBOL(scan) ||
+        !SCAN_INTEGER(scan, "\",\"t\":", TRADE_ID) ||
+        !SCAN_DECIMAL(scan, ",\"p\":\"", TRADE_PRICE) ||
+        !SCAN_DECIMAL(scan, "\",\"q\":\"", TRADE_QUANTITY) ||
+        !SCAN_EXPECT(&scan->cursor, "\",\"X\":\"") || !scan_capitals(&scan->cursor, &kind) ||
+        !SCAN_EXPECT(&scan->cursor, "\""))
+        return false;
+    event_set_text(scan->event, TRADE_KIND, kind.text, kind.size);
+    return maker(scan, TRADE_SIDE);
+}
+
+static inline bool usdm_agg_trade(struct scan *scan)
+{
+    begin_event(scan, CHANNEL_AGG_TRADE);
+    if (!scan_time_column(&scan->cursor, scan->event, AGG_TRADE_EVENT_TIME) ||
+        !SCAN_INTEGER(scan, ",\"a\":", AGG_TRADE_ID) || !SCAN_SYMBOL(scan) ||
+        !SCAN_DECIMAL(scan, "\",\"p\":\"", AGG_TRADE_PRICE) ||
+        !SCAN_DECIMAL(scan, "\",\"q\":\"", AGG_TRADE_QUANTITY) ||
+        (SCAN_EXPECT(&scan->cursor, "\",\"nq\":\"") &&
+         !scan_decimal_column(&scan->cursor, '"', scan->event, AGG_TRADE_NORMAL_QUANTITY)))
+        return false;
+    return SCAN_INTEGER(scan, "\",\"f\":", AGG_TRADE_FIRST_ID) &&
+           SCAN_INTEGER(scan, ",\"l\":", AGG_TRADE_LAST_ID) &&
+           SCAN_TIME(scan, ",\"T\":", AGG_TRADE_TIME) && maker(scan, AGG_TRADE_SIDE);
+}
+
+static inline bool usdm_quote(struct scan *scan)
+{
+    begin_event(scan, CHANNEL_QUOTE);
+    return scan_integer_column(&scan->cursor, scan->event, QUOTE_ID) && SCAN_SYMBOL(scan) &&
+           quote_prices(scan) && SCAN_TIME(scan, ",\"T\":", QUOTE_TRANSACTION_TIME) &&
+           SCAN_TIME(scan, ",\"E\":", QUOTE_EVENT_TIME);
+}
+
+// A diff, or a partial book in the same form.
+static inline bool usdm_depth(struct scan *scan, int source)
+{
+    const bool book = source >= 0;
+    begin_event(scan, book ? CHANNEL_BOOK : CHANNEL_DEPTH);
+    if (book)
+        event_set(scan->event, BOOK_SOURCE, source);
+    return scan_time_column(&scan->cursor, scan->event,
+                            book ? BOOK_EVENT_TIME : DEPTH_EVENT_TIME) &&
+           SCAN_TIME(scan, ",\"T\":", book ? BOOK_TRANSACTION_TIME : DEPTH_TRANSACTION_TIME) &&
+           SCAN_SYMBOL(scan) &&
+           SCAN_INTEGER(scan, "\",\"U\":", book ? BOOK_FIRST_ID : DEPTH_FIRST_ID) &&
+           SCAN_INTEGER(scan, ",\"u\":", book ? BOOK_LAST_ID : DEPTH_LAST_ID) &&
+           SCAN_INTEGER(scan, ",\"pu\":", book ? BOOK_PREVIOUS_ID : DEPTH_PREVIOUS_ID) &&
+           both_sides(scan);
+}
+
+// ---- frames ----
+
+// {"lastUpdateId":...} of a combined stream, whose name says the rest.
+static inline bool spot_book(struct scan *scan, int source)
+{
+    const struct dialect_context *context = scan->frame->context;
+    char upper[24];
+    begin_event(scan, CHANNEL_BOOK);
+    for (uint32_t i = 0; i < scan->stream.size; i++) {
+        const char c = scan->stream.text[i];
+        upper[i] = c >= 'a' && c <= 'z' ? (char)(c - ('a' - 'A')) : c;
+    }
+    scan->event->symbol =
+        symbols_find(context->symbols, context->exchange, upper, scan->stream.size);
+    event_set(scan->event, BOOK_SOURCE, source);
+    return scan->event->symbol != SYMBOL_NONE &&
+           scan_integer_column(&scan->cursor, scan->event, BOOK_LAST_ID) &&
+           SCAN_EXPECT(&scan->cursor, ",\"bids\":") && levels(scan, 0) &&
+           SCAN_EXPECT(&scan->cursor, ",\"asks\":") && levels(scan, 1);
+}
+
+// Takes the rest of a depth stream's name up to "data":{ and says which source it is: a
+// book_source, -1 for the diff, -2 for anything else.
+static inline int depth_name(struct scan *scan)
+{
+    struct json_slice name;
+    int source = -1;
+    if (!scan_until(&scan->cursor, '"', &name))
+        return -2;
+    if (name.size < 5 || (name.size > 5 && name.text[5] != '@')) {
+        source = binance_book_source(name.text, name.size);
+        if (source < 0)
+            return -2;
+    } else if (memcmp(name.text, "depth", 5) != 0) {
+        return -2;
+    }
+    return SCAN_EXPECT(&scan->cursor, "\",\"data\":{\"") ? source : -2;
+}
+
+static inline bool spot_message(struct scan *scan)
+{
+    struct json_cursor *cursor = &scan->cursor;
+    if (scan->stream.size == 0) {
+        if (SCAN_EXPECT(cursor, "{\"e\":\"trade\",\"E\":"))
+            return spot_trade(scan);
+        if (SCAN_EXPECT(cursor, "{\"u\":"))
+            return spot_quote(scan);
+        if (SCAN_EXPECT(cursor, "{\"e\":\"aggTrade\",\"E\":"))
+            return spot_agg_trade(scan);
+        return SCAN_EXPECT(cursor, "{\"e\":\"depthUpdate\",\"E\":") && spot_depth(scan);
+    }
+    if (SCAN_EXPECT(cursor, "trade\",\"data\":{\"e\":\"trade\",\"E\":"))
+        return spot_trade(scan);
+    if (SCAN_EXPECT(cursor, "bookTicker\",\"data\":{\"u\":"))
+        return spot_quote(scan);
+    if (SCAN_EXPECT(cursor, "aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":"))
+        return spot_agg_trade(scan);
+    if (*cursor->at != 'd')
+        return false;
+    const int source = depth_name(scan);
+    if (source == -1)
+        return SCAN_EXPECT(cursor, "e\":\"depthUpdate\",\"E\":") && spot_depth(scan);
+    return source >= 0 && SCAN_EXPECT(cursor, "lastUpdateId\":") && spot_book(scan, source);
+}
+
+static inline bool usdm_message(struct scan *scan)
+{
+    struct json_cursor *cursor = &scan->cursor;
+    if (scan->stream.size == 0) {
+        if (SCAN_EXPECT(cursor, "{\"e\":\"trade\",\"E\":"))
+            return usdm_trade(scan);
+        if (SCAN_EXPECT(cursor, "{\"e\":\"bookTicker\",\"u\":"))
+            return usdm_quote(scan);
+        if (SCAN_EXPECT(cursor, "{\"e\":\"aggTrade\",\"E\":"))
+            return usdm_agg_trade(scan);
+        return SCAN_EXPECT(cursor, "{\"e\":\"depthUpdate\",\"E\":") && usdm_depth(scan, -1);
+    }
+    if (SCAN_EXPECT(cursor, "trade\",\"data\":{\"e\":\"trade\",\"E\":"))
+        return usdm_trade(scan);
+    if (SCAN_EXPECT(cursor, "bookTicker\",\"data\":{\"e\":\"bookTicker\",\"u\":"))
+        return usdm_quote(scan);
+    if (SCAN_EXPECT(cursor, "aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":"))
+        return usdm_agg_trade(scan);
+    if (*cursor->at != 'd')
+        return false;
+    const int source = depth_name(scan);
+    return source >= -1 && SCAN_EXPECT(cursor, "e\":\"depthUpdate\",\"E\":") &&
+           usdm_depth(scan, source);
+}
+
+// Takes {"stream":"symbol@ if it is there. Where the context names a raw stream, the strict reader
+// holds each message against that name.
+static inline bool begin_frame(struct scan *scan, struct dialect_frame *frame, struct event *event)
+{
+    scan->cursor = json_cursor((const char *)frame->bytes, frame->size);
+    scan->frame = frame;
+    scan->event = event;
+    scan->stream.size = 0;
+    if (!SCAN_EXPECT(&scan->cursor, "{\"stream\":\""))
+        return frame->context->raw_stream == NULL;
+    return scan_until(&scan->cursor, '@', &scan->stream) && SCAN_EXPECT(&scan->cursor, "@");
+}
+
+static inline bool end_frame(struct scan *scan)
+{
+    return (scan->stream.size == 0 || SCAN_EXPECT(&scan->cursor, "}")) &&
+           SCAN_EXPECT(&scan->cursor, "}") && json_cursor_done(&scan->cursor);
+}
+
+bool binance_spot_scan(struct dialect_frame *frame, struct event *event)
+{
+    struct scan scan;
+    return begin_frame(&scan, frame, event) && spot_message(&scan) && end_frame(&scan);
+}
+
+bool binance_usdm_scan(struct dialect_frame *frame, struct event *event)
+{
+    struct scan scan;
+    return begin_frame(&scan, frame, event) && usdm_message(&scan) && end_frame(&scan);
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// scan: the pieces of the schema-specific scanners. Each takes one thing at the cursor and returns
+// true, or returns false; the scanner then hands the whole message to the strict reader, so nothing
+// here names an error, and anything unusual (signs, exponents, escapes, long numbers) is refused.
+//
+// What is accepted means exactly what wire.h makes of it. No piece leaves the cursor beyond the end,
+// and none reads more than DIALECT_FRAME_PADDING bytes behind it. All inline: this is the hot path.
+#ifndef RINGTAPE_EXCHANGE_SCAN_H
+#define RINGTAPE_EXCHANGE_SCAN_H
+
+#include "exchange/wire.h"
+
+#define SCAN_ONES 0x0101010101010101ull
+#define SCAN_HIGHS 0x8080808080808080ull
+
+// A literal of at most DIALECT_FRAME_PADDING bytes.
+#define SCAN_EXPECT(cursor, literal) scan_expect((cursor), "" literal, sizeof(literal) - 1)
+
+static inline __attribute__((always_inline)) bool scan_expect(struct json_cursor *cursor,
+                                                              const char *literal, size_t size)
+{
+    if (__builtin_memcmp(cursor->at, literal, size) != 0 ||
+        (size_t)(cursor->end - cursor->at) < size)
+        return false;
+    cursor->at += size;
+    return true;
+}
+
+static inline uint64_t scan_word(const char *at)
+{
+    uint64_t word;
+    __builtin_memcpy(&word, at, sizeof word);
+    return word;
+}
+
+// Count of leading bytes of the word that are '0' ... '9'.
+static inline uint32_t scan_digit_count(uint64_t word)
+{
+    // A digit's high nibble is 3, and stays so when 6 is added.
+    const uint64_t high = word & 0xf0 * SCAN_ONES;
+    const uint64_t high_plus = (word + 0x06 * SCAN_ONES) & 0xf0 * SCAN_ONES;
+    const uint64_t wrong = (high | high_plus >> 4) ^ 0x33 * SCAN_ONES;
+    return wrong == 0 ? 8 : (uint32_t)__builtin_ctzll(wrong) / 8;
+}
+
+// The value of eight ASCII digits, first digit in the lowest byte.
+static inline uint64_t scan_eight(uint64_t word)
+{
+    word -= 0x30 * SCAN_ONES;
+    word = word * 10 + (word >> 8);
+    return ((word & 0x000000ff000000ffull) * 0x000f424000000064ull +
+            (word >> 16 & 0x000000ff000000ffull) * 0x0000271000000001ull) >>
+           32;
+}
+
+static const uint64_t scan_power_of_ten[9] = {1,      10,      100,      1000,     10000,
+                                              100000, 1000000, 10000000, 100000000};
+
+// Up to eight digits at `at`: their count; *value becomes *value * 10^count + digits.
+static inline uint32_t scan_digits(const char *at, uint64_t *value)
+{
+    const uint64_t word = scan_word(at);
+    const uint32_t count = scan_digit_count(word);
+    if (count == 0)
+        return 0;
+    // Shifted up, the digits end where eight would; what moves in below counts as zeros.
+    const uint32_t shift = 64 - 8 * count;
+    const uint64_t digits = shift == 0 ? word : word << shift | (0x30 * SCAN_ONES >> (8 * count));
+    *value = *value * scan_power_of_ten[count] + scan_eight(digits);
+    return count;
+}
+
+// A non-negative integer of at most 18 digits, without leading zero. What follows it shows at the
+// next literal.
+static inline bool scan_integer(struct json_cursor *cursor, int64_t *integer)
+{
+    const char *at = cursor->at;
+    uint64_t value = 0;
+    uint32_t count = scan_digits(at, &value);
+    if (count == 8) {
+        count += scan_digits(at + 8, &value);
+        if (count == 16)
+            count += scan_digits(at + 16, &value);
+    }
+    at += count;
+    if (count == 0 || count > 18 || at > cursor->end || (*cursor->at == '0' && count > 1))
+        return false;
+    *integer = (int64_t)value;
+    cursor->at = at;
+    return true;
+}
+
+static inline bool scan_time(struct json_cursor *cursor, int64_t *time_ns)
+{
+    int64_t number;
+    return scan_integer(cursor, &number) && wire_time_ns(number, time_ns);
+}
+
+// A non-negative number of at most sixteen digits before the point and as many after, 18 together,
+// followed by `close`, which is not taken.
+static inline bool scan_decimal(struct json_cursor *cursor, char close, int64_t *mantissa,
+                                uint8_t *scale)
+{
+    const char *at = cursor->at;
+    uint64_t value = 0;
+    uint32_t whole = scan_digits(at, &value);
+    uint32_t places = 0;
+    if (whole == 8)
+        whole += scan_digits(at + 8, &value);
+    if (whole == 0 || (*at == '0' && whole > 1))
+        return false;
+    at += whole;
+    if (*at == '.') {
+        places = scan_digits(++at, &value);
+        if (places == 8 && at[8] != close)
+            places += scan_digits(at + 8, &value);
+        if (places == 0)
+            return false;
+        at += places;
+    }
+    if (*at != close || whole + places > 18 || at >= cursor->end)
+        return false;
+    *mantissa = (int64_t)value;
+    *scale = (uint8_t)places;
+    cursor->at = at;
+    return true;
+}
+
+// Column setters on top.
+static inline bool scan_integer_column(struct json_cursor *cursor, struct event *event, int column)
+{
+    int64_t value;
+    if (!scan_integer(cursor, &value))
+        return false;
+    event_set(event, column, value);
+    return true;
+}
+
+static inline bool scan_time_column(struct json_cursor *cursor, struct event *event, int column)
+{
+    int64_t value;
+    if (!scan_time(cursor, &value))
+        return false;
+    event_set(event, column, value);
+    return true;
+}
+
+static inline bool scan_decimal_column(struct json_cursor *cursor, char close, struct event *event,
+                                       int column)
+{
+    int64_t mantissa;
+    uint8_t scale;
+    if (!scan_decimal(cursor, close, &mantissa, &scale))
+        return false;
+    event_set_decimal(event, column, mantissa, scale);
+    return true;
+}
+
+// true or false, not followed by more of a word: that shows at the next literal.
+static inline bool scan_boolean(struct json_cursor *cursor, bool *value)
+{
+    *value = *cursor->at == 't';
+    return *value ? SCAN_EXPECT(cursor, "true") : SCAN_EXPECT(cursor, "false");
+}
+
+// The bytes up to the next `stop`, of which there are 1 ... 24; `stop` is not taken.
+static inline bool scan_until(struct json_cursor *cursor, char stop, struct json_slice *text)
+{
+    const char *begin = cursor->at;
+    for (uint32_t i = 0; i < 32; i += 8) {
+        const uint64_t word = scan_word(begin + i) ^ (uint8_t)stop * SCAN_ONES;
+        const uint64_t found = (word - SCAN_ONES) & ~word & SCAN_HIGHS;
+        if (found == 0)
+            continue;
+        const uint32_t size = i + (uint32_t)__builtin_ctzll(found) / 8;
+        if (size == 0 || size > 24 || begin + size >= cursor->end)
+            return false;
+        *text = (struct json_slice){begin, size};
+        cursor->at = begin + size;
+        return true;
+    }
+    return false;
+}
+
+// A word of capital letters and underscores up to its quote, not taken.
+static inline bool scan_capitals(struct json_cursor *cursor, struct json_slice *text)
+{
+    if (!scan_until(cursor, '"', text))
+        return false;
+    for (uint32_t i = 0; i < text->size; i++)
+        if ((text->text[i] < 'A' || text->text[i] > 'Z') && text->text[i] != '_')
+            return false;
+    return true;
+}
+
+// A string up to its quote, not taken, that is the name of a symbol.
+static inline bool scan_symbol(struct json_cursor *cursor, const struct dialect_context *context,
+                               struct json_slice *name, uint32_t *symbol)
+{
+    if (!scan_until(cursor, '"', name))
+        return false;
+    *symbol = symbols_find(context->symbols, context->exchange, name->text, name->size);
+    return *symbol != SYMBOL_NONE;
+}
+
+#endif
