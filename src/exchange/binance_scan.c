@@ -202,21 +202,33 @@ static inline bool usdm_quote(struct scan *scan)
            SCAN_TIME(scan, ",\"E\":", QUOTE_EVENT_TIME);
 }
 
+struct depth_columns_of { // the same keys in two channels
+    int event_time, transaction_time, first_id, last_id, previous_id;
+};
+
+static inline bool usdm_levels(struct scan *scan, const struct depth_columns_of *columns)
+{
+    return scan_time_column(&scan->cursor, scan->event, columns->event_time) &&
+           SCAN_TIME(scan, ",\"T\":", columns->transaction_time) && SCAN_SYMBOL(scan) &&
+           SCAN_INTEGER(scan, "\",\"U\":", columns->first_id) &&
+           SCAN_INTEGER(scan, ",\"u\":", columns->last_id) &&
+           SCAN_INTEGER(scan, ",\"pu\":", columns->previous_id) && both_sides(scan);
+}
+
 // A diff, or a partial book in the same form.
 static inline bool usdm_depth(struct scan *scan, int source)
 {
-    const bool book = source >= 0;
-    begin_event(scan, book ? CHANNEL_BOOK : CHANNEL_DEPTH);
-    if (book)
-        event_set(scan->event, BOOK_SOURCE, source);
-    return scan_time_column(&scan->cursor, scan->event,
-                            book ? BOOK_EVENT_TIME : DEPTH_EVENT_TIME) &&
-           SCAN_TIME(scan, ",\"T\":", book ? BOOK_TRANSACTION_TIME : DEPTH_TRANSACTION_TIME) &&
-           SCAN_SYMBOL(scan) &&
-           SCAN_INTEGER(scan, "\",\"U\":", book ? BOOK_FIRST_ID : DEPTH_FIRST_ID) &&
-           SCAN_INTEGER(scan, ",\"u\":", book ? BOOK_LAST_ID : DEPTH_LAST_ID) &&
-           SCAN_INTEGER(scan, ",\"pu\":", book ? BOOK_PREVIOUS_ID : DEPTH_PREVIOUS_ID) &&
-           both_sides(scan);
+    static const struct depth_columns_of diff = {DEPTH_EVENT_TIME, DEPTH_TRANSACTION_TIME,
+                                                 DEPTH_FIRST_ID, DEPTH_LAST_ID, DEPTH_PREVIOUS_ID};
+    static const struct depth_columns_of book = {BOOK_EVENT_TIME, BOOK_TRANSACTION_TIME,
+                                                 BOOK_FIRST_ID, BOOK_LAST_ID, BOOK_PREVIOUS_ID};
+    if (source < 0) {
+        begin_event(scan, CHANNEL_DEPTH);
+        return usdm_levels(scan, &diff);
+    }
+    begin_event(scan, CHANNEL_BOOK);
+    event_set(scan->event, BOOK_SOURCE, source);
+    return usdm_levels(scan, &book);
 }
 
 // ---- frames ----
