@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// intake: see intake.h. Contract: every event the dialect gives is handed to the sink in its order,
+// but for whole frames with an unknown key beyond the first LIMIT_UNKNOWN_KEY_FRAMES of that key: these
+// are counted, and a status row says so at every power of ten. Nothing is allocated after the open.
+#include "capture/intake.h"
+
+#include "format/ensure.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+int intake_open(struct intake *intake, intake_sink *sink, void *sink_context,
+                const struct log *log)
+{
+    memset(intake, 0, sizeof *intake);
+    intake->sink = sink;
+    intake->sink_context = sink_context;
+    intake->log = log;
+    intake->levels = calloc(EVENT_LEVELS_MAX, sizeof *intake->levels);
+    intake->unknown = calloc(LIMIT_UNKNOWN_KEYS, sizeof *intake->unknown);
+    if (intake->levels != NULL && intake->unknown != NULL) return 0;
+    intake_close(intake);
+    return -ENOMEM;
+}
+
+void intake_close(struct intake *intake)
+{
+    free(intake->levels);
+    free(intake->unknown);
+    intake->levels = NULL;
+    intake->unknown = NULL;
+}
+
+// The place where redundant copies are told apart.
+static inline bool intake_accept(struct intake *intake, const struct event *event)
+{
+    (void)intake;
+    ensure(event->channel != CHANNEL_NONE);
+    return true;
+}
+
+static inline bool intake_hand_on(struct intake *intake, struct event *event, uint32_t link)
+{
+    event_set(event, COLUMN_RECEIVE_TIME, intake->last_ns);
+    if (link != INTAKE_NO_LINK) event_set(event, COLUMN_LINK, link);
+    bool taken = intake->sink(intake->sink_context, event);
+    if (taken)
+        intake->counters.events++;
+    else
+        intake->counters.refused++;
+    return taken;
+}
+
+static inline void intake_clock(struct intake *intake, int64_t now_ns)
+{
+    if (now_ns > intake->last_ns) intake->last_ns = now_ns;
+}
+
+void intake_status(struct intake *intake, int64_t now_ns, const struct intake_status *status)
+{
+    struct event event;
+    event_clear(&event, CHANNEL_STATUS, status->symbol);
+    event_set(&event, COLUMN_FLAGS, 0);
+    event_set(&event, STATUS_KIND, status->kind);
+    if (status->count != INTAKE_NO_COUNT) event_set(&event, STATUS_COUNT, status->count);
+    if (status->detail != NULL)
+        event_set_text(&event, STATUS_DETAIL, status->detail, (uint32_t)strlen(status->detail));
+    intake_clock(intake, now_ns);
+    (void)intake_hand_on(intake, &event, status->link); // refused is counted
+}
+
+bool intake_event(struct intake *intake, struct event *event, int64_t now_ns, uint32_t link)
+{
+    ensure(event_has(event, COLUMN_FLAGS));
+    intake_clock(intake, now_ns);
+    return intake_hand_on(intake, event, link);
+}
+
+// ---- unknown keys ----
+
+static bool intake_power_of_ten(uint64_t count)
+{
+    while (count % 10 == 0 && count > 0) count /= 10;
+    return count == 1;
+}
+
+// The slot of the key; when the table is full all further keys share the first one.
+static struct intake_unknown *intake_unknown_slot(struct intake *intake, uint64_t hash)
+{
+    uint32_t at = (uint32_t)(hash % LIMIT_UNKNOWN_KEYS);
+    for (uint32_t i = 0; i < LIMIT_UNKNOWN_KEYS; i++) {
+        struct intake_unknown *slot = &intake->unknown[(at + i) % LIMIT_UNKNOWN_KEYS];
+        if (slot->hash == hash) return slot;
+        if (slot->hash != 0) continue;
+        slot->hash = hash;
+        intake->unknown_count++;
+        return slot;
+    }
+    ensure(intake->unknown_count == LIMIT_UNKNOWN_KEYS);
+    return &intake->unknown[0];
+}
+
+static void intake_unknown_tell(struct intake *intake, const struct intake_source *source,
+                                struct event_text key, uint64_t count)
+{
+    char detail[160];
+    (void)snprintf(detail, sizeof detail, "%s: %.*s", source->dialect->name, (int)key.size,
+                   (const char *)key.bytes);
+    intake_status(intake, intake->last_ns,
+                  &(struct intake_status){.kind = STATUS_UNKNOWN_KEY,
+                                          .link = source->link,
+                                          .symbol = SYMBOL_NONE,
+                                          .count = (int64_t)count,
+                                          .detail = detail});
+    log_write(intake->log, LOG_LEVEL_WARNING, intake->last_ns, "unknown key in messages",
+              "link=%u key=\"%s\" count=%llu remedy=\"the rows are stored; the first %d whole "
+              "messages are in the raw channel; look for a newer ringtape\"",
+              source->link, detail, (unsigned long long)count, LIMIT_UNKNOWN_KEY_FRAMES);
+}
+
+// True if this frame is still kept whole.
+static bool intake_unknown_keep(struct intake *intake, const struct intake_source *source,
+                                const struct event *event)
+{
+    struct event_text key = event_text(event, RAW_DETAIL);
+    uint64_t seed = (uint64_t)(uintptr_t)source->dialect->name;
+    uint64_t hash = XXH3_64bits_withSeed(key.bytes, key.size, seed) | 1;
+    struct intake_unknown *slot = intake_unknown_slot(intake, hash);
+    uint64_t count = ++slot->count;
+    intake->counters.unknown++;
+    if (intake_power_of_ten(count)) intake_unknown_tell(intake, source, key, count);
+    return count <= LIMIT_UNKNOWN_KEY_FRAMES;
+}
+
+static bool intake_raw_keep(struct intake *intake, const struct intake_source *source,
+                            const struct event *event)
+{
+    if (event_has(event, RAW_REASON) && event->value[RAW_REASON] == RAW_UNKNOWN_KEY &&
+        event_has(event, RAW_DETAIL) && !intake_unknown_keep(intake, source, event))
+        return false;
+    intake->counters.raw++;
+    return true;
+}
+
+// ---- messages ----
+
+static void intake_keep_raw(struct intake *intake, const struct intake_source *source,
+                            const uint8_t *bytes, uint32_t size)
+{
+    struct event *event = &intake->event;
+    event_clear(event, CHANNEL_RAW, SYMBOL_NONE);
+    event_set(event, COLUMN_FLAGS, 0);
+    event_set(event, RAW_REASON, RAW_KEPT);
+    event_set_text(event, RAW_FRAME, bytes, size);
+    intake->counters.raw++;
+    (void)intake_hand_on(intake, event, source->link);
+}
+
+const struct dialect_frame *intake_message(struct intake *intake,
+                                           const struct intake_source *source,
+                                           const uint8_t *bytes, uint32_t size,
+                                           int64_t received_ns)
+{
+    ensure(size <= LIMIT_MESSAGE_BYTES);
+    const struct dialect *dialect = source->dialect;
+    struct event *event = &intake->event;
+    intake->counters.messages++;
+    intake->counters.bytes += size;
+    intake_clock(intake, received_ns);
+    if (source->keep_raw) intake_keep_raw(intake, source, bytes, size);
+    dialect_frame_begin(dialect, &intake->frame, source->context, bytes, size, intake->levels);
+    while (dialect->next(&intake->frame, event)) {
+        if (!intake_accept(intake, event)) continue;
+        if (event->channel == CHANNEL_RAW && !intake_raw_keep(intake, source, event)) continue;
+        (void)intake_hand_on(intake, event, source->link);
+    }
+    return &intake->frame;
+}
