@@ -184,7 +184,7 @@ static const struct column columns_status[] = {
     [STATUS_FROM_TIME] = TIME_OPTIONAL("from_time"),
     [STATUS_TO_TIME] = TIME_OPTIONAL("to_time"),
     [STATUS_COUNT] = INTEGER_OPTIONAL("count"),
-    [STATUS_CHANNEL] = CODE_OPTIONAL("channel", codes_channel),
+    [STATUS_CHANNEL] = CODE_OPTIONAL("about_channel", codes_channel),
     [STATUS_DETAIL] = TEXT_OPTIONAL("detail", 0),
 };
 

@@ -254,7 +254,8 @@ enum status_columns { // gaps are visible in the data itself
     STATUS_FROM_TIME,               // holes and intervals without ids
     STATUS_TO_TIME,
     STATUS_COUNT,
-    STATUS_CHANNEL,                 // the channel meant, as its number
+    STATUS_CHANNEL,                 // the channel meant, as its number; named about_channel, since
+                                    // exports have a partition named channel
     STATUS_DETAIL,                  // text for people
     STATUS_COLUMN_COUNT
 };
