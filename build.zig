@@ -2,8 +2,9 @@
 //!
 //! Sources are found by listing folders, so adding a file needs no edit here. What a file becomes
 //! follows from its name; docs/dependencies.md says which library is for what.
-//! Two variants are compiled: `product` (optimised) for programs and benchmarks, `checked` (debug,
-//! undefined behaviour is fatal) for tests and fuzzers. Without options, run it by `tools/dev zig`.
+//! Three variants are compiled: `product` (optimised) for programs and benchmarks, `checked` (debug,
+//! undefined behaviour is fatal) for tests, `fuzzed` (as checked, counting what was reached) for
+//! fuzzers. Run it by `tools/dev zig build`, which gives the options that depend on the machine.
 const std = @import("std");
 const builtin = @import("builtin");
 const Compile = std.Build.Step.Compile;
@@ -29,6 +30,8 @@ const c_flags = [_][]const u8{
 const cdb_flags = [_][]const u8{ "-gen-cdb-fragment-path", ".zig-cache/cdb" };
 // Zig's `fast` means -O2 and defines NDEBUG; later flags win.
 const fast_flags = [_][]const u8{ "-O3", "-UNDEBUG" };
+// What the driver of the fuzzers is guided by; some optimisation gives it more runs.
+const fuzz_flags = [_][]const u8{ "-O1", "-fsanitize-coverage=inline-8bit-counters" };
 // Criterion declares tests without prototypes and compares with plain literals.
 const test_flags = [_][]const u8{ "-Wno-missing-prototypes", "-Wno-sign-compare" };
 
@@ -64,6 +67,7 @@ const Variant = struct {
     target: std.Build.ResolvedTarget,
     optimize: std.builtin.Optimize,
     prefix: []const u8,
+    fuzzed: bool = false,
     format: ?*Compile = null,
     /// By room; `io` without io_uring.c, `control` without main.c.
     room: [rooms.len]?*Compile = @splat(null),
@@ -71,6 +75,7 @@ const Variant = struct {
 
     fn init(b: *std.Build, o: *const Options, target: std.Build.ResolvedTarget, optimize: std.builtin.Optimize, prefix: []const u8) Variant {
         var v: Variant = .{ .b = b, .options = o, .target = target, .optimize = optimize, .prefix = prefix };
+        v.fuzzed = std.mem.eql(u8, prefix, "fuzzed");
         v.format = v.archive("format", list(b, "format", ".c"), &.{});
         for (rooms, 0..) |name, i| {
             const dir = b.fmt("src/{s}", .{name});
@@ -81,12 +86,20 @@ const Variant = struct {
         return v;
     }
 
+    /// The driver must not count itself.
+    fn fuzzDriver(v: Variant) ?*Compile {
+        var plain = v;
+        plain.fuzzed = false;
+        return plain.archive("fuzz_main", present(v.b, "tests/fuzz/fuzz_main.c"), &.{});
+    }
+
     fn flags(v: Variant, extra: []const []const u8) []const []const u8 {
         const b = v.b;
         var all: std.ArrayList([]const u8) = .empty;
         all.appendSlice(b.allocator, &c_flags) catch @panic("OOM");
         all.appendSlice(b.allocator, &cdb_flags) catch @panic("OOM");
         if (v.optimize == .fast) all.appendSlice(b.allocator, &fast_flags) catch @panic("OOM");
+        if (v.fuzzed) all.appendSlice(b.allocator, &fuzz_flags) catch @panic("OOM");
         if (v.options.asan) all.append(b.allocator, "-fsanitize=address") catch @panic("OOM");
         if (v.options.wolfssl != null) all.append(b.allocator, "-DRINGTAPE_WOLFSSL_BUNDLED=1") catch @panic("OOM");
         all.appendSlice(b.allocator, extra) catch @panic("OOM");
@@ -226,7 +239,9 @@ pub fn build(b: *std.Build) void {
         .@"test" = b.step("test", "Run the unit tests and benchmark smokes (-- --filter 'segment/*')"),
         .fuzz = b.step("fuzz", "Run the fuzzers (-- --seconds N --seed N)"),
         .bench = b.step("bench", "Run the benchmarks (-- --smoke)"),
-        .stage = b.step("stage", "Install programs, tests, fuzzers and benchmarks into zig-out"),
+        .stage_test = b.step("stage-test", "Install the tests into zig-out/test"),
+        .stage_fuzz = b.step("stage-fuzz", "Install the fuzzers into zig-out/fuzz"),
+        .stage_bench = b.step("stage-bench", "Install the benchmarks into zig-out/bench"),
     };
     const o = b.allocator.create(Options) catch @panic("OOM");
     o.* = .{
@@ -255,7 +270,6 @@ pub fn build(b: *std.Build) void {
         const install = b.addInstallArtifact(exe, .{});
         b.getInstallStep().dependOn(&install.step);
     };
-    steps.stage.dependOn(b.getInstallStep());
     for ([_]?*Compile{ checked.ringtaped(), checked.ringtape(), checked.exchangeSim() }) |program|
         if (program) |exe| steps.check.dependOn(&exe.step);
     if (programs[0]) |exe| {
@@ -270,18 +284,20 @@ pub fn build(b: *std.Build) void {
         run.addPassthruArgs();
         steps.@"test".dependOn(&run.step);
         steps.check.dependOn(&exe.step);
-        stage(b, steps.stage, exe, "test");
+        stage(b, steps.stage_test, exe, "test");
     };
     for (tests.mains()) |exe| {
         steps.check.dependOn(&exe.step);
-        stage(b, steps.stage, exe, "test");
+        stage(b, steps.stage_test, exe, "test");
     }
-    for (tests.fuzzers()) |exe| {
+    // Checked without the counters, so that `check` compiles each file once.
+    for (tests.fuzzers()) |exe| steps.check.dependOn(&exe.step);
+    const fuzzed = Variant.init(b, o, target, .debug, "fuzzed");
+    for (Tests.init(fuzzed).fuzzers()) |exe| {
         const run = runEachTime(b, exe);
         run.addPassthruArgs();
         steps.fuzz.dependOn(&run.step);
-        steps.check.dependOn(&exe.step);
-        stage(b, steps.stage, exe, "fuzz");
+        stage(b, steps.stage_fuzz, exe, "fuzz");
     }
 
     for (benches(product)) |exe| {
@@ -292,7 +308,7 @@ pub fn build(b: *std.Build) void {
         const smoke = runEachTime(b, exe);
         smoke.addArg("--smoke");
         steps.@"test".dependOn(&smoke.step);
-        stage(b, steps.stage, exe, "bench");
+        stage(b, steps.stage_bench, exe, "bench");
     }
     for (benches(checked)) |exe| steps.check.dependOn(&exe.step);
 
@@ -385,19 +401,17 @@ const Tests = struct {
 
     fn fuzzers(t: Tests) []const *Compile {
         const b = t.v.b;
+        const driver = t.v.fuzzDriver();
         var all: std.ArrayList(*Compile) = .empty;
         for (list(b, "tests/fuzz", ".c")) |file| {
             if (!std.mem.endsWith(u8, file, "_fuzz.c")) continue;
             if (!chosen(b, t.v.options.only_fuzz, "tests/fuzz/{s}_fuzz.c", file)) continue;
             const name = file["tests/fuzz/".len .. file.len - ".c".len];
-            const files = std.mem.concat(b.allocator, []const u8, &.{
-                present(b, file), present(b, "tests/fuzz/fuzz_main.c"),
-            }) catch @panic("OOM");
             all.append(b.allocator, t.v.program(.{
                 .name = name,
-                .files = files,
+                .files = present(b, file),
                 .extra = &test_flags,
-                .archives = t.archives(),
+                .archives = t.v.everything(&.{ driver, t.ringtape, t.exchange_sim }, t.support),
                 .libs = &(format_libs ++ src_libs),
                 .wolfssl = true,
             })) catch @panic("OOM");
