@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
 //! Build of ringtape: a pure C17 tree, system libraries, one pinned Zig.
 //!
 //! Sources are found by listing folders, so adding a file needs no edit here. What a file becomes
 //! follows from its name; docs/dependencies.md says which library is for what.
-//! Three variants are compiled: `product` (optimised) for programs and benchmarks, `checked` (debug,
-//! undefined behaviour is fatal) for tests, `fuzzed` (as checked, counting what was reached) for
-//! fuzzers. Run it by `tools/dev zig build`, which gives the options that depend on the machine.
+//! Three variants are compiled: `product` (optimised) for programs and benchmarks, `checked`
+//! (debug, undefined behaviour is fatal) for tests, `fuzzed` (as checked, counting what was
+//! reached) for fuzzers. Run it by `tools/dev zig build`, which knows the options of the machine.
 const std = @import("std");
 const builtin = @import("builtin");
 const Compile = std.Build.Step.Compile;
@@ -44,7 +46,7 @@ const rooms = [_][]const u8{
     "base", "io", "protocol", "exchange", "derive", "keep", "capture", "publish", "control",
 };
 /// The rooms that the exchange simulator shares with the daemon.
-const simulator_rooms = rooms[0..4];
+const simulator_rooms = 4;
 /// Rooms without system headers; these must compile for aarch64, too.
 const pure_rooms = [_][]const u8{ "base", "protocol", "exchange", "derive" };
 
@@ -73,13 +75,14 @@ const Variant = struct {
     room: [rooms.len]?*Compile = @splat(null),
     io_uring: ?*Compile = null,
 
-    fn init(b: *std.Build, o: *const Options, target: std.Build.ResolvedTarget, optimize: std.builtin.Optimize, prefix: []const u8) Variant {
-        var v: Variant = .{ .b = b, .options = o, .target = target, .optimize = optimize, .prefix = prefix };
-        v.fuzzed = std.mem.eql(u8, prefix, "fuzzed");
+    fn init(named: Variant) Variant {
+        var v = named;
+        const b = v.b;
         v.format = v.archive("format", list(b, "format", ".c"), &.{});
         for (rooms, 0..) |name, i| {
             const dir = b.fmt("src/{s}", .{name});
-            const own = without(b, list(b, dir, ".c"), &.{ "src/io/io_uring.c", "src/control/main.c" });
+            const apart = [_][]const u8{ "src/io/io_uring.c", "src/control/main.c" };
+            const own = without(b, list(b, dir, ".c"), &apart);
             v.room[i] = v.archive(name, own, &.{});
         }
         v.io_uring = v.archive("io_uring", present(b, "src/io/io_uring.c"), &.{});
@@ -101,7 +104,8 @@ const Variant = struct {
         if (v.optimize == .fast) all.appendSlice(b.allocator, &fast_flags) catch @panic("OOM");
         if (v.fuzzed) all.appendSlice(b.allocator, &fuzz_flags) catch @panic("OOM");
         if (v.options.asan) all.append(b.allocator, "-fsanitize=address") catch @panic("OOM");
-        if (v.options.wolfssl != null) all.append(b.allocator, "-DRINGTAPE_WOLFSSL_BUNDLED=1") catch @panic("OOM");
+        if (v.options.wolfssl != null)
+            all.append(b.allocator, "-DRINGTAPE_WOLFSSL_BUNDLED=1") catch @panic("OOM");
         all.appendSlice(b.allocator, extra) catch @panic("OOM");
         return all.items;
     }
@@ -119,12 +123,18 @@ const Variant = struct {
             .strip = false,
         });
         for ([_][]const u8{ ".", "src", "tests" }) |dir| m.addIncludePath(v.b.path(dir));
-        if (v.options.wolfssl) |dir| m.addSystemIncludePath(.{ .cwd_relative = v.b.pathJoin(&.{ dir, "include" }) });
+        if (v.options.wolfssl) |dir|
+            m.addSystemIncludePath(.{ .cwd_relative = v.b.pathJoin(&.{ dir, "include" }) });
         return m;
     }
 
     /// Null without files: the linker refuses an empty archive.
-    fn archive(v: Variant, name: []const u8, files: []const []const u8, extra: []const []const u8) ?*Compile {
+    fn archive(
+        v: Variant,
+        name: []const u8,
+        files: []const []const u8,
+        extra: []const []const u8,
+    ) ?*Compile {
         if (files.len == 0) return null;
         const m = v.module();
         m.addCSourceFiles(.{ .root = v.b.path(""), .files = files, .flags = v.flags(extra) });
@@ -219,7 +229,7 @@ const Variant = struct {
         const b = v.b;
         if (present(b, "tools/exchange_sim.c").len == 0) return null;
         var archives: std.ArrayList(?*Compile) = .empty;
-        for (simulator_rooms, 0..) |_, i| archives.append(b.allocator, v.room[i]) catch @panic("OOM");
+        archives.appendSlice(b.allocator, v.room[0..simulator_rooms]) catch @panic("OOM");
         archives.appendSlice(b.allocator, &.{ v.io_uring, v.format }) catch @panic("OOM");
         return v.program(.{
             .name = "exchange-sim",
@@ -236,7 +246,7 @@ pub fn build(b: *std.Build) void {
         .run = b.step("run", "Run ringtaped (-- --config FILE)"),
         .check = b.step("check", "Compile and link everything once, run nothing"),
         .aarch64 = b.step("check-aarch64", "Compile the portable rooms for aarch64"),
-        .@"test" = b.step("test", "Run the unit tests and benchmark smokes (-- --filter 'segment/*')"),
+        .@"test" = b.step("test", "Run tests and benchmark smokes (-- --filter 'segment/*')"),
         .fuzz = b.step("fuzz", "Run the fuzzers (-- --seconds N --seed N)"),
         .bench = b.step("bench", "Run the benchmarks (-- --smoke)"),
         .stage_test = b.step("stage-test", "Install the tests into zig-out/test"),
@@ -248,8 +258,8 @@ pub fn build(b: *std.Build) void {
         .asan = b.option(bool, "asan", "Address sanitizer") orelse false,
         .tsan = b.option(bool, "tsan", "Thread sanitizer") orelse false,
         .static = b.option(bool, "static", "Prefer static system libraries") orelse false,
-        .asan_dir = b.option([]const u8, "asan-dir", "Where libasan.so lies") orelse "/usr/lib/gcc/x86_64-linux-gnu/12",
-        .wolfssl = b.option([]const u8, "wolfssl", "Prefix of a static wolfSSL; the system's without it"),
+        .asan_dir = b.option([]const u8, "asan-dir", "Where libasan.so lies") orelse "/usr/lib",
+        .wolfssl = b.option([]const u8, "wolfssl", "Prefix of a static wolfSSL, or the system's"),
         .git_commit = b.option([]const u8, "git-commit", "Shown by --version") orelse "unknown",
         .only_test = b.option([]const u8, "test", "Only tests/NAME_test.c"),
         .only_bench = b.option([]const u8, "bench", "Only bench/NAME_bench.c"),
@@ -260,10 +270,24 @@ pub fn build(b: *std.Build) void {
     const target = b.standardTargetOptions(.{ .default_target = if (builtin.cpu.arch == .x86_64) .{
         .cpu_model = .{ .explicit = &std.Target.x86.cpu.x86_64_v3 },
     } else .{} });
-    const optimize = b.option(std.builtin.Optimize, "product", "Optimisation of the programs") orelse .fast;
+    const optimize = b.option(std.builtin.Optimize, "product", "Of the programs") orelse .fast;
 
-    const checked = Variant.init(b, o, target, .debug, "checked");
-    const product = Variant.init(b, o, target, optimize, "product");
+    const plain: Variant = .{
+        .b = b,
+        .options = o,
+        .target = target,
+        .optimize = .debug,
+        .prefix = "checked",
+    };
+    var named = plain;
+    const checked = named.init();
+    named.prefix = "fuzzed";
+    named.fuzzed = true;
+    const fuzzed = named.init();
+    named = plain;
+    named.prefix = "product";
+    named.optimize = optimize;
+    const product = named.init();
 
     const programs = [_]?*Compile{ product.ringtaped(), product.ringtape(), product.exchangeSim() };
     for (programs) |program| if (program) |exe| {
@@ -292,7 +316,6 @@ pub fn build(b: *std.Build) void {
     }
     // Checked without the counters, so that `check` compiles each file once.
     for (tests.fuzzers()) |exe| steps.check.dependOn(&exe.step);
-    const fuzzed = Variant.init(b, o, target, .debug, "fuzzed");
     for (Tests.init(fuzzed).fuzzers()) |exe| {
         const run = runEachTime(b, exe);
         run.addPassthruArgs();
@@ -329,7 +352,7 @@ const Tests = struct {
         const all = list(b, "tests", ".c");
         var support: std.ArrayList([]const u8) = .empty;
         for (all) |file| {
-            if (std.mem.endsWith(u8, file, "_test.c") or std.mem.endsWith(u8, file, "_main.c")) continue;
+            if (ends(file, "_test.c") or ends(file, "_main.c")) continue;
             support.append(b.allocator, file) catch @panic("OOM");
         }
         const tools = list(b, "tools", ".c");
@@ -338,7 +361,7 @@ const Tests = struct {
             .files = all,
             .support = v.archive("support", support.items, &test_flags),
             .ringtape = v.archive("tools_ringtape", matching(b, tools, "tools/ringtape_"), &.{}),
-            .exchange_sim = v.archive("tools_exchange_sim", matching(b, tools, "tools/exchange_sim_"), &.{}),
+            .exchange_sim = v.archive("tools_sim", matching(b, tools, "tools/exchange_sim_"), &.{}),
         };
     }
 
@@ -351,7 +374,7 @@ const Tests = struct {
         const b = t.v.b;
         var files: std.ArrayList([]const u8) = .empty;
         for (t.files) |file| {
-            if (!std.mem.endsWith(u8, file, "_test.c")) continue;
+            if (!ends(file, "_test.c")) continue;
             if (!chosen(b, t.v.options.only_test, "tests/{s}_test.c", file)) continue;
             files.append(b.allocator, file) catch @panic("OOM");
         }
@@ -386,7 +409,7 @@ const Tests = struct {
         const b = t.v.b;
         var all: std.ArrayList(*Compile) = .empty;
         for (t.files) |file| {
-            if (!std.mem.endsWith(u8, file, "_main.c")) continue;
+            if (!ends(file, "_main.c")) continue;
             const name = file["tests/".len .. file.len - "_main.c".len];
             all.append(b.allocator, t.v.program(.{
                 .name = name,
@@ -404,7 +427,7 @@ const Tests = struct {
         const driver = t.v.fuzzDriver();
         var all: std.ArrayList(*Compile) = .empty;
         for (list(b, "tests/fuzz", ".c")) |file| {
-            if (!std.mem.endsWith(u8, file, "_fuzz.c")) continue;
+            if (!ends(file, "_fuzz.c")) continue;
             if (!chosen(b, t.v.options.only_fuzz, "tests/fuzz/{s}_fuzz.c", file)) continue;
             const name = file["tests/fuzz/".len .. file.len - ".c".len];
             all.append(b.allocator, t.v.program(.{
@@ -425,12 +448,13 @@ fn benches(v: Variant) []const *Compile {
     var support: std.ArrayList([]const u8) = .empty;
     const files = list(b, "bench", ".c");
     for (files) |file| {
-        if (!std.mem.endsWith(u8, file, "_bench.c")) support.append(b.allocator, file) catch @panic("OOM");
+        if (ends(file, "_bench.c")) continue;
+        support.append(b.allocator, file) catch @panic("OOM");
     }
     const shared = v.archive("bench", support.items, &.{});
     var all: std.ArrayList(*Compile) = .empty;
     for (files) |file| {
-        if (!std.mem.endsWith(u8, file, "_bench.c")) continue;
+        if (!ends(file, "_bench.c")) continue;
         if (!chosen(b, v.options.only_bench, "bench/{s}_bench.c", file)) continue;
         all.append(b.allocator, v.program(.{
             .name = file["bench/".len .. file.len - ".c".len],
@@ -446,15 +470,24 @@ fn benches(v: Variant) []const *Compile {
 /// The scalar paths for another architecture; nothing is linked, so headers alone are needed, and
 /// those of zstd and xxhash do not depend on the architecture.
 fn portable(b: *std.Build, o: *const Options) []const *Compile {
-    const target = b.resolveTargetQuery(.{ .cpu_arch = .aarch64, .os_tag = .linux, .abi = .gnu });
-    const v: Variant = .{ .b = b, .options = o, .target = target, .optimize = .safe, .prefix = "aarch64" };
+    const v: Variant = .{
+        .b = b,
+        .options = o,
+        .target = b.resolveTargetQuery(.{ .cpu_arch = .aarch64, .os_tag = .linux, .abi = .gnu }),
+        .optimize = .safe,
+        .prefix = "aarch64",
+    };
     var all: std.ArrayList(*Compile) = .empty;
-    if (v.archive("format", list(b, "format", ".c"), &.{})) |a| all.append(b.allocator, a) catch @panic("OOM");
+    if (v.archive("format", list(b, "format", ".c"), &.{})) |a|
+        all.append(b.allocator, a) catch @panic("OOM");
     for (pure_rooms) |name| {
-        const files = without(b, list(b, b.fmt("src/{s}", .{name}), ".c"), &.{"src/protocol/tls.c"});
-        if (v.archive(name, files, &.{})) |a| all.append(b.allocator, a) catch @panic("OOM");
+        const every = list(b, b.fmt("src/{s}", .{name}), ".c");
+        const files = without(b, every, &.{"src/protocol/tls.c"});
+        if (v.archive(name, files, &.{})) |a|
+            all.append(b.allocator, a) catch @panic("OOM");
     }
-    for (all.items) |archive| archive.root_module.addAfterIncludePath(.{ .cwd_relative = "/usr/include" });
+    for (all.items) |each|
+        each.root_module.addAfterIncludePath(.{ .cwd_relative = "/usr/include" });
     return all.items;
 }
 
@@ -487,7 +520,7 @@ fn list(b: *std.Build, dir: []const u8, ending: []const u8) []const []const u8 {
     defer folder.close(io);
     var each = folder.iterate();
     while (each.next(io) catch @panic("cannot list a folder")) |entry| {
-        if (entry.kind == .directory or !std.mem.endsWith(u8, entry.name, ending)) continue;
+        if (entry.kind == .directory or !ends(entry.name, ending)) continue;
         found.append(b.allocator, b.fmt("{s}/{s}", .{ dir, entry.name })) catch @panic("OOM");
     }
     std.mem.sort([]const u8, found.items, {}, earlier);
@@ -505,6 +538,10 @@ fn dependOnFolder(b: *std.Build, dir: []const u8) void {
     }
 }
 
+fn ends(file: []const u8, ending: []const u8) bool {
+    return std.mem.endsWith(u8, file, ending);
+}
+
 fn earlier(_: void, a: []const u8, z: []const u8) bool {
     return std.mem.lessThan(u8, a, z);
 }
@@ -513,7 +550,8 @@ fn earlier(_: void, a: []const u8, z: []const u8) bool {
 fn present(b: *std.Build, file: []const u8) []const []const u8 {
     const dir = std.fs.path.dirname(file) orelse "";
     for (list(b, dir, ".c")) |each| {
-        if (std.mem.eql(u8, each, file)) return b.allocator.dupe([]const u8, &.{each}) catch @panic("OOM");
+        if (std.mem.eql(u8, each, file))
+            return b.allocator.dupe([]const u8, &.{each}) catch @panic("OOM");
     }
     return &.{};
 }
@@ -521,15 +559,20 @@ fn present(b: *std.Build, file: []const u8) []const []const u8 {
 fn matching(b: *std.Build, files: []const []const u8, prefix: []const u8) []const []const u8 {
     var found: std.ArrayList([]const u8) = .empty;
     for (files) |file| {
-        if (std.mem.startsWith(u8, file, prefix)) found.append(b.allocator, file) catch @panic("OOM");
+        if (!std.mem.startsWith(u8, file, prefix)) continue;
+        found.append(b.allocator, file) catch @panic("OOM");
     }
     return found.items;
 }
 
-fn without(b: *std.Build, files: []const []const u8, excluded: []const []const u8) []const []const u8 {
+fn without(
+    b: *std.Build,
+    files: []const []const u8,
+    apart: []const []const u8,
+) []const []const u8 {
     var found: std.ArrayList([]const u8) = .empty;
     outer: for (files) |file| {
-        for (excluded) |name| if (std.mem.eql(u8, file, name)) continue :outer;
+        for (apart) |name| if (std.mem.eql(u8, file, name)) continue :outer;
         found.append(b.allocator, file) catch @panic("OOM");
     }
     return found.items;

@@ -3,7 +3,7 @@
 // Driver of the fuzzers: replays the corpus, then mutates it, guided by coverage where the build
 // put counters in (-fsanitize-coverage=inline-8bit-counters), until the time or the runs are over.
 //
-//   replay each corpus file -> mutate(pick(pool)) -> LLVMFuzzerTestOneInput -> new counters? -> pool
+//   replay the corpus -> mutate(pick(pool)) -> LLVMFuzzerTestOneInput -> new counters? -> pool
 //
 // The same seed, corpus and number of runs give the same inputs. An input lies against a page that
 // must not be touched, so that reading past its end is fatal even without a sanitizer; when a run

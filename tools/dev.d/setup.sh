@@ -6,7 +6,7 @@
 
 zig_version=0.17.1
 deps=$root/.deps
-setup_steps=(packages zig wolfssl)
+setup_steps=(packages zig wolfssl python node)
 
 packages_wanted() {
     cat <<'TEXT'
@@ -31,8 +31,6 @@ automake
 libtool
 TEXT
     command -v git >/dev/null || echo git
-    command -v node >/dev/null || echo nodejs
-    command -v npm >/dev/null || echo npm
 }
 
 as_root() {
@@ -60,10 +58,13 @@ packages_remedy="check that apt-get works ('apt-get update') and that you are ro
 packages_install() {
     local missing
     mapfile -t missing < <(packages_missing)
-    echo "missing: ${missing[*]}"
+    packages_get "${missing[@]}"
+}
+
+packages_get() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
-        install -y --no-install-recommends "${missing[@]}"
+        install -y --no-install-recommends "$@"
 }
 
 zig_present() {

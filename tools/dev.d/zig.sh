@@ -9,19 +9,35 @@ zig_run() {
 
 # What the build cannot find out by itself, since its configuration is cached.
 zig_build_options() {
-    local asan
     echo "-Dgit-commit=$(git describe --always --dirty 2>/dev/null || echo unknown)"
-    asan=$(gcc -print-file-name=libasan.so)
-    echo "-Dasan-dir=$(dirname "$asan")"
+    echo "-Dasan-dir=$(dirname "$(gcc -print-file-name=libasan.so)")"
     if [ -e "$deps/wolfssl/lib/libwolfssl.a" ]; then echo "-Dwolfssl=$deps/wolfssl"; fi
 }
 
+zig_build() {
+    local options
+    mapfile -t options < <(zig_build_options)
+    zig_run build "${options[@]}" "$@"
+}
+
+# compile_commands.json for clangd; the fragments of files that are gone stay until the cache goes.
+clangd_database() {
+    local fragments=(.zig-cache/cdb/*.json)
+    [ -e "${fragments[0]}" ] || return 0
+    {
+        echo '['
+        cat "${fragments[@]}" | sed '$s/,$//'
+        echo ']'
+    } >compile_commands.json
+}
+
 verb_zig() {
-    local options=()
+    local status=0
     if [ "${1:-}" = build ]; then
         shift
-        mapfile -t options < <(zig_build_options)
-        set -- build "${options[@]}" "$@"
+        zig_build "$@" || status=$?
+        clangd_database
+        return "$status"
     fi
     zig_run "$@"
 }

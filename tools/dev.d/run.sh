@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+#
+# The verbs demo, bench and fuzz: build what is needed, then hand over.
+
+# What programs started from here may need to know.
+run_environment() {
+    export RINGTAPE_BIN=$root/zig-out/bin
+    export RINGTAPE_PYTHON=$deps/venv/bin/python
+    export NODE_PATH=$deps/node/node_modules
+    export PYTHONDONTWRITEBYTECODE=1
+}
+
+# Scripts come before programs: they set the stage for them.
+run_script() {
+    local stem=$1
+    shift
+    if [ -e "$stem.sh" ]; then
+        exec bash "$stem.sh" "$@"
+    elif [ -e "$stem.py" ]; then
+        exec "$deps/venv/bin/python" "$stem.py" "$@"
+    fi
+}
+
+verb_demo() {
+    zig_build install >&2
+    run_environment
+    run_script tools/demo "$@"
+    echo "tools/dev: there is no tools/demo.sh and no tools/demo.py in this checkout" >&2
+    exit 69
+}
+
+bench_names() {
+    find bench -maxdepth 1 \( -name '*.sh' -o -name '*.py' -o -name '*_bench.c' \) -printf '%f\n' \
+        2>/dev/null | sed -E 's/(_bench\.c|\.sh|\.py)$//' | sort -u
+}
+
+verb_bench() {
+    local name=${1:-}
+    if [ -z "$name" ] || ! bench_names | grep -qxF -- "$name"; then
+        echo "usage: tools/dev bench NAME [--smoke]; NAME is one of:" >&2
+        bench_names | sed 's/^/  /' >&2
+        exit 64
+    fi
+    shift
+    zig_build install stage-bench >&2
+    run_environment
+    run_script "bench/$name" "$@"
+    exec "zig-out/bench/${name}_bench" "$@"
+}
+
+verb_fuzz() {
+    local names=() name
+    if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then
+        names=("$1")
+        shift
+    else
+        mapfile -t names < <(find tests/fuzz -name '*_fuzz.c' -printf '%f\n' | sed 's/_fuzz.c$//')
+    fi
+    zig_build stage-fuzz >&2
+    for name in "${names[@]}"; do
+        if [ ! -e "zig-out/fuzz/${name}_fuzz" ]; then
+            echo "tools/dev: there is no tests/fuzz/${name}_fuzz.c" >&2
+            exit 64
+        fi
+        "zig-out/fuzz/${name}_fuzz" "$@"
+    done
+}

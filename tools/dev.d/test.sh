@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+#
+# tools/dev test: every test there is. Each part writes a log, prints one line and adds to the sum;
+# a part that fails shows what failed and does not keep the others from running.
+
+test_passed=0
+test_failed=0
+test_skipped=0
+test_logs=zig-out/log
+
+# Counts one part: its name, passed, failed, skipped, seconds.
+test_count() {
+    local name=$1 passed=$2 failed=$3 skipped=$4 seconds=$5 mark=ok
+    if [ "$failed" -gt 0 ]; then mark=FAILED; fi
+    printf '%-7s %-26s %5d passed %3d failed %3d skipped %5d s\n' \
+        "$mark" "$name" "$passed" "$failed" "$skipped" "$seconds"
+    test_passed=$((test_passed + passed))
+    test_failed=$((test_failed + failed))
+    test_skipped=$((test_skipped + skipped))
+    if [ "$failed" -gt 0 ]; then
+        echo "--- $test_logs/$name.log"
+        { grep -nE 'FAIL|CRASH|ERROR|error:|panic|bug:|^E  ' "$test_logs/$name.log" || true; } |
+            head -n 40
+        tail -n 25 "$test_logs/$name.log"
+        echo "---"
+    fi
+}
+
+# The command as one test: its exit status decides.
+test_command() {
+    local name=$1 start=$SECONDS
+    shift
+    if "$@" >"$test_logs/$name.log" 2>&1 </dev/null; then
+        test_count "$name" 1 0 0 $((SECONDS - start))
+    else
+        test_count "$name" 0 1 0 $((SECONDS - start))
+        return 1
+    fi
+}
+
+# A program of Criterion tests, counted by its own summary.
+test_criterion() {
+    local name=$1 start=$SECONDS status=0 log=$test_logs/$1.log
+    local sum passed failed crashed skipped
+    shift
+    "$@" >"$log" 2>&1 </dev/null || status=$?
+    sum=$(grep -a 'Synthesis: Tested:' "$log" | tail -n 1 | tr -dc '0-9|' || true)
+    IFS='|' read -r _ passed failed crashed <<<"${sum:-0|0|0|0}"
+    failed=$((failed + crashed))
+    skipped=$(grep -ac '^\[SKIP\]' "$log" || true)
+    # A program that ends badly or without a summary has failed, whatever it counted.
+    if [ -z "$sum" ] || { [ "$status" != 0 ] && [ "$failed" = 0 ]; }; then
+        echo "ended with status $status and no failure in its summary" >>"$log"
+        failed=$((failed + 1))
+    fi
+    test_count "$name" "$passed" "$failed" "$skipped" $((SECONDS - start))
+    grep -a '^\[SKIP\]' "$log" | sed 's/^/        /' || true
+}
+
+# A program that ends with 'N passed, N failed[, N skipped]'.
+test_counting() {
+    local name=$1 start=$SECONDS status=0 log=$test_logs/$1.log line passed failed skipped
+    shift
+    "$@" >"$log" 2>&1 </dev/null || status=$?
+    line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1 || true)
+    passed=$(sed -nE 's/^([0-9]+) passed.*/\1/p' <<<"$line")
+    failed=$(sed -nE 's/.* ([0-9]+) failed.*/\1/p' <<<"$line")
+    skipped=$(sed -nE 's/.* ([0-9]+) skipped.*/\1/p' <<<"$line")
+    if [ -z "$line" ] || { [ "$status" != 0 ] && [ "$failed" = 0 ]; }; then
+        echo "ended with status $status and no failure in its summary" >>"$log"
+        failed=$((${failed:-0} + 1))
+    fi
+    test_count "$name" "${passed:-0}" "$failed" "${skipped:-0}" $((SECONDS - start))
+}
+
+test_attribute() {
+    sed -nE "s/.*<testsuite [^>]*\\b$2=\"([0-9]+)\".*/\\1/p" "$1" | head -n 1
+}
+
+test_pytest() {
+    local start=$SECONDS status=0 log=$test_logs/peers.log xml=$test_logs/peers.xml
+    local all failures errors skipped failed
+    compgen -G 'tests/peers/*_test.py' >/dev/null || return 0
+    rm -f "$xml"
+    "$deps/venv/bin/python" -m pytest tests/peers -o 'python_files=*_test.py' -p no:cacheprovider \
+        -ra --junitxml="$xml" >"$log" 2>&1 </dev/null || status=$?
+    if [ ! -e "$xml" ]; then
+        test_count peers 0 1 0 $((SECONDS - start))
+        return
+    fi
+    all=$(test_attribute "$xml" tests)
+    failures=$(test_attribute "$xml" failures)
+    errors=$(test_attribute "$xml" errors)
+    skipped=$(test_attribute "$xml" skipped)
+    failed=$((failures + errors))
+    if [ "$status" != 0 ] && [ "$failed" = 0 ]; then failed=1; fi
+    test_count peers $((all - failures - errors - skipped)) "$failed" "$skipped" \
+        $((SECONDS - start))
+    grep -a '^SKIPPED' "$log" | sed 's/^/        /' || true
+}
+
+test_units() {
+    test_criterion unit zig-out/test/unit_test
+    if [ -e zig-out/test/uring_test ]; then test_criterion uring zig-out/test/uring_test; fi
+    local each
+    for each in zig-out/test/*; do
+        case ${each##*/} in
+        unit_test | uring_test) ;;
+        *) test_command "${each##*/}" "$each" || true ;;
+        esac
+    done
+}
+
+test_asan() {
+    test_command build-asan zig_build stage-test -Dasan --prefix zig-out/asan || return 0
+    test_criterion unit-asan zig-out/asan/test/unit_test
+}
+
+test_fuzz() {
+    local each
+    test_command build-fuzz zig_build stage-fuzz || return 0
+    for each in zig-out/fuzz/*_fuzz; do
+        if [ -e "$each" ]; then test_command "${each##*/}" "$each" --seconds 3 || true; fi
+    done
+}
+
+test_bench() {
+    local name
+    for name in $(bench_names); do
+        # In a process of its own: the verb hands over by exec.
+        test_command "bench-$name" bash tools/dev bench "$name" --smoke || true
+    done
+}
+
+test_demo() {
+    if [ -e tools/demo.sh ] || [ -e tools/demo.py ]; then
+        test_command demo bash tools/dev demo --seconds 10 || true
+    fi
+}
+
+test_sum() {
+    local line="$test_passed passed, $test_failed failed"
+    if [ "$test_skipped" -gt 0 ]; then line+=", $test_skipped skipped"; fi
+    echo "$line"
+    [ "$test_failed" = 0 ]
+}
+
+verb_test() {
+    rm -rf "$test_logs" zig-out/test zig-out/fuzz zig-out/bench zig-out/asan
+    mkdir -p "$test_logs"
+    run_environment
+    test_counting tidy /usr/bin/python3 tests/tidy.py
+    if test_command build zig_build install stage-test stage-bench; then
+        test_units
+        test_pytest
+        test_demo
+        test_bench
+    fi
+    test_command aarch64 zig_build check-aarch64 || true
+    test_fuzz
+    test_asan
+    test_sum
+}
