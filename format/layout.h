@@ -82,7 +82,7 @@ struct layout_batch {
     uint64_t magic;
     uint8_t major;
     uint8_t minor;
-    uint16_t header_bytes; // >= 128, multiple of 8; what is beyond is ignored but hashed
+    uint16_t header_bytes; // 128 ... 4096, multiple of 8; more than 128: ignored but hashed
     uint16_t required;
     uint16_t optional;
     uint64_t salt;

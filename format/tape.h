@@ -110,7 +110,8 @@ size_t tape_encoder_bytes(uint32_t symbols_max);
 // `memory`: tape_encoder_bytes(), aligned to 64.
 struct tape_encoder *tape_encoder_init(void *memory, uint32_t symbols_max);
 
-// Bytes of buffer that always suffice for these rows; at least LAYOUT_SECTOR.
+// Bytes of buffer that always suffice for these rows (as if each had a symbol of its own with the
+// longest name; what is really needed is checked); a multiple of LAYOUT_SECTOR.
 size_t tape_batch_bytes_max(const struct tape_batch_input *input);
 
 // Writes the file header to `sector` (LAYOUT_SECTOR bytes) and starts the cursor behind it.
@@ -118,8 +119,8 @@ void tape_header_encode(const struct tape_description *description, void *sector
                         struct tape_cursor *cursor);
 
 // Encodes the rows as the next batch or the next revision of the last one, whichever is due, and
-// moves the cursor. `buffer` (aligned to 8) needs tape_batch_bytes_max(); -ENOSPC if `size` is
-// less, -E2BIG if the rows exceed a limit above; the cursor is then unchanged. input->count >
+// moves the cursor. `buffer` is aligned to 8; -ENOSPC if `size` may not suffice (never with
+// tape_batch_bytes_max()), -E2BIG if the rows exceed a limit above; the cursor is then unchanged. input->count >
 // input->written. A cursor whose write failed is not used any more: start a new tape.
 int tape_append(struct tape_encoder *encoder, struct tape_cursor *cursor,
                 const struct tape_batch_input *input, void *buffer, size_t size,
