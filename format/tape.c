@@ -99,7 +99,8 @@ static struct tape_batch_place append_place(const struct tape_cursor *cursor, bo
     };
 }
 
-// Only an acknowledged revision is followed by another, so that at any time one slot holds it whole.
+// Only an acknowledged revision is followed by another, so that at any time one slot holds it
+// whole.
 static bool append_may_rewrite(const struct tape_cursor *cursor,
                                const struct tape_batch_input *input)
 {

@@ -4,7 +4,8 @@
 //
 // A tape is a file header (one sector) and batches behind it. A batch is a 128-byte header and a
 // payload with the symbol names it uses and, for each channel, lightly coded columns; it is decoded
-// without the tape it came from. The bytes are specified in docs/format.md, the headers in layout.h.
+// without the tape it came from. The bytes are specified in docs/format.md, the headers in
+// layout.h.
 //
 // Where a batch lies. One that is larger than a sector owns as many sectors as it needs. One that
 // fits in a sector is "slotted": it owns two sectors, and while the rows that follow also fit, the
@@ -18,8 +19,8 @@
 //     ... the write is durable: tape_acknowledge(&cursor, &write)
 //     ... now and then: tape_mark_encode(&cursor, closed, slot) write at the returned offset
 //
-// Several appended writes may wait; they are issued in order, and a revision of a batch only after the
-// former revision is durable (tape_append sees to it: it rewrites only acknowledged batches).
+// Several appended writes may wait; they are issued in order, and a revision of a batch only after
+// the former revision is durable (tape_append sees to it: it rewrites only acknowledged batches).
 //
 // Ownership: the caller owns all memory. Threading: none; a cursor and an encoder have one owner.
 #ifndef RINGTAPE_FORMAT_TAPE_H
@@ -120,8 +121,9 @@ void tape_header_encode(const struct tape_description *description, void *sector
 
 // Encodes the rows as the next batch or the next revision of the last one, whichever is due, and
 // moves the cursor. `buffer` is aligned to 8; -ENOSPC if `size` may not suffice (never with
-// tape_batch_bytes_max()), -E2BIG if the rows exceed a limit above; the cursor is then unchanged. input->count >
-// input->written. A cursor whose write failed is not used any more: start a new tape.
+// tape_batch_bytes_max()), -E2BIG if the rows exceed a limit above; the cursor is then unchanged.
+// input->count > input->written. A cursor whose write failed is not used any more: start a new
+// tape.
 int tape_append(struct tape_encoder *encoder, struct tape_cursor *cursor,
                 const struct tape_batch_input *input, void *buffer, size_t size,
                 struct tape_write *write);
@@ -163,8 +165,8 @@ enum tape_error { // why bytes are not what they should be; 0 is good
 const char *tape_error_text(enum tape_error error);
 
 enum tape_error tape_header_decode(const void *sector, size_t size, struct layout_tape *header);
-// The newer valid one of two slots (2 * LAYOUT_SECTOR bytes; fewer are allowed) for a tape with this
-// salt. TAPE_NO_MAGIC when neither is valid.
+// The newer valid one of two slots (2 * LAYOUT_SECTOR bytes; fewer are allowed) for a tape with
+// this salt. TAPE_NO_MAGIC when neither is valid.
 enum tape_error tape_mark_decode(const void *bytes, size_t size, uint64_t salt,
                                  struct layout_mark *mark);
 // Header only. `bytes` needs LAYOUT_HEADER_BYTES, or header_bytes where that is more.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Batch → rows. Nothing is trusted, not even bytes with the right hash: every offset, count and value
-// range is checked, so that the worst input gives an error and never another row.
+// Batch → rows. Nothing is trusted, not even bytes with the right hash: every offset, count and
+// value range is checked, so that the worst input gives an error and never another row.
 //
 // Two passes: the outline (sections and their sizes) tells how much memory the rows need; then each
 // section is decoded into rows of exactly that size.
@@ -453,7 +453,7 @@ static bool decode_order(const struct decode_outline *outline, struct tape_batch
     for (uint32_t i = 0; i < batch->header.rows; i++) {
         unsigned s = 0;
         if (bits != 0)
-            s = outline->order[(uint64_t)i * bits / 8] >> ((uint64_t)i * bits % 8) &
+            s = (unsigned)outline->order[(uint64_t)i * bits / 8] >> ((uint64_t)i * bits % 8) &
                 ((1u << bits) - 1);
         if (s >= outline->section_count || taken[s] == outline->sections[s].head.rows)
             return false;

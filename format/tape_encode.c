@@ -3,9 +3,9 @@
 // Rows → batch. The hot path of the daemon: two or three passes over each column, no allocation, no
 // check of the output's end inside (tape_batch_bytes_max() is compared once).
 //
-// Payload: symbol name lengths (u8 each), names; where several channels are inside, the order between
-// them; then for each channel, in order of its number, a section (struct tape_section), the symbol
-// stream, the columns, the levels. docs/format.md "Batch payload".
+// Payload: symbol name lengths (u8 each), names; where several channels are inside, the order
+// between them; then for each channel, in order of its number, a section (struct tape_section), the
+// symbol stream, the columns, the levels. docs/format.md "Batch payload".
 #include <errno.h>
 #include <string.h>
 #include <xxhash.h>

@@ -12,8 +12,8 @@
 //         the mark says there was more ──────────→ give damage, once
 //         otherwise ─────────────────────────────→ the end; may be asked again
 //
-// A live tape changes while it is read. A batch found ahead proves that all before it were complete by
-// then, so the place is read again before it is called damaged.
+// A live tape changes while it is read. A batch found ahead proves that all before it were complete
+// by then, so the place is read again before it is called damaged.
 #include "format/tape_reader.h"
 
 #include <errno.h>
@@ -89,8 +89,8 @@ static int reader_batch_at(struct tape_reader *reader, uint64_t offset, struct r
     return *error == TAPE_GOOD;
 }
 
-// The batch `sequence` whose place begins at `base`, in its highest revision above `revision_min` (-1:
-// any). 1: found.
+// The batch `sequence` whose place begins at `base`, in its highest revision above `revision_min`
+// (-1: any). 1: found.
 static int reader_batch_in(struct tape_reader *reader, uint64_t base, uint64_t sequence,
                            int64_t revision_min, struct reader_found *found,
                            enum tape_error *error)
@@ -111,7 +111,9 @@ static int reader_batch_in(struct tape_reader *reader, uint64_t base, uint64_t s
         if (slot == 0)
             *error = slot_error;
         if (good && !(found->header.flags & LAYOUT_BATCH_SLOTTED))
-            break; // what lies one sector on is inside it
+            return found->header.revision > revision_min; // what lies one sector on is inside it
+        if (slot == 1 && best == 1)
+            return 1;
     }
     if (best < 0)
         return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// tape_section: what encoder and decoder of a batch's payload share. docs/format.md "Batch payload".
+// tape_section: what encoder and decoder of a batch's payload share. docs/format.md "Batch
+// payload".
 #ifndef RINGTAPE_FORMAT_TAPE_SECTION_H
 #define RINGTAPE_FORMAT_TAPE_SECTION_H
 

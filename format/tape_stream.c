@@ -85,7 +85,8 @@ static uint8_t *stream_pack(uint8_t *out, const int64_t *values, uint32_t count,
     return out + (size_t)count * width;
 }
 
-// out[i] = (values[i] - base) / divisor if that is exact for all; `divisor` is a constant in each call.
+// out[i] = (values[i] - base) / divisor if that is exact for all; `divisor` is a constant in each
+// call.
 static inline bool stream_divide(const int64_t *values, uint32_t count, uint64_t base,
                                  uint64_t divisor, uint64_t *out)
 {
