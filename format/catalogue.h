@@ -9,7 +9,7 @@
 //     next_tape 42
 //     next_segment 99
 //     tape 41 sealed
-//     segment 98 channel trade day 2024-08-08 rows 10147 bytes 45555 time 17230… 17231… tapes 40 41
+//     segment 98 channel trade day 2024-08-08 rows 10147 bytes 45555 time 17… 18… tapes 40 41
 //     xxh3 0123456789abcdef
 //
 // Meaning. A segment counts when it is listed. A tape counts when its file is in tape/ and it is

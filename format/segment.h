@@ -141,7 +141,7 @@ struct segment_block {
     const struct rows *rows;  // rows->symbol[] are symbol numbers of the segment, or SYMBOL_NONE
     const uint32_t *tape;     // provenance, or NULL where the channel has identity
     const uint64_t *row;
-    uint64_t unknown_columns; // bit c: column c is coded in a way this library does not know: absent
+    uint64_t unknown_columns; // bit c: column c has a codec unknown to this library: absent
     bool unknown_levels;
     uint32_t column_count;
     const struct segment_column *columns;

@@ -81,7 +81,7 @@ struct tape_cursor {
 //
 //     arrival[c][r] is the number of row r of channel c within these rows, all channels counted
 //     together; a permutation of 0 ... count-1, increasing within a channel.
-//     written: so many of them (numbers 0 ... written-1) are the rows of the last batch. 0 where the
+//     written: so many of them (numbers 0 ... written-1) are the last batch's rows. 0 where the
 //     last batch's rows are gone.
 struct tape_batch_input {
     const struct rows *rows[CHANNEL_COUNT];       // NULL or empty: no rows of that channel

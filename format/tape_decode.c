@@ -303,7 +303,7 @@ static bool decode_column(struct wire_reader *in, struct decode_state *state, in
 {
     int number = wire_get_u8(in);
     unsigned form = wire_get_u8(in);
-    if (in->failed || number <= *last || number >= EVENT_COLUMNS_MAX || form > 5 ||
+    if (in->failed || number <= *last || number >= (int)EVENT_COLUMNS_MAX || form > 5 ||
         (form & (TAPE_COLUMN_DECIMAL | TAPE_COLUMN_TEXT)) ==
             (TAPE_COLUMN_DECIMAL | TAPE_COLUMN_TEXT))
         return false;
@@ -329,7 +329,7 @@ static bool decode_place_texts(struct decode_state *state)
     struct rows *rows = state->rows;
     uint64_t size = 0;
     for (uint32_t r = 0; r < state->count; r++) {
-        for (int slot = 0; slot < EVENT_TEXTS_MAX && rows->text_length[slot]; slot++) {
+        for (int slot = 0; slot < (int)EVENT_TEXTS_MAX && rows->text_length[slot]; slot++) {
             uint32_t length = rows->text_length[slot][r];
             rows->text_offset[slot][r] = (uint32_t)size;
             if (length > rows->limits.text_bytes - size)
@@ -388,7 +388,7 @@ static void decode_zero(struct rows *rows, uint32_t count)
         if (rows->scale[c])
             memset(rows->scale[c], 0, count);
     }
-    for (int slot = 0; slot < EVENT_TEXTS_MAX && rows->text_length[slot]; slot++)
+    for (int slot = 0; slot < (int)EVENT_TEXTS_MAX && rows->text_length[slot]; slot++)
         memset(rows->text_length[slot], 0, count * sizeof(uint32_t));
 }
 

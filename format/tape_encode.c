@@ -394,7 +394,7 @@ static uint32_t encode_text_bytes(const struct encode_part *part)
     if (part->first == 0)
         return rows->text_size;
     uint32_t bytes = 0;
-    for (int slot = 0; slot < EVENT_TEXTS_MAX && rows->text_length[slot]; slot++) {
+    for (int slot = 0; slot < (int)EVENT_TEXTS_MAX && rows->text_length[slot]; slot++) {
         for (uint32_t r = part->first; r < rows->count; r++)
             bytes += rows->text_length[slot][r];
     }

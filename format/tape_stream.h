@@ -3,7 +3,7 @@
 // tape_stream: one column of integers in a batch: a base and the differences to it in as few whole
 // bytes as hold them. Made to be fast: two passes, no branches a value.
 //
-//     u8      kind: low nibble 0 all values equal the base; 1 ... 8 bytes a value; 9 one bit a value;
+//     u8      kind: low nibble 0 all values equal the base; 1 ... 8 bytes a value; 9 one bit;
 //             bits 4-5 the divisor: 1, 10^3, 10^6, 10^9; bits 6-7 zero
 //     varint  base, zigzag
 //     data    count x width, little-endian, or ceil(count / 8) bytes, lowest bit first

@@ -68,7 +68,7 @@ static inline int64_t random_cell(struct format_random *random, enum random_styl
 static inline void random_event_cell(struct format_random *random, struct event *event, int c,
                                      enum random_style style, uint32_t row)
 {
-    static const uint8_t text[64] = "MARKET \xff\0 and the rest of a text that is long enough......";
+    static const uint8_t text[64] = "MARKET \xff\0 and the rest of a text, long enough";
     const struct column *column = &channel_schema(event->channel)->columns[c];
     if (style == RANDOM_ABSENT || (style == RANDOM_WILD && random_below(random, 4) == 0))
         return;
@@ -140,7 +140,7 @@ static inline struct rows *random_rows_new(enum channel channel, struct rows_lim
 static inline bool random_row_tail_equal(const struct rows *x, uint32_t a, const struct rows *y,
                                          uint32_t b)
 {
-    for (int slot = 0; slot < EVENT_TEXTS_MAX && x->text_length[slot]; slot++) {
+    for (int slot = 0; slot < (int)EVENT_TEXTS_MAX && x->text_length[slot]; slot++) {
         uint32_t length = x->text_length[slot][a];
         if (length != y->text_length[slot][b] ||
             memcmp(x->text + x->text_offset[slot][a], y->text + y->text_offset[slot][b], length))
