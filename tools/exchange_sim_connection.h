@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// exchange_sim_connection: listeners and the connections they accept: TLS, HTTP, WebSocket,
+// keep-alive and message limits of the exchanges.
+//
+//     FREE --accept--> REQUEST --upgrade--> STREAMING --close--> DRAINING --sent--> CLOSING -->
+//     FREE
+//                        | REST reply, again                 any failure -------------^
+//
+// DRAINING sends what is queued, then closes; CLOSING waits for its operations to end.
+// What a request means is decided by exchange_sim_binance.c, exchange_sim_upbit.c and
+// exchange_sim_rest.c.
+//
+// Threading: one loop. Bounds: EXCHANGE_SIM_CONNECTIONS_MAX; each may queue OUTPUT_BYTES, and a
+// reply.
+#ifndef RINGTAPE_TOOLS_EXCHANGE_SIM_CONNECTION_H
+#define RINGTAPE_TOOLS_EXCHANGE_SIM_CONNECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "io/io.h"
+#include "protocol/http.h"
+#include "protocol/tls.h"
+#include "protocol/websocket.h"
+#include "tools/exchange_sim_hub.h"
+
+enum {
+    EXCHANGE_SIM_CONNECTIONS_MAX = 512,
+    EXCHANGE_SIM_OUTPUT_BYTES = 1 << 20,
+    EXCHANGE_SIM_MESSAGE_SIZE_MAX = 1 << 18, // from a client; all codes of Upbit fit
+    EXCHANGE_SIM_RATES_MAX = 128,            // remembered client messages
+    EXCHANGE_SIM_REPLY_MAX = 1 << 17,
+};
+
+enum exchange_sim_state {
+    EXCHANGE_SIM_FREE,
+    EXCHANGE_SIM_REQUEST,
+    EXCHANGE_SIM_STREAMING,
+    EXCHANGE_SIM_DRAINING,
+    EXCHANGE_SIM_CLOSING,
+};
+
+// Upbit's formats.
+enum exchange_sim_format {
+    EXCHANGE_SIM_DEFAULT,
+    EXCHANGE_SIM_SIMPLE,
+    EXCHANGE_SIM_JSON_LIST,
+    EXCHANGE_SIM_SIMPLE_LIST,
+};
+
+struct exchange_sim_server;
+
+struct exchange_sim_connection {
+    struct exchange_sim_server *server;
+    enum exchange_sim_state state;
+    enum exchange_sim_exchange exchange;
+    int handle;
+    struct io_op receive;
+    struct io_op send;
+    struct io_op close;
+    struct tls *tls;
+    struct http_parser http;
+    char *http_head;
+    struct websocket websocket;
+    uint8_t *message;
+    // Frames waiting to share a TLS record.
+    uint8_t *staged;
+    uint32_t staged_size;
+    // A REST reply's body, sent as the output has room.
+    char *body;
+    uint32_t body_size;
+    uint32_t body_sent;
+    bool body_chunked;
+    // Keep-alive and limits; monotonic.
+    int64_t opened_ns;
+    int64_t heard_ns;
+    int64_t ping_ns;      // last ping sent
+    int64_t ping_open_ns; // oldest ping without pong; 0: none
+    int64_t closing_ns;
+    int64_t alive_ns; // Upbit: when {"status":"UP"} is due again; 0: not asked for
+    bool shutdown_told;
+    bool farewell;                              // close_notify is in the output
+    int64_t message_ns[EXCHANGE_SIM_RATES_MAX]; // ring
+    uint32_t message_count;
+    // What the client asked for.
+    bool combined;
+    bool microseconds;
+    enum exchange_sim_format format;
+    uint32_t *streams;
+    uint32_t stream_count;
+};
+
+struct exchange_sim_server_options {
+    struct tls_context *tls; // NULL: plain
+    bool packed;             // many frames in a TLS record
+    bool limits;             // of messages, connects, streams; and keep-alive
+    int64_t ping_interval_ns;
+    int64_t pong_limit_ns;
+    int64_t idle_limit_ns; // Upbit
+    int64_t life_ns;       // 0: unlimited; before it ends, Binance says serverShutdown
+};
+
+struct exchange_sim_listener {
+    struct exchange_sim_server *server;
+    enum exchange_sim_exchange exchange;
+    int handle;
+    uint16_t port;
+    struct io_op accept;
+};
+
+struct exchange_sim_counters {
+    uint64_t accepted;
+    uint64_t refused; // by limits, at the door
+    uint64_t upgrades;
+    uint64_t rest;         // replies
+    uint64_t failed;       // TLS, HTTP or WebSocket errors of the client
+    uint64_t limit_closes; // closed for breaking a rule
+    uint64_t pings;
+    uint64_t pongs;
+};
+
+struct exchange_sim_rest;
+
+// Sends the state of a stream to one new subscriber (Upbit's snapshot).
+typedef void exchange_sim_snapshot(void *context, struct exchange_sim_connection *connection,
+                                   uint32_t stream);
+struct exchange_sim_server {
+    struct io *io;
+    struct exchange_sim_server_options options;
+    struct exchange_sim_hub *hub;
+    struct exchange_sim_rest *rest;
+    exchange_sim_snapshot *snapshot; // NULL: none
+    void *snapshot_context;
+    struct exchange_sim_listener listeners[EXCHANGE_SIM_EXCHANGES];
+    uint32_t listener_count;
+    struct exchange_sim_connection *connections;
+    uint8_t *plain; // a record and padding
+    int64_t now_ns; // monotonic; refreshed by the main loop and callbacks
+    int64_t accept_ns[EXCHANGE_SIM_EXCHANGES][EXCHANGE_SIM_RATES_MAX * 4]; // rings, for limits
+    uint32_t accept_count[EXCHANGE_SIM_EXCHANGES];
+    struct exchange_sim_counters counters;
+};
+
+// Memory only. False when out of it.
+bool exchange_sim_server_open(struct exchange_sim_server *server);
+void exchange_sim_server_close(struct exchange_sim_server *server);
+// 0 or -errno; the listener has its port then.
+int exchange_sim_server_listen(struct exchange_sim_server *server,
+                               enum exchange_sim_exchange exchange,
+                               const struct io_address *address);
+// Pings, idleness, ends of life; a few times a second.
+void exchange_sim_server_tick(struct exchange_sim_server *server);
+// Sends what is staged on all connections.
+void exchange_sim_server_flush(struct exchange_sim_server *server);
+// Nothing waits to be sent.
+bool exchange_sim_server_drained(const struct exchange_sim_server *server);
+// Says goodbye to all WebSocket clients.
+void exchange_sim_server_goodbye(struct exchange_sim_server *server);
+
+// ---- for the server ----
+
+// The memory of a connection, once. False when out of it.
+bool exchange_sim_connection_allocate(struct exchange_sim_connection *connection);
+void exchange_sim_connection_start(struct exchange_sim_connection *connection,
+                                   const struct exchange_sim_listener *listener, int handle);
+void exchange_sim_connection_flush(struct exchange_sim_connection *connection);
+// At once, whatever is queued.
+void exchange_sim_connection_shut(struct exchange_sim_connection *connection);
+
+// ---- for the hub ----
+
+static inline uint32_t
+exchange_sim_connection_unit(const struct exchange_sim_connection *connection)
+{
+    return connection->microseconds ? EXCHANGE_SIM_MICROSECONDS : EXCHANGE_SIM_MILLISECONDS;
+}
+// True where an event of that size can be queued whole.
+bool exchange_sim_connection_ready(struct exchange_sim_connection *connection, uint32_t size);
+// Queues an event, wrapped as the client wants it, under the name it subscribed to.
+void exchange_sim_connection_event(struct exchange_sim_connection *connection, const char *name,
+                                   const uint8_t *payload, uint32_t size);
+
+// ---- for the dialects ----
+
+// One frame of several parts, joined.
+struct exchange_sim_part {
+    const void *bytes;
+    uint32_t size;
+};
+void exchange_sim_connection_frame(struct exchange_sim_connection *connection,
+                                   enum websocket_opcode opcode,
+                                   const struct exchange_sim_part *parts, uint32_t count);
+// Close frame, then the end.
+void exchange_sim_connection_close(struct exchange_sim_connection *connection, uint16_t code,
+                                   const char *reason);
+// HTTP reply; the body is copied. `extra`: "Name: value" fields.
+void exchange_sim_connection_reply(struct exchange_sim_connection *connection, uint16_t status,
+                                   const char *body, uint32_t body_size, const char *const *extra,
+                                   uint32_t extra_count);
+// Subscribes and remembers it. False where it was subscribed already or has no room.
+bool exchange_sim_connection_subscribe(struct exchange_sim_connection *connection, const char *name,
+                                       uint32_t name_size);
+bool exchange_sim_connection_unsubscribe(struct exchange_sim_connection *connection,
+                                         const char *name, uint32_t name_size);
+void exchange_sim_connection_unsubscribe_all(struct exchange_sim_connection *connection);
+
+// exchange_sim_binance.c
+bool exchange_sim_binance_path(const char *path, uint32_t size); // is it a WebSocket path
+void exchange_sim_binance_upgraded(struct exchange_sim_connection *connection, const char *target,
+                                   uint32_t target_size);
+void exchange_sim_binance_message(struct exchange_sim_connection *connection, const uint8_t *text,
+                                  uint32_t size);
+void exchange_sim_binance_event(struct exchange_sim_connection *connection, const char *name,
+                                const uint8_t *payload, uint32_t size);
+void exchange_sim_binance_shutdown(struct exchange_sim_connection *connection, int64_t utc_ns);
+// exchange_sim_upbit.c
+void exchange_sim_upbit_message(struct exchange_sim_connection *connection, const uint8_t *text,
+                                uint32_t size);
+void exchange_sim_upbit_event(struct exchange_sim_connection *connection, const char *name,
+                              const uint8_t *payload, uint32_t size);
+// exchange_sim_rest.c
+void exchange_sim_rest_request(struct exchange_sim_connection *connection, const char *target,
+                               uint32_t target_size);
+
+#endif

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "tools/exchange_sim_options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/ensure.h"
+
+#define SECOND_NS ((int64_t)1000000000)
+
+enum { USAGE_STATUS = 64 };
+
+static const char help[] =
+    "usage: exchange-sim [option...]\n"
+    "\n"
+    "Plays Binance (spot, USD-M futures) and Upbit over TLS WebSockets and REST on loopback.\n"
+    "\n"
+    "doors\n"
+    "  --listen=EXCHANGE[:PORT]     binance, binance-usdm or upbit; port 0 (default) is a free one.\n"
+    "                               Default: every exchange that has symbols or recordings\n"
+    "  --host=ADDRESS               IPv4 (default 127.0.0.1)\n"
+    "  --certificate=FILE           PEM chain, leaf first (tests/certificates.sh makes one)\n"
+    "  --key=FILE                   PEM key\n"
+    "  --no-tls                     ws:// and http://\n"
+    "  --ports-file=FILE            also write the first line of output there\n"
+    "what is sent\n"
+    "  --capture=EXCHANGE:FILE      a recording, .gz or plain; may be repeated\n"
+    "  --only=CHANNEL               of recordings only this channel: trade, depth, ...\n"
+    "  --laps=N                     play recordings N times, ids and times moving on; 0: for ever\n"
+    "  --symbols=EXCHANGE:N         a made-up market of N symbols; may be repeated\n"
+    "  --seed=N                     of the market (default 1)\n"
+    "when\n"
+    "  --speed=X                    as recorded, times X (default 1 for recordings)\n"
+    "  --rate=N                     events a second (default 20000 for the market)\n"
+    "  --max                        as fast as clients read\n"
+    "  --begin-streams=N            begin when so many subscriptions exist (default 1)\n"
+    "  --begin-after=SECONDS        and wait this long then\n"
+    "  --messages=N, --seconds=S    end of sending\n"
+    "  --at-end=hold|close|exit     then: keep the connections, close them, close and exit\n"
+    "how\n"
+    "  --pack                       many frames in a TLS record\n"
+    "  --no-limits                  no limits of messages, connects, streams, weights\n"
+    "  --ping-seconds=N, --pong-seconds=N, --idle-seconds=N   (20, 60, 120)\n"
+    "  --life-seconds=N             connections end after N; Binance announces it\n"
+    "accounts\n"
+    "  --truth=FILE                 every event sent: due ns, exchange, stream, payload\n"
+    "  --streams                    per-stream counts in the summary\n"
+    "  --progress                   a JSON line each second\n"
+    "\n"
+    "Prints JSON lines: listening, begun, progress, ended. SIGTERM ends it.\n";
+
+enum option_name {
+    OPTION_LISTEN = 256,
+    OPTION_HOST,
+    OPTION_CERTIFICATE,
+    OPTION_KEY,
+    OPTION_NO_TLS,
+    OPTION_PORTS_FILE,
+    OPTION_CAPTURE,
+    OPTION_ONLY,
+    OPTION_LAPS,
+    OPTION_SYMBOLS,
+    OPTION_SEED,
+    OPTION_SPEED,
+    OPTION_RATE,
+    OPTION_MAX,
+    OPTION_BEGIN_STREAMS,
+    OPTION_BEGIN_AFTER,
+    OPTION_MESSAGES,
+    OPTION_SECONDS,
+    OPTION_AT_END,
+    OPTION_PACK,
+    OPTION_NO_LIMITS,
+    OPTION_PING_SECONDS,
+    OPTION_PONG_SECONDS,
+    OPTION_IDLE_SECONDS,
+    OPTION_LIFE_SECONDS,
+    OPTION_TRUTH,
+    OPTION_STREAMS,
+    OPTION_PROGRESS,
+    OPTION_HELP,
+};
+
+static const struct option long_options[] = {
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"host", required_argument, NULL, OPTION_HOST},
+    {"certificate", required_argument, NULL, OPTION_CERTIFICATE},
+    {"key", required_argument, NULL, OPTION_KEY},
+    {"no-tls", no_argument, NULL, OPTION_NO_TLS},
+    {"ports-file", required_argument, NULL, OPTION_PORTS_FILE},
+    {"capture", required_argument, NULL, OPTION_CAPTURE},
+    {"only", required_argument, NULL, OPTION_ONLY},
+    {"laps", required_argument, NULL, OPTION_LAPS},
+    {"symbols", required_argument, NULL, OPTION_SYMBOLS},
+    {"seed", required_argument, NULL, OPTION_SEED},
+    {"speed", required_argument, NULL, OPTION_SPEED},
+    {"rate", required_argument, NULL, OPTION_RATE},
+    {"max", no_argument, NULL, OPTION_MAX},
+    {"begin-streams", required_argument, NULL, OPTION_BEGIN_STREAMS},
+    {"begin-after", required_argument, NULL, OPTION_BEGIN_AFTER},
+    {"messages", required_argument, NULL, OPTION_MESSAGES},
+    {"seconds", required_argument, NULL, OPTION_SECONDS},
+    {"at-end", required_argument, NULL, OPTION_AT_END},
+    {"pack", no_argument, NULL, OPTION_PACK},
+    {"no-limits", no_argument, NULL, OPTION_NO_LIMITS},
+    {"ping-seconds", required_argument, NULL, OPTION_PING_SECONDS},
+    {"pong-seconds", required_argument, NULL, OPTION_PONG_SECONDS},
+    {"idle-seconds", required_argument, NULL, OPTION_IDLE_SECONDS},
+    {"life-seconds", required_argument, NULL, OPTION_LIFE_SECONDS},
+    {"truth", required_argument, NULL, OPTION_TRUTH},
+    {"streams", no_argument, NULL, OPTION_STREAMS},
+    {"progress", no_argument, NULL, OPTION_PROGRESS},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {NULL, 0, NULL, 0},
+};
+
+__attribute__((noreturn)) static void usage(const char *what, const char *value)
+{
+    (void)fprintf(stderr, "exchange-sim: %s%s%s; see --help\n", what, *value == '\0' ? "" : ": ",
+                  value);
+    exit(USAGE_STATUS);
+}
+
+static int64_t number(const char *text)
+{
+    int64_t const value = exchange_sim_text_number(text, -1);
+    if (value < 0)
+        usage("a whole number is expected", text);
+    return value;
+}
+
+// Seconds or a factor with up to nine decimals, in units of 10^-9.
+static int64_t fraction(const char *text)
+{
+    int64_t value = 0;
+    int places = -1;
+    if (*text == '\0')
+        usage("a number is expected", text);
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '.' && places < 0) {
+            places = 0;
+            continue;
+        }
+        if (*c < '0' || *c > '9' || places == 9 || value > SECOND_NS)
+            usage("a number is expected", text);
+        value = value * 10 + (*c - '0');
+        places += places >= 0;
+    }
+    for (int i = places < 0 ? 0 : places; i < 9; i++)
+        value *= 10;
+    return value;
+}
+
+// "EXCHANGE" or "EXCHANGE:REST"; *rest is NULL without a colon.
+static enum exchange_sim_exchange exchange_of(const char *text, const char **rest)
+{
+    const char *colon = strchr(text, ':');
+    size_t const size = colon == NULL ? strlen(text) : (size_t)(colon - text);
+    *rest = colon == NULL ? NULL : colon + 1;
+    enum exchange_sim_exchange const exchange =
+        exchange_sim_exchange_by_name(text, (uint32_t)size);
+    if (exchange == EXCHANGE_SIM_EXCHANGES)
+        usage("binance, binance-usdm or upbit is expected", text);
+    return exchange;
+}
+
+static void read_listen(struct exchange_sim_options *options, const char *text)
+{
+    const char *rest;
+    enum exchange_sim_exchange const exchange = exchange_of(text, &rest);
+    int64_t const port = rest == NULL ? 0 : number(rest);
+    if (port > UINT16_MAX)
+        usage("no port", text);
+    options->listen[exchange] = true;
+    options->port[exchange] = (uint16_t)port;
+}
+
+static void read_capture(struct exchange_sim_options *options, const char *text)
+{
+    const char *rest;
+    enum exchange_sim_exchange const exchange = exchange_of(text, &rest);
+    if (rest == NULL || options->capture_count == REEL_CAPTURES_MAX)
+        usage(rest == NULL ? "EXCHANGE:FILE is expected" : "too many recordings", text);
+    options->captures[options->capture_count++] =
+        (struct exchange_sim_capture_option){.exchange = exchange, .path = rest};
+}
+
+static void read_symbols(struct exchange_sim_options *options, const char *text)
+{
+    const char *rest;
+    enum exchange_sim_exchange const exchange = exchange_of(text, &rest);
+    int64_t const count = rest == NULL ? 0 : number(rest);
+    if (count < 1 || count > MARKET_SYMBOLS_MAX)
+        usage("EXCHANGE:N with N from 1 to 4096 is expected", text);
+    options->symbols[exchange] = (uint32_t)count;
+}
+
+static void read_host(struct exchange_sim_options *options, const char *text)
+{
+    char rest;
+    if (sscanf(text, "%hhu.%hhu.%hhu.%hhu%c", &options->host[0], &options->host[1],
+               &options->host[2], &options->host[3], &rest) != 4)
+        usage("an IPv4 address is expected", text);
+}
+
+static void read_end(struct exchange_sim_options *options, const char *text)
+{
+    static const char *const names[] = {"hold", "close", "exit"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(text, names[i]) == 0) {
+            options->end = (enum exchange_sim_end)i;
+            return;
+        }
+    usage("hold, close or exit is expected", text);
+}
+
+// Options of what and when. False where the option is none of them.
+static bool read_source(struct exchange_sim_options *options, int option, const char *value)
+{
+    struct exchange_sim_source_options *source = &options->source;
+    switch ((enum option_name)option) {
+    case OPTION_SPEED:
+        source->pace = EXCHANGE_SIM_PACE_RECORDED;
+        source->speed_thousandths = fraction(value) / 1000000;
+        if (source->speed_thousandths == 0)
+            usage("a speed of 0.001 or more is expected", value);
+        return true;
+    case OPTION_RATE:
+        source->pace = EXCHANGE_SIM_PACE_RATE;
+        source->rate = number(value);
+        if (source->rate == 0)
+            usage("a rate above zero is expected", value);
+        return true;
+    case OPTION_MAX:
+        source->pace = EXCHANGE_SIM_PACE_CLIENT;
+        return true;
+    case OPTION_LAPS:
+        source->laps = (uint32_t)number(value);
+        return true;
+    case OPTION_MESSAGES:
+        source->messages_max = number(value);
+        return true;
+    case OPTION_SECONDS:
+        source->duration_ns = fraction(value);
+        return true;
+    default:
+        return false;
+    }
+}
+
+// Options of how the server behaves. False where the option is none of them.
+static bool read_server(struct exchange_sim_options *options, int option, const char *value)
+{
+    struct exchange_sim_server_options *server = &options->server;
+    switch ((enum option_name)option) {
+    case OPTION_PACK:
+        server->packed = true;
+        return true;
+    case OPTION_NO_LIMITS:
+        server->limits = false;
+        return true;
+    case OPTION_PING_SECONDS:
+        server->ping_interval_ns = fraction(value);
+        return true;
+    case OPTION_PONG_SECONDS:
+        server->pong_limit_ns = fraction(value);
+        return true;
+    case OPTION_IDLE_SECONDS:
+        server->idle_limit_ns = fraction(value);
+        return true;
+    case OPTION_LIFE_SECONDS:
+        server->life_ns = fraction(value);
+        return true;
+    default:
+        return false;
+    }
+}
+
+// Options that are a name or a switch. False where the option is none of them.
+static bool read_simple(struct exchange_sim_options *options, int option, const char *value)
+{
+    switch ((enum option_name)option) {
+    case OPTION_CERTIFICATE:
+        options->certificate_file = value;
+        return true;
+    case OPTION_KEY:
+        options->key_file = value;
+        return true;
+    case OPTION_NO_TLS:
+        options->plain = true;
+        return true;
+    case OPTION_PORTS_FILE:
+        options->ports_file = value;
+        return true;
+    case OPTION_ONLY:
+        options->only = value;
+        return true;
+    case OPTION_TRUTH:
+        options->truth_file = value;
+        return true;
+    case OPTION_STREAMS:
+        options->streams_in_summary = true;
+        return true;
+    case OPTION_PROGRESS:
+        options->progress = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void read_option(struct exchange_sim_options *options, int option, const char *value)
+{
+    if (read_source(options, option, value) || read_server(options, option, value) ||
+        read_simple(options, option, value))
+        return;
+    switch ((enum option_name)option) {
+    case OPTION_LISTEN:
+        read_listen(options, value);
+        break;
+    case OPTION_HOST:
+        read_host(options, value);
+        break;
+    case OPTION_CAPTURE:
+        read_capture(options, value);
+        break;
+    case OPTION_SYMBOLS:
+        read_symbols(options, value);
+        break;
+    case OPTION_SEED:
+        options->seed = (uint64_t)number(value);
+        break;
+    case OPTION_BEGIN_STREAMS:
+        options->begin_streams = (uint32_t)number(value);
+        break;
+    case OPTION_BEGIN_AFTER:
+        options->begin_after_ns = fraction(value);
+        break;
+    case OPTION_AT_END:
+        read_end(options, value);
+        break;
+    case OPTION_HELP:
+        (void)fputs(help, stdout);
+        exit(0);
+    default:
+        usage("unknown option", "");
+    }
+}
+
+// What was not said follows from what was.
+static void options_complete(struct exchange_sim_options *options, bool paced)
+{
+    bool listens = false;
+    bool market = false;
+    for (int i = 0; i < EXCHANGE_SIM_EXCHANGES; i++) {
+        listens = listens || options->listen[i];
+        market = market || options->symbols[i] > 0;
+    }
+    if (market == (options->capture_count > 0))
+        usage("either --symbols or --capture is needed", "");
+    for (int i = 0; !listens && i < EXCHANGE_SIM_EXCHANGES; i++)
+        options->listen[i] = options->symbols[i] > 0;
+    for (uint32_t i = 0; !listens && i < options->capture_count; i++)
+        options->listen[options->captures[i].exchange] = true;
+    if (!paced && market)
+        options->source.pace = EXCHANGE_SIM_PACE_RATE;
+    if (market && options->source.pace == EXCHANGE_SIM_PACE_RECORDED)
+        usage("--speed is for recordings", "");
+    if (!options->plain && (options->certificate_file == NULL || options->key_file == NULL))
+        usage("--certificate and --key, or --no-tls, are needed", "");
+}
+
+void exchange_sim_options_read(struct exchange_sim_options *options, int count, char **arguments)
+{
+    ensure(count > 0);
+    bool paced = false;
+    *options = (struct exchange_sim_options){
+        .host = {127, 0, 0, 1},
+        .seed = 1,
+        .begin_streams = 1,
+        .source = {.speed_thousandths = 1000, .rate = 20000, .laps = 1},
+        .server = {.limits = true,
+                   .ping_interval_ns = 20 * SECOND_NS,
+                   .pong_limit_ns = 60 * SECOND_NS,
+                   .idle_limit_ns = 120 * SECOND_NS},
+    };
+    int option;
+    while ((option = getopt_long(count, arguments, "", long_options, NULL)) != -1) {
+        if (option == '?')
+            exit(USAGE_STATUS);
+        paced = paced || option == OPTION_SPEED || option == OPTION_RATE || option == OPTION_MAX;
+        read_option(options, option, optarg);
+    }
+    if (optind < count)
+        usage("unexpected argument", arguments[optind]);
+    options_complete(options, paced);
+}
