@@ -23,6 +23,7 @@ libzstd-dev
 libxxhash-dev
 librdkafka-dev
 libcyaml-dev
+libyaml-dev
 libcriterion-dev
 libwolfssl-dev
 dpkg-dev
