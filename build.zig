@@ -39,7 +39,7 @@ const test_flags = [_][]const u8{ "-Wno-missing-prototypes", "-Wno-sign-compare"
 
 const format_libs = [_][]const u8{ "zstd", "xxhash" };
 // wolfssl comes on its own: static from -Dwolfssl, else the system's.
-const src_libs = [_][]const u8{ "rdkafka", "cyaml", "yaml", "pthread", "m" };
+const src_libs = [_][]const u8{ "rdkafka", "yaml", "pthread", "m" };
 
 /// In the order of dependency: a room uses only those before it.
 const rooms = [_][]const u8{

@@ -22,7 +22,6 @@ liburing-dev
 libzstd-dev
 libxxhash-dev
 librdkafka-dev
-libcyaml-dev
 libyaml-dev
 libcriterion-dev
 libwolfssl-dev
