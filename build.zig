@@ -395,9 +395,10 @@ const Tests = struct {
         const contract = "tests/io_contract_test.c";
         if (present(b, contract).len == 0 or present(b, "src/io/io_uring.c").len == 0) return null;
         if (!chosen(b, t.v.options.only_test, "tests/{s}_test.c", contract)) return null;
+        const files = matching(b, t.files, "tests/io_contract_");
         return t.v.program(.{
             .name = "uring_test",
-            .files = present(b, contract),
+            .files = files,
             .extra = &(test_flags ++ [_][]const u8{"-DRINGTAPE_IO_URING=1"}),
             .archives = t.v.everything(&.{}, t.v.io_uring),
             .libs = &(format_libs ++ src_libs ++ [_][]const u8{ "uring", "criterion" }),
