@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// catalogue: which files of a store hold its rows. One small text file, replaced by one rename, so that
-// a tape's rows move into segments, or several segments into one, in a single step.
+// catalogue: which files of a store hold its rows. One small text file, replaced by one rename, so
+// that a tape's rows move into segments, or several segments into one, in a single step.
 //
 //     ringtape-catalogue 1 0
 //     store 00112233445566778899aabbccddeeff
@@ -9,12 +9,12 @@
 //     next_tape 42
 //     next_segment 99
 //     tape 41 sealed
-//     segment 98 channel trade day 2024-08-08 rows 10147 bytes 45555 time 1723075… 1723161… tapes 40 41
+//     segment 98 channel trade day 2024-08-08 rows 10147 bytes 45555 time 17… 18… tapes 40 41
 //     xxh3 0123456789abcdef
 //
-// Meaning. A segment counts when it is listed. A tape counts when its file is in tape/ and it is not
-// listed as sealed: the writer of a tape need not touch the catalogue. A listed sealed tape waits
-// for its deletion (or for the mirror). Anything else in segment/ is a leftover.
+// Meaning. A segment counts when it is listed. A tape counts when its file is in tape/ and it is
+// not listed as sealed: the writer of a tape need not touch the catalogue. A listed sealed tape
+// waits for its deletion (or for the mirror). Anything else in segment/ is a leftover.
 //
 // Pure: text in memory; files are the caller's. Threading: one owner.
 #ifndef RINGTAPE_FORMAT_CATALOGUE_H

@@ -2,9 +2,9 @@
 //
 // ensure(): the assertion that stays on in release builds.
 //
-// A bug in the library ends the process at the line that noticed it, before wrong data can reach the
-// store; recovery at the next start is the tested path anyway. Whatever the outside world can cause
-// (network, disk, exchange, configuration) is never an ensure() but a returned error code.
+// A bug in the library ends the process at the line that noticed it, before wrong data can reach
+// the store; recovery at the next start is the tested path anyway. Whatever the outside world can
+// cause (network, disk, exchange, configuration) is never an ensure() but a returned error code.
 #ifndef RINGTAPE_FORMAT_ENSURE_H
 #define RINGTAPE_FORMAT_ENSURE_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The schemas: one table a channel, indexed by the numbers of event.h. What the tables say is on disk
-// and in every export; tests/event_test.c holds the parts that must never change.
+// The schemas: one table a channel, indexed by the numbers of event.h. What the tables say is on
+// disk and in every export; tests/event_test.c holds the parts that must never change.
 #include "format/event.h"
 
 #include <stddef.h>
@@ -219,8 +219,8 @@ _Static_assert(sizeof(columns_instrument) / sizeof(struct column) == INSTRUMENT_
                "instrument");
 _Static_assert(sizeof(columns_raw) / sizeof(struct column) == RAW_COLUMN_COUNT, "raw");
 
-// `times`: why in this order, docs/format.md "The time of a row". Upbit's ticker repeats the time of a
-// last trade that may be days old, hence its event time.
+// `times`: why in this order, docs/format.md "The time of a row". Upbit's ticker repeats the time
+// of a last trade that may be days old, hence its event time.
 static const struct channel_schema schemas[CHANNEL_COUNT] = {
     [CHANNEL_TRADE] = {.channel = CHANNEL_TRADE, .name = "trade", COLUMNS(columns_trade),
                        .times = {TRADE_TIME, TRADE_EVENT_TIME, COLUMN_RECEIVE_TIME},

@@ -3,15 +3,15 @@
 // event: what a row is. The channels, their columns, and one row on its way through memory.
 //
 // A channel's columns are fixed by number: a column is only ever added at the end, never removed,
-// renumbered or given another meaning, because the numbers are on disk. docs/fields.md says for each
-// message of each exchange which wire key fills which column.
+// renumbered or given another meaning, because the numbers are on disk. docs/fields.md says for
+// each message of each exchange which wire key fills which column.
 //
 // Every channel begins with the same three columns (COLUMN_RECEIVE_TIME, COLUMN_LINK,
 // COLUMN_FLAGS), so that the daemon can stamp any event without knowing its channel.
 //
-// Exactness. A decimal is an int64 mantissa and a scale 0 ... 18: value = mantissa / 10^scale. Never
-// a double. A time is nanoseconds since 1970-01-01 UTC, int64. An absent value is absent (its bit in
-// `present` is 0, its cell is 0), never 0 or a copy.
+// Exactness. A decimal is an int64 mantissa and a scale 0 ... 18: value = mantissa / 10^scale.
+// Never a double. A time is nanoseconds since 1970-01-01 UTC, int64. An absent value is absent (its
+// bit in `present` is 0, its cell is 0), never 0 or a copy.
 //
 // Threading: everything here is immutable or owned by the caller.
 #ifndef RINGTAPE_FORMAT_EVENT_H

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// index: where a segment's blocks are and what is in them, without decoding: fixed entries of 64 bytes,
-// read in place from a mapped file. Derived from the segment and rebuilt when it does not fit.
+// index: where a segment's blocks are and what is in them, without decoding: fixed entries of 64
+// bytes, read in place from a mapped file. Derived from the segment and rebuilt when it does not
+// fit.
 //
 // Image: header (128 bytes), block entries, zone entries, symbol entries (64 bytes each), names.
 #ifndef RINGTAPE_FORMAT_INDEX_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// layout: what lies on disk, field by field. docs/format.md is the specification; this header is its
-// twin in C, and every offset is asserted here. All integers are little-endian; the library
+// layout: what lies on disk, field by field. docs/format.md is the specification; this header is
+// its twin in C, and every offset is asserted here. All integers are little-endian; the library
 // compiles for little-endian machines only and copies these structs as they are.
 //
 // A hash is XXH3-64 (seed 0) of stored bytes. The last 8 bytes of each header are the hash of all
@@ -82,7 +82,7 @@ struct layout_batch {
     uint64_t magic;
     uint8_t major;
     uint8_t minor;
-    uint16_t header_bytes; // >= 128, multiple of 8; what is beyond is ignored but hashed
+    uint16_t header_bytes; // 128 ... 4096, multiple of 8; more than 128: ignored but hashed
     uint16_t required;
     uint16_t optional;
     uint64_t salt;
@@ -386,8 +386,8 @@ LAYOUT_AT(layout_index_zone, text_bytes, 20);
 LAYOUT_AT(layout_index_zone, zero_2, 24);
 LAYOUT_SIZE(layout_index_zone, 64);
 
-// A symbol's rows are in blocks [first_block, first_block + block_count); the first and the last of them
-// may be shared with others.
+// A symbol's rows are in blocks [first_block, first_block + block_count); the first and the last of
+// them may be shared with others.
 struct layout_index_symbol {
     uint64_t rows;
     int64_t time_min;

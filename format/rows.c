@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One block of memory holds all arrays, each aligned to 64 bytes; rows_place() is the only place that
-// knows their order and sizes, and serves both to measure and to carve.
+// One block of memory holds all arrays, each aligned to 64 bytes; rows_place() is the only place
+// that knows their order and sizes, and serves both to measure and to carve.
 //
 // Invariants: count <= limits.rows; level_first[0] = 0 and level_first[count] = level_count; a cell
 // without present bit is 0 with scale 0 and an empty text at the text position of that moment.

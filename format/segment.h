@@ -7,8 +7,8 @@
 // numeric value is kept, not the spelling (12.50 comes back as 125 at scale 1 or as 1250 at scale
 // 2). A value that cannot share a scale with the block's others starts a new block.
 //
-// Order. Within a symbol rows keep the order in which they were appended. A symbol is appended once,
-// all its rows together. Symbols with few rows share blocks.
+// Order. Within a symbol rows keep the order in which they were appended. A symbol is appended
+// once, all its rows together. Symbols with few rows share blocks.
 //
 // Rows of channels without identity carry their provenance, (tape number, row number in the tape).
 //
@@ -141,17 +141,17 @@ struct segment_block {
     const struct rows *rows;  // rows->symbol[] are symbol numbers of the segment, or SYMBOL_NONE
     const uint32_t *tape;     // provenance, or NULL where the channel has identity
     const uint64_t *row;
-    uint64_t unknown_columns; // bit c: column c is coded in a way this library does not know: absent
+    uint64_t unknown_columns; // bit c: column c has a codec unknown to this library: absent
     bool unknown_levels;
     uint32_t column_count;
     const struct segment_column *columns;
     struct layout_block header;
 };
 
-// An open segment: header, symbol table and block index in memory. `index` (may be NULL): the bytes of
-// the .index file, kept by the caller while the segment is open (mapped); if they do not fit the
-// segment, or are NULL, the index is rebuilt from the footer, or by walking the blocks where the footer
-// is damaged (segment_rebuilt() tells).
+// An open segment: header, symbol table and block index in memory. `index` (may be NULL): the bytes
+// of the .index file, kept by the caller while the segment is open (mapped); if they do not fit the
+// segment, or are NULL, the index is rebuilt from the footer, or by walking the blocks where the
+// footer is damaged (segment_rebuilt() tells).
 struct segment;
 enum segment_error segment_open(struct segment **segment, const struct source *source,
                                 const void *index, size_t index_size);
@@ -161,8 +161,9 @@ const struct index *segment_index(const struct segment *segment); // blocks, zon
 bool segment_rebuilt(const struct segment *segment);        // the index given was not used
 enum segment_error segment_footer_error(const struct segment *segment); // not good: walked
 
-// Reads and decodes block `block` (< segment_index()->block_count). `columns`: bit c wanted (identity,
-// times and symbols are what the caller asks for; others come back absent); UINT64_MAX: all.
+// Reads and decodes block `block` (< segment_index()->block_count). `columns`: bit c wanted
+// (identity, times and symbols are what the caller asks for; others come back absent); UINT64_MAX:
+// all.
 enum segment_error segment_read(struct segment *segment, uint32_t block, uint64_t columns,
                                 struct segment_block *out);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// source: bytes to read from, wherever they are: memory, a mapped file, a file behind a callback. So the
-// readers need no file functions and tests need no files.
+// source: bytes to read from, wherever they are: memory, a mapped file, a file behind a callback.
+// So the readers need no file functions and tests need no files.
 #ifndef RINGTAPE_FORMAT_SOURCE_H
 #define RINGTAPE_FORMAT_SOURCE_H
 

@@ -8,16 +8,16 @@
 //     STORE/tape/00000001.tape, .mark
 //     STORE/segment/2024-08-08/trade-00000001.segment, .index
 //
-// A scan gives every row that was durable when it was opened exactly once, and perhaps later ones of
-// tapes being written, never a row twice. It holds its files open, so a daemon may seal, merge and
-// delete meanwhile. Nothing is ever written or locked.
+// A scan gives every row that was durable when it was opened exactly once, and perhaps later ones
+// of tapes being written, never a row twice. It holds its files open, so a daemon may seal, merge
+// and delete meanwhile. Nothing is ever written or locked.
 //
-// Order. Segments first, by (day, oldest tape, number); within a segment symbol by symbol, each symbol
-// in order of arrival; then tapes by number, each in order of arrival. So one symbol's rows of one
-// shard come in order of arrival; rows of several symbols are not merged by time.
+// Order. Segments first, by (day, oldest tape, number); within a segment symbol by symbol, each
+// symbol in order of arrival; then tapes by number, each in order of arrival. So one symbol's rows
+// of one shard come in order of arrival; rows of several symbols are not merged by time.
 //
-// Damage is never read as data: a block or batch that fails its checks is left out and reported to the
-// scan's damage callback; the rest comes.
+// Damage is never read as data: a block or batch that fails its checks is left out and reported to
+// the scan's damage callback; the rest comes.
 //
 // Example:
 //     struct store *store;
@@ -35,8 +35,8 @@
 //     }
 //
 // Memory: a scan holds one block or batch encoded and decoded (a few MiB; at most
-// SEGMENT_BLOCK_BYTES_MAX or TAPE_BATCH_BYTES_MAX and what it decodes to). Threading: a store and its
-// scans belong to one thread.
+// SEGMENT_BLOCK_BYTES_MAX or TAPE_BATCH_BYTES_MAX and what it decodes to). Threading: a store and
+// its scans belong to one thread.
 #ifndef RINGTAPE_FORMAT_STORE_H
 #define RINGTAPE_FORMAT_STORE_H
 
@@ -110,8 +110,8 @@ struct store_chunk {
     uint32_t count;
     const struct event_text *symbols; // [symbol_count] names by rows->symbol[]
     uint32_t symbol_count;
-    // Provenance: (tape, tape_row) of rows->…[r]; tape == NULL: the segment's channel has identity and
-    // keeps none.
+    // Provenance: (tape, tape_row) of rows->…[r]; tape == NULL: the segment's channel has identity
+    // and keeps none.
     const uint32_t *tape;     // [rows->count]
     const uint64_t *tape_row; // [rows->count]
     uint32_t segment; // number of the segment it is from, or 0: a tape
@@ -121,8 +121,8 @@ struct store_chunk {
 struct store_scan;
 // 0, -ENOENT (a listed file is missing, and stays missing), -EINVAL, -ENOMEM, errno.
 int store_scan_open(struct store_scan **scan, struct store *store, const struct store_query *query);
-// 1: `chunk` is filled; 0: the end; -EBADMSG: damage and no callback; -ESTALE: more files than could
-// be held open and one of them is gone: start again; others: errno.
+// 1: `chunk` is filled; 0: the end; -EBADMSG: damage and no callback; -ESTALE: more files than
+// could be held open and one of them is gone: start again; others: errno.
 int store_scan_next(struct store_scan *scan, struct store_chunk *chunk);
 void store_scan_close(struct store_scan *scan);
 // For progress: encoded bytes passed and all there are.
@@ -138,8 +138,8 @@ struct store_verify_result {
     uint64_t rows_lost; // where known
     uint64_t leftovers; // files nobody lists; not damage
 };
-// Every checksum, chain, count and order of everything that counts. `progress` (may be NULL) is called
-// now and then. 0 also when damage was found; negative: errno.
+// Every checksum, chain, count and order of everything that counts. `progress` (may be NULL) is
+// called now and then. 0 also when damage was found; negative: errno.
 typedef void store_progress_callback(void *context, uint64_t done, uint64_t total);
 int store_verify(struct store *store, store_damage_callback *damage,
                  store_progress_callback *progress, void *context,

@@ -4,7 +4,8 @@
 //
 // A tape is a file header (one sector) and batches behind it. A batch is a 128-byte header and a
 // payload with the symbol names it uses and, for each channel, lightly coded columns; it is decoded
-// without the tape it came from. The bytes are specified in docs/format.md, the headers in layout.h.
+// without the tape it came from. The bytes are specified in docs/format.md, the headers in
+// layout.h.
 //
 // Where a batch lies. One that is larger than a sector owns as many sectors as it needs. One that
 // fits in a sector is "slotted": it owns two sectors, and while the rows that follow also fit, the
@@ -18,8 +19,8 @@
 //     ... the write is durable: tape_acknowledge(&cursor, &write)
 //     ... now and then: tape_mark_encode(&cursor, closed, slot) write at the returned offset
 //
-// Several appended writes may wait; they are issued in order, and a revision of a batch only after the
-// former revision is durable (tape_append sees to it: it rewrites only acknowledged batches).
+// Several appended writes may wait; they are issued in order, and a revision of a batch only after
+// the former revision is durable (tape_append sees to it: it rewrites only acknowledged batches).
 //
 // Ownership: the caller owns all memory. Threading: none; a cursor and an encoder have one owner.
 #ifndef RINGTAPE_FORMAT_TAPE_H
@@ -80,7 +81,7 @@ struct tape_cursor {
 //
 //     arrival[c][r] is the number of row r of channel c within these rows, all channels counted
 //     together; a permutation of 0 ... count-1, increasing within a channel.
-//     written: so many of them (numbers 0 ... written-1) are the rows of the last batch. 0 where the
+//     written: so many of them (numbers 0 ... written-1) are the last batch's rows. 0 where the
 //     last batch's rows are gone.
 struct tape_batch_input {
     const struct rows *rows[CHANNEL_COUNT];       // NULL or empty: no rows of that channel
@@ -110,7 +111,8 @@ size_t tape_encoder_bytes(uint32_t symbols_max);
 // `memory`: tape_encoder_bytes(), aligned to 64.
 struct tape_encoder *tape_encoder_init(void *memory, uint32_t symbols_max);
 
-// Bytes of buffer that always suffice for these rows; at least LAYOUT_SECTOR.
+// Bytes of buffer that always suffice for these rows (as if each had a symbol of its own with the
+// longest name; what is really needed is checked); a multiple of LAYOUT_SECTOR.
 size_t tape_batch_bytes_max(const struct tape_batch_input *input);
 
 // Writes the file header to `sector` (LAYOUT_SECTOR bytes) and starts the cursor behind it.
@@ -118,9 +120,10 @@ void tape_header_encode(const struct tape_description *description, void *sector
                         struct tape_cursor *cursor);
 
 // Encodes the rows as the next batch or the next revision of the last one, whichever is due, and
-// moves the cursor. `buffer` (aligned to 8) needs tape_batch_bytes_max(); -ENOSPC if `size` is
-// less, -E2BIG if the rows exceed a limit above; the cursor is then unchanged. input->count >
-// input->written. A cursor whose write failed is not used any more: start a new tape.
+// moves the cursor. `buffer` is aligned to 8; -ENOSPC if `size` may not suffice (never with
+// tape_batch_bytes_max()), -E2BIG if the rows exceed a limit above; the cursor is then unchanged.
+// input->count > input->written. A cursor whose write failed is not used any more: start a new
+// tape.
 int tape_append(struct tape_encoder *encoder, struct tape_cursor *cursor,
                 const struct tape_batch_input *input, void *buffer, size_t size,
                 struct tape_write *write);
@@ -162,8 +165,8 @@ enum tape_error { // why bytes are not what they should be; 0 is good
 const char *tape_error_text(enum tape_error error);
 
 enum tape_error tape_header_decode(const void *sector, size_t size, struct layout_tape *header);
-// The newer valid one of two slots (2 * LAYOUT_SECTOR bytes; fewer are allowed) for a tape with this
-// salt. TAPE_NO_MAGIC when neither is valid.
+// The newer valid one of two slots (2 * LAYOUT_SECTOR bytes; fewer are allowed) for a tape with
+// this salt. TAPE_NO_MAGIC when neither is valid.
 enum tape_error tape_mark_decode(const void *bytes, size_t size, uint64_t salt,
                                  struct layout_mark *mark);
 // Header only. `bytes` needs LAYOUT_HEADER_BYTES, or header_bytes where that is more.

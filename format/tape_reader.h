@@ -3,10 +3,10 @@
 // tape_reader: walks a tape batch by batch, closed, live, torn or damaged.
 //
 // Batches come in order, each once (a slotted one in its highest valid revision). Where bytes that
-// should be a batch are not, the reader looks ahead for later batches of the same tape: if there are
-// any, or the mark says that more was durable, the gap is damage to acknowledged data and is
-// reported as such, and reading goes on behind it; otherwise the tape ends there (a write was torn
-// by a crash, or nothing was written).
+// should be a batch are not, the reader looks ahead for later batches of the same tape. If there
+// are any, the gap is reported and reading goes on behind it; if not, but the mark says that more
+// was durable, the lost end is reported; otherwise the tape ends there (a write was torn by a
+// crash, or nothing was written).
 //
 // Live tapes: when the reader is at the end, ask again later; a further revision of the last batch
 // comes with `rows_before` telling how many of its rows were already given.
@@ -25,6 +25,9 @@ struct tape_damage {
     uint64_t sequence_first; // batches lost or cut short
     uint64_t sequence_last;
     uint64_t rows;         // lost rows
+    // The lost batches were acknowledged as durable (a later batch or the mark says so). False:
+    // they are parts of one write that a crash cut off.
+    bool acknowledged;
     enum tape_error error; // what was found at `offset`
 };
 
@@ -72,8 +75,8 @@ struct tape_reader {
 
 enum { TAPE_LIVE_LOOK_AHEAD = 16 << 20 };
 
-// Reads the file header. `mark_bytes` (may be NULL): the .mark file. *error tells what is wrong with
-// the header when the result is -EBADMSG; other negative: errno of the source.
+// Reads the file header. `mark_bytes` (may be NULL): the .mark file. *error tells what is wrong
+// with the header when the result is -EBADMSG; other negative: errno of the source.
 int tape_reader_open(struct tape_reader *reader, const struct source *source,
                      const void *mark_bytes, size_t mark_size, enum tape_error *error);
 // 1: `item` is filled; 0: the end (for now); negative: errno of the source or -ENOMEM.

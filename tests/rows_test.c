@@ -7,6 +7,7 @@
 
 #include "format/event.h"
 #include "format/rows.h"
+#include "tests/format_random.h"
 
 Test(event, every_schema_is_whole)
 {
@@ -46,18 +47,9 @@ Test(event, codes_have_names)
     cr_assert_str_eq(code_name(source, BOOK_SOURCE_ORDERBOOK), "orderbook");
 }
 
-static struct rows *rows_new(enum channel channel, struct rows_limits limits)
-{
-    const struct channel_schema *schema = channel_schema(channel);
-    struct rows *rows = malloc(sizeof *rows);
-    size_t bytes = rows_memory_bytes(schema, &limits);
-    rows_init(rows, schema, &limits, aligned_alloc(64, bytes + 64));
-    return rows;
-}
-
 Test(rows, give_back_what_they_took)
 {
-    struct rows *rows = rows_new(CHANNEL_TRADE, (struct rows_limits){2, 0, 8});
+    struct rows *rows = random_rows_new(CHANNEL_TRADE, (struct rows_limits){2, 0, 8});
     struct event event = {0};
     event_clear(&event, CHANNEL_TRADE, 7);
     event_set(&event, COLUMN_FLAGS, 0);
@@ -86,11 +78,12 @@ Test(rows, give_back_what_they_took)
     cr_assert_eq(memcmp(event_text(&back, TRADE_KIND).bytes, "MARKET", 6), 0);
     cr_assert_eq(rows_time_ns(rows, 0), 1723161600000000000);
     cr_assert_eq(rows_time_ns(rows, 1), 5, "no trade time: receive time");
+    free(rows);
 }
 
 Test(rows, levels_hang_on_their_row)
 {
-    struct rows *rows = rows_new(CHANNEL_DEPTH, (struct rows_limits){4, 3, 0});
+    struct rows *rows = random_rows_new(CHANNEL_DEPTH, (struct rows_limits){4, 3, 0});
     struct event_level levels[3] = {{1, 2, 3, 4, 0}, {5, 6, 7, 8, 1}, {-1, INT64_MIN, 18, 0, 1}};
     struct event event = {0};
     event_clear(&event, CHANNEL_DEPTH, 0);
@@ -115,4 +108,5 @@ Test(rows, levels_hang_on_their_row)
     cr_assert_eq(out[0].quantity, INT64_MIN);
     rows_clear(rows);
     cr_assert_eq(rows->level_count, 0);
+    free(rows);
 }

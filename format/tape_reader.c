@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One step of the reader, at `offset` with `sequence` batches read:
+//
+//     batch sequence + 1 is at `offset` (either slot)
+//         chained to the last batch read ─────────────────────→ give it
+//         not chained, but the last batch has a newer revision → give that first
+//         not chained otherwise ──────────────→ give damage: a revision of the last batch is lost
+//     it is not there
+//         the last batch has a newer revision ────────────────→ give that
+//         a later batch is found ahead ──────────→ give damage: what lies between; go on there
+//         the mark says there was more ──────────→ give damage, once
+//         otherwise ─────────────────────────────→ the end; may be asked again
+//
+// A live tape changes while it is read. A batch found ahead proves that all before it were complete
+// by then, so the place is read again before it is called damaged.
+#include "format/tape_reader.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/ensure.h"
+
+enum { READER_ROOM_MIN = 1 << 16, READER_SLOTS_BYTES = 2 * LAYOUT_SECTOR };
+
+// A whole good batch somewhere.
+struct reader_found {
+    uint64_t base;   // of its slots, resp. of itself
+    uint64_t offset; // of the revision
+    const uint8_t *bytes;
+    struct layout_batch header;
+    size_t memory_bytes;
+};
+
+static uint32_t batch_size(const struct layout_batch *header)
+{
+    return header->header_bytes + header->payload_bytes;
+}
+
+static uint64_t batch_extent(const struct layout_batch *header)
+{
+    if (header->flags & LAYOUT_BATCH_SLOTTED)
+        return READER_SLOTS_BYTES;
+    return ((uint64_t)batch_size(header) + LAYOUT_SECTOR - 1) & ~(uint64_t)(LAYOUT_SECTOR - 1);
+}
+
+static const uint8_t *reader_get(struct tape_reader *reader, uint64_t offset, size_t size,
+                                 int64_t *got)
+{
+    if (!reader->source.bytes && size > reader->room_size) {
+        size_t room_size = size < READER_ROOM_MIN ? READER_ROOM_MIN : size;
+        uint8_t *room = realloc(reader->room, room_size);
+        if (!room) {
+            *got = -ENOMEM;
+            return NULL;
+        }
+        reader->room = room;
+        reader->room_size = room_size;
+    }
+    return source_get(&reader->source, offset, size, reader->room, got);
+}
+
+// Is there a whole batch at exactly `offset`? *error: if not, why. Negative: errno.
+static int reader_batch_at(struct tape_reader *reader, uint64_t offset, struct reader_found *found,
+                           enum tape_error *error)
+{
+    int64_t got;
+    const uint8_t *bytes = reader_get(reader, offset, LAYOUT_SECTOR, &got);
+    if (!bytes)
+        return (int)got;
+    *error = tape_decode_header(bytes, (size_t)got, &found->header);
+    if (*error != TAPE_GOOD)
+        return 0;
+    uint64_t slot = (uint64_t)(found->header.revision & 1) * LAYOUT_SECTOR;
+    if (found->header.salt != reader->header.salt)
+        *error = TAPE_OTHER_SALT;
+    else if (offset < LAYOUT_SECTOR + slot)
+        *error = TAPE_BAD_HEADER;
+    if (*error != TAPE_GOOD)
+        return 0;
+    bytes = reader_get(reader, offset, batch_size(&found->header), &got);
+    if (!bytes)
+        return (int)got;
+    *error = tape_check_batch(bytes, (size_t)got, &found->header, &found->memory_bytes);
+    found->bytes = bytes;
+    found->offset = offset;
+    found->base = offset - slot;
+    return *error == TAPE_GOOD;
+}
+
+// The batch `sequence` whose place begins at `base`, in its highest revision above `revision_min`
+// (-1: any). 1: found.
+static int reader_batch_in(struct tape_reader *reader, uint64_t base, uint64_t sequence,
+                           int64_t revision_min, struct reader_found *found,
+                           enum tape_error *error)
+{
+    int64_t best = -1;
+    int64_t best_revision = revision_min;
+    *error = TAPE_NO_MAGIC;
+    for (uint64_t slot = 0; slot < 2; slot++) {
+        enum tape_error slot_error;
+        int result = reader_batch_at(reader, base + slot * LAYOUT_SECTOR, found, &slot_error);
+        if (result < 0)
+            return result;
+        bool good = result == 1 && found->header.sequence == sequence && found->base == base;
+        if (good && found->header.revision > best_revision) {
+            best = (int64_t)slot;
+            best_revision = found->header.revision;
+        }
+        if (slot == 0)
+            *error = slot_error;
+        if (good && !(found->header.flags & LAYOUT_BATCH_SLOTTED))
+            return found->header.revision > revision_min; // what lies one sector on is inside it
+        if (slot == 1 && best == 1)
+            return 1;
+    }
+    if (best < 0)
+        return 0;
+    // The room holds what was read last: read the best again. It may have changed meanwhile.
+    int result = reader_batch_at(reader, base + (uint64_t)best * LAYOUT_SECTOR, found, error);
+    if (result == 1 && (found->header.sequence != sequence || found->base != base ||
+                        found->header.revision < best_revision))
+        result = 0;
+    return result;
+}
+
+static int reader_give(struct tape_reader *reader, const struct reader_found *found,
+                       struct tape_item *item)
+{
+    bool again = found->header.sequence == reader->sequence;
+    *item = (struct tape_item){
+        .offset = found->offset,
+        .bytes = found->bytes,
+        .size = batch_size(&found->header),
+        .rows_before = again ? reader->last_rows : 0,
+        .memory_bytes = found->memory_bytes,
+        .header = found->header,
+    };
+    reader->offset = found->base + batch_extent(&found->header);
+    reader->sequence = found->header.sequence;
+    reader->rows = found->header.first_row + found->header.rows;
+    reader->last_offset = found->base;
+    reader->last_hash = found->header.hash;
+    reader->last_revision = found->header.revision;
+    reader->last_rows = found->header.rows;
+    reader->last_slotted = (found->header.flags & LAYOUT_BATCH_SLOTTED) != 0;
+    return 1;
+}
+
+static int reader_give_damage(struct tape_reader *reader, const struct tape_damage *damage,
+                              struct tape_item *item)
+{
+    *item = (struct tape_item){.is_damage = true, .damage = *damage};
+    reader->rows_lost += damage->rows;
+    reader->damages++;
+    return 1;
+}
+
+static int reader_newer_revision(struct tape_reader *reader, struct reader_found *found)
+{
+    enum tape_error error;
+    if (!reader->last_slotted)
+        return 0;
+    return reader_batch_in(reader, reader->last_offset, reader->sequence, reader->last_revision,
+                           found, &error);
+}
+
+static uint64_t reader_look_ahead_end(const struct tape_reader *reader, uint64_t from)
+{
+    uint64_t end = reader->source.size;
+    if (reader->look_ahead < end && from < end - reader->look_ahead)
+        end = from + reader->look_ahead;
+    if (reader->mark.magic != 0 && reader->mark.end > end)
+        end = reader->mark.end < reader->source.size ? reader->mark.end : reader->source.size;
+    return end;
+}
+
+// First whole later batch at or behind `from`. 1: found.
+static int reader_look_ahead(struct tape_reader *reader, uint64_t from, struct reader_found *found)
+{
+    uint64_t end = reader_look_ahead_end(reader, from);
+    for (uint64_t at = from; at < end; at += LAYOUT_SECTOR) {
+        enum tape_error error;
+        int result = reader_batch_at(reader, at, found, &error);
+        if (result < 0)
+            return result;
+        if (result == 1 && found->header.sequence > reader->sequence && found->base >= from)
+            return 1;
+    }
+    return 0;
+}
+
+static bool reader_says_durable(uint64_t durable_sequence, uint32_t durable_revision,
+                                uint64_t sequence, int64_t revision)
+{
+    return durable_sequence > sequence ||
+           (durable_sequence == sequence && durable_revision >= revision);
+}
+
+// Was `revision` of batch `sequence` ever acknowledged? The mark or any later header says so.
+// 1, 0, or a negative errno.
+static int reader_acknowledged(struct tape_reader *reader, uint64_t from, uint64_t sequence,
+                               int64_t revision)
+{
+    if (reader->mark.magic != 0 && reader_says_durable(reader->mark.sequence, reader->mark.revision,
+                                                       sequence, revision))
+        return 1;
+    uint64_t end = reader_look_ahead_end(reader, from);
+    for (uint64_t at = from; at < end; at += LAYOUT_SECTOR) {
+        int64_t got;
+        struct layout_batch header;
+        const uint8_t *bytes = reader_get(reader, at, LAYOUT_SECTOR, &got);
+        if (!bytes)
+            return (int)got;
+        if (tape_decode_header(bytes, (size_t)got, &header) == TAPE_GOOD &&
+            header.salt == reader->header.salt &&
+            reader_says_durable(header.durable_sequence, header.durable_revision, sequence,
+                                revision))
+            return 1;
+    }
+    return 0;
+}
+
+// `found` is the next batch but continues another revision of the last one than was read.
+static int reader_broken_chain(struct tape_reader *reader, const struct layout_batch *next,
+                               struct tape_item *item)
+{
+    struct reader_found newer;
+    int result = reader_newer_revision(reader, &newer);
+    if (result < 0)
+        return result;
+    if (result == 1)
+        return reader_give(reader, &newer, item);
+    struct tape_damage damage = {
+        .offset = reader->sequence == 0 ? 0 : reader->last_offset,
+        .bytes = reader->sequence == 0 ? LAYOUT_SECTOR : reader->offset - reader->last_offset,
+        .sequence_first = reader->sequence,
+        .sequence_last = reader->sequence,
+        .rows = next->first_row > reader->rows ? next->first_row - reader->rows : 0,
+        .error = TAPE_BAD_HASH,
+    };
+    result = reader_acknowledged(reader, reader->offset, reader->sequence,
+                                 (int64_t)reader->last_revision + 1);
+    if (result < 0)
+        return result;
+    damage.acknowledged = result == 1;
+    reader->last_hash = next->previous_hash;
+    reader->rows = next->first_row;
+    reader->last_slotted = false;
+    return reader_give_damage(reader, &damage, item);
+}
+
+static int reader_gap(struct tape_reader *reader, const struct reader_found *behind,
+                      enum tape_error error, struct tape_item *item)
+{
+    const struct layout_batch next = behind->header;
+    struct tape_damage damage = {
+        .offset = reader->offset,
+        .bytes = behind->base - reader->offset,
+        .sequence_first = reader->sequence + 1,
+        .sequence_last = next.sequence - 1,
+        .rows = next.first_row > reader->rows ? next.first_row - reader->rows : 0,
+        .error = error,
+    };
+    uint64_t base = behind->base;
+    int result = reader_acknowledged(reader, base, reader->sequence + 1, 0);
+    if (result < 0)
+        return result;
+    damage.acknowledged = result == 1;
+    reader->offset = base;
+    reader->sequence = next.sequence - 1;
+    reader->rows = next.first_row;
+    reader->last_hash = next.previous_hash;
+    reader->last_slotted = false;
+    return reader_give_damage(reader, &damage, item);
+}
+
+static int reader_end(struct tape_reader *reader, enum tape_error error, struct tape_item *item)
+{
+    const struct layout_mark *mark = &reader->mark;
+    bool nothing = error == TAPE_NO_MAGIC || error == TAPE_OTHER_SALT || error == TAPE_SHORT;
+    reader->end = nothing ? TAPE_END_CLEAN : TAPE_END_TORN;
+    reader->end_error = error;
+    bool more = mark->magic != 0 && (mark->sequence > reader->sequence ||
+                                     (mark->sequence == reader->sequence && mark->sequence != 0 &&
+                                      mark->revision > reader->last_revision));
+    if (!more || reader->end_damage_given)
+        return 0;
+    reader->end_damage_given = true;
+    bool cut = mark->sequence == reader->sequence;
+    uint64_t offset = cut ? reader->last_offset : reader->offset;
+    struct tape_damage damage = {
+        .offset = offset,
+        .bytes = mark->end > offset ? mark->end - offset : 0,
+        .sequence_first = cut ? reader->sequence : reader->sequence + 1,
+        .sequence_last = mark->sequence,
+        .rows = mark->rows > reader->rows ? mark->rows - reader->rows : 0,
+        .error = nothing && reader->offset + LAYOUT_SECTOR > reader->source.size ? TAPE_SHORT
+                                                                                : error,
+        .acknowledged = true,
+    };
+    return reader_give_damage(reader, &damage, item);
+}
+
+// Nothing good at the place of the next batch.
+static int reader_missing(struct tape_reader *reader, enum tape_error error, struct tape_item *item)
+{
+    struct reader_found found;
+    int result = reader_newer_revision(reader, &found);
+    if (result == 1)
+        return reader_give(reader, &found, item);
+    if (result < 0)
+        return result;
+    result = reader_look_ahead(reader, reader->offset, &found);
+    if (result < 0)
+        return result;
+    if (result == 0)
+        return reader_end(reader, error, item);
+    const struct reader_found behind = found;
+    result = reader_batch_in(reader, reader->offset, reader->sequence + 1, -1, &found, &error);
+    if (result < 0)
+        return result;
+    if (result == 1) // it was being written a moment ago
+        return tape_reader_next(reader, item);
+    return reader_gap(reader, &behind, error, item);
+}
+
+int tape_reader_open(struct tape_reader *reader, const struct source *source,
+                     const void *mark_bytes, size_t mark_size, enum tape_error *error)
+{
+    *reader = (struct tape_reader){.source = *source, .look_ahead = UINT64_MAX};
+    int64_t got;
+    const uint8_t *bytes = reader_get(reader, 0, LAYOUT_SECTOR, &got);
+    if (!bytes) {
+        tape_reader_close(reader);
+        return (int)got;
+    }
+    *error = tape_header_decode(bytes, (size_t)got, &reader->header);
+    if (*error != TAPE_GOOD) {
+        tape_reader_close(reader);
+        return -EBADMSG;
+    }
+    if (mark_bytes)
+        (void)tape_mark_decode(mark_bytes, mark_size, reader->header.salt, &reader->mark);
+    reader->offset = LAYOUT_SECTOR;
+    reader->last_hash = reader->header.hash;
+    return 0;
+}
+
+int tape_reader_next(struct tape_reader *reader, struct tape_item *item)
+{
+    ensure(reader->header.magic == LAYOUT_TAPE_MAGIC);
+    ensure(reader->offset % LAYOUT_SECTOR == 0);
+    struct reader_found found;
+    enum tape_error error;
+    int result = reader_batch_in(reader, reader->offset, reader->sequence + 1, -1, &found, &error);
+    if (result < 0)
+        return result;
+    if (result == 0)
+        return reader_missing(reader, error, item);
+    if (found.header.previous_hash != reader->last_hash ||
+        found.header.first_row != reader->rows) {
+        const struct layout_batch next = found.header;
+        return reader_broken_chain(reader, &next, item);
+    }
+    return reader_give(reader, &found, item);
+}
+
+void tape_reader_close(struct tape_reader *reader)
+{
+    free(reader->room);
+    reader->room = NULL;
+    reader->room_size = 0;
+}
