@@ -185,7 +185,7 @@ CONFINED = [
     (r"\bio_uring_\w+\s*\(|\bliburing\.h", ("src/io/io_uring",), "the kernel's rings"),
     (r"\bwolfSSL_\w+\s*\(|\bwc_[A-Z]\w+\s*\(|<wolfssl", ("src/protocol/tls",), "wolfSSL"),
     (r"\brd_kafka_\w+\s*\(|<librdkafka", ("src/publish/",), "librdkafka"),
-    (r"\byaml_\w+\s*\(|<yaml\.h", ("src/control/",), "libyaml"),
+    (r"\bcyaml_\w+\s*\(|<cyaml", ("src/control/",), "libcyaml"),
 ]
 
 
