@@ -48,6 +48,10 @@ void rows_init(struct rows *rows, const struct channel_schema *schema,
                const struct rows_limits *limits, void *memory);
 void rows_clear(struct rows *rows);
 bool rows_append(struct rows *rows, const struct event *event);
+// Appends rows of `source` (same schema) from `first` on, at most `count`; returns how many fitted.
+// Symbol numbers become map[number] (NULL: stay); SYMBOL_NONE stays.
+uint32_t rows_append_rows(struct rows *rows, const struct rows *source, uint32_t first,
+                          uint32_t count, const uint32_t *map);
 // Row `index` as an event; its texts and levels point into `rows` resp. `levels` (room for
 // as many levels as the row has, at most EVENT_LEVELS_MAX).
 void rows_get(const struct rows *rows, uint32_t index, struct event *event,

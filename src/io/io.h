@@ -112,7 +112,7 @@ struct io_options {
 
 // What went wrong at start, for people: one sentence with the remedy.
 struct io_message {
-    char text[256];
+    char text[1536]; // room for a whole path
 };
 
 // ---- life ----
@@ -210,6 +210,9 @@ int io_list(struct io *io, const char *path, void (*each)(void *context, const c
 int64_t io_free_bytes(struct io *io, const char *path);
 // For direct reads and writes; 4096 unless the file system demands more.
 uint32_t io_alignment(struct io *io, int handle);
+// Bytes read from `offset` (fewer only at the end) or -errno, at once. For loops that have nothing
+// else to do meanwhile (the sealer): never between events of a shard.
+int64_t io_read_now(struct io *io, int handle, void *bytes, size_t size, int64_t offset);
 // Exclusive lock of a file, held until the loop is closed or the process ends. 0, -EWOULDBLOCK
 // (another process holds it), -errno. Creates the file.
 int io_lock(struct io *io, const char *path);

@@ -13,11 +13,12 @@
 #include "format/event.h"
 #include "format/rows.h"
 
-enum {
-    // Rows of one channel in one batch: 5 ms at 3 M messages/s.
-    BATCH_ROWS_MAX = 16384,
+enum { // of one channel in one batch
+    BATCH_ROWS_MAX = 16384,     // trade, agg_trade, quote, depth: 5 ms at 3 M messages/s
+    BATCH_ROWS_SLOW_MAX = 2048, // the wide and the rare channels
     BATCH_LEVELS_MAX = 65536,
-    BATCH_TEXT_BYTES_MAX = 4 << 20,
+    BATCH_TEXT_BYTES_MAX = 256 << 10,
+    BATCH_TEXT_BYTES_WIDE_MAX = 4 << 20, // raw and instrument: whole messages
 };
 
 struct batch {

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "format/catalogue.h"
 #include "io/io.h"
 
 enum {
@@ -38,6 +39,9 @@ void keep_store_close(struct keep_store *store);
 
 const char *keep_store_path(const struct keep_store *store);
 const uint8_t *keep_store_identity(const struct keep_store *store); // 16 bytes
+
+// What counts. Belongs to the sealer after the open.
+struct catalogue *keep_store_catalogue(struct keep_store *store);
 
 // A number no other tape of this store ever had.
 uint32_t keep_store_next_tape(struct keep_store *store);

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "keep/segment_output.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "format/ensure.h"
+#include "format/version.h"
+
+static void output_feed(struct segment_output *output);
+static void output_close(struct segment_output *output);
+
+void segment_output_init(struct segment_output *output, struct io *io,
+                         const struct keep_store *store, struct file_script *script)
+{
+    memset(output, 0, sizeof *output);
+    output->io = io;
+    output->store = store;
+    output->script = script;
+    output->handle = -1;
+}
+
+// "STORE/segment/2024-08-08/trade-00000098.segment"; `ending` also "index".
+static void full_path(const struct segment_output *output, const char *ending, char *out)
+{
+    char relative[CATALOGUE_PATH_BYTES_MAX];
+    catalogue_segment_path(&output->segment, ending, relative);
+    int size = snprintf(out, KEEP_FILE_NAME_BYTES_MAX, "%s/%s", keep_store_path(output->store),
+                        relative);
+    ensure(size > 0 && size < KEEP_FILE_NAME_BYTES_MAX);
+}
+
+static void output_finish(struct segment_output *output)
+{
+    if (output->writer)
+        segment_writer_close(output->writer);
+    output->writer = NULL;
+    output->state = SEGMENT_OUTPUT_IDLE;
+    output->done(output->context, output->failure, &output->segment);
+}
+
+static void output_fail(struct segment_output *output, int failure)
+{
+    ensure(failure < 0);
+    output->failure = failure;
+    if (output->handle >= 0)
+        output_close(output);
+    else
+        output_finish(output);
+}
+
+static void placed(void *context, int result, const char *path)
+{
+    (void)path;
+    struct segment_output *output = context;
+    output->failure = result;
+    output_finish(output);
+}
+
+// Index first: a segment under its final name always has one.
+static void output_place(struct segment_output *output)
+{
+    output->state = SEGMENT_OUTPUT_PLACING;
+    size_t size;
+    const void *index = segment_writer_index(output->writer, &size);
+    ensure(size <= UINT32_MAX);
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    full_path(output, "index", path);
+    file_script_begin(output->script);
+    file_script_replace(output->script, path, index, (uint32_t)size);
+    file_script_rename(output->script, output->path_new, output->path);
+    *strrchr(path, '/') = 0; // the day's directory
+    file_script_sync_directory(output->script, path);
+    *strrchr(path, '/') = 0; // segment/, in case the day is new
+    file_script_sync_directory(output->script, path);
+    file_script_run(output->script, output->io, placed, output);
+}
+
+static void output_closed(struct io *io, struct io_op *op)
+{
+    (void)io;
+    struct segment_output *output = io_owner(op, struct segment_output, op);
+    output->handle = -1;
+    if (op->result < 0 && output->failure == 0)
+        output->failure = (int)op->result;
+    if (output->failure < 0)
+        output_finish(output);
+    else
+        output_place(output);
+}
+
+static void output_close(struct segment_output *output)
+{
+    output->state = SEGMENT_OUTPUT_CLOSING;
+    io_close(output->io, &output->op, output->handle, output_closed);
+}
+
+static void output_synced(struct io *io, struct io_op *op)
+{
+    (void)io;
+    struct segment_output *output = io_owner(op, struct segment_output, op);
+    if (op->result < 0)
+        output->failure = (int)op->result;
+    output_close(output);
+}
+
+static void output_written(struct io *io, struct io_op *op)
+{
+    (void)io;
+    struct segment_output *output = io_owner(op, struct segment_output, op);
+    if (op->result < 0) {
+        output_fail(output, (int)op->result);
+        return;
+    }
+    ensure(op->result == output->writing);
+    output->offset += output->writing;
+    segment_writer_taken(output->writer);
+    output_feed(output);
+}
+
+static void output_write(struct segment_output *output, const void *bytes, size_t size)
+{
+    ensure(size > 0 && size <= UINT32_MAX);
+    output->state = SEGMENT_OUTPUT_WRITING;
+    output->writing = (uint32_t)size;
+    io_write(output->io, &output->op, output->handle, bytes, output->writing, output->offset, 0,
+             output_written);
+}
+
+static void output_summarise(struct segment_output *output)
+{
+    struct segment_summary summary = segment_writer_summary(output->writer);
+    ensure((int64_t)summary.bytes == output->offset);
+    output->segment.rows = summary.rows;
+    output->segment.bytes = summary.bytes;
+    output->segment.time_min = summary.time_min;
+    output->segment.time_max = summary.time_max;
+    output->state = SEGMENT_OUTPUT_SYNCING;
+    io_fsync(output->io, &output->op, output->handle, false, output_synced);
+}
+
+static void output_feed(struct segment_output *output)
+{
+    output->state = SEGMENT_OUTPUT_FEEDING;
+    int failure = 0;
+    if (!output->fed)
+        output->fed = output->feed(output->context, output->writer, &failure);
+    if (failure < 0) {
+        output_fail(output, failure);
+        return;
+    }
+    if (output->fed && !output->finished)
+        output->finished = segment_writer_finish(output->writer);
+    size_t size;
+    const void *bytes = segment_writer_output(output->writer, &size);
+    if (size > 0) {
+        output_write(output, bytes, size);
+        return;
+    }
+    ensure(output->finished);
+    output_summarise(output);
+}
+
+static void output_opened(struct io *io, struct io_op *op)
+{
+    (void)io;
+    struct segment_output *output = io_owner(op, struct segment_output, op);
+    if (op->result < 0) {
+        output_fail(output, (int)op->result);
+        return;
+    }
+    output->handle = (int)op->result;
+    output_feed(output);
+}
+
+static void directory_there(void *context, int result, const char *path)
+{
+    (void)path;
+    struct segment_output *output = context;
+    if (result < 0) {
+        output_fail(output, result);
+        return;
+    }
+    io_open(output->io, &output->op, output->path_new,
+            IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_TRUNCATE, output_opened);
+}
+
+static int open_writer(struct segment_output *output)
+{
+    struct segment_description what = {
+        .created_ns = io_utc_ns(output->io),
+        .channel = output->segment.channel,
+        .day = output->segment.day,
+        .number = output->segment.number,
+        .writer = "ringtaped " RINGTAPE_VERSION,
+    };
+    memcpy(what.store, keep_store_identity(output->store), sizeof what.store);
+    do
+        io_random(output->io, &what.salt, sizeof what.salt);
+    while (what.salt == 0);
+    return segment_writer_open(&output->writer, &what);
+}
+
+void segment_output_start(struct segment_output *output, const struct catalogue_segment *segment,
+                          segment_output_feed *feed, segment_output_done *done, void *context)
+{
+    ensure(output->state == SEGMENT_OUTPUT_IDLE);
+    ensure(output->handle < 0);
+    output->segment = *segment;
+    output->feed = feed;
+    output->done = done;
+    output->context = context;
+    output->offset = 0;
+    output->fed = output->finished = false;
+    output->failure = open_writer(output);
+    if (output->failure < 0) {
+        output_finish(output);
+        return;
+    }
+    full_path(output, "segment", output->path);
+    full_path(output, "segment.new", output->path_new);
+    output->state = SEGMENT_OUTPUT_OPENING;
+    char directory[KEEP_FILE_NAME_BYTES_MAX];
+    memcpy(directory, output->path, sizeof directory);
+    *strrchr(directory, '/') = 0;
+    file_script_begin(output->script);
+    file_script_mkdir(output->script, directory);
+    file_script_run(output->script, output->io, directory_there, output);
+}

@@ -1,0 +1,590 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The writer's whole behaviour is tape_writer_pump(): called whenever something changed (a row came
+// and its time is up, a write or a file operation completed, a second passed), it does whatever can
+// be done now. What can be in flight at once: one write of a batch, one preparation or closing
+// of each tape file, one mark of each, the commit timer, the tick.
+//
+// Invariants, checked by writer_check():
+//   - rows [0, written) of the open batch are the last batch of `current`, all others are in no batch;
+//   - pending batches lie in the halves in the order of their rows: flying half first;
+//   - a file with pending batches is READY.
+#include "keep/tape_writer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/limits.h"
+#include "format/ensure.h"
+#include "keep/tape_writer_inside.h"
+
+enum {
+    COMMIT_INTERVAL_DEFAULT_NS = 5000000,
+    TAPE_BYTES_DEFAULT = 32 << 20,
+    QUEUE_BYTES_DEFAULT = 64 << 20, // address space; resident is what is used
+};
+#define TAPE_AGE_DEFAULT_NS (10 * LIMIT_MINUTE_NS)
+
+static void writer_check(const struct tape_writer *writer)
+{
+    ensure(writer->written <= writer->batch->count);
+    ensure(writer->spare->count == 0);
+    ensure(!writer->current || writer->current->state == TAPE_FILE_READY);
+    ensure(writer->current || writer->written == 0);
+    const struct tape_half *flying = &writer->half[1 - writer->filling];
+    ensure(writer->flying || writer->broken || flying->count == 0);
+}
+
+static uint32_t rows_waiting(const struct tape_writer *writer)
+{
+    return writer->batch->count - writer->written;
+}
+
+// ---- rows ----
+
+static struct event_text symbol_text(const void *context, uint32_t symbol)
+{
+    const struct symbol_name *name = symbols_name(context, symbol);
+    return (struct event_text){.bytes = (const uint8_t *)name->text, .size = name->size};
+}
+
+static struct tape_batch_input input_of(const struct tape_writer *writer)
+{
+    struct tape_batch_input input = {
+        .count = writer->batch->count,
+        .written = writer->written,
+        .symbol = symbol_text,
+        .symbol_context = writer->options.symbols,
+    };
+    for (int c = 0; c < CHANNEL_COUNT; c++) {
+        input.rows[c] = writer->batch->rows[c];
+        input.arrival[c] = writer->batch->arrival[c];
+    }
+    return input;
+}
+
+// The channel whose next unmoved row has arrival number `number`.
+static int channel_of(const struct batch *source, const uint32_t *next, uint32_t number)
+{
+    for (int c = 0; c < CHANNEL_COUNT; c++) {
+        if (source->rows[c] && next[c] < source->rows[c]->count &&
+            source->arrival[c][next[c]] == number)
+            return c;
+    }
+    ensure(!"every number belongs to a row");
+    return 0;
+}
+
+void tape_writer_move_rows(struct tape_writer *writer, const struct batch *source, uint32_t from,
+                           struct batch *target)
+{
+    uint32_t next[CHANNEL_COUNT] = {0};
+    for (uint32_t number = 0; number < source->count; number++) {
+        int channel = channel_of(source, next, number);
+        uint32_t row = next[channel]++;
+        if (number < from)
+            continue;
+        rows_get(source->rows[channel], row, &writer->event, writer->levels);
+        ensure(batch_append(target, &writer->event));
+    }
+}
+
+// The open batch without its first `written` rows.
+static void drop_written(struct tape_writer *writer)
+{
+    struct batch *source = writer->batch;
+    tape_writer_move_rows(writer, source, writer->written, writer->spare);
+    batch_clear(source);
+    writer->batch = writer->spare;
+    writer->spare = source;
+    writer->written = 0;
+}
+
+// ---- encoding ----
+
+static struct tape_half *half_with_room(struct tape_writer *writer, size_t bytes)
+{
+    struct tape_half *half = &writer->half[writer->filling];
+    bool room = half->count < TAPE_WRITER_WRITES_MAX &&
+                half->used + bytes <= writer->options.queue_bytes;
+    return room ? half : NULL;
+}
+
+static void batch_encoded(struct tape_writer *writer, const struct tape_write *write)
+{
+    writer->oldest_ns = 0;
+    writer->counters.batches++;
+    if (write->rewritten) {
+        writer->written = writer->batch->count;
+    } else if (write->batch_bytes <= LAYOUT_SECTOR) {
+        // Its rows stay, for its next revision.
+        drop_written(writer);
+        writer->written = writer->batch->count;
+    } else {
+        batch_clear(writer->batch);
+        writer->written = 0;
+    }
+}
+
+static void retire_current(struct tape_writer *writer)
+{
+    writer->current->retiring = true;
+    writer->current = NULL;
+    if (writer->written > 0)
+        drop_written(writer);
+}
+
+bool tape_writer_encode(struct tape_writer *writer)
+{
+    ensure(rows_waiting(writer) > 0);
+    while (writer->current || tape_writer_switch(writer)) {
+        struct tape_file *file = writer->current;
+        struct tape_batch_input input = input_of(writer);
+        struct tape_half *half = half_with_room(writer, tape_batch_bytes_max(&input));
+        if (!half)
+            return false;
+        struct tape_cursor before = file->cursor;
+        struct tape_pending *pending = &half->pending[half->count];
+        ensure(tape_append(writer->encoder, &file->cursor, &input, half->memory + half->used,
+                           writer->options.queue_bytes - half->used, &pending->write) == 0);
+        if (before.sequence != 0 && (int64_t)pending->write.end > file->size) {
+            file->cursor = before; // full: the batch opens the next tape
+            retire_current(writer);
+            continue;
+        }
+        pending->file = file;
+        pending->position = (uint32_t)half->used;
+        pending->oldest_ns = writer->oldest_ns;
+        file->writes_pending++;
+        half->used += pending->write.bytes;
+        half->count++;
+        batch_encoded(writer, &pending->write);
+        return true;
+    }
+    return false;
+}
+
+// ---- writing ----
+
+static void write_start(struct tape_writer *writer);
+
+static void write_durable(struct tape_writer *writer, struct tape_pending *pending)
+{
+    struct tape_file *file = pending->file;
+    uint64_t rows = file->cursor.durable_rows;
+    tape_acknowledge(&file->cursor, &pending->write);
+    writer->counters.rows_durable += file->cursor.durable_rows - rows;
+    writer->counters.bytes += pending->write.bytes;
+    writer->counters.writes++;
+    int64_t latency_ns = io_monotonic_ns(writer->io) - pending->oldest_ns;
+    if (latency_ns > writer->counters.durable_latency_ns_max)
+        writer->counters.durable_latency_ns_max = latency_ns;
+    file->writes_pending--;
+}
+
+static void half_reset(struct tape_half *half)
+{
+    half->used = 0;
+    half->count = 0;
+    half->next = 0;
+}
+
+static void write_done(struct io *io, struct io_op *op)
+{
+    (void)io;
+    struct tape_writer *writer = io_owner(op, struct tape_writer, write_op);
+    struct tape_half *half = &writer->half[1 - writer->filling];
+    ensure(writer->flying && half->next < half->count);
+    struct tape_pending *pending = &half->pending[half->next];
+    writer->flying = false;
+    if (op->result < 0) {
+        writer->counters.failures++;
+        tape_rescue_begin(writer);
+    } else {
+        ensure(op->result == pending->write.bytes);
+        write_durable(writer, pending);
+        half->next++;
+        if (half->next < half->count)
+            write_start(writer);
+        else
+            half_reset(half);
+    }
+    tape_writer_pump(writer);
+}
+
+static void write_start(struct tape_writer *writer)
+{
+    struct tape_half *half = &writer->half[1 - writer->filling];
+    struct tape_pending *pending = &half->pending[half->next];
+    writer->flying = true;
+    tape_file_write(pending->file, &writer->write_op, half->memory + pending->position,
+                    &pending->write, write_done);
+}
+
+static bool due(const struct tape_writer *writer)
+{
+    if (rows_waiting(writer) == 0)
+        return false;
+    int64_t age_ns = io_monotonic_ns(writer->io) - writer->oldest_ns;
+    return writer->stopping || age_ns >= writer->options.commit_interval_ns;
+}
+
+static void commit_due(struct io *io, struct io_op *op)
+{
+    (void)io;
+    tape_writer_pump(io_owner(op, struct tape_writer, commit_op));
+}
+
+static void arm_commit(struct tape_writer *writer)
+{
+    if (!io_idle(&writer->commit_op) || writer->closing || rows_waiting(writer) == 0)
+        return;
+    int64_t age_ns = io_monotonic_ns(writer->io) - writer->oldest_ns;
+    int64_t left_ns = writer->options.commit_interval_ns - age_ns;
+    // Overdue rows wait for a write, a tape or a tick, all of which come back here.
+    if (left_ns > 0)
+        io_timeout(writer->io, &writer->commit_op, left_ns, commit_due);
+}
+
+static void pump_writes(struct tape_writer *writer)
+{
+    if (writer->flying)
+        return;
+    if (writer->broken && !(tape_writer_switch(writer) && tape_rescue_place(writer)))
+        return;
+    if (writer->half[writer->filling].count == 0 && due(writer))
+        (void)tape_writer_encode(writer);
+    if (writer->half[writer->filling].count > 0) {
+        writer->filling = 1 - writer->filling;
+        write_start(writer);
+    }
+}
+
+// ---- tapes ----
+
+static bool is_spare(const struct tape_writer *writer, const struct tape_file *file)
+{
+    return file->state == TAPE_FILE_READY && file != writer->current && !file->retiring;
+}
+
+bool tape_writer_switch(struct tape_writer *writer)
+{
+    if (writer->current)
+        return true;
+    for (int i = 0; i < TAPE_WRITER_FILES; i++) {
+        if (is_spare(writer, &writer->files[i])) {
+            writer->current = &writer->files[i];
+            writer->counters.tape = writer->current->cursor.number;
+            writer->counters.tapes++;
+            ensure(writer->written == 0);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void file_ready(struct tape_file *file, int result)
+{
+    struct tape_writer *writer = file->owner;
+    if (result < 0) {
+        writer->counters.failures++;
+        writer->prepare_held = true;
+    }
+    tape_writer_pump(writer);
+}
+
+static void file_closed(struct tape_file *file, int result)
+{
+    struct tape_writer *writer = file->owner;
+    if (result < 0)
+        writer->counters.failures++;
+    if (file->cursor.durable_sequence != 0)
+        keep_store_retire(writer->options.store, file->cursor.number);
+    tape_writer_pump(writer);
+}
+
+static void pump_files(struct tape_writer *writer)
+{
+    struct tape_file *idle = NULL;
+    bool have_spare = false;
+    for (int i = 0; i < TAPE_WRITER_FILES; i++) {
+        struct tape_file *file = &writer->files[i];
+        if (file->state == TAPE_FILE_READY && file->retiring && file->writes_pending == 0)
+            tape_file_close(file, file_closed);
+        have_spare = have_spare || is_spare(writer, file) || file->state == TAPE_FILE_PREPARING;
+        if (file->state == TAPE_FILE_IDLE)
+            idle = file;
+    }
+    if (idle && !have_spare && !writer->closing && !writer->prepare_held)
+        tape_file_prepare(idle, writer->options.shard, writer->options.tape_bytes, file_ready);
+}
+
+// Full by age, or of a day that is over.
+static bool outlived(const struct tape_writer *writer)
+{
+    const struct tape_file *file = writer->current;
+    if (!file || file->cursor.sequence == 0)
+        return false;
+    int64_t now_ns = io_utc_ns(writer->io);
+    bool other_day = now_ns / (24 * LIMIT_HOUR_NS) != file->created_ns / (24 * LIMIT_HOUR_NS);
+    return other_day || now_ns - file->created_ns >= writer->options.tape_age_ns;
+}
+
+static void tick(struct io *io, struct io_op *op)
+{
+    struct tape_writer *writer = io_owner(op, struct tape_writer, tick_op);
+    if (op->result == -ECANCELED) {
+        tape_writer_pump(writer);
+        return;
+    }
+    writer->prepare_held = false;
+    // A spare that was prepared yesterday is as good: only the first row dates a tape.
+    if (writer->current && writer->current->cursor.sequence == 0)
+        writer->current->created_ns = io_utc_ns(io);
+    if (outlived(writer))
+        retire_current(writer);
+    if (writer->current)
+        tape_file_mark(writer->current);
+    io_timeout(io, &writer->tick_op, LIMIT_SECOND_NS, tick);
+    tape_writer_pump(writer);
+}
+
+// ---- appending ----
+
+// Rows were lost while nothing could be written: the data itself says so.
+static void tell_refused(struct tape_writer *writer)
+{
+    struct event *event = &writer->event;
+    static const char detail[] = "the store could not be written; events were not kept";
+    event_clear(event, CHANNEL_STATUS, SYMBOL_NONE);
+    event_set(event, COLUMN_RECEIVE_TIME, io_utc_ns(writer->io));
+    event_set(event, COLUMN_LINK, 0);
+    event_set(event, COLUMN_FLAGS, 0);
+    event_set(event, STATUS_KIND, STATUS_HOLE_LOST);
+    event_set(event, STATUS_COUNT, (int64_t)writer->refused_since_ok);
+    event_set(event, STATUS_FROM_TIME, writer->refused_from_ns);
+    event_set(event, STATUS_TO_TIME, io_utc_ns(writer->io));
+    event_set_text(event, STATUS_DETAIL, detail, sizeof detail - 1);
+    if (batch_append(writer->batch, event)) {
+        writer->counters.rows++;
+        writer->refused_since_ok = 0;
+    }
+}
+
+static bool refuse(struct tape_writer *writer)
+{
+    if (writer->refused_since_ok++ == 0)
+        writer->refused_from_ns = io_utc_ns(writer->io);
+    writer->counters.rows_refused++;
+    return false;
+}
+
+static bool make_room(struct tape_writer *writer, const struct event *event)
+{
+    if (rows_waiting(writer) > 0 && !tape_writer_encode(writer))
+        return refuse(writer);
+    if (writer->written > 0 && !batch_append(writer->batch, event))
+        drop_written(writer);
+    else if (writer->written > 0)
+        return true;
+    if (batch_append(writer->batch, event))
+        return true;
+    writer->counters.rows_unfit++;
+    return refuse(writer);
+}
+
+bool tape_writer_append(struct tape_writer *writer, const struct event *event)
+{
+    ensure(!writer->stopping);
+    if (!batch_append(writer->batch, event) && !make_room(writer, event))
+        return false;
+    writer->counters.rows++;
+    if (writer->oldest_ns == 0) {
+        writer->oldest_ns = io_monotonic_ns(writer->io);
+        if (writer->refused_since_ok > 0)
+            tell_refused(writer);
+        if (!writer->flying)
+            arm_commit(writer);
+    }
+    return true;
+}
+
+// ---- life ----
+
+static bool all_closed(const struct tape_writer *writer)
+{
+    for (int i = 0; i < TAPE_WRITER_FILES; i++) {
+        if (writer->files[i].state != TAPE_FILE_IDLE)
+            return false;
+    }
+    return io_idle(&writer->tick_op) && io_idle(&writer->commit_op) &&
+           io_idle(&writer->limit_op);
+}
+
+// What could not be written in time is dropped and counted.
+static void give_up(struct tape_writer *writer)
+{
+    writer->counters.rows_refused += rows_waiting(writer);
+    batch_clear(writer->batch);
+    writer->written = 0;
+    for (int h = 0; h < 2; h++) {
+        struct tape_half *half = &writer->half[h];
+        for (uint32_t i = half->next; i < half->count; i++)
+            half->pending[i].file->writes_pending--;
+        half_reset(half);
+    }
+    writer->broken = false;
+}
+
+static void pump_stop(struct tape_writer *writer)
+{
+    bool done = rows_waiting(writer) == 0 && !writer->flying && !writer->broken;
+    if (!writer->closing && writer->given_up && !writer->flying) {
+        give_up(writer);
+        done = true;
+    }
+    if (!writer->closing && done) {
+        writer->closing = true;
+        writer->current = NULL;
+        writer->written = 0;
+        for (int i = 0; i < TAPE_WRITER_FILES; i++)
+            writer->files[i].retiring = true;
+        io_cancel(writer->io, &writer->tick_op);
+        io_cancel(writer->io, &writer->commit_op);
+        io_cancel(writer->io, &writer->limit_op);
+    }
+}
+
+void tape_writer_pump(struct tape_writer *writer)
+{
+    writer_check(writer);
+    pump_writes(writer);
+    if (writer->stopping)
+        pump_stop(writer);
+    pump_files(writer);
+    if (!writer->flying)
+        arm_commit(writer);
+    if (writer->closing && all_closed(writer) && writer->stopped) {
+        void (*stopped)(void *, bool) = writer->stopped;
+        writer->stopped = NULL;
+        stopped(writer->context, !writer->given_up);
+    }
+}
+
+static void limit_reached(struct io *io, struct io_op *op)
+{
+    (void)io;
+    struct tape_writer *writer = io_owner(op, struct tape_writer, limit_op);
+    if (op->result == 0 && !writer->closing)
+        writer->given_up = true;
+    tape_writer_pump(writer);
+}
+
+void tape_writer_stop(struct tape_writer *writer, int64_t limit_ns,
+                      void (*stopped)(void *context, bool ok), void *context)
+{
+    ensure(!writer->stopping);
+    writer->stopping = true;
+    writer->stopped = stopped;
+    writer->context = context;
+    io_timeout(writer->io, &writer->limit_op, limit_ns, limit_reached);
+    // From the loop, not from here: `stopped` is never called inside tape_writer_stop().
+    if (io_idle(&writer->commit_op))
+        io_timeout(writer->io, &writer->commit_op, 0, commit_due);
+}
+
+static void set_defaults(struct tape_writer_options *options)
+{
+    if (options->commit_interval_ns == 0)
+        options->commit_interval_ns = COMMIT_INTERVAL_DEFAULT_NS;
+    if (options->tape_bytes == 0)
+        options->tape_bytes = TAPE_BYTES_DEFAULT;
+    if (options->tape_age_ns == 0)
+        options->tape_age_ns = TAPE_AGE_DEFAULT_NS;
+    if (options->queue_bytes == 0)
+        options->queue_bytes = QUEUE_BYTES_DEFAULT;
+    options->tape_bytes = (options->tape_bytes + LAYOUT_SECTOR - 1) & ~(int64_t)(LAYOUT_SECTOR - 1);
+}
+
+static size_t sectors(size_t bytes)
+{
+    return (bytes + LAYOUT_SECTOR - 1) & ~(size_t)(LAYOUT_SECTOR - 1);
+}
+
+// Halves, encoder, rescue memory, levels: one mapping, touched as it is used.
+static int map_memory(struct tape_writer *writer)
+{
+    size_t half = sectors(writer->options.queue_bytes);
+    size_t encoder = sectors(tape_encoder_bytes(LIMIT_SHARD_SYMBOLS));
+    size_t levels = sectors(EVENT_LEVELS_MAX * sizeof(struct event_level));
+    writer->memory_bytes = 2 * half + encoder + levels + TAPE_WRITER_RESCUE_BYTES;
+    void *memory = mmap(NULL, writer->memory_bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return -ENOMEM;
+    uint8_t *at = memory;
+    writer->memory = memory;
+    writer->half[0].memory = at;
+    writer->half[1].memory = at += half;
+    writer->encoder = tape_encoder_init(at += half, LIMIT_SHARD_SYMBOLS);
+    writer->levels = (struct event_level *)(void *)(at += encoder);
+    writer->rescue_memory = at + levels;
+    return 0;
+}
+
+static int open_parts(struct tape_writer *writer)
+{
+    int result = map_memory(writer);
+    for (int i = 0; i < 2 && result == 0; i++)
+        result = batch_open(&writer->batch_memory[i]);
+    for (int i = 0; i < TAPE_WRITER_FILES && result == 0; i++)
+        result = tape_file_open(&writer->files[i], writer->io, writer->options.store, writer);
+    return result;
+}
+
+int tape_writer_open(struct tape_writer **out, struct io *io,
+                     const struct tape_writer_options *options)
+{
+    struct tape_writer *writer = calloc(1, sizeof *writer);
+    if (!writer)
+        return -ENOMEM;
+    writer->io = io;
+    writer->options = *options;
+    set_defaults(&writer->options);
+    writer->batch = &writer->batch_memory[0];
+    writer->spare = &writer->batch_memory[1];
+    int result = open_parts(writer);
+    if (result < 0) {
+        tape_writer_close(writer);
+        return result;
+    }
+    io_timeout(io, &writer->tick_op, LIMIT_SECOND_NS, tick);
+    tape_writer_pump(writer);
+    *out = writer;
+    return 0;
+}
+
+void tape_writer_close(struct tape_writer *writer)
+{
+    for (int i = 0; i < TAPE_WRITER_FILES; i++) {
+        if (writer->files[i].sector)
+            tape_file_deinit(&writer->files[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        if (writer->batch_memory[i].memory)
+            batch_close(&writer->batch_memory[i]);
+    }
+    if (writer->memory)
+        ensure(munmap(writer->memory, writer->memory_bytes) == 0);
+    free(writer);
+}
+
+struct tape_writer_counters tape_writer_counters(struct tape_writer *writer)
+{
+    struct tape_writer_counters counters = writer->counters;
+    writer->counters.durable_latency_ns_max = 0;
+    return counters;
+}
