@@ -16,6 +16,7 @@ struct keep_store {
     char path[KEEP_PATH_BYTES_MAX + 1];
     uint8_t identity[16];
     struct catalogue catalogue;
+    const struct log *log;
     pthread_mutex_t mutex; // guards what follows; taken once per tape
     uint32_t tape_next;
     struct io *sealer;
@@ -106,6 +107,16 @@ const char *keep_store_path(const struct keep_store *store)
 const uint8_t *keep_store_identity(const struct keep_store *store)
 {
     return store->identity;
+}
+
+void keep_store_set_log(struct keep_store *store, const struct log *log)
+{
+    store->log = log;
+}
+
+const struct log *keep_store_log(const struct keep_store *store)
+{
+    return store->log;
 }
 
 struct catalogue *keep_store_catalogue(struct keep_store *store)

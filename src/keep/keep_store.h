@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/log.h"
 #include "format/catalogue.h"
 #include "io/io.h"
 
@@ -39,6 +40,10 @@ void keep_store_close(struct keep_store *store);
 
 const char *keep_store_path(const struct keep_store *store);
 const uint8_t *keep_store_identity(const struct keep_store *store); // 16 bytes
+
+// Where the sealer tells of damage and failures; NULL (as opened): nowhere.
+void keep_store_set_log(struct keep_store *store, const struct log *log);
+const struct log *keep_store_log(const struct keep_store *store);
 
 // What counts. Belongs to the sealer after the open.
 struct catalogue *keep_store_catalogue(struct keep_store *store);

@@ -145,7 +145,7 @@ static void output_feed(struct segment_output *output)
     output->state = SEGMENT_OUTPUT_FEEDING;
     int failure = 0;
     if (!output->fed)
-        output->fed = output->feed(output->context, output->writer, &failure);
+        output->fed = output->feed(output->feed_context, output->writer, &failure);
     if (failure < 0) {
         output_fail(output, failure);
         return;
@@ -203,13 +203,15 @@ static int open_writer(struct segment_output *output)
 }
 
 void segment_output_start(struct segment_output *output, const struct catalogue_segment *segment,
-                          segment_output_feed *feed, segment_output_done *done, void *context)
+                          segment_output_feed *feed, segment_output_done *done,
+                          void *feed_context, void *context)
 {
     ensure(output->state == SEGMENT_OUTPUT_IDLE);
     ensure(output->handle < 0);
     output->segment = *segment;
     output->feed = feed;
     output->done = done;
+    output->feed_context = feed_context;
     output->context = context;
     output->offset = 0;
     output->fed = output->finished = false;

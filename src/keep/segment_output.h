@@ -49,6 +49,7 @@ struct segment_output {
     struct segment_writer *writer;
     struct catalogue_segment segment;
     segment_output_feed *feed;
+    void *feed_context;
     segment_output_done *done;
     void *context;
     struct io_op op;
@@ -66,6 +67,7 @@ void segment_output_init(struct segment_output *output, struct io *io,
                          const struct keep_store *store, struct file_script *script);
 // `segment`: number, channel, day.
 void segment_output_start(struct segment_output *output, const struct catalogue_segment *segment,
-                          segment_output_feed *feed, segment_output_done *done, void *context);
+                          segment_output_feed *feed, segment_output_done *done,
+                          void *feed_context, void *context);
 
 #endif

@@ -51,17 +51,18 @@ static struct event_text symbol_text(const void *context, uint32_t symbol)
     return (struct event_text){.bytes = (const uint8_t *)name->text, .size = name->size};
 }
 
-static struct tape_batch_input input_of(const struct tape_writer *writer)
+struct tape_batch_input tape_writer_input(const struct tape_writer *writer,
+                                          const struct batch *batch, uint32_t written)
 {
     struct tape_batch_input input = {
-        .count = writer->batch->count,
-        .written = writer->written,
+        .count = batch->count,
+        .written = written,
         .symbol = symbol_text,
         .symbol_context = writer->options.symbols,
     };
     for (int c = 0; c < CHANNEL_COUNT; c++) {
-        input.rows[c] = writer->batch->rows[c];
-        input.arrival[c] = writer->batch->arrival[c];
+        input.rows[c] = batch->rows[c];
+        input.arrival[c] = batch->arrival[c];
     }
     return input;
 }
@@ -78,8 +79,9 @@ static int channel_of(const struct batch *source, const uint32_t *next, uint32_t
     return 0;
 }
 
-void tape_writer_move_rows(struct tape_writer *writer, const struct batch *source, uint32_t from,
-                           struct batch *target)
+// Copies rows [from, count) of `source`, in order of arrival, behind those of `target`.
+static void move_rows(struct tape_writer *writer, const struct batch *source, uint32_t from,
+                      struct batch *target)
 {
     uint32_t next[CHANNEL_COUNT] = {0};
     for (uint32_t number = 0; number < source->count; number++) {
@@ -92,11 +94,10 @@ void tape_writer_move_rows(struct tape_writer *writer, const struct batch *sourc
     }
 }
 
-// The open batch without its first `written` rows.
-static void drop_written(struct tape_writer *writer)
+void tape_writer_drop_written(struct tape_writer *writer)
 {
     struct batch *source = writer->batch;
-    tape_writer_move_rows(writer, source, writer->written, writer->spare);
+    move_rows(writer, source, writer->written, writer->spare);
     batch_clear(source);
     writer->batch = writer->spare;
     writer->spare = source;
@@ -121,7 +122,8 @@ static void batch_encoded(struct tape_writer *writer, const struct tape_write *w
         writer->written = writer->batch->count;
     } else if (write->batch_bytes <= LAYOUT_SECTOR) {
         // Its rows stay, for its next revision.
-        drop_written(writer);
+        if (writer->written > 0)
+            tape_writer_drop_written(writer);
         writer->written = writer->batch->count;
     } else {
         batch_clear(writer->batch);
@@ -134,7 +136,7 @@ static void retire_current(struct tape_writer *writer)
     writer->current->retiring = true;
     writer->current = NULL;
     if (writer->written > 0)
-        drop_written(writer);
+        tape_writer_drop_written(writer);
 }
 
 bool tape_writer_encode(struct tape_writer *writer)
@@ -142,7 +144,8 @@ bool tape_writer_encode(struct tape_writer *writer)
     ensure(rows_waiting(writer) > 0);
     while (writer->current || tape_writer_switch(writer)) {
         struct tape_file *file = writer->current;
-        struct tape_batch_input input = input_of(writer);
+        struct tape_batch_input input =
+            tape_writer_input(writer, writer->batch, writer->written);
         struct tape_half *half = half_with_room(writer, tape_batch_bytes_max(&input));
         if (!half)
             return false;
@@ -249,11 +252,26 @@ static void arm_commit(struct tape_writer *writer)
         io_timeout(writer->io, &writer->commit_op, left_ns, commit_due);
 }
 
+// After a failed write: true when nothing of it is left to be written.
+static bool rescue(struct tape_writer *writer)
+{
+    if (!tape_writer_switch(writer))
+        return false;
+    tape_rescue_place(writer);
+    struct tape_half *half = &writer->half[1 - writer->filling];
+    if (half->next == half->count) {
+        half_reset(half);
+        return true;
+    }
+    write_start(writer);
+    return false;
+}
+
 static void pump_writes(struct tape_writer *writer)
 {
     if (writer->flying)
         return;
-    if (writer->broken && !(tape_writer_switch(writer) && tape_rescue_place(writer)))
+    if (writer->broken && !rescue(writer))
         return;
     if (writer->half[writer->filling].count == 0 && due(writer))
         (void)tape_writer_encode(writer);
@@ -336,7 +354,7 @@ static bool outlived(const struct tape_writer *writer)
 static void tick(struct io *io, struct io_op *op)
 {
     struct tape_writer *writer = io_owner(op, struct tape_writer, tick_op);
-    if (op->result == -ECANCELED) {
+    if (op->result == -ECANCELED || writer->closing) {
         tape_writer_pump(writer);
         return;
     }
@@ -387,7 +405,7 @@ static bool make_room(struct tape_writer *writer, const struct event *event)
     if (rows_waiting(writer) > 0 && !tape_writer_encode(writer))
         return refuse(writer);
     if (writer->written > 0 && !batch_append(writer->batch, event))
-        drop_written(writer);
+        tape_writer_drop_written(writer);
     else if (writer->written > 0)
         return true;
     if (batch_append(writer->batch, event))
@@ -427,7 +445,7 @@ static bool all_closed(const struct tape_writer *writer)
 // What could not be written in time is dropped and counted.
 static void give_up(struct tape_writer *writer)
 {
-    writer->counters.rows_refused += rows_waiting(writer);
+    writer->counters.rows_refused = writer->counters.rows - writer->counters.rows_durable;
     batch_clear(writer->batch);
     writer->written = 0;
     for (int h = 0; h < 2; h++) {

@@ -65,9 +65,10 @@ struct tape_writer {
     size_t memory_bytes;
 };
 
-// Copies rows [from, count) of `source`, in order of arrival, behind those of `target`.
-void tape_writer_move_rows(struct tape_writer *writer, const struct batch *source, uint32_t from,
-                           struct batch *target);
+// The open batch without its first `written` rows.
+void tape_writer_drop_written(struct tape_writer *writer);
+struct tape_batch_input tape_writer_input(const struct tape_writer *writer,
+                                          const struct batch *batch, uint32_t written);
 // Encodes what waits into the filling half. False: no tape is ready or the half is full.
 bool tape_writer_encode(struct tape_writer *writer);
 // A tape ready to take batches becomes current, if there is one.
@@ -79,7 +80,7 @@ void tape_writer_pump(struct tape_writer *writer);
 
 // A write failed: its tape and all tapes with pending batches are given up at what is durable.
 void tape_rescue_begin(struct tape_writer *writer);
-// With a new tape current: places all pending batches on it, in order. False: not possible yet.
-bool tape_rescue_place(struct tape_writer *writer);
+// With a new tape current: places all pending batches on it, in order.
+void tape_rescue_place(struct tape_writer *writer);
 
 #endif

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+//                    ┌──────────────────────── sealer_next() ───────────────────────┐
+//                    ↓                                                              │
+//     IDLE ──→ OPENING ──→ WRITING (0 … n segments) ──→ CLOSING ──→ SWAPPING ──→ REMOVING
+//       ↑         │            │                           │            │
+//       │         └────────────┴──── sealer_fail() ────────┴────────────┘
+//       │                                │
+//       └───────────────────────── RETRYING (1 s)
+//
+// One job at a time: a tape (sealer_tape.c) or a merge (sealer_merge.c). This file runs the shared part:
+// writing segments, the swap of the catalogue, removal of what it replaced. In every state one
+// operation, one file_script or one segment_output is in flight; in IDLE and STOPPED none.
+#include "keep/sealer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/log.h"
+#include "format/ensure.h"
+#include "keep/sealer_inside.h"
+
+static void close_inputs(struct sealer *sealer);
+
+static void say(struct sealer *sealer, enum log_level level, const char *message, const char *path,
+                int code)
+{
+    if (sealer->log)
+        log_write(sealer->log, level, io_utc_ns(sealer->io), message, "file=\"%s\" cause=\"%s\"",
+                  path, strerror(-code));
+}
+
+// ---- jobs ----
+
+static void finish_stop(struct sealer *sealer)
+{
+    sealer->state = SEALER_STOPPED;
+    void (*stopped)(void *) = sealer->stopped;
+    sealer->stopped = NULL;
+    if (stopped)
+        stopped(sealer->context);
+}
+
+void sealer_next(struct sealer *sealer)
+{
+    ensure(sealer->tape.number == 0 && sealer->merge.input_count == 0);
+    sealer->state = SEALER_IDLE;
+    sealer->made_count = 0;
+    sealer->failure = 0;
+    sealer->counters.waiting = keep_store_waiting(sealer->store);
+    sealer->counters.idle = false;
+    if (sealer->stopping) {
+        finish_stop(sealer);
+        return;
+    }
+    uint32_t tape = keep_store_take(sealer->store);
+    if (tape != 0) {
+        sealer_tape_start(sealer, tape);
+        return;
+    }
+    if (sealer_merge_start(sealer))
+        return;
+    sealer->counters.idle = true;
+    gather_rest(&sealer->gather);
+}
+
+static void look_again(void *context)
+{
+    struct sealer *sealer = context;
+    if (sealer->state == SEALER_IDLE)
+        sealer_next(sealer);
+}
+
+// ---- failing ----
+
+static void retry(struct io *io, struct io_op *op)
+{
+    (void)io;
+    struct sealer *sealer = io_owner(op, struct sealer, retry_op);
+    uint32_t tape = sealer->tape.number;
+    sealer->tape.number = 0;
+    sealer->merge.input_count = 0;
+    if (sealer->stopping || tape == 0) {
+        sealer_next(sealer); // a tape not sealed is found again at the next start
+        return;
+    }
+    sealer->made_count = 0;
+    sealer->failure = 0;
+    sealer_tape_start(sealer, tape);
+}
+
+static void retry_later(struct sealer *sealer)
+{
+    sealer->state = SEALER_RETRYING;
+    io_timeout(sealer->io, &sealer->retry_op, sealer->stopping ? 0 : SEALER_RETRY_NS, retry);
+}
+
+void sealer_fail(struct sealer *sealer, int failure, const char *what)
+{
+    ensure(failure < 0);
+    ensure(sealer->failure == 0);
+    sealer->failure = failure;
+    sealer->counters.failures++;
+    say(sealer, LOG_LEVEL_ERROR, "sealing failed, trying again", what, failure);
+    close_inputs(sealer);
+}
+
+// ---- writing ----
+
+static void segment_made(void *context, int result, const struct catalogue_segment *segment)
+{
+    struct sealer *sealer = context;
+    if (result < 0) {
+        sealer_fail(sealer, result, sealer->output.path);
+        return;
+    }
+    struct catalogue_segment *made = &sealer->made[sealer->made_count++];
+    *made = *segment;
+    sealer->counters.segments++;
+    sealer->counters.bytes_out += segment->bytes;
+    if (sealer->tape.number != 0)
+        sealer_tape_written(sealer);
+    else
+        sealer_merge_written(sealer);
+}
+
+void sealer_write(struct sealer *sealer, enum channel channel, int32_t day,
+                  segment_output_feed *feed, void *feed_context)
+{
+    if (sealer->made_count == SEALER_SEGMENTS_MAX) {
+        sealer_fail(sealer, -EOVERFLOW, "one tape has rows of too many days");
+        return;
+    }
+    sealer->state = SEALER_WRITING;
+    struct catalogue_segment segment = {
+        .number = sealer->catalogue->next_segment++, .channel = channel, .day = day};
+    segment_output_start(&sealer->output, &segment, feed, segment_made, feed_context, sealer);
+}
+
+// ---- swapping ----
+
+static void removed(void *context, int result, const char *path)
+{
+    struct sealer *sealer = context;
+    // What could not be removed is found and removed at the next start.
+    if (result < 0)
+        say(sealer, LOG_LEVEL_WARNING, "not removed", path, result);
+    else if (sealer->tape.number != 0)
+        (void)catalogue_forget_tape(sealer->catalogue, sealer->tape.number);
+    if (sealer->tape.number != 0)
+        sealer->counters.tapes++;
+    else
+        sealer->counters.merges++;
+    sealer->tape.number = 0;
+    sealer->merge.input_count = 0;
+    sealer_next(sealer);
+}
+
+static void remove_inputs(struct sealer *sealer)
+{
+    sealer->state = SEALER_REMOVING;
+    file_script_begin(&sealer->script);
+    if (sealer->tape.number != 0)
+        sealer_tape_remove(sealer, &sealer->script);
+    else
+        sealer_merge_remove(sealer, &sealer->script);
+    file_script_run(&sealer->script, sealer->io, removed, sealer);
+}
+
+// The catalogue in memory as it will be; false: it cannot hold more.
+static bool apply(struct sealer *sealer)
+{
+    struct catalogue *catalogue = sealer->catalogue;
+    for (uint32_t i = 0; i < sealer->merge.input_count; i++)
+        ensure(catalogue_remove_segment(catalogue, sealer->merge.inputs[i].segment.number));
+    for (uint32_t i = 0; i < sealer->made_count; i++) {
+        if (!catalogue_add_segment(catalogue, &sealer->made[i])) {
+            while (i-- > 0)
+                ensure(catalogue_remove_segment(catalogue, sealer->made[i].number));
+            return false;
+        }
+    }
+    uint32_t tape = sealer->tape.number;
+    if (tape != 0) {
+        ensure(catalogue_seal_tape(catalogue, tape));
+        if (catalogue->next_tape <= tape)
+            catalogue->next_tape = tape + 1;
+    }
+    catalogue->generation++;
+    return true;
+}
+
+static void revert(struct sealer *sealer)
+{
+    struct catalogue *catalogue = sealer->catalogue;
+    for (uint32_t i = 0; i < sealer->made_count; i++)
+        ensure(catalogue_remove_segment(catalogue, sealer->made[i].number));
+    for (uint32_t i = 0; i < sealer->merge.input_count; i++)
+        ensure(catalogue_add_segment(catalogue, &sealer->merge.inputs[i].segment));
+    if (sealer->tape.number != 0)
+        ensure(catalogue_forget_tape(catalogue, sealer->tape.number));
+}
+
+static void swapped(void *context, int result, const char *path)
+{
+    struct sealer *sealer = context;
+    if (result < 0) {
+        // On disk stands the old catalogue or the new one: both are true, nothing was removed.
+        revert(sealer);
+        sealer->failure = result;
+        sealer->counters.failures++;
+        say(sealer, LOG_LEVEL_ERROR, "sealing failed, trying again", path, result);
+        retry_later(sealer);
+        return;
+    }
+    for (uint32_t i = 0; i < sealer->made_count && sealer->tape.number != 0; i++)
+        sealer->counters.rows += sealer->made[i].rows;
+    remove_inputs(sealer);
+}
+
+static void swap(struct sealer *sealer)
+{
+    sealer->state = SEALER_SWAPPING;
+    if (!apply(sealer)) {
+        sealer->failure = -EOVERFLOW;
+        say(sealer, LOG_LEVEL_ERROR, "the catalogue is full", "catalogue", -EOVERFLOW);
+        retry_later(sealer);
+        return;
+    }
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    int size = snprintf(path, sizeof path, "%s/catalogue", keep_store_path(sealer->store));
+    ensure(size > 0 && (size_t)size < sizeof path);
+    size_t bytes = catalogue_write(sealer->catalogue, sealer->catalogue_text,
+                                   catalogue_bytes_max(sealer->catalogue));
+    file_script_begin(&sealer->script);
+    file_script_replace(&sealer->script, path, sealer->catalogue_text, (uint32_t)bytes);
+    file_script_sync_directory(&sealer->script, keep_store_path(sealer->store));
+    file_script_run(&sealer->script, sealer->io, swapped, sealer);
+}
+
+// ---- closing the inputs ----
+
+static void input_closed(struct io *io, struct io_op *op)
+{
+    (void)io;
+    close_inputs(io_owner(op, struct sealer, op));
+}
+
+static void close_inputs(struct sealer *sealer)
+{
+    sealer->state = SEALER_CLOSING;
+    int handle = sealer->tape.number != 0 ? sealer_tape_close(sealer) : sealer_merge_close(sealer);
+    if (handle >= 0)
+        io_close(sealer->io, &sealer->op, handle, input_closed);
+    else if (sealer->failure < 0)
+        retry_later(sealer);
+    else if (sealer->tape.leftover)
+        remove_inputs(sealer);
+    else
+        swap(sealer);
+}
+
+void sealer_commit(struct sealer *sealer)
+{
+    ensure(sealer->failure == 0);
+    close_inputs(sealer);
+}
+
+// ---- life ----
+
+static void *map_bytes(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static size_t text_bytes(void)
+{
+    return (size_t)CATALOGUE_LINE_BYTES_MAX * (CATALOGUE_SEGMENTS_MAX + CATALOGUE_TAPES_MAX);
+}
+
+static bool allocate(struct sealer *sealer)
+{
+    sealer->made = map_bytes(SEALER_SEGMENTS_MAX * sizeof *sealer->made);
+    sealer->catalogue_text = map_bytes(text_bytes());
+    sealer->decode_memory = map_bytes(SEALER_DECODE_BYTES);
+    return sealer->made && sealer->catalogue_text && sealer->decode_memory &&
+           gather_open(&sealer->gather) == 0 && sealer_merge_open(sealer) == 0;
+}
+
+static void first_look(struct io *io, struct io_op *op)
+{
+    (void)io;
+    look_again(io_owner(op, struct sealer, retry_op));
+}
+
+int sealer_open(struct sealer **out, struct io *io, struct keep_store *store)
+{
+    struct sealer *sealer = calloc(1, sizeof *sealer);
+    if (!sealer)
+        return -ENOMEM;
+    sealer->io = io;
+    sealer->store = store;
+    sealer->log = keep_store_log(store);
+    sealer->catalogue = keep_store_catalogue(store);
+    sealer->tape.handle = -1;
+    segment_output_init(&sealer->output, io, store, &sealer->script);
+    if (!allocate(sealer)) {
+        sealer_close(sealer);
+        return -ENOMEM;
+    }
+    io_on_wake(io, look_again, sealer);
+    keep_store_on_retire(store, io);
+    io_timeout(io, &sealer->retry_op, 0, first_look);
+    *out = sealer;
+    return 0;
+}
+
+void sealer_stop(struct sealer *sealer, void (*stopped)(void *context), void *context)
+{
+    ensure(!sealer->stopping);
+    keep_store_on_retire(sealer->store, NULL);
+    sealer->stopping = true;
+    sealer->stopped = stopped;
+    sealer->context = context;
+    if (sealer->state == SEALER_IDLE && io_idle(&sealer->retry_op))
+        io_timeout(sealer->io, &sealer->retry_op, 0, first_look);
+    else if (sealer->state == SEALER_RETRYING)
+        io_cancel(sealer->io, &sealer->retry_op);
+}
+
+void sealer_merge_all(struct sealer *sealer)
+{
+    sealer->merge_all = true;
+    if (sealer->state == SEALER_IDLE && io_idle(&sealer->retry_op))
+        io_timeout(sealer->io, &sealer->retry_op, 0, first_look);
+}
+
+void sealer_close(struct sealer *sealer)
+{
+    gather_close(&sealer->gather);
+    sealer_merge_deinit(sealer);
+    if (sealer->made)
+        ensure(munmap(sealer->made, SEALER_SEGMENTS_MAX * sizeof *sealer->made) == 0);
+    if (sealer->catalogue_text)
+        ensure(munmap(sealer->catalogue_text, text_bytes()) == 0);
+    if (sealer->decode_memory)
+        ensure(munmap(sealer->decode_memory, SEALER_DECODE_BYTES) == 0);
+    free(sealer);
+}
+
+struct sealer_counters sealer_counters(const struct sealer *sealer)
+{
+    return sealer->counters;
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// sealer_inside: what the sealer's files share. Nobody else includes it.
+#ifndef RINGTAPE_KEEP_SEALER_INSIDE_H
+#define RINGTAPE_KEEP_SEALER_INSIDE_H
+
+#include "format/tape_reader.h"
+#include "keep/file_script.h"
+#include "keep/gather.h"
+#include "keep/sealer.h"
+#include "keep/segment_output.h"
+
+enum {
+    SEALER_SEGMENTS_MAX = 1 << 14,   // of one tape: channels x days x slices
+    SEALER_MERGE_COUNT = 8,          // segments of about one size that become one
+    SEALER_MERGE_INPUTS_MAX = 16,    // of one merge: bounds open files and decoded blocks
+    SEALER_REFUSED_MAX = 256,
+    SEALER_MERGE_SYMBOLS_MAX = SEALER_MERGE_INPUTS_MAX * SEGMENT_SYMBOLS_MAX,
+    SEALER_DAY_GRACE_MINUTES = 15,   // after midnight, before a day becomes one segment
+};
+
+// Address space; resident is what one batch decodes to.
+#define SEALER_DECODE_BYTES (1ull << 30)
+#define SEALER_MERGE_ROWS_MAX 400000000ull // of one segment; its block table is bounded
+#define SEALER_LOOK_NS (3600ll * 1000000000ll) // finished days are made one segment at least so often
+#define SEALER_RETRY_NS 1000000000ll
+
+enum sealer_state {
+    SEALER_IDLE,     // nothing in flight: waits for a wake-up
+    SEALER_OPENING,  // mark read, tape or merge inputs opened
+    SEALER_WRITING,  // a segment_output runs (tape or merge)
+    SEALER_CLOSING,  // input handles are closed one by one
+    SEALER_SWAPPING, // the catalogue is replaced
+    SEALER_REMOVING, // inputs are deleted or put aside
+    SEALER_RETRYING, // an attempt failed: timer
+    SEALER_STOPPED,
+};
+
+struct sealer_tape { // the tape being sealed
+    uint32_t number; // 0: none
+    bool leftover;   // sealed already in an earlier life: only to be removed
+    bool damaged;
+    bool ended;      // all batches are gathered
+    bool held;       // `batch` is decoded and not all taken
+    int handle;      // -1: closed
+    bool reading;    // reader is open
+    struct tape_reader reader;
+    struct tape_item item;
+    struct tape_batch batch;
+    enum channel writing;
+    uint32_t mark_size;
+    uint8_t mark[2 * LAYOUT_SECTOR];
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    char mark_path[KEEP_FILE_NAME_BYTES_MAX];
+};
+
+struct sealer_input { // one segment being merged
+    struct sealer *sealer;
+    struct catalogue_segment segment;
+    int handle; // -1: closed
+    struct segment *open;
+    uint32_t cached_block; // decoded now; UINT32_MAX: none
+    struct segment_block block;
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+};
+
+struct merge_symbol { // one name of the inputs
+    const char *name; // in an open input's index
+    uint32_t size;
+    uint64_t rows;    // of all inputs
+};
+
+struct sealer_merge { // the merge under way
+    uint32_t input_count; // 0: none
+    struct sealer_input inputs[SEALER_MERGE_INPUTS_MAX];
+    uint32_t opened;
+    uint32_t refused[SEALER_REFUSED_MAX]; // segments that cannot be merged (damaged, newer)
+    uint32_t refused_count;
+    // Place in the output: symbol by symbol, input by input, block by block, row by row.
+    uint32_t symbol;
+    uint32_t input;
+    uint32_t block;
+    uint32_t row;
+    bool announced;
+    uint32_t symbol_count;
+    struct merge_symbol *symbols;
+};
+
+struct sealer {
+    struct io *io;
+    struct keep_store *store;
+    const struct log *log;
+    struct catalogue *catalogue;
+    enum sealer_state state;
+    bool merge_all;
+    bool stopping;
+    void (*stopped)(void *context);
+    void *context;
+    struct io_op op;
+    struct io_op retry_op;
+    int failure; // of the attempt under way
+    struct sealer_tape tape;
+    struct sealer_merge merge;
+    struct gather gather;
+    struct segment_output output;
+    struct file_script script;
+    struct catalogue_segment *made; // [SEALER_SEGMENTS_MAX] segments of this attempt
+    uint32_t made_count;
+    int64_t merged_at_ns; // UTC: when days were last looked through completely
+    char *catalogue_text;
+    void *decode_memory;
+    struct sealer_counters counters;
+};
+
+// Next thing to do, when nothing is in flight.
+void sealer_next(struct sealer *sealer);
+// The attempt under way failed: inputs are closed, it starts again after SEALER_RETRY_NS.
+void sealer_fail(struct sealer *sealer, int failure, const char *what);
+// Segments are there: closes the inputs, swaps the catalogue, removes the inputs, goes on.
+void sealer_commit(struct sealer *sealer);
+// Starts writing one segment; `feed` as of segment_output. The result goes to made[].
+void sealer_write(struct sealer *sealer, enum channel channel, int32_t day,
+                  segment_output_feed *feed, void *feed_context);
+
+// ---- sealer_tape.c ----
+
+void sealer_tape_start(struct sealer *sealer, uint32_t number);
+void sealer_tape_written(struct sealer *sealer); // the segment asked for is there
+// A handle to close or -1; called until -1.
+int sealer_tape_close(struct sealer *sealer);
+void sealer_tape_remove(struct sealer *sealer, struct file_script *script);
+
+// ---- sealer_merge.c ----
+
+// 0 or -ENOMEM.
+int sealer_merge_open(struct sealer *sealer);
+void sealer_merge_deinit(struct sealer *sealer);
+// Finds segments worth merging and starts. False: there are none.
+bool sealer_merge_start(struct sealer *sealer);
+void sealer_merge_written(struct sealer *sealer);
+int sealer_merge_close(struct sealer *sealer);
+void sealer_merge_remove(struct sealer *sealer, struct file_script *script);
+
+#endif

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// One tape: its mark is read, the tape opened, its batches gathered; whenever a channel is full, and at
+// the end for every channel, the gathered rows are written as segments, one for each day.
+//
+//     sealer_tape_start → mark_read → tape_opened → gather_more ⇄ write_day (sealer_tape_written)
+//                                                        └→ sealer_commit
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "format/ensure.h"
+#include "keep/sealer_inside.h"
+
+static void gather_more(struct sealer *sealer);
+
+static void damage(struct sealer *sealer, const char *what, uint64_t offset, uint64_t rows)
+{
+    struct sealer_tape *tape = &sealer->tape;
+    if (!tape->damaged)
+        sealer->counters.tapes_damaged++;
+    tape->damaged = true;
+    if (sealer->log)
+        log_write(sealer->log, LOG_LEVEL_ERROR, io_utc_ns(sealer->io),
+                  "tape damaged; the rest is sealed, the file is kept in quarantine/",
+                  "file=\"%s\" offset=%llu rows_lost=%llu cause=\"%s\"", tape->path,
+                  (unsigned long long)offset, (unsigned long long)rows, what);
+}
+
+// ---- writing what was gathered ----
+
+static void write_day(struct sealer *sealer)
+{
+    int32_t day;
+    if (gather_day(&sealer->gather, &day))
+        sealer_write(sealer, sealer->tape.writing, day, gather_feed, &sealer->gather);
+    else {
+        gather_empty(&sealer->gather, sealer->tape.writing);
+        gather_more(sealer);
+    }
+}
+
+void sealer_tape_written(struct sealer *sealer)
+{
+    struct catalogue_segment *made = &sealer->made[sealer->made_count - 1];
+    made->tape_first = made->tape_last = sealer->tape.number;
+    write_day(sealer);
+}
+
+// True when a segment is being written.
+static bool write_rest(struct sealer *sealer)
+{
+    for (int c = 0; c < CHANNEL_COUNT; c++) {
+        if (gather_sort(&sealer->gather, (enum channel)c)) {
+            sealer->tape.writing = (enum channel)c;
+            write_day(sealer);
+            return true;
+        }
+    }
+    return false;
+}
+
+// ---- gathering ----
+
+static bool hold_batch(struct sealer *sealer)
+{
+    struct sealer_tape *tape = &sealer->tape;
+    const struct tape_item *item = &tape->item;
+    if (item->memory_bytes > SEALER_DECODE_BYTES)
+        return false;
+    if (tape_decode_batch(item->bytes, item->size, sealer->decode_memory, item->memory_bytes,
+                          &tape->batch) != TAPE_GOOD)
+        return false;
+    return gather_batch(&sealer->gather, &tape->batch);
+}
+
+// Next batch into tape->batch. 1: held or damage noted, 0: the end, negative: errno.
+static int next_batch(struct sealer *sealer)
+{
+    struct sealer_tape *tape = &sealer->tape;
+    int result = tape_reader_next(&tape->reader, &tape->item);
+    if (result <= 0)
+        return result;
+    const struct tape_item *item = &tape->item;
+    if (item->is_damage) {
+        damage(sealer, tape_error_text(item->damage.error), item->damage.offset,
+               item->damage.rows);
+        return 1;
+    }
+    if (tape->leftover)
+        return 1;
+    tape->held = hold_batch(sealer);
+    if (!tape->held)
+        damage(sealer, tape_error_text(TAPE_BAD_CONTENT), item->offset, item->header.rows);
+    return 1;
+}
+
+// Takes the held batch; true when a channel is full and is being written.
+static bool take_held(struct sealer *sealer)
+{
+    struct sealer_tape *tape = &sealer->tape;
+    enum channel full = gather_take(&sealer->gather, &tape->batch);
+    if (full == CHANNEL_NONE) {
+        tape->held = false;
+        return false;
+    }
+    ensure(gather_sort(&sealer->gather, full));
+    tape->writing = full;
+    write_day(sealer);
+    return true;
+}
+
+static void gather_more(struct sealer *sealer)
+{
+    struct sealer_tape *tape = &sealer->tape;
+    while (!tape->ended) {
+        if (tape->held && take_held(sealer))
+            return;
+        int result = next_batch(sealer);
+        if (result < 0) {
+            sealer_fail(sealer, result, tape->path);
+            return;
+        }
+        tape->ended = result == 0;
+    }
+    if (!write_rest(sealer))
+        sealer_commit(sealer);
+}
+
+// ---- opening ----
+
+static int64_t read_tape(void *context, uint64_t offset, void *out, size_t size)
+{
+    struct sealer *sealer = context;
+    return io_read_now(sealer->io, sealer->tape.handle, out, size, (int64_t)offset);
+}
+
+static bool all_zero(struct sealer *sealer)
+{
+    uint8_t sector[LAYOUT_SECTOR];
+    int64_t got = read_tape(sealer, 0, sector, sizeof sector);
+    for (int64_t i = 0; i < got; i++) {
+        if (sector[i] != 0)
+            return false;
+    }
+    return got >= 0;
+}
+
+static void tape_opened(struct io *io, struct io_op *op)
+{
+    struct sealer *sealer = io_owner(op, struct sealer, op);
+    struct sealer_tape *tape = &sealer->tape;
+    if (op->result < 0) {
+        sealer_fail(sealer, (int)op->result, tape->path);
+        return;
+    }
+    tape->handle = (int)op->result;
+    int64_t size = io_file_size(io, tape->path);
+    if (size < 0) {
+        sealer_fail(sealer, (int)size, tape->path);
+        return;
+    }
+    struct source source = {.size = (uint64_t)size, .read = read_tape, .context = sealer};
+    enum tape_error error = TAPE_GOOD;
+    int result = tape_reader_open(&tape->reader, &source, tape->mark_size ? tape->mark : NULL,
+                                  tape->mark_size, &error);
+    tape->reading = result == 0;
+    if (result == -EBADMSG) {
+        // A crash while it was prepared: nothing was ever appended. Anything else is damage.
+        if (!all_zero(sealer))
+            damage(sealer, tape_error_text(error), 0, 0);
+        sealer_commit(sealer);
+    } else if (result < 0) {
+        sealer_fail(sealer, result, tape->path);
+    } else {
+        sealer->counters.bytes_in += (uint64_t)size;
+        gather_more(sealer);
+    }
+}
+
+static void mark_read(void *context, int result, const char *path)
+{
+    struct sealer *sealer = context;
+    if (result < 0 && result != -ENOENT) {
+        sealer_fail(sealer, result, path);
+        return;
+    }
+    if (result == -ENOENT)
+        sealer->tape.mark_size = 0;
+    io_open(sealer->io, &sealer->op, sealer->tape.path, IO_OPEN_READ, tape_opened);
+}
+
+void sealer_tape_start(struct sealer *sealer, uint32_t number)
+{
+    struct sealer_tape *tape = &sealer->tape;
+    ensure(tape->number == 0 && tape->handle < 0);
+    sealer->state = SEALER_OPENING;
+    tape->number = number;
+    tape->leftover = catalogue_tape_sealed(sealer->catalogue, number);
+    tape->damaged = tape->ended = tape->held = tape->reading = false;
+    keep_store_tape_path(sealer->store, number, "tape", tape->path);
+    keep_store_tape_path(sealer->store, number, "mark", tape->mark_path);
+    gather_begin(&sealer->gather, number);
+    file_script_begin(&sealer->script);
+    file_script_read(&sealer->script, tape->mark_path, tape->mark, sizeof tape->mark,
+                     &tape->mark_size);
+    file_script_run(&sealer->script, sealer->io, mark_read, sealer);
+}
+
+// ---- leaving ----
+
+int sealer_tape_close(struct sealer *sealer)
+{
+    struct sealer_tape *tape = &sealer->tape;
+    if (tape->reading)
+        tape_reader_close(&tape->reader);
+    tape->reading = false;
+    int handle = tape->handle;
+    tape->handle = -1;
+    return handle;
+}
+
+static void put_aside(struct sealer *sealer, struct file_script *script, const char *path)
+{
+    char to[KEEP_FILE_NAME_BYTES_MAX];
+    const char *name = strrchr(path, '/') + 1;
+    size_t size = strlen(keep_store_path(sealer->store));
+    ensure(size + sizeof "/quarantine/" + strlen(name) <= sizeof to);
+    memcpy(to, keep_store_path(sealer->store), size);
+    memcpy(to + size, "/quarantine/", sizeof "/quarantine/");
+    strncat(to, name, sizeof to - strlen(to) - 1);
+    file_script_rename(script, path, to);
+}
+
+void sealer_tape_remove(struct sealer *sealer, struct file_script *script)
+{
+    struct sealer_tape *tape = &sealer->tape;
+    if (tape->damaged) {
+        if (tape->mark_size > 0)
+            put_aside(sealer, script, tape->mark_path);
+        put_aside(sealer, script, tape->path);
+    } else {
+        file_script_unlink(script, tape->mark_path);
+        file_script_unlink(script, tape->path);
+    }
+    char directory[KEEP_FILE_NAME_BYTES_MAX];
+    memcpy(directory, tape->path, sizeof directory);
+    *strrchr(directory, '/') = 0;
+    file_script_sync_directory(script, directory);
+}
