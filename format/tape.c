@@ -167,6 +167,25 @@ int tape_append(struct tape_encoder *encoder, struct tape_cursor *cursor,
     return 0;
 }
 
+void tape_reseat(struct tape_cursor *cursor, void *buffer, struct tape_write *write)
+{
+    struct layout_batch header;
+    memcpy(&header, buffer, sizeof header);
+    ensure(header.magic == LAYOUT_BATCH_MAGIC && header.header_bytes == LAYOUT_HEADER_BYTES);
+    ensure(header.payload_bytes + LAYOUT_HEADER_BYTES == write->batch_bytes);
+    struct tape_batch_place place = append_place(cursor, false);
+    header.salt = place.salt;
+    header.sequence = place.sequence;
+    header.revision = place.revision;
+    header.first_row = place.first_row;
+    header.previous_hash = place.previous_hash;
+    header.durable_sequence = place.durable_sequence;
+    header.durable_revision = place.durable_revision;
+    header.hash = XXH3_64bits(&header, offsetof(struct layout_batch, hash));
+    memcpy(buffer, &header, sizeof header);
+    append_move(cursor, &place, header.rows, write->batch_bytes, header.hash, write);
+}
+
 void tape_acknowledge(struct tape_cursor *cursor, const struct tape_write *write)
 {
     ensure(write->sequence <= cursor->sequence);

@@ -127,6 +127,9 @@ void tape_header_encode(const struct tape_description *description, void *sector
 int tape_append(struct tape_encoder *encoder, struct tape_cursor *cursor,
                 const struct tape_batch_input *input, void *buffer, size_t size,
                 struct tape_write *write);
+// Gives an encoded batch that was never written the next place of another tape: only its header
+// changes. `write` as of tape_append(): its batch_bytes are read, the rest is set anew.
+void tape_reseat(struct tape_cursor *cursor, void *buffer, struct tape_write *write);
 // The write and all before it are durable.
 void tape_acknowledge(struct tape_cursor *cursor, const struct tape_write *write);
 

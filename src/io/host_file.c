@@ -31,6 +31,22 @@ int64_t host_file_size(const char *path)
     return (int64_t)status.stx_size;
 }
 
+int64_t host_file_read(int handle, void *bytes, size_t size, int64_t offset)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t got = pread(handle, (char *)bytes + done, size - done, offset + (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (int64_t)done;
+}
+
 int host_file_list(const char *path, void (*each)(void *context, const char *name), void *context)
 {
     DIR *folder = opendir(path);

@@ -6,6 +6,7 @@
 #ifndef RINGTAPE_IO_HOST_FILE_H
 #define RINGTAPE_IO_HOST_FILE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -18,6 +19,8 @@ enum {
 };
 
 int64_t host_file_size(const char *path);
+// Bytes, fewer only at the end.
+int64_t host_file_read(int handle, void *bytes, size_t size, int64_t offset);
 int host_file_list(const char *path, void (*each)(void *context, const char *name), void *context);
 int64_t host_file_free_bytes(const char *path);
 uint32_t host_file_alignment(int handle);

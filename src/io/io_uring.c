@@ -544,6 +544,12 @@ int64_t io_file_size(struct io *io, const char *path)
     return host_file_size(path);
 }
 
+int64_t io_read_now(struct io *io, int handle, void *bytes, size_t size, int64_t offset)
+{
+    (void)io;
+    return host_file_read(handle, bytes, size, offset);
+}
+
 int io_list(struct io *io, const char *path, void (*each)(void *context, const char *name),
             void *context)
 {
