@@ -13,7 +13,7 @@ static uint32_t texts_that_fit(const struct rows *rows, const struct rows *sourc
 {
     uint64_t room = rows->limits.text_bytes - rows->text_size;
     for (uint32_t row = 0; row < count; row++) {
-        for (int t = 0; t < EVENT_TEXTS_MAX; t++) {
+        for (uint32_t t = 0; t < EVENT_TEXTS_MAX; t++) {
             uint32_t size = source->text_length[t] ? source->text_length[t][first + row] : 0;
             if (size > room)
                 return row;
@@ -64,7 +64,7 @@ static void copy_texts(struct rows *rows, const struct rows *source, uint32_t fi
                        uint32_t count)
 {
     for (uint32_t row = 0; row < count; row++) {
-        for (int t = 0; t < EVENT_TEXTS_MAX; t++) {
+        for (uint32_t t = 0; t < EVENT_TEXTS_MAX; t++) {
             if (!rows->text_length[t])
                 continue;
             uint32_t size = source->text_length[t][first + row];

@@ -48,7 +48,7 @@ static size_t batch_bytes(void)
 static void place_channel(struct batch *batch, const struct channel_schema *schema, uint8_t *memory)
 {
     struct rows_limits limits = limits_of(schema);
-    int channel = schema->channel;
+    enum channel channel = schema->channel;
     batch->rows[channel] = (struct rows *)(void *)memory;
     memory += aligned(sizeof(struct rows));
     rows_init(batch->rows[channel], schema, &limits, memory);
