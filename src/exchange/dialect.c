@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "exchange/binance.h"
+#include "exchange/upbit.h"
 #include "format/ensure.h"
 
 const struct dialect *const dialects[] = {
     &dialect_binance,
     &dialect_binance_usdm,
+    &dialect_upbit,
     NULL,
 };
 
