@@ -13,6 +13,9 @@
 #include "exchange/binance.h"
 #include "exchange/scan.h"
 
+// What a depth stream carries, where it is no enum book_source.
+enum { DEPTH_DIFF = -1, DEPTH_OTHER = -2 };
+
 struct scan {
     struct json_cursor cursor;
     struct dialect_frame *frame;
@@ -25,7 +28,7 @@ static inline bool names_agree(struct json_slice lower, struct json_slice name)
 {
     if (lower.size != name.size || name.size > 16)
         return false;
-    // Both have padding behind them; bytes beyond the size are shifted out.
+    // Sixteen bytes are readable at both; those beyond the size are shifted out.
     const uint32_t first = name.size < 8 ? name.size : 8;
     const uint32_t second = name.size - first;
     const uint64_t a = scan_word(lower.text) ^ binance_lower(scan_word(name.text));
@@ -237,37 +240,36 @@ static inline bool usdm_depth(struct scan *scan, int source)
 static inline bool spot_book(struct scan *scan, int source)
 {
     const struct dialect_context *context = scan->frame->context;
-    char upper[24];
+    char upper[SYMBOL_NAME_BYTES_MAX] = "";
+    const struct json_slice name = {upper, scan->stream.size};
     begin_event(scan, CHANNEL_BOOK);
     for (uint32_t i = 0; i < scan->stream.size; i++) {
         const char c = scan->stream.text[i];
         upper[i] = c >= 'a' && c <= 'z' ? (char)(c - ('a' - 'A')) : c;
     }
-    scan->event->symbol =
-        symbols_find(context->symbols, context->exchange, upper, scan->stream.size);
+    scan->event->symbol = symbols_find(context->symbols, context->exchange, upper, name.size);
     event_set(scan->event, BOOK_SOURCE, source);
-    return scan->event->symbol != SYMBOL_NONE &&
+    return scan->event->symbol != SYMBOL_NONE && names_agree(scan->stream, name) &&
            scan_integer_column(&scan->cursor, scan->event, BOOK_LAST_ID) &&
            SCAN_EXPECT(&scan->cursor, ",\"bids\":") && levels(scan, 0) &&
            SCAN_EXPECT(&scan->cursor, ",\"asks\":") && levels(scan, 1);
 }
 
-// Takes the rest of a depth stream's name up to "data":{ and says which source it is: a
-// book_source, -1 for the diff, -2 for anything else.
+// The rest of a depth stream's name and what follows it.
+#define SCAN_DEPTH(scan, name) SCAN_EXPECT(&(scan)->cursor, name "\",\"data\":{\"")
+
 static inline int depth_name(struct scan *scan)
 {
-    struct json_slice name;
-    int source = -1;
-    if (!scan_until(&scan->cursor, '"', &name))
-        return -2;
-    if (name.size < 5 || (name.size > 5 && name.text[5] != '@')) {
-        source = binance_book_source(name.text, name.size);
-        if (source < 0)
-            return -2;
-    } else if (memcmp(name.text, "depth", 5) != 0) {
-        return -2;
-    }
-    return SCAN_EXPECT(&scan->cursor, "\",\"data\":{\"") ? source : -2;
+    if (SCAN_DEPTH(scan, "depth@100ms") || SCAN_DEPTH(scan, "depth@0ms") ||
+        SCAN_DEPTH(scan, "depth@500ms") || SCAN_DEPTH(scan, "depth"))
+        return DEPTH_DIFF;
+    if (SCAN_DEPTH(scan, "depth5@100ms") || SCAN_DEPTH(scan, "depth5"))
+        return BOOK_SOURCE_DEPTH5;
+    if (SCAN_DEPTH(scan, "depth10@100ms") || SCAN_DEPTH(scan, "depth10"))
+        return BOOK_SOURCE_DEPTH10;
+    if (SCAN_DEPTH(scan, "depth20@100ms") || SCAN_DEPTH(scan, "depth20"))
+        return BOOK_SOURCE_DEPTH20;
+    return DEPTH_OTHER;
 }
 
 static inline bool spot_message(struct scan *scan)
@@ -291,7 +293,7 @@ static inline bool spot_message(struct scan *scan)
     if (*cursor->at != 'd')
         return false;
     const int source = depth_name(scan);
-    if (source == -1)
+    if (source == DEPTH_DIFF)
         return SCAN_EXPECT(cursor, "e\":\"depthUpdate\",\"E\":") && spot_depth(scan);
     return source >= 0 && SCAN_EXPECT(cursor, "lastUpdateId\":") && spot_book(scan, source);
 }
@@ -306,7 +308,7 @@ static inline bool usdm_message(struct scan *scan)
             return usdm_quote(scan);
         if (SCAN_EXPECT(cursor, "{\"e\":\"aggTrade\",\"E\":"))
             return usdm_agg_trade(scan);
-        return SCAN_EXPECT(cursor, "{\"e\":\"depthUpdate\",\"E\":") && usdm_depth(scan, -1);
+        return SCAN_EXPECT(cursor, "{\"e\":\"depthUpdate\",\"E\":") && usdm_depth(scan, DEPTH_DIFF);
     }
     if (SCAN_EXPECT(cursor, "trade\",\"data\":{\"e\":\"trade\",\"E\":"))
         return usdm_trade(scan);
@@ -317,7 +319,7 @@ static inline bool usdm_message(struct scan *scan)
     if (*cursor->at != 'd')
         return false;
     const int source = depth_name(scan);
-    return source >= -1 && SCAN_EXPECT(cursor, "e\":\"depthUpdate\",\"E\":") &&
+    return source != DEPTH_OTHER && SCAN_EXPECT(cursor, "e\":\"depthUpdate\",\"E\":") &&
            usdm_depth(scan, source);
 }
 

@@ -99,16 +99,18 @@ static bool unwrap(struct dialect_frame *frame, const struct json_value *root, s
     return true;
 }
 
-// The type named by "e", NULL if there is none such.
+// The type named by "e", NULL if there is none such. Futures have two called depthUpdate: the stream
+// says whether it is a partial book.
 static const struct wire_message *type_of_name(const struct wire_message *const *messages,
                                                const struct json_value *name, bool partial)
 {
+    const struct wire_message *found = NULL;
     for (uint32_t i = 0; messages[i] != NULL; i++)
         if (messages[i]->fields[0].kind == WIRE_TYPE &&
             json_string_equals(name, messages[i]->type) &&
-            (messages[i]->channel == CHANNEL_BOOK) == partial)
-            return messages[i];
-    return NULL;
+            (found == NULL || (messages[i]->channel == CHANNEL_BOOK) == partial))
+            found = messages[i];
+    return found;
 }
 
 // The type of a message without "e": a book or a spot bookTicker.

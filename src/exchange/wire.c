@@ -55,9 +55,9 @@ bool wire_parse(struct dialect_frame *frame, struct json_value *root)
         json_parse((const char *)frame->bytes, frame->size, root, &offset);
     if (error == JSON_OK)
         return true;
-    char place[32];
-    const int size = snprintf(place, sizeof place, "byte %u", offset);
-    wire_raw(frame, RAW_NOT_JSON, json_error_text(error), place, (uint32_t)size);
+    char text[DIALECT_DETAIL_BYTES_MAX + 1];
+    (void)snprintf(text, sizeof text, "%s at byte %u", json_error_text(error), offset);
+    wire_raw(frame, RAW_NOT_JSON, text, "", 0);
     return false;
 }
 
