@@ -106,7 +106,7 @@ void tls_context_destroy(struct tls_context *context);
 struct tls_statistics {
     uint64_t handshakes;
     uint64_t resumed;            // of these, by a remembered session
-    uint64_t allocations;        // by wolfSSL, while a connection was in use
+    uint64_t allocations;        // by wolfSSL, on the calling thread
     uint64_t allocations_system; // of these, what the free lists could not serve: malloc
 };
 void tls_context_statistics(const struct tls_context *context, struct tls_statistics *statistics);
