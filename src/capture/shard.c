@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// shard: life, commands and link slots.
+//
+//     RUNNING ──SHARD_STOP──→ CLOSING_LINKS ──no slot used──→ CLOSING_TAPE ──tape_writer──→ ENDED
+//
+// A tick ten times a second does what nothing waits for: closes ended links, ends replaced feeds, writes
+// instrument rows in portions, publishes the counters, moves the stop on.
+#include "capture/shard.h"
+
+#include "capture/shard_parts.h"
+#include "format/ensure.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void shard_tick_done(struct io *io, struct io_op *op);
+static void shard_hear(void *context, struct link *link, enum link_news news);
+static void shard_woken(void *context);
+
+static bool shard_sink(void *context, const struct event *event)
+{
+    return tape_writer_append(context, event);
+}
+
+// ---- life ----
+
+static void shard_release(struct shard *shard)
+{
+    for (uint32_t i = 0; i < LIMIT_FEEDS; i++) free(shard->instruments[i].body);
+    link_shared_close(&shard->shared);
+    intake_close(&shard->intake);
+    if (shard->symbols != NULL) symbols_close(shard->symbols);
+    free(shard->symbol_uses);
+    free(shard->slots);
+    free(shard);
+}
+
+static int shard_open_tape(struct shard *shard)
+{
+    const struct tape_writer_options options = {
+        .store = shard->options.store,
+        .symbols = shard->symbols,
+        .shard = shard->options.index,
+        .commit_interval_ns = shard->options.commit_interval_ns,
+        .tape_bytes = shard->options.tape_bytes,
+        .tape_age_ns = shard->options.tape_age_ns,
+    };
+    return tape_writer_open(&shard->writer, shard->io, &options);
+}
+
+static int shard_open_parts(struct shard *shard)
+{
+    shard->shared.io = shard->io;
+    shard->shared.log = shard->options.log;
+    shard->shared.intake = &shard->intake;
+    shard->shared.permits = shard->options.permits;
+    shard->shared.hear = shard_hear;
+    shard->shared.hear_context = shard;
+    shard->symbols = symbols_open(LIMIT_SHARD_SYMBOLS);
+    shard->symbol_uses = calloc(LIMIT_SHARD_SYMBOLS, sizeof *shard->symbol_uses);
+    shard->slots = calloc(LIMIT_LINKS, sizeof *shard->slots);
+    if (shard->symbols == NULL || shard->symbol_uses == NULL || shard->slots == NULL)
+        return -ENOMEM;
+    int error = link_shared_open(&shard->shared);
+    if (error == 0) error = shard_open_tape(shard);
+    if (error == 0)
+        error = intake_open(&shard->intake, shard_sink, shard->writer, shard->options.log);
+    return error;
+}
+
+int shard_open(struct shard **out, struct io *io, const struct shard_options *options)
+{
+    ensure(options->log != NULL && options->permits != NULL && options->store != NULL);
+    ensure(options->index < LIMIT_SHARDS);
+    struct shard *shard = calloc(1, sizeof *shard);
+    if (shard == NULL) return -ENOMEM;
+    shard->options = *options;
+    shard->io = io;
+    // Numbers of links are unique in the process: rows of all shards meet in the segments.
+    shard->link_number = options->index << 16;
+    int error = shard_open_parts(shard);
+    if (error != 0) {
+        shard_release(shard);
+        return error;
+    }
+    io_on_wake(io, shard_woken, shard);
+    io_timeout(io, &shard->tick, SHARD_TICK_NS, shard_tick_done);
+    *out = shard;
+    return 0;
+}
+
+void shard_close(struct shard *shard)
+{
+    ensure(shard->state == SHARD_ENDED && io_idle(&shard->tick));
+    for (uint32_t i = 0; i < LIMIT_SHARD_FEEDS; i++) {
+        if (shard->feeds[i].feed != NULL) shard_feed_free(shard, &shard->feeds[i]);
+    }
+    tape_writer_close(shard->writer);
+    shard_release(shard);
+}
+
+bool shard_stopped(const struct shard *shard, bool *durable)
+{
+    if (durable != NULL) *durable = shard->durable;
+    return shard->state == SHARD_ENDED && io_idle(&shard->tick);
+}
+
+void shard_run(struct shard *shard)
+{
+    while (!shard_stopped(shard, NULL)) (void)io_run(shard->io, -1);
+}
+
+void shard_status(struct shard *shard, enum status_kind kind, uint32_t symbol, const char *detail)
+{
+    intake_status(&shard->intake, io_utc_ns(shard->io),
+                  &(struct intake_status){.kind = kind,
+                                          .link = INTAKE_NO_LINK,
+                                          .symbol = symbol,
+                                          .count = INTAKE_NO_COUNT,
+                                          .detail = detail});
+}
+
+// ---- commands ----
+
+bool shard_post(struct shard *shard, const struct shard_command *command)
+{
+    struct shard_queue *queue = &shard->queue;
+    uint32_t tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
+    uint32_t head = atomic_load_explicit(&queue->head, memory_order_acquire);
+    if (tail - head == LIMIT_SHARD_COMMANDS) return false;
+    queue->commands[tail % LIMIT_SHARD_COMMANDS] = *command;
+    atomic_store_explicit(&queue->tail, tail + 1, memory_order_release);
+    io_wake(shard->io);
+    return true;
+}
+
+static void shard_stop(struct shard *shard)
+{
+    if (shard->state != SHARD_RUNNING) return;
+    shard->state = SHARD_CLOSING_LINKS;
+    for (uint32_t i = 0; i < shard->slots_high; i++) {
+        struct shard_slot *slot = &shard->slots[i];
+        if (slot->used && !slot->ended) link_stop(&slot->link);
+    }
+}
+
+static void shard_obey(struct shard *shard, const struct shard_command *command)
+{
+    switch (command->kind) {
+    case SHARD_FEED_ADD: shard_feed_add(shard, command->feed); return;
+    case SHARD_FEED_REMOVE: shard_feed_remove(shard, command->feed_id); return;
+    case SHARD_INSTRUMENTS: shard_instruments_add(shard, command); return;
+    case SHARD_STATUS: shard_status(shard, command->status, SYMBOL_NONE, command->detail); return;
+    case SHARD_STOP: shard_stop(shard); return;
+    }
+}
+
+static void shard_drop(const struct shard_command *command)
+{
+    if (command->kind == SHARD_FEED_ADD) {
+        plan_free(command->feed->share);
+        free(command->feed);
+    } else if (command->kind == SHARD_INSTRUMENTS) {
+        free(command->body);
+    }
+}
+
+static void shard_woken(void *context)
+{
+    struct shard *shard = context;
+    struct shard_queue *queue = &shard->queue;
+    uint32_t head = atomic_load_explicit(&queue->head, memory_order_relaxed);
+    while (head != atomic_load_explicit(&queue->tail, memory_order_acquire)) {
+        const struct shard_command *command = &queue->commands[head % LIMIT_SHARD_COMMANDS];
+        if (shard->state == SHARD_RUNNING)
+            shard_obey(shard, command);
+        else
+            shard_drop(command);
+        atomic_store_explicit(&queue->head, ++head, memory_order_release);
+    }
+}
+
+// ---- links ----
+
+static uint32_t shard_slot_find(struct shard *shard)
+{
+    for (uint32_t i = 0; i < LIMIT_LINKS; i++) {
+        if (shard->slots[i].used) continue;
+        if (i >= shard->slots_high) shard->slots_high = i + 1;
+        return i;
+    }
+    return SHARD_NONE;
+}
+
+uint32_t shard_link_open(struct shard *shard, uint32_t place, const struct link_streams *streams,
+                         uint32_t predecessor)
+{
+    struct shard_feed_place *feed = &shard->feeds[place];
+    ensure(feed->feed != NULL && !feed->removing);
+    uint32_t index = shard_slot_find(shard);
+    const char *why = "all slots are taken";
+    if (index != SHARD_NONE) {
+        struct shard_slot *slot = &shard->slots[index];
+        memset(slot, 0, sizeof *slot);
+        if (link_open(&slot->link, &shard->shared, &feed->links, streams, shard->link_number) == 0) {
+            shard->link_number++;
+            slot->feed = place;
+            slot->predecessor = predecessor;
+            slot->used = true;
+            feed->slots++;
+            link_start(&slot->link);
+            return index;
+        }
+        why = "out of memory";
+    }
+    log_write(shard->options.log, LOG_LEVEL_ERROR, io_utc_ns(shard->io), "no link could be opened",
+              "shard=%u exchange=%s cause=\"%s\" remedy=\"more shards or memory\"",
+              shard->options.index, feed->links.dialect->name, why);
+    return SHARD_NONE;
+}
+
+static void shard_renew(struct shard *shard, struct shard_slot *slot)
+{
+    struct shard_feed_place *feed = &shard->feeds[slot->feed];
+    if (feed->removing || shard->state != SHARD_RUNNING) return;
+    uint32_t index = (uint32_t)(slot - shard->slots);
+    if (shard_link_open(shard, slot->feed, &slot->link.streams, index) == SHARD_NONE) return;
+    // From now on the successor has the streams: the old link only lives its time out.
+    link_retire(&slot->link);
+}
+
+static void shard_live(struct shard *shard, struct shard_slot *slot)
+{
+    slot->lived = true;
+    uint32_t predecessor = slot->predecessor;
+    slot->predecessor = SHARD_NONE;
+    if (predecessor == SHARD_NONE) return;
+    struct shard_slot *old = &shard->slots[predecessor];
+    if (old->used && !old->ended) link_stop(&old->link);
+}
+
+static void shard_hear(void *context, struct link *link, enum link_news news)
+{
+    struct shard *shard = context;
+    struct shard_slot *slot = io_owner(link, struct shard_slot, link);
+    ensure(slot->used && !slot->ended);
+    switch (news) {
+    case LINK_NEWS_LIVE: shard_live(shard, slot); return;
+    case LINK_NEWS_DOWN: return;
+    case LINK_NEWS_RENEW: shard_renew(shard, slot); return;
+    case LINK_NEWS_ENDED: slot->ended = true; return;
+    }
+}
+
+static void shard_reap(struct shard *shard)
+{
+    for (uint32_t i = 0; i < shard->slots_high; i++) {
+        struct shard_slot *slot = &shard->slots[i];
+        if (!slot->used || !slot->ended) continue;
+        link_close(&slot->link);
+        slot->used = false;
+        shard->feeds[slot->feed].slots--;
+        // Nobody may take a new link in this slot for the one it succeeds.
+        for (uint32_t j = 0; j < shard->slots_high; j++) {
+            if (shard->slots[j].used && shard->slots[j].predecessor == i)
+                shard->slots[j].predecessor = SHARD_NONE;
+        }
+    }
+}
+
+// ---- tick ----
+
+static void shard_publish(struct shard *shard)
+{
+    struct tape_writer_counters tape = tape_writer_counters(shard->writer);
+    struct shard_counters now = {
+        .messages = shard->intake.counters.messages,
+        .bytes = shard->intake.counters.bytes,
+        .events = shard->intake.counters.events,
+        .raw = shard->intake.counters.raw,
+        .refused = tape.rows_refused + tape.rows_unfit,
+        .durable = tape.rows_durable,
+        .tape_bytes = tape.bytes,
+        .connects = shard->shared.counters.connects,
+        .downs = shard->shared.counters.downs,
+        .symbols = symbols_count(shard->symbols),
+        .feeds_failed = shard->feeds_failed,
+    };
+    for (uint32_t i = 0; i < shard->slots_high; i++) {
+        const struct shard_slot *slot = &shard->slots[i];
+        now.links += slot->used && !slot->ended;
+        now.links_live += slot->used && slot->link.state == LINK_LIVE;
+    }
+    const uint64_t *from = (const uint64_t *)&now;
+    uint64_t *to = (uint64_t *)&shard->published;
+    for (size_t i = 0; i < sizeof now / sizeof *from; i++)
+        __atomic_store_n(&to[i], from[i], __ATOMIC_RELAXED);
+}
+
+struct shard_counters shard_counters(const struct shard *shard)
+{
+    struct shard_counters out;
+    const uint64_t *from = (const uint64_t *)&shard->published;
+    uint64_t *to = (uint64_t *)&out;
+    for (size_t i = 0; i < sizeof out / sizeof *to; i++)
+        to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    return out;
+}
+
+static void shard_tape_stopped(void *context, bool ok)
+{
+    struct shard *shard = context;
+    ensure(shard->state == SHARD_CLOSING_TAPE);
+    shard_publish(shard);
+    shard->durable = ok;
+    shard->state = SHARD_ENDED;
+    io_cancel(shard->io, &shard->tick);
+}
+
+static void shard_stop_on(struct shard *shard)
+{
+    for (uint32_t i = 0; i < shard->slots_high; i++) {
+        if (shard->slots[i].used) return;
+    }
+    shard_status(shard, STATUS_STOPPED, SYMBOL_NONE, NULL);
+    shard->state = SHARD_CLOSING_TAPE;
+    tape_writer_stop(shard->writer, SHARD_TAPE_STOP_NS, shard_tape_stopped, shard);
+}
+
+static void shard_tick_done(struct io *io, struct io_op *op)
+{
+    struct shard *shard = io_owner(op, struct shard, tick);
+    if (shard->state == SHARD_ENDED) return;
+    io_timeout(io, &shard->tick, SHARD_TICK_NS, shard_tick_done);
+    shard_reap(shard);
+    if (shard->state == SHARD_RUNNING) {
+        shard_feed_tick(shard, io_monotonic_ns(io));
+        shard_instruments_tick(shard);
+    } else if (shard->state == SHARD_CLOSING_LINKS) {
+        shard_stop_on(shard);
+    }
+    shard_publish(shard);
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// shard_parts: the inside of a shard, shared by shard.c (life, commands, links) and shard_feed.c (feeds,
+// symbols, instruments) only. Core-local but for the command queue and the published counters.
+#ifndef RINGTAPE_CAPTURE_SHARD_PARTS_H
+#define RINGTAPE_CAPTURE_SHARD_PARTS_H
+
+#include <stdatomic.h>
+
+#include "capture/intake.h"
+#include "capture/link.h"
+#include "capture/shard.h"
+#include "keep/tape_writer.h"
+
+#define SHARD_TICK_NS (100 * LIMIT_MILLISECOND_NS)
+#define SHARD_REPLACE_NS (30 * LIMIT_SECOND_NS) // a replaced feed ends then at the latest
+#define SHARD_TAPE_STOP_NS (1500 * LIMIT_MILLISECOND_NS)
+enum {
+    SHARD_NONE = LIMIT_LINKS,      // no slot
+    SHARD_INSTRUMENTS_A_TICK = 512, // rows, of about 3 KB each
+};
+
+struct shard_slot {
+    struct link link;
+    uint32_t feed;        // place in feeds[]
+    uint32_t predecessor; // slot this one takes over from
+    bool used;
+    bool lived;           // was live once
+    bool ended;           // may be closed
+};
+
+struct shard_feed_place {
+    struct shard_feed *feed; // NULL: free
+    struct link_feed links;
+    uint32_t slots;          // links open
+    bool removing;
+    int64_t replace_ns;      // monotonic: when the replaced feed ends anyway
+};
+
+struct shard_instruments {
+    const struct dialect *dialect;
+    uint8_t *body; // NULL: nothing to do
+    uint32_t body_size;
+    uint32_t done; // instruments of the reply that were dealt with
+    uint32_t seen; // of the present walk
+};
+
+struct shard_queue { // one producer, one consumer
+    _Atomic uint32_t head; // next to take
+    _Atomic uint32_t tail; // next to fill
+    struct shard_command commands[LIMIT_SHARD_COMMANDS];
+};
+
+enum shard_state { SHARD_RUNNING, SHARD_CLOSING_LINKS, SHARD_CLOSING_TAPE, SHARD_ENDED };
+
+struct shard {
+    struct shard_options options;
+    struct io *io;
+    enum shard_state state;
+    bool durable;
+    struct symbols *symbols;
+    uint16_t *symbol_uses; // [LIMIT_SHARD_SYMBOLS] feeds that want the symbol
+    struct intake intake;
+    struct link_shared shared;
+    struct tape_writer *writer;
+    struct shard_slot *slots; // [LIMIT_LINKS]
+    uint32_t slots_high;      // slots beyond were never used
+    uint32_t link_number;     // of the next link
+    struct shard_feed_place feeds[LIMIT_SHARD_FEEDS];
+    uint64_t feeds_failed;
+    struct shard_instruments instruments[LIMIT_FEEDS];
+    struct io_op tick;
+    struct shard_queue queue;
+    struct shard_counters published;
+};
+
+// ---- shard.c ----
+
+// A link of the feed at `place`, started. SHARD_NONE: no slot or no memory (logged).
+uint32_t shard_link_open(struct shard *shard, uint32_t place, const struct link_streams *streams,
+                         uint32_t predecessor);
+void shard_status(struct shard *shard, enum status_kind kind, uint32_t symbol, const char *detail);
+
+// ---- shard_feed.c ----
+
+void shard_feed_add(struct shard *shard, struct shard_feed *feed);
+void shard_feed_remove(struct shard *shard, uint32_t id);
+// Ends feeds that were replaced, frees those whose links are gone.
+void shard_feed_tick(struct shard *shard, int64_t now_ns);
+void shard_feed_free(struct shard *shard, struct shard_feed_place *place);
+void shard_instruments_add(struct shard *shard, const struct shard_command *command);
+void shard_instruments_tick(struct shard *shard);
+
+#endif
