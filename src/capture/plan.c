@@ -121,7 +121,7 @@ static bool plan_allocate(const struct plan_input *input, struct plan_share *sha
            share->links != NULL;
 }
 
-struct plan_share *plan_share(const struct plan_input *input, uint32_t shard)
+struct plan_share *plan_share_create(const struct plan_input *input, uint32_t shard)
 {
     ensure(input->redundancy > 0 && shard < input->shard_count);
     ensure(input->channel_count > 0 && input->channel_count <= LIMIT_FEED_CHANNELS);

@@ -58,7 +58,7 @@ uint32_t plan_shard(const char *exchange, const char *symbol, uint32_t shard_cou
 // Links the feed needs on all shards together.
 uint32_t plan_link_count(const struct plan_input *input);
 // NULL where the shard has no symbol of the feed, or out of memory (errno ENOMEM; else 0).
-struct plan_share *plan_share(const struct plan_input *input, uint32_t shard);
+struct plan_share *plan_share_create(const struct plan_input *input, uint32_t shard);
 void plan_free(struct plan_share *share);
 
 #endif

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// control: start, tick, reload, stop; see control.h. Contract: whatever could be opened is closed again
+// in reverse order; a reload that is not possible changes nothing; the process ends within 3 s of
+// the signal.
+#include "control/control.h"
+
+#include "control/notify.h"
+#include "format/ensure.h"
+#include "format/version.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static void control_tick_done(struct io *io, struct io_op *op);
+
+static void control_log(struct control *control, enum log_level level, const char *message,
+                        const char *cause)
+{
+    log_write(&control->log, level, io_utc_ns(control->io), message, "cause=\"%s\"", cause);
+}
+
+// ---- permits over restarts ----
+
+static void control_permits_path(const struct control *control, const char *ending, char *out,
+                                 size_t out_size)
+{
+    (void)snprintf(out, out_size, "%s/permits%s", control->config.store, ending);
+}
+
+static void control_permits_load(struct control *control)
+{
+    permits_init(&control->permits);
+    for (const struct dialect *const *dialect = dialects; *dialect != NULL; dialect++)
+        (void)permits_kind(&control->permits, (*dialect)->name,
+                           (*dialect)->connects_per_window_max, (*dialect)->connect_window_ns);
+    char path[LIMIT_PATH_BYTES + 32];
+    control_permits_path(control, "", path, sizeof path);
+    FILE *file = fopen(path, "rbe");
+    char *text = malloc(PERMITS_TEXT_BYTES_MAX);
+    if (file != NULL && text != NULL)
+        permits_load(&control->permits, text, fread(text, 1, PERMITS_TEXT_BYTES_MAX, file),
+                     io_utc_ns(control->io));
+    free(text);
+    if (file != NULL) (void)fclose(file);
+}
+
+// Advice for the next life: a lost or torn file costs a few connections too many at worst.
+static void control_permits_save(struct control *control)
+{
+    uint64_t granted = atomic_load(&control->permits.granted);
+    if (granted == control->permits_saved) return;
+    char path[LIMIT_PATH_BYTES + 32];
+    char path_new[LIMIT_PATH_BYTES + 32];
+    control_permits_path(control, "", path, sizeof path);
+    control_permits_path(control, ".new", path_new, sizeof path_new);
+    char *text = malloc(PERMITS_TEXT_BYTES_MAX);
+    FILE *file = fopen(path_new, "wbe");
+    if (text != NULL && file != NULL) {
+        size_t size = permits_save(&control->permits, text, PERMITS_TEXT_BYTES_MAX);
+        bool good = fwrite(text, 1, size, file) == size;
+        good = fclose(file) == 0 && good;
+        if (good && rename(path_new, path) == 0) control->permits_saved = granted;
+    } else if (file != NULL) {
+        (void)fclose(file);
+    }
+    free(text);
+}
+
+// ---- start ----
+
+static int control_open_store(struct control *control)
+{
+    struct io_message message = {{0}};
+    int error = keep_store_open(&control->store, control->io, control->config.store, &message);
+    if (error == 0) return 0;
+    log_write(&control->log, LOG_LEVEL_ERROR, io_utc_ns(control->io), "the store cannot be used",
+              "store=\"%s\" error=%d cause=\"%s\"", control->config.store, error, message.text);
+    return error == -EIO || error == -EBADMSG ? EX_IOERR : EX_CANTCREAT;
+}
+
+static int control_open_loop(struct control *control, struct io **io, const char *name)
+{
+    struct io_options options = {.name = name};
+    struct io_message message = {{0}};
+    int error = io_open_loop(io, &options, &message);
+    if (error == 0) return 0;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now); // there may be no loop to ask
+    log_write(&control->log, LOG_LEVEL_ERROR, now.tv_sec * LIMIT_SECOND_NS + now.tv_nsec,
+              "the kernel lacks what ringtaped needs", "error=%d cause=\"%s\"", error,
+              message.text);
+    return EX_UNAVAILABLE;
+}
+
+static void control_shard_main(void *context)
+{
+    shard_run(context);
+}
+
+static int control_open_shard(struct control *control, uint32_t index)
+{
+    struct control_shard *place = &control->shards[index];
+    char name[16];
+    (void)snprintf(name, sizeof name, "shard-%u", index);
+    int error = control_open_loop(control, &place->io, name);
+    if (error != 0) return error;
+    const struct shard_options options = {.index = index,
+                                          .log = &control->log,
+                                          .permits = &control->permits,
+                                          .store = control->store,
+                                          .commit_interval_ns = control->config.commit_interval_ns,
+                                          .tape_bytes = control->config.seal_size_bytes,
+                                          .tape_age_ns = control->config.seal_time_ns};
+    error = shard_open(&place->shard, place->io, &options);
+    if (error == 0) {
+        control->shard_count++;
+        error = worker_start(&place->worker, name, worker_core(index, control->config.shards),
+                             control->io, control_shard_main, place->shard);
+    }
+    if (error == 0) return 0;
+    control_log(control, LOG_LEVEL_ERROR, "a shard cannot be started", strerror(-error));
+    return EX_OSERR;
+}
+
+static void control_sealer_publish(struct control_sealer *place)
+{
+    struct sealer_counters now = sealer_counters(place->sealer);
+    _Static_assert(sizeof now % sizeof(uint64_t) == 0, "published word by word");
+    uint64_t words[sizeof now / sizeof(uint64_t)];
+    memcpy(words, &now, sizeof now);
+    uint64_t *to = (uint64_t *)(void *)&place->published;
+    for (size_t i = 0; i < sizeof now / sizeof *to; i++)
+        __atomic_store_n(&to[i], words[i], __ATOMIC_RELAXED);
+}
+
+static void control_sealer_stopped(void *context)
+{
+    ((struct control_sealer *)context)->stopped = true;
+}
+
+static void control_sealer_main(void *context)
+{
+    struct control_sealer *place = context;
+    while (!place->stopped) {
+        (void)io_run(place->io, -1);
+        control_sealer_publish(place);
+        if (!atomic_load(&place->stop) || place->stopping) continue;
+        place->stopping = true;
+        sealer_stop(place->sealer, control_sealer_stopped, place);
+    }
+}
+
+static int control_open_sealer(struct control *control)
+{
+    struct control_sealer *place = &control->sealer;
+    int error = control_open_loop(control, &place->io, "sealer");
+    if (error != 0) return error;
+    error = sealer_open(&place->sealer, place->io, control->store);
+    if (error == 0)
+        error = worker_start(&place->worker, "sealer", -1, control->io, control_sealer_main, place);
+    if (error == 0) return 0;
+    control_log(control, LOG_LEVEL_ERROR, "the sealer cannot be started", strerror(-error));
+    return EX_OSERR;
+}
+
+// The first shard writes what concerns the daemon as a whole.
+static void control_status(struct control *control, enum status_kind kind, const char *detail)
+{
+    struct shard_command command = {.kind = SHARD_STATUS, .status = kind};
+    (void)snprintf(command.detail, sizeof command.detail, "%s", detail);
+    (void)shard_post(control->shards[0].shard, &command);
+}
+
+static void control_status_configured(struct control *control, uint64_t hash)
+{
+    char detail[32];
+    (void)snprintf(detail, sizeof detail, "%016llx", (unsigned long long)hash);
+    control_status(control, STATUS_CONFIGURED, detail);
+}
+
+static int control_open(struct control *control)
+{
+    worker_stay_off(control->config.shards);
+    int code = control_open_loop(control, &control->io, "control");
+    if (code == 0) code = control_open_store(control);
+    if (code != 0) return code;
+    control_permits_load(control);
+    for (uint32_t i = 0; i < control->config.shards && code == 0; i++)
+        code = control_open_shard(control, i);
+    if (code == 0) code = control_open_sealer(control);
+    if (code != 0) return code;
+    int error = signals_start(&control->signals, control->io);
+    if (error == 0) return 0;
+    control_log(control, LOG_LEVEL_ERROR, "no thread for signals", strerror(-error));
+    return EX_OSERR;
+}
+
+// ---- counters ----
+
+static uint64_t control_rss_bytes(void)
+{
+    unsigned long long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL) return 0;
+    if (fscanf(file, "%*u %llu", &pages) != 1) pages = 0;
+    (void)fclose(file);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static struct shard_counters control_sum(const struct control *control)
+{
+    struct shard_counters sum = {0};
+    for (uint32_t i = 0; i < control->shard_count; i++) {
+        struct shard_counters one = shard_counters(control->shards[i].shard);
+        const uint64_t *from = (const uint64_t *)&one;
+        uint64_t *to = (uint64_t *)&sum;
+        for (size_t word = 0; word < sizeof sum / sizeof *to; word++) to[word] += from[word];
+    }
+    return sum;
+}
+
+static void control_print(struct control *control)
+{
+    struct shard_counters sum = control_sum(control);
+    struct sealer_counters sealed;
+    const uint64_t *from = (const uint64_t *)(const void *)&control->sealer.published;
+    uint64_t words[sizeof sealed / sizeof(uint64_t)];
+    for (size_t i = 0; i < sizeof sealed / sizeof *from; i++)
+        words[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    memcpy(&sealed, words, sizeof sealed);
+    char time[LOG_TIME_BYTES];
+    log_time_format(io_utc_ns(control->io), time);
+#define C(value) (unsigned long long)(value)
+    (void)printf("{\"time\":\"%s\",\"links\":%llu,\"links_live\":%llu,\"symbols\":%llu,"
+                 "\"messages\":%llu,\"bytes\":%llu,\"events\":%llu,\"raw\":%llu,"
+                 "\"durable\":%llu,\"refused\":%llu,\"tape_bytes\":%llu,\"connects\":%llu,"
+                 "\"downs\":%llu,\"feeds_failed\":%llu,\"tapes_waiting\":%llu,"
+                 "\"tapes_sealed\":%llu,\"tapes_damaged\":%llu,\"rows_sealed\":%llu,"
+                 "\"segments\":%llu,\"segment_bytes\":%llu,\"seal_failures\":%llu,"
+                 "\"rss_bytes\":%llu}\n",
+                 time, C(sum.links), C(sum.links_live), C(sum.symbols), C(sum.messages),
+                 C(sum.bytes), C(sum.events), C(sum.raw), C(sum.durable), C(sum.refused),
+                 C(sum.tape_bytes), C(sum.connects), C(sum.downs), C(sum.feeds_failed),
+                 C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
+                 C(sealed.rows), C(sealed.segments), C(sealed.bytes_out), C(sealed.failures),
+                 C(control_rss_bytes()));
+#undef C
+    (void)fflush(stdout);
+}
+
+// ---- running ----
+
+static void control_reload(struct control *control)
+{
+    static struct config_mistakes mistakes; // too large for a stack
+    struct config *config = calloc(1, sizeof *config);
+    char text[512];
+    if (config == NULL) return;
+    notify_manager("RELOADING=1");
+    if (!config_read(config, control->config_path, &mistakes)) {
+        for (uint32_t i = 0; i < mistakes.count && i < LIMIT_CONFIG_MISTAKES; i++)
+            control_log(control, LOG_LEVEL_ERROR, "the new configuration is not used",
+                        mistakes.text[i]);
+    } else if (!control_config_possible(config, text, sizeof text)) {
+        control_log(control, LOG_LEVEL_ERROR, "the new configuration is not used", text);
+    } else {
+        if (config->shards != control->config.shards ||
+            strcmp(config->store, control->config.store) != 0 ||
+            config->commit_interval_ns != control->config.commit_interval_ns ||
+            config->seal_size_bytes != control->config.seal_size_bytes ||
+            config->seal_time_ns != control->config.seal_time_ns)
+            control_log(control, LOG_LEVEL_WARNING, "a part of the configuration needs a restart",
+                        "store, shards, commit_interval, seal_after");
+        control->log.level = config->log_level;
+        control_status_configured(control, config->hash);
+        control_feeds_apply(control, config);
+        control_log(control, LOG_LEVEL_INFO, "configuration read again", "SIGHUP");
+    }
+    config_free(config);
+    free(config);
+    notify_manager("READY=1");
+}
+
+static void control_tick_done(struct io *io, struct io_op *op)
+{
+    struct control *control = io_owner(op, struct control, tick);
+    if (atomic_load(&control->signals.stop)) return; // the tick ends with the loop
+    io_timeout(io, &control->tick, CONTROL_TICK_NS, control_tick_done);
+    if (atomic_exchange(&control->signals.reload, false)) control_reload(control);
+    control_feeds_tick(control);
+    control_permits_save(control);
+    int64_t now_ns = io_monotonic_ns(io);
+    if (control->counters_every_ns == 0 || now_ns < control->counters_after_ns) return;
+    control->counters_after_ns = now_ns + control->counters_every_ns;
+    control_print(control);
+}
+
+static void control_woken(void *context)
+{
+    struct control *control = context;
+    if (atomic_load(&control->signals.stop)) io_cancel(control->io, &control->tick);
+}
+
+static void control_serve(struct control *control)
+{
+    io_on_wake(control->io, control_woken, control);
+    control_status(control, STATUS_STARTED, "ringtaped " RINGTAPE_VERSION " " RINGTAPE_COMMIT);
+    control_status_configured(control, control->config.hash);
+    control_feeds_apply(control, &control->config);
+    control->counters_after_ns = io_monotonic_ns(control->io) + control->counters_every_ns;
+    io_timeout(control->io, &control->tick, 0, control_tick_done);
+    notify_manager("READY=1");
+    log_write(&control->log, LOG_LEVEL_INFO, io_utc_ns(control->io), "ringtaped runs",
+              "version=%s store=\"%s\" shards=%u tls=\"%s\"", RINGTAPE_VERSION,
+              control->config.store, control->shard_count, tls_library_text());
+    while (!atomic_load(&control->signals.stop) || !io_idle(&control->tick))
+        (void)io_run(control->io, -1);
+}
+
+// ---- stop ----
+
+static bool control_workers_ended(struct control *control)
+{
+    bool ended = true;
+    for (uint32_t i = 0; i < control->shard_count; i++) {
+        struct worker *worker = &control->shards[i].worker;
+        ended = ended && (!worker->started || atomic_load(&worker->ended));
+    }
+    struct worker *sealer = &control->sealer.worker;
+    return ended && (!sealer->started || atomic_load(&sealer->ended));
+}
+
+// True: in time.
+static bool control_stop_workers(struct control *control)
+{
+    for (uint32_t i = 0; i < control->shard_count; i++)
+        (void)shard_post(control->shards[i].shard, &(struct shard_command){.kind = SHARD_STOP});
+    atomic_store(&control->sealer.stop, true);
+    if (control->sealer.io != NULL) io_wake(control->sealer.io);
+    int64_t end_ns = io_monotonic_ns(control->io) + CONTROL_STOP_NS;
+    for (;;) {
+        bool asked = !control_feeds_stop(control);
+        if (!asked && control_workers_ended(control)) return true;
+        int64_t left_ns = end_ns - io_monotonic_ns(control->io);
+        if (left_ns <= 0) return false;
+        // A worker that ends wakes the loop; the bound is for one that ended just before.
+        (void)io_run(control->io, left_ns < CONTROL_TICK_NS ? left_ns : CONTROL_TICK_NS);
+    }
+}
+
+static bool control_close_shards(struct control *control)
+{
+    bool durable = true;
+    for (uint32_t i = 0; i < control->shard_count; i++) {
+        struct control_shard *place = &control->shards[i];
+        bool shard_durable = false;
+        worker_join(&place->worker);
+        if (!shard_stopped(place->shard, &shard_durable)) shard_run(place->shard);
+        (void)shard_stopped(place->shard, &shard_durable);
+        durable = durable && shard_durable;
+        shard_close(place->shard);
+    }
+    for (uint32_t i = 0; i < LIMIT_SHARDS; i++) {
+        if (control->shards[i].io != NULL) io_close_loop(control->shards[i].io);
+    }
+    return durable;
+}
+
+static void control_close_sealer(struct control *control)
+{
+    struct control_sealer *place = &control->sealer;
+    if (place->sealer != NULL) {
+        bool ran = place->worker.started;
+        worker_join(&place->worker);
+        if (!ran) control_sealer_main(place); // never started: end it here
+        sealer_close(place->sealer);
+    }
+    if (place->io != NULL) io_close_loop(place->io);
+}
+
+// The exit code; `code` is that of the start.
+static int control_close(struct control *control, int code)
+{
+    if (control->io == NULL) return code;
+    notify_manager("STOPPING=1");
+    if (!control_stop_workers(control)) {
+        control_log(control, LOG_LEVEL_ERROR, "not everything ended in time",
+                    "a slow or stuck disk; what was acknowledged is durable");
+        _exit(EX_IOERR);
+    }
+    if (control->counters_every_ns != 0 && control->shard_count > 0) control_print(control);
+    bool durable = control_close_shards(control);
+    control_close_sealer(control);
+    if (control->store != NULL) {
+        control_permits_save(control);
+        keep_store_close(control->store);
+    }
+    control_feeds_free(control);
+    if (code == 0)
+        control_log(control, durable ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "ringtaped ends",
+                    durable ? "signal" : "not everything that arrived became durable");
+    io_close_loop(control->io);
+    return code != 0 ? code : durable ? 0 : EX_IOERR;
+}
+
+int control_run(struct control *control)
+{
+    log_init(&control->log, STDERR_FILENO, control->config.log_level);
+    int code = control_open(control);
+    if (code == 0) control_serve(control);
+    return control_close(control, code);
+}

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// control_feeds: from configured feeds to shares on shards, and instruments from the exchanges.
+//
+// Contract: a feed is given to the shards whole, once its symbols are known; one that replaces another
+// names it, and the shards end the old one when the new one is live. Where instruments cannot be had
+// the request is repeated with growing pauses; a feed that ran before goes on as it was.
+#include "control/control.h"
+
+#include "capture/plan.h"
+#include "format/ensure.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONTROL_ASK_PAUSE_MIN_NS LIMIT_SECOND_NS
+#define CONTROL_ASK_PAUSE_MAX_NS (5 * LIMIT_MINUTE_NS)
+
+static void control_say(struct control *control, enum log_level level, const char *message,
+                        const struct control_feed *feed, const char *cause)
+{
+    log_write(&control->log, level, io_utc_ns(control->io), message,
+              "exchange=%s url=%s cause=\"%s\"", feed->config.dialect->name, feed->config.url_text,
+              cause);
+}
+
+// ---- giving feeds to the shards ----
+
+static struct plan_input control_plan(const struct config_feed *feed,
+                                      const struct plan_symbol *symbols, uint32_t symbol_count,
+                                      uint32_t shards)
+{
+    return (struct plan_input){.dialect = feed->dialect,
+                               .channels = feed->channels,
+                               .channel_count = feed->channel_count,
+                               .symbols = symbols,
+                               .symbol_count = symbol_count,
+                               .redundancy = feed->redundancy,
+                               .shard_count = shards};
+}
+
+static bool control_send(struct control *control, uint32_t shard,
+                         const struct shard_command *command)
+{
+    if (shard_post(control->shards[shard].shard, command)) return true;
+    log_write(&control->log, LOG_LEVEL_ERROR, io_utc_ns(control->io),
+              "a shard does not take its commands", "shard=%u remedy=\"send SIGHUP again\"", shard);
+    return false;
+}
+
+static void control_remove(struct control *control, uint32_t shard, uint32_t id)
+{
+    if (id == 0) return;
+    (void)control_send(control, shard,
+                       &(struct shard_command){.kind = SHARD_FEED_REMOVE, .feed_id = id});
+}
+
+static struct shard_feed *control_share_create(const struct control_feed *feed, uint32_t id,
+                                               struct plan_share *share)
+{
+    struct shard_feed *given = calloc(1, sizeof *given);
+    if (given == NULL) return NULL;
+    given->id = id;
+    given->replaces = feed->old_id;
+    given->share = share;
+    given->url = feed->config.url;
+    given->keep_raw = feed->config.keep_raw;
+    memcpy(given->ca_file, feed->config.ca_file, sizeof given->ca_file);
+    return given;
+}
+
+static void control_give_shard(struct control *control, struct control_feed *feed, uint32_t id,
+                               uint32_t shard)
+{
+    struct plan_input input = control_plan(&feed->config, feed->symbols, feed->symbol_count,
+                                           control->shard_count);
+    struct plan_share *share = plan_share_create(&input, shard);
+    if (share == NULL && errno == 0) { // none of its symbols lives there (any more)
+        control_remove(control, shard, feed->old_id);
+        return;
+    }
+    struct shard_feed *given = share == NULL ? NULL : control_share_create(feed, id, share);
+    const struct shard_command command = {.kind = SHARD_FEED_ADD, .feed = given};
+    if (given != NULL && control_send(control, shard, &command)) return;
+    control_say(control, LOG_LEVEL_ERROR, "a feed cannot be recorded", feed, "no memory or room");
+    plan_free(share);
+    free(given);
+}
+
+static void control_give(struct control *control, struct control_feed *feed)
+{
+    struct plan_input input = control_plan(&feed->config, feed->symbols, feed->symbol_count,
+                                           control->shard_count);
+    uint32_t links = plan_link_count(&input);
+    if (feed->config.links_max != 0 && links > feed->config.links_max) {
+        char cause[96];
+        (void)snprintf(cause, sizeof cause, "needs %u links, max_links is %u", links,
+                       feed->config.links_max);
+        control_say(control, LOG_LEVEL_ERROR, "a feed cannot be recorded", feed, cause);
+        return;
+    }
+    uint32_t id = ++control->feed_id;
+    for (uint32_t shard = 0; shard < control->shard_count; shard++)
+        control_give_shard(control, feed, id, shard);
+    ensure(id != 0 && feed->symbol_count > 0);
+    feed->id = id;
+    feed->old_id = 0;
+}
+
+static bool control_listed_start(struct control_feed *feed)
+{
+    feed->symbol_count = feed->config.symbol_count;
+    feed->symbols = calloc(feed->symbol_count, sizeof *feed->symbols);
+    if (feed->symbols == NULL) return false;
+    for (uint32_t i = 0; i < feed->symbol_count; i++)
+        memcpy(feed->symbols[i].text, feed->config.symbols[i].text, sizeof feed->symbols[i].text);
+    return true;
+}
+
+// Rows of the instrument channel are wanted where the address is the exchange's own or was given.
+static bool control_wants_instruments(const struct config_feed *config)
+{
+    return config->symbols_all || strcmp(config->url_text, config->dialect->url) == 0 ||
+           strcmp(config->rest_url_text, config->dialect->rest_url) != 0;
+}
+
+static void control_feed_start(struct control *control, struct control_feed *feed)
+{
+    feed->asking = control_wants_instruments(&feed->config);
+    feed->ask_after_ns = 0;
+    feed->ask_failures = 0;
+    if (feed->config.symbols_all) return; // given when they are known
+    if (control_listed_start(feed))
+        control_give(control, feed);
+    else
+        control_say(control, LOG_LEVEL_ERROR, "a feed cannot be recorded", feed, "out of memory");
+}
+
+// ---- applying a configuration ----
+
+static void control_feed_forget(struct control_feed *feed)
+{
+    free(feed->config.symbols);
+    free(feed->symbols);
+    memset(feed, 0, sizeof *feed);
+}
+
+// A request under way still needs it.
+static void control_feed_end(struct control *control, struct control_feed *feed)
+{
+    if (control->asked != feed) {
+        control_feed_forget(feed);
+        return;
+    }
+    feed->dropped = true;
+    rest_cancel(&control->rest);
+}
+
+static struct control_feed *control_free_place(struct control *control)
+{
+    for (uint32_t i = 0; i < LIMIT_FEEDS; i++) {
+        if (!control->feeds[i].used) return &control->feeds[i];
+    }
+    return NULL;
+}
+
+// The running feed that `config` continues: the same, or of the same exchange and address.
+static uint32_t control_match(const struct control *control, const struct config_feed *config,
+                              const bool *taken, bool exactly)
+{
+    for (uint32_t i = 0; i < LIMIT_FEEDS; i++) {
+        const struct control_feed *feed = &control->feeds[i];
+        if (!feed->used || feed->dropped || taken[i]) continue;
+        bool same = exactly ? config_feed_equal(&feed->config, config)
+                            : feed->config.dialect == config->dialect &&
+                                  strcmp(feed->config.url_text, config->url_text) == 0;
+        if (same) return i;
+    }
+    return LIMIT_FEEDS;
+}
+
+static void control_keep_equal(struct control *control, struct config *config, bool *taken,
+                               bool *done)
+{
+    for (uint32_t i = 0; i < config->feed_count; i++) {
+        uint32_t at = control_match(control, &config->feeds[i], taken, true);
+        if (at == LIMIT_FEEDS) continue;
+        taken[at] = true;
+        done[i] = true;
+        // Instruments may have changed; `all` follows them.
+        control->feeds[at].asking = control_wants_instruments(&config->feeds[i]);
+        control->feeds[at].ask_after_ns = 0;
+        free(config->feeds[i].symbols);
+        config->feeds[i].symbols = NULL;
+    }
+}
+
+static void control_take(struct control *control, struct config_feed *config, bool *taken)
+{
+    uint32_t old_id = 0;
+    uint32_t at = control_match(control, config, taken, false);
+    if (at != LIMIT_FEEDS) {
+        struct control_feed *old = &control->feeds[at];
+        old_id = old->id != 0 ? old->id : old->old_id;
+        control_feed_end(control, old);
+        taken[at] = true;
+    }
+    struct control_feed *feed = control_free_place(control);
+    if (feed == NULL) {
+        log_write(&control->log, LOG_LEVEL_ERROR, io_utc_ns(control->io),
+                  "a feed cannot be recorded", "cause=\"too many feeds\"");
+        free(config->symbols);
+        config->symbols = NULL;
+        return;
+    }
+    feed->used = true;
+    feed->config = *config;
+    config->symbols = NULL; // owned by the feed now
+    feed->old_id = old_id;
+    taken[feed - control->feeds] = true;
+    control_feed_start(control, feed);
+}
+
+static void control_drop_rest(struct control *control, const bool *taken)
+{
+    for (uint32_t i = 0; i < LIMIT_FEEDS; i++) {
+        struct control_feed *feed = &control->feeds[i];
+        if (!feed->used || feed->dropped || taken[i]) continue;
+        for (uint32_t shard = 0; shard < control->shard_count; shard++) {
+            control_remove(control, shard, feed->id);
+            control_remove(control, shard, feed->old_id);
+        }
+        control_feed_end(control, feed);
+    }
+}
+
+void control_feeds_apply(struct control *control, struct config *config)
+{
+    bool taken[LIMIT_FEEDS] = {false};
+    bool done[LIMIT_FEEDS] = {false};
+    control_keep_equal(control, config, taken, done);
+    for (uint32_t i = 0; i < config->feed_count; i++) {
+        if (!done[i]) control_take(control, &config->feeds[i], taken);
+    }
+    control_drop_rest(control, taken);
+    config->feed_count = 0;
+}
+
+// ---- instruments ----
+
+struct control_listing {
+    struct plan_symbol *symbols;
+    uint32_t count;
+};
+
+static void control_instrument(void *context, const struct event *event, const char *symbol,
+                               uint32_t symbol_size, bool trading)
+{
+    (void)event; // the shards write the rows
+    struct control_listing *listing = context;
+    if (!trading || symbol_size > SYMBOL_NAME_BYTES_MAX || listing->count == LIMIT_FEED_SYMBOLS)
+        return;
+    struct plan_symbol *place = &listing->symbols[listing->count++];
+    memset(place, 0, sizeof *place);
+    memcpy(place->text, symbol, symbol_size);
+}
+
+static int control_symbol_compare(const void *a, const void *b)
+{
+    return memcmp(a, b, sizeof(struct plan_symbol));
+}
+
+// The symbols of an `all` feed are these from now on; the list is taken over or freed.
+static void control_listed(struct control *control, struct control_feed *feed,
+                           struct control_listing *listing)
+{
+    qsort(listing->symbols, listing->count, sizeof *listing->symbols, control_symbol_compare);
+    bool same = listing->count == feed->symbol_count &&
+                memcmp(listing->symbols, feed->symbols,
+                       listing->count * sizeof *listing->symbols) == 0;
+    if (same || listing->count == 0) {
+        if (listing->count == 0)
+            control_say(control, LOG_LEVEL_WARNING, "the exchange lists nothing that trades", feed,
+                        "0 symbols");
+        free(listing->symbols);
+        return;
+    }
+    free(feed->symbols);
+    feed->symbols = listing->symbols;
+    feed->symbol_count = listing->count;
+    if (feed->id != 0) feed->old_id = feed->id;
+    control_give(control, feed);
+}
+
+static void control_send_instruments(struct control *control, const struct control_feed *feed)
+{
+    for (uint32_t shard = 0; shard < control->shard_count; shard++) {
+        uint8_t *body = malloc(control->rest.body_size + 1u);
+        if (body == NULL) return; // the rows come with the next reload
+        memcpy(body, control->rest.body, control->rest.body_size);
+        const struct shard_command command = {.kind = SHARD_INSTRUMENTS,
+                                              .dialect = feed->config.dialect,
+                                              .body = body,
+                                              .body_size = control->rest.body_size};
+        if (!control_send(control, shard, &command)) free(body);
+    }
+}
+
+static void control_ask_again(struct control *control, struct control_feed *feed,
+                              const char *cause)
+{
+    uint32_t shift = feed->ask_failures < 8 ? feed->ask_failures++ : 8;
+    int64_t pause_ns = CONTROL_ASK_PAUSE_MIN_NS << shift;
+    int64_t asked_ns = control->rest.retry_after_s * LIMIT_SECOND_NS;
+    if (pause_ns > CONTROL_ASK_PAUSE_MAX_NS) pause_ns = CONTROL_ASK_PAUSE_MAX_NS;
+    if (pause_ns < asked_ns) pause_ns = asked_ns;
+    feed->ask_after_ns = io_monotonic_ns(control->io) + pause_ns;
+    feed->asking = true;
+    control_say(control, LOG_LEVEL_WARNING, "instruments could not be had; asking again later",
+                feed, cause);
+}
+
+static void control_answered(struct control *control, struct control_feed *feed)
+{
+    struct control_listing listing = {.symbols = calloc(LIMIT_FEED_SYMBOLS,
+                                                        sizeof *listing.symbols)};
+    if (listing.symbols == NULL) {
+        control_ask_again(control, feed, "out of memory");
+        return;
+    }
+    int error = feed->config.dialect->instruments(control->rest.body, control->rest.body_size,
+                                                  control_instrument, &listing);
+    if (error != 0) {
+        free(listing.symbols);
+        control_ask_again(control, feed, "the answer is not what the exchange documents");
+        return;
+    }
+    feed->ask_failures = 0;
+    if (feed->config.symbols_all)
+        control_listed(control, feed, &listing);
+    else
+        free(listing.symbols);
+    control_send_instruments(control, feed);
+}
+
+static void control_asked_done(void *context, struct rest *rest)
+{
+    struct control *control = context;
+    struct control_feed *feed = control->asked;
+    ensure(feed != NULL && feed->used);
+    if (feed->dropped)
+        control_feed_forget(feed);
+    else if (rest->ok)
+        control_answered(control, feed);
+    else if (!control->asking_stopped)
+        control_ask_again(control, feed, rest->failure);
+    control->asked = NULL;
+    rest_close(rest);
+    if (control->rest_tls != NULL) tls_context_destroy(control->rest_tls);
+    control->rest_tls = NULL;
+}
+
+static void control_ask(struct control *control, struct control_feed *feed)
+{
+    const struct config_feed *config = &feed->config;
+    struct tls_failure failure = {0};
+    if (config->rest_url.tls) {
+        const struct tls_options options = {
+            .role = TLS_CLIENT, .ca_file = config->ca_file[0] == '\0' ? NULL : config->ca_file};
+        control->rest_tls = tls_context_create(&options, &failure);
+        if (control->rest_tls == NULL) {
+            control_ask_again(control, feed, failure.text);
+            return;
+        }
+    }
+    if (rest_open(&control->rest, control->io, control->rest_tls) != 0) {
+        if (control->rest_tls != NULL) tls_context_destroy(control->rest_tls);
+        control->rest_tls = NULL;
+        control_ask_again(control, feed, "out of memory");
+        return;
+    }
+    feed->asking = false;
+    control->asked = feed;
+    rest_get(&control->rest, &config->rest_url, config->dialect->instruments_path,
+             control_asked_done, control);
+}
+
+void control_feeds_tick(struct control *control)
+{
+    if (control->asked != NULL || control->asking_stopped) return;
+    int64_t now_ns = io_monotonic_ns(control->io);
+    for (uint32_t i = 0; i < LIMIT_FEEDS; i++) {
+        struct control_feed *feed = &control->feeds[i];
+        if (!feed->used || feed->dropped || !feed->asking || now_ns < feed->ask_after_ns) continue;
+        control_ask(control, feed);
+        return;
+    }
+}
+
+bool control_feeds_stop(struct control *control)
+{
+    control->asking_stopped = true;
+    if (control->asked != NULL) rest_cancel(&control->rest);
+    return control->asked == NULL;
+}
+
+void control_feeds_free(struct control *control)
+{
+    ensure(control->asked == NULL);
+    for (uint32_t i = 0; i < LIMIT_FEEDS; i++) {
+        if (control->feeds[i].used) control_feed_forget(&control->feeds[i]);
+    }
+}
+
+// ---- what cannot work ----
+
+static bool control_feed_possible(const struct config_feed *feed, uint32_t shards, char *text,
+                                  size_t text_size)
+{
+    if (feed->ca_file[0] != '\0' && access(feed->ca_file, R_OK) != 0) {
+        (void)snprintf(text, text_size, "line %d: ca_file: %s cannot be read: %s", feed->line,
+                       feed->ca_file, strerror(errno));
+        return false;
+    }
+    if (feed->links_max == 0 || feed->symbols_all) return true;
+    const struct plan_symbol *symbols = (const struct plan_symbol *)feed->symbols;
+    _Static_assert(sizeof(struct plan_symbol) == sizeof(struct config_symbol), "same layout");
+    struct plan_input input = control_plan(feed, symbols, feed->symbol_count, shards);
+    uint32_t links = plan_link_count(&input);
+    if (links <= feed->links_max) return true;
+    (void)snprintf(text, text_size,
+                   "line %d: max_links: expected at least %u for these symbols, channels, "
+                   "redundancy and shards, found %u",
+                   feed->line, links, feed->links_max);
+    return false;
+}
+
+bool control_config_possible(const struct config *config, char *text, size_t text_size)
+{
+    ensure(config->shards > 0);
+    for (uint32_t i = 0; i < config->feed_count; i++) {
+        if (!control_feed_possible(&config->feeds[i], config->shards, text, text_size))
+            return false;
+    }
+    return true;
+}

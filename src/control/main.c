@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// ringtaped: records exchanges into a store until it is told to stop. Exit codes as in sysexits(3);
+// see options_help().
+#include "control/control.h"
+#include "control/options.h"
+#include "format/version.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+static struct control control; // large; one a process
+static struct config_mistakes mistakes;
+
+static int main_mistakes(void)
+{
+    for (uint32_t i = 0; i < mistakes.count && i < LIMIT_CONFIG_MISTAKES; i++)
+        (void)fprintf(stderr, "%s\n", mistakes.text[i]);
+    if (mistakes.count > LIMIT_CONFIG_MISTAKES)
+        (void)fprintf(stderr, "... and %u more\n", mistakes.count - LIMIT_CONFIG_MISTAKES);
+    return EX_CONFIG;
+}
+
+static int main_configured(const struct options *options)
+{
+    char text[512];
+    if (!config_read(&control.config, options->config, &mistakes)) return main_mistakes();
+    if (!control_config_possible(&control.config, text, sizeof text)) {
+        (void)fprintf(stderr, "%s: %s\n", options->config, text);
+        config_free(&control.config);
+        return EX_CONFIG;
+    }
+    if (options->action == OPTIONS_CHECK) {
+        (void)printf("%s: good, %u feeds\n", options->config, control.config.feed_count);
+        config_free(&control.config);
+        return 0;
+    }
+    control.config_path = options->config;
+    control.counters_every_ns = options->counters_every_ns;
+    signals_block();
+    int code = control_run(&control);
+    config_free(&control.config);
+    return code;
+}
+
+int main(int count, char **arguments)
+{
+    struct options options;
+    options_parse(&options, count, arguments);
+    switch (options.action) {
+    case OPTIONS_RUN:
+    case OPTIONS_CHECK: return main_configured(&options);
+    case OPTIONS_VERSION:
+        (void)printf("ringtaped %s (%s), %s\n", RINGTAPE_VERSION, RINGTAPE_COMMIT,
+                     tls_library_text());
+        return 0;
+    case OPTIONS_HELP: options_help(stdout); return 0;
+    case OPTIONS_HELP_CONFIG: config_reference(stdout); return 0;
+    case OPTIONS_MISTAKE: break;
+    }
+    (void)fprintf(stderr, "ringtaped: %s; see ringtaped --help\n", options.mistake);
+    return EX_USAGE;
+}

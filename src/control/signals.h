@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// signals: SIGTERM, SIGINT and SIGHUP as something a loop can look at. A thread of its own waits for
+// them (no handler runs in the middle of anything), notes them and wakes the loop.
+//
+// signals_block() comes before any other thread is made, so that all inherit the mask. A second SIGTERM
+// or SIGINT ends the process at once: what is durable stays durable.
+#ifndef RINGTAPE_CONTROL_SIGNALS_H
+#define RINGTAPE_CONTROL_SIGNALS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "io/io.h"
+
+struct signals {
+    pthread_t thread;
+    struct io *io;
+    atomic_bool stop;   // SIGTERM or SIGINT
+    atomic_bool reload; // SIGHUP; whoever sees it clears it
+};
+
+void signals_block(void);
+// 0 or a negative errno. Never ends; the process's end takes it along.
+int signals_start(struct signals *signals, struct io *io);
+
+#endif
