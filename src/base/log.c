@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// log: see log.h. Contract: a line is complete or absent, never interleaved with another one, holds no
-// control character but its final newline, and is at most LOG_LINE_BYTES_MAX bytes.
+// log: see log.h. Contract: a line is complete or absent, never interleaved with another one,
+// holds no control character but its final newline, and is at most LOG_LINE_BYTES_MAX bytes.
 #include "base/log.h"
 
 #include "format/ensure.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// permits: see permits.h. Contract: in no interval of `window_ns` are more than `limit` permits of a
-// kind granted, over all threads and, by save and load, over restarts. A ring holds the last
+// permits: see permits.h. Contract: in no interval of `window_ns` are more than `limit` permits of
+// a kind granted, over all threads and, by save and load, over restarts. A ring holds the last
 // `limit` times: a new permit is due when the oldest of them has left the window.
 #include "base/permits.h"
 

@@ -46,10 +46,11 @@ uint32_t permits_kind(struct permits *permits, const char *name, uint32_t limit,
 // 0: granted. Else: ns until it is worth asking again (nothing is reserved).
 int64_t permits_take(struct permits *permits, uint32_t kind, int64_t utc_ns);
 
-// Text for the next life ("binance 1767225600000000000\n" ...); returns its size. Cut where `out` ends.
+// Text for the next life ("binance 1767225600000000000\n" ...); returns its size. Cut where `out`
+// ends.
 size_t permits_save(struct permits *permits, char *out, size_t out_size);
-// Takes what it understands of a saved text; lines of unknown kinds, of the future (the clock was set
-// back) and nonsense are passed over.
+// Takes what it understands of a saved text; lines of unknown kinds, of the future (the clock was
+// set back) and nonsense are passed over.
 void permits_load(struct permits *permits, const char *text, size_t size, int64_t utc_ns);
 
 #endif

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // intake: see intake.h. Contract: every event the dialect gives is handed to the sink in its order,
-// but for whole frames with an unknown key beyond the first LIMIT_UNKNOWN_KEY_FRAMES of that key: these
-// are counted, and a status row says so at every power of ten. Nothing is allocated after the open.
+// but for whole frames with an unknown key beyond the first LIMIT_UNKNOWN_KEY_FRAMES of that key:
+// these are counted, and a status row says so at every power of ten. Nothing is allocated after
+// the open.
 #include "capture/intake.h"
 
 #include "format/ensure.h"

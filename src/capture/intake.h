@@ -2,9 +2,9 @@
 //
 // intake: from a whole WebSocket message to rows: dialect → stamps → arbiter → the shard's batch.
 //
-// One per shard. It owns the one event, the room for price levels and the counts of unknown keys; it
-// stamps receive time, link and flags; it bounds what unknown keys may add to the raw channel; it
-// writes the status rows of its shard. The receive time never goes back within a shard.
+// One per shard. It owns the one event, the room for price levels and the counts of unknown keys;
+// it stamps receive time, link and flags; it bounds what unknown keys may add to the raw channel;
+// it writes the status rows of its shard. The receive time never goes back within a shard.
 //
 // Arbiter: every event passes intake_accept(), which today takes all. Where a subscription has
 // copies (redundancy, a renewal's overlap) their rows are stored as often as they came.

@@ -2,25 +2,38 @@
 //
 // link: the states of one connection.
 //
-//              link_start          link_resolved        link_connected_done     (TLS stands)
-//     IDLE ───────────→ RESOLVING ───────────→ CONNECTING ───────────→ HANDSHAKING ─┐ link_upgrade
-//      ↑                   ↑  │ link_fail          │ link_fail            │         ↓
-//      │                   │  └──────────┐  ┌──────┘            link_fail │      UPGRADING
-//      │       link_begin  │             ↓  ↓      ┌──────────────────────┘         │ link_upgraded
-//      │ (permit, pause    │           DRAINING ←──┤ link_fail                      ↓
-//      │  over)            │             │  │      ├───────────────────────── SUBSCRIBING
-//      │                BACKOFF ←────────┘  │      │ link_fail, link_drain          │ link_enter_live
-//      │                   │  link_settle   │      └───────────────────────────── LIVE
-//      └───────────────────┴────────────────┘
-//         link_settle (stopping or retired)
+//     IDLE
+//      │ link_start → link_begin (a permit)
+//      ↓
+//     RESOLVING ────────── link_fail ──┐
+//      │ link_resolved                 │
+//      ↓                               │
+//     CONNECTING ───────── link_fail ──┤   each address in turn
+//      │ link_connected_done           │
+//      ↓                               │
+//     HANDSHAKING ──────── link_fail ──┤
+//      │ link_upgrade (TLS stands)     │
+//      ↓                               │
+//     UPGRADING ────────── link_fail ──┤
+//      │ link_upgraded                 │
+//      ↓                               │
+//     SUBSCRIBING ─ link_fail, _drain ─┤
+//      │ link_enter_live               │
+//      ↓                               ↓                  stopping or retired
+//     LIVE ──────── link_fail, _drain → DRAINING ── link_settle ──→ IDLE
+//                                      │ link_settle                 ↑
+//                                      ↓                             │ link_stop, link_retire
+//                                     BACKOFF ───────────────────────┘ (by way of DRAINING)
+//                                      │ link_begin (pause over, a permit)
+//                                      └──→ RESOLVING
 //
 // In flight:  RESOLVING, CONNECTING: attempt. HANDSHAKING ... LIVE: receive (for as long as the
 // connection stands), send at times. DRAINING: whatever is left; when nothing is, attempt closes
 // the handle. BACKOFF: timer alone. IDLE: nothing. The timer runs in every state but IDLE: it fires
 // at the state's deadline or at the next thing to do, and link_advance() does what is due.
 //
-// Every callback of a DRAINING link ends in link_settle(), which moves on when the last op is over. A
-// link never waits for its peer without a deadline.
+// Every callback of a DRAINING link ends in link_settle(), which moves on when the last op is
+// over. A link never waits for its peer without a deadline.
 #include "capture/link.h"
 
 #include "capture/link_steps.h"
@@ -250,8 +263,8 @@ void link_hang_up(struct link *link)
 {
     ensure(link->state == LINK_DRAINING);
     struct io *io = link->shared->io;
-    // io_cancel() leaves idle ops alone; each of the others has a last callback to come. What is being
-    // sent (a goodbye) has until the deadline, unless this is the second call.
+    // io_cancel() leaves idle ops alone; each of the others has a last callback to come. What is
+    // being sent (a goodbye) has until the deadline, unless this is the second call.
     if (link->hanging_up) io_cancel(io, &link->send);
     link->hanging_up = true;
     io_cancel(io, &link->attempt);

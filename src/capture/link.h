@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// link: the state machine of one connection to an exchange: resolve, connect, TLS, upgrade, subscribe,
-// live, and back again with growing pauses until it is stopped. Drawn at the top of link.c.
+// link: the state machine of one connection to an exchange: resolve, connect, TLS, upgrade,
+// subscribe, live, and back again with growing pauses until it is stopped. Drawn at the top of
+// link.c.
 //
 // What arrives is decrypted into the shard's plaintext buffer, cut into messages, and given to the
 // shard's intake. Every coming and going is a status row and a log line with cause and remedy.
 //
-// Ownership: the shard embeds its links; link_open() allocates the TLS connection and reserves address
-// space for messages that come in pieces (memory only where they really do). The feed and the
-// streams belong to the shard and outlive the link. Threading: core-local.
+// Ownership: the shard embeds its links; link_open() allocates the TLS connection and reserves
+// address space for messages that come in pieces (memory only where they really do). The feed and
+// the streams belong to the shard and outlive the link. Threading: core-local.
 //
 // Bounds: LIMIT_MESSAGE_BYTES a message; client messages are spaced so that the exchange's limit a
-// second and a minute holds; of several pings that wait for an answer the last is answered (RFC 6455
-// section 5.5.3); pauses grow from 0.25 s to 60 s.
+// second and a minute holds; of several pings that wait for an answer the last is answered (RFC
+// 6455 section 5.5.3); pauses grow from 0.25 s to 60 s.
 #ifndef RINGTAPE_CAPTURE_LINK_H
 #define RINGTAPE_CAPTURE_LINK_H
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// link_connect: the way up of a link, from a permit to the last subscription; the states are drawn in
-// link.c. Contract: one op, `attempt`, is in flight until the connection stands; each step either enters
-// the next state or ends in link_fail().
+// link_connect: the way up of a link, from a permit to the last subscription; the states are drawn
+// in link.c. Contract: one op, `attempt`, is in flight until the connection stands; each step
+// either enters the next state or ends in link_fail().
 #include "capture/link_steps.h"
 
 #include "format/ensure.h"
@@ -54,10 +54,12 @@ static void link_resolved(struct io *io, struct io_op *op)
     if (link->state == LINK_DRAINING) {
         link_settle(link);
     } else if (op->result <= 0) {
+        const char *why = op->result == 0 ? "no address" : strerror((int)-op->result);
         link_fail(link, STATUS_LINK_DOWN, "the name %s was not found: %s; check url and resolver",
-                  link->feed->url.host, op->result == 0 ? "no address" : strerror((int)-op->result));
+                  link->feed->url.host, why);
     } else {
-        // Copies of a subscription (neighbouring numbers) go to different addresses if there are any.
+        // Copies of a subscription (neighbouring numbers) go to different addresses if there are
+        // any.
         link->address_count = (uint32_t)op->result;
         link->address_index = (link->number + link->failures) % link->address_count;
         link->address_tried = 0;

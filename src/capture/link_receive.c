@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// link_receive: what a link hears: received bytes → TLS → HTTP head, then WebSocket messages → intake.
+// link_receive: what a link hears: received bytes → TLS → HTTP head, then WebSocket messages →
+// intake.
 //
-// Contract: received bytes are used up within the callback; a message that lies whole in a record is
-// read where it was decrypted; whatever a peer sends ends in rows, in a named cause to go down,
+// Contract: received bytes are used up within the callback; a message that lies whole in a record
+// is read where it was decrypted; whatever a peer sends ends in rows, in a named cause to go down,
 // or both. After link_fail() nothing more of the input is looked at.
 #include "capture/link_steps.h"
 

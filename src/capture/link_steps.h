@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// link_steps: what link.c (states), link_connect.c (the way up), link_receive.c (bytes in) and link_send.c (bytes out) call of one
-// another. Private to these files. Core-local.
+// link_steps: what link.c (states), link_connect.c (the way up), link_receive.c (bytes in) and
+// link_send.c (bytes out) call of one another. Private to these files. Core-local.
 #ifndef RINGTAPE_CAPTURE_LINK_STEPS_H
 #define RINGTAPE_CAPTURE_LINK_STEPS_H
 
@@ -61,8 +61,8 @@ bool link_write(struct link *link, const uint8_t *bytes, uint32_t size);
 bool link_send_frame(struct link *link, enum websocket_opcode opcode, const uint8_t *payload,
                      uint32_t size);
 void link_send_close(struct link *link, uint16_t code);
-// The next client message, if one is due and allowed: pong, ping, subscription. Returns when to come
-// again (INT64_MAX: nothing to do).
+// The next client message, if one is due and allowed: pong, ping, subscription. Returns when to
+// come again (INT64_MAX: nothing to do).
 int64_t link_talk(struct link *link, int64_t now_ns);
 // True when every stream was asked for.
 bool link_all_requested(const struct link *link);

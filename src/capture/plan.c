@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// plan: see plan.h. Contract: every (symbol, channel) of the feed is in exactly `redundancy` links, all
-// on the symbol's shard, no two copies on one link; no link has more streams than the exchange
-// allows; links of one group and copy differ by one symbol at most.
+// plan: see plan.h. Contract: every (symbol, channel) of the feed is in exactly `redundancy`
+// links, all on the symbol's shard, no two copies on one link; no link has more streams than the
+// exchange allows; links of one group and copy differ by one symbol at most.
 #include "capture/plan.h"
 
 #include "format/ensure.h"

@@ -2,10 +2,10 @@
 //
 // plan: which symbols of a feed live on which shard, and which streams go over which link.
 //
-// A symbol's shard is a hash of "exchange:SYMBOL", so it stays where it is over reloads and all copies
-// and feeds of a symbol meet on one shard. On a shard the symbols are dealt evenly to as few links as
-// the exchange's streams per connection allow; all channels of a symbol (of one group) share a
-// link; each of the `redundancy` copies has links of its own.
+// A symbol's shard is a hash of "exchange:SYMBOL", so it stays where it is over reloads and all
+// copies and feeds of a symbol meet on one shard. On a shard the symbols are dealt evenly to as
+// few links as the exchange's streams per connection allow; all channels of a symbol (of one
+// group) share a link; each of the `redundancy` copies has links of its own.
 //
 // Pure; a plan owns one block of memory. Bounds: those of the configuration.
 #ifndef RINGTAPE_CAPTURE_PLAN_H

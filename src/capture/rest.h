@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// rest: one GET at a time over HTTP/1.1, with TLS or without: what control asks an exchange at start
-// and on a reload (which instruments there are). A state machine over io.h, drawn in rest.c.
+// rest: one GET at a time over HTTP/1.1, with TLS or without: what control asks an exchange at
+// start and on a reload (which instruments there are). A state machine over io.h, drawn in rest.c.
 //
-// Ownership: rest_open() reserves address space for the body (LIMIT_REST_BODY_BYTES; memory as it is
-// needed, given back with the next request). The body is valid in the callback only. Threading:
+// Ownership: rest_open() reserves address space for the body (LIMIT_REST_BODY_BYTES; memory as it
+// is needed, given back with the next request). The body is valid in the callback only. Threading:
 // belongs to its loop. Bound: REST_LIMIT_NS from start to callback.
 #ifndef RINGTAPE_CAPTURE_REST_H
 #define RINGTAPE_CAPTURE_REST_H

@@ -4,8 +4,8 @@
 //
 //     RUNNING ──SHARD_STOP──→ CLOSING_LINKS ──no slot used──→ CLOSING_TAPE ──tape_writer──→ ENDED
 //
-// A tick ten times a second does what nothing waits for: closes ended links, ends replaced feeds, writes
-// instrument rows in portions, publishes the counters, moves the stop on.
+// A tick ten times a second does what nothing waits for: closes ended links, ends replaced feeds,
+// writes instrument rows in portions, publishes the counters, moves the stop on.
 #include "capture/shard.h"
 
 #include "capture/shard_parts.h"
@@ -203,7 +203,8 @@ uint32_t shard_link_open(struct shard *shard, uint32_t place, const struct link_
     if (index != SHARD_NONE) {
         struct shard_slot *slot = &shard->slots[index];
         memset(slot, 0, sizeof *slot);
-        if (link_open(&slot->link, &shard->shared, &feed->links, streams, shard->link_number) == 0) {
+        uint32_t number = shard->link_number;
+        if (link_open(&slot->link, &shard->shared, &feed->links, streams, number) == 0) {
             shard->link_number++;
             slot->feed = place;
             slot->predecessor = predecessor;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// shard: its links, its symbols, its tape, on one loop. A state machine over io.h without a thread of
-// its own: control pins one thread per shard and calls io_run() there; the simulator interleaves the
-// loops of all shards by its seed.
+// shard: its links, its symbols, its tape, on one loop. A state machine over io.h without a thread
+// of its own: control pins one thread per shard and calls io_run() there; the simulator
+// interleaves the loops of all shards by its seed.
 //
 // Commands come from another thread by shard_post() (one producer) or, on the loop's own thread,
 // through the same call. Counters may be read from anywhere.
 //
-// Memory: buffers, tables and link slots are allocated in shard_open(); a link's TLS state when a feed
-// is added, never between events.
+// Memory: buffers, tables and link slots are allocated in shard_open(); a link's TLS state when a
+// feed is added, never between events.
 #ifndef RINGTAPE_CAPTURE_SHARD_H
 #define RINGTAPE_CAPTURE_SHARD_H
 
@@ -83,7 +83,8 @@ struct shard_counters {
 int shard_open(struct shard **shard, struct io *io, const struct shard_options *options);
 // Any thread, one at a time. False: the queue is full, try again later.
 bool shard_post(struct shard *shard, const struct shard_command *command);
-// Everything has ended after SHARD_STOP; `durable`: nothing that arrived was lost on the way to disk.
+// Everything has ended after SHARD_STOP; `durable`: nothing that arrived was lost on the way to
+// disk.
 bool shard_stopped(const struct shard *shard, bool *durable);
 // Runs the loop until it has stopped. The loop's thread.
 void shard_run(struct shard *shard);

@@ -2,9 +2,9 @@
 //
 // shard_feed: the feeds of a shard: their symbols, links, replacement on a reload, instrument rows.
 //
-// Contract: a feed that replaces another is connected first; the other ends when every link of the new
-// one was live, or after SHARD_REPLACE_NS. A symbol's added and removed rows are written when the
-// first feed wants it and when the last one lets go, so a replacement writes none.
+// Contract: a feed that replaces another is connected first; the other ends when every link of the
+// new one was live, or after SHARD_REPLACE_NS. A symbol's added and removed rows are written when
+// the first feed wants it and when the last one lets go, so a replacement writes none.
 #include "capture/shard_parts.h"
 
 #include "format/ensure.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// shard_parts: the inside of a shard, shared by shard.c (life, commands, links) and shard_feed.c (feeds,
-// symbols, instruments) only. Core-local but for the command queue and the published counters.
+// shard_parts: the inside of a shard, shared by shard.c (life, commands, links) and shard_feed.c
+// (feeds, symbols, instruments) only. Core-local but for the command queue and the published
+// counters.
 #ifndef RINGTAPE_CAPTURE_SHARD_PARTS_H
 #define RINGTAPE_CAPTURE_SHARD_PARTS_H
 

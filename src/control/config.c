@@ -2,8 +2,8 @@
 //
 // config: the walk of a YAML document along the table of keys.
 //
-// libyaml gives the document as nodes with line numbers; the walk looks every key of a mapping up in
-// the table of its level (config_schema.h). What a key cannot judge alone is checked where its
+// libyaml gives the document as nodes with line numbers; the walk looks every key of a mapping up
+// in the table of its level (config_schema.h). What a key cannot judge alone is checked where its
 // feed is complete (config_feed()).
 //
 // libyaml and not libcyaml on top of it: libcyaml reports most mistakes without line and key.
@@ -86,8 +86,8 @@ static bool config_whole(const yaml_node_t *node)
 // "binance has trade, agg_trade, ..." is more use than "unknown channel".
 static void config_channel_names(const struct dialect *dialect, char *out, size_t out_size)
 {
-    static const char *const names[] = {"trade",  "agg_trade", "quote",  "depth",  "book5", "book10",
-                                        "book20", "book",      "ticker", "kline_1m"};
+    static const char *const names[] = {"trade",  "agg_trade", "quote", "depth",  "book5",
+                                        "book10", "book20",    "book",  "ticker", "kline_1m"};
     size_t used = 0;
     out[0] = '\0';
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -330,7 +330,8 @@ static void config_pair(struct config_walk *walk, const struct config_entry *key
                         const yaml_node_pair_t *pair, const char *path, void *base)
 {
     const yaml_node_t *key = yaml_document_get_node(walk->document, pair->key);
-    const struct config_entry *entry = config_whole(key) ? config_find(keys, config_text(key)) : NULL;
+    const char *name = config_whole(key) ? config_text(key) : "";
+    const struct config_entry *entry = config_find(keys, name);
     if (entry == NULL) {
         config_unknown(walk, keys, key, path);
         return;

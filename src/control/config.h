@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// config: the daemon's configuration: read from YAML, checked against one table of keys, defaults for
-// all but the feeds. A mistake names file, line, key path, what was expected and what was found;
-// all mistakes (up to a bound) are reported at once. docs/operating.md is the reference; a
+// config: the daemon's configuration: read from YAML, checked against one table of keys, defaults
+// for all but the feeds. A mistake names file, line, key path, what was expected and what was
+// found; all mistakes (up to a bound) are reported at once. docs/operating.md is the reference; a
 // test holds it to the table.
 //
 // Ownership: a struct config owns the symbol lists of its feeds; config_free() releases them.

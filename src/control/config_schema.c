@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// config_schema: see config_schema.h. Contract: every default of the tables is a value the same entry
-// accepts (ensured when the defaults are set).
+// config_schema: see config_schema.h. Contract: every default of the tables is a value the same
+// entry accepts (ensured when the defaults are set).
 #include "control/config_schema.h"
 
 #include "control/config.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// config_schema: the one table of configuration keys. A key has a kind (how its text becomes a value),
-// a place in its struct, bounds, a default and words for people; defaults, messages and the
+// config_schema: the one table of configuration keys. A key has a kind (how its text becomes a
+// value), a place in its struct, bounds, a default and words for people; defaults, messages and the
 // reference come from it. Constant; any thread.
 #ifndef RINGTAPE_CONTROL_CONFIG_SCHEMA_H
 #define RINGTAPE_CONTROL_CONFIG_SCHEMA_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// config_value: see config_value.h. Contract: one spelling per value kind; anything else, an overflow
-// included, is refused and never guessed ("10M" could be minutes, megabytes or mebibytes).
+// config_value: see config_value.h. Contract: one spelling per value kind; anything else, an
+// overflow included, is refused and never guessed ("10M" could be minutes, megabytes or mebibytes).
 #include "control/config_value.h"
 
 #include "base/limits.h"

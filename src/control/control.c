@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// control: start, tick, reload, stop; see control.h. Contract: whatever could be opened is closed again
-// in reverse order; a reload that is not possible changes nothing; the process ends within 3 s of
-// the signal.
+// control: start, tick, reload, stop; see control.h. Contract: whatever could be opened is closed
+// again in reverse order; a reload that is not possible changes nothing; the process ends within 3
+// s of the signal.
 #include "control/control.h"
 
 #include "control/notify.h"

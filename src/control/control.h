@@ -3,9 +3,9 @@
 // control: the daemon put together: store, shards and sealer on their threads, feeds given to the
 // shards, reload, counters, stop. Runs on the main thread, on a loop of its own.
 //
-// Start: loop, store (lock), permits, shards and sealer, feeds. Stop: shards close their links and make
-// everything durable, then the sealer ends its step; 3 s at most. Reload: feeds that stayed the
-// same are left alone; a changed one is connected anew before the old one ends.
+// Start: loop, store (lock), permits, shards and sealer, feeds. Stop: shards close their links and
+// make everything durable, then the sealer ends its step; 3 s at most. Reload: feeds that stayed
+// the same are left alone; a changed one is connected anew before the old one ends.
 #ifndef RINGTAPE_CONTROL_CONTROL_H
 #define RINGTAPE_CONTROL_CONTROL_H
 
@@ -88,7 +88,8 @@ bool control_config_possible(const struct config *config, char *text, size_t tex
 
 // ---- control_feeds.c: for control.c only ----
 
-// Takes over the feeds of `config` (empties it): keeps equal ones, replaces, adds and removes others.
+// Takes over the feeds of `config` (empties it): keeps equal ones, replaces, adds and removes
+// others.
 void control_feeds_apply(struct control *control, struct config *config);
 // Asks for instruments that are wanted, one request at a time.
 void control_feeds_tick(struct control *control);

@@ -2,9 +2,10 @@
 //
 // control_feeds: from configured feeds to shares on shards, and instruments from the exchanges.
 //
-// Contract: a feed is given to the shards whole, once its symbols are known; one that replaces another
-// names it, and the shards end the old one when the new one is live. Where instruments cannot be had
-// the request is repeated with growing pauses; a feed that ran before goes on as it was.
+// Contract: a feed is given to the shards whole, once its symbols are known; one that replaces
+// another names it, and the shards end the old one when the new one is live. Where instruments
+// cannot be had the request is repeated with growing pauses; a feed that ran before goes on as it
+// was.
 #include "control/control.h"
 
 #include "capture/plan.h"

@@ -25,8 +25,8 @@ void options_help(FILE *out)
         "\n"
         "Signals: SIGTERM and SIGINT make everything durable and end; SIGHUP reads the\n"
         "configuration again.\n"
-        "Exit codes: 0 good, 64 usage, 69 the kernel lacks something, 73 the store cannot be used,\n"
-        "74 not everything became durable, 78 configuration.\n",
+        "Exit codes: 0 good, 64 usage, 69 the kernel lacks something, 73 the store cannot be\n"
+        "used, 74 not everything became durable, 78 configuration.\n",
         out);
 }
 

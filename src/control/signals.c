@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// signals: see signals.h. Contract: no signal is lost (they are blocked from the start and waited for),
-// and the loop is woken after each is noted.
+// signals: see signals.h. Contract: no signal is lost (they are blocked from the start and waited
+// for), and the loop is woken after each is noted.
 #include "control/signals.h"
 
 #include "format/ensure.h"

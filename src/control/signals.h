@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// signals: SIGTERM, SIGINT and SIGHUP as something a loop can look at. A thread of its own waits for
-// them (no handler runs in the middle of anything), notes them and wakes the loop.
+// signals: SIGTERM, SIGINT and SIGHUP as something a loop can look at. A thread of its own waits
+// for them (no handler runs in the middle of anything), notes them and wakes the loop.
 //
-// signals_block() comes before any other thread is made, so that all inherit the mask. A second SIGTERM
-// or SIGINT ends the process at once: what is durable stays durable.
+// signals_block() comes before any other thread is made, so that all inherit the mask. A second
+// SIGTERM or SIGINT ends the process at once: what is durable stays durable.
 #ifndef RINGTAPE_CONTROL_SIGNALS_H
 #define RINGTAPE_CONTROL_SIGNALS_H
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// worker: see worker.h. Contract: the cores a process may use (taskset, cgroup) are respected; a failed
-// pinning is not an error, only slower.
+// worker: see worker.h. Contract: the cores a process may use (taskset, cgroup) are respected; a
+// failed pinning is not an error, only slower.
 #include "control/worker.h"
 
 #include "format/ensure.h"

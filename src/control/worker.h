@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// worker: the threads of the daemon and where they run: shards pinned to a core each, everything else
-// on the remaining cores where there are any.
+// worker: the threads of the daemon and where they run: shards pinned to a core each, everything
+// else on the remaining cores where there are any.
 //
 // A worker runs one function to its end; `ended` is then set and the control loop woken.
 #ifndef RINGTAPE_CONTROL_WORKER_H
@@ -30,8 +30,8 @@ int worker_start(struct worker *worker, const char *name, int core, struct io *c
 // Waits for its end.
 void worker_join(struct worker *worker);
 
-// The core for shard `index`: with more cores than shards, the first is left to the rest of the daemon;
-// -1 with fewer (pinning would only hurt).
+// The core for shard `index`: with more cores than shards, the first is left to the rest of the
+// daemon; -1 with fewer (pinning would only hurt).
 int worker_core(uint32_t index, uint32_t shards);
 // Keeps the calling thread, and those it makes, off the cores of the shards, where others are left.
 void worker_stay_off(uint32_t shards);
