@@ -439,15 +439,17 @@ static uint32_t sim_loop_call(struct io *io)
 uint32_t io_run(struct io *io, int64_t wait_ns)
 {
     struct sim_world *world = io->world;
-    if (world->crashed)
-        return 0;
-    if (world->stepping) {
-        // A turn of this loop: time passes outside.
-        return sim_loop_call(io);
-    }
+    if (world->stepping) // a turn of this loop: time passes outside
+        return world->crashed ? 0 : sim_loop_call(io);
     int64_t limit_ns = INT64_MAX;
     if (wait_ns >= 0)
         limit_ns = world->now_ns + (wait_ns > 0 ? wait_ns : SIM_POLL_NS);
+    if (world->crashed) {
+        // Nothing happens any more, but whoever waits with a limit gets there.
+        ensure(wait_ns >= 0);
+        world->now_ns = limit_ns;
+        return 0;
+    }
     world->waiting = io;
     io->due = false;
     while (!io->due && sim_step(world, limit_ns))
