@@ -78,6 +78,10 @@ void rows_init(struct rows *rows, const struct channel_schema *schema,
     *rows = (struct rows){.schema = schema, .limits = *limits};
     struct rows_place place = {.memory = memory};
     rows_place_all(rows, &place);
+    for (int c = 0; c < schema->column_count; c++) {
+        rows->text_columns |= (uint64_t)(schema->columns[c].type == COLUMN_TEXT) << c;
+        rows->decimal_columns |= (uint64_t)(schema->columns[c].type == COLUMN_DECIMAL) << c;
+    }
     rows_clear(rows);
 }
 
@@ -91,13 +95,11 @@ void rows_clear(struct rows *rows)
         rows->level_first[0] = 0;
 }
 
-static uint64_t rows_text_bytes(const struct channel_schema *schema, const struct event *event)
+static uint64_t rows_text_bytes(const struct rows *rows, const struct event *event)
 {
     uint64_t bytes = 0;
-    for (int c = COLUMN_FIRST_OWN; c < schema->column_count; c++) {
-        if (schema->columns[c].type == COLUMN_TEXT && event_has(event, c))
-            bytes += event->text[schema->columns[c].text].size;
-    }
+    for (uint64_t left = rows->text_columns & event->present; left != 0; left &= left - 1)
+        bytes += event->text[rows->schema->columns[__builtin_ctzll(left)].text].size;
     return bytes;
 }
 
@@ -114,22 +116,25 @@ static void rows_append_text(struct rows *rows, const struct event *event, int c
     ensure(rows->text_size <= rows->limits.text_bytes);
 }
 
+// One loop a type: stores of bytes may alias anything, and would make the compiler read all pointers
+// again after each.
 static void rows_append_cells(struct rows *rows, const struct event *event)
 {
-    const struct channel_schema *schema = rows->schema;
-    uint32_t row = rows->count;
-    for (int c = 0; c < schema->column_count; c++) {
-        int64_t mask = -(int64_t)(event->present >> c & 1);
-        if (rows->scale[c]) {
-            rows->value[c][row] = event->value[c] & mask;
-            rows->scale[c][row] = (uint8_t)(event->scale[c] & mask);
-            ensure(rows->scale[c][row] <= DECIMAL_SCALE_MAX);
-        } else if (rows->value[c]) {
-            rows->value[c][row] = event->value[c] & mask;
-        } else {
-            rows_append_text(rows, event, c);
-        }
+    const uint64_t present = event->present;
+    const size_t row = rows->count;
+    const unsigned count = rows->schema->column_count;
+    for (unsigned c = 0; c < count; c++) {
+        if (rows->value[c])
+            rows->value[c][row] = event->value[c] & -(int64_t)(present >> c & 1);
     }
+    for (uint64_t left = rows->decimal_columns; left != 0; left &= left - 1) {
+        unsigned c = (unsigned)__builtin_ctzll(left);
+        uint8_t scale = present >> c & 1 ? event->scale[c] : 0;
+        ensure(scale <= DECIMAL_SCALE_MAX);
+        rows->scale[c][row] = scale;
+    }
+    for (uint64_t left = rows->text_columns; left != 0; left &= left - 1)
+        rows_append_text(rows, event, __builtin_ctzll(left));
 }
 
 static void rows_append_levels(struct rows *rows, const struct event *event)
@@ -158,7 +163,7 @@ bool rows_append(struct rows *rows, const struct event *event)
     ensure(event->level_count == 0 || schema->has_levels);
     if (rows->count == rows->limits.rows ||
         event->level_count > rows->limits.levels - rows->level_count ||
-        rows_text_bytes(schema, event) > rows->limits.text_bytes - rows->text_size)
+        rows_text_bytes(rows, event) > rows->limits.text_bytes - rows->text_size)
         return false;
     rows->symbol[rows->count] = event->symbol;
     rows->present[rows->count] = event->present;

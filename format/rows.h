@@ -24,6 +24,8 @@ struct rows_limits {
 struct rows {
     const struct channel_schema *schema;
     struct rows_limits limits;
+    uint64_t text_columns;    // bit c: column c is a text
+    uint64_t decimal_columns; // bit c: column c is a decimal
     uint32_t count;
     uint32_t level_count;
     uint32_t text_size;

@@ -202,10 +202,14 @@ static void encode_next_stamp(struct tape_encoder *encoder)
     encoder->stamp = 1;
 }
 
+// At most; exactly only where that decides whether `room` suffices.
 static size_t encode_names_bytes(const struct tape_encoder *encoder,
-                                 const struct tape_batch_input *input)
+                                 const struct tape_batch_input *input, size_t room)
 {
-    size_t bytes = encoder->used_count;
+    size_t bytes = (size_t)encoder->used_count * (1 + TAPE_SYMBOL_BYTES_MAX);
+    if (encode_bytes_max(input) + bytes <= room)
+        return bytes;
+    bytes = encoder->used_count;
     for (uint32_t s = 0; s < encoder->used_count; s++)
         bytes += input->symbol(input->symbol_context, encoder->used[s]).size;
     return bytes;
@@ -487,7 +491,7 @@ int64_t tape_encode_batch(struct tape_encoder *encoder, const struct tape_batch_
     int error = encode_prepare(encoder, input, from, parts, &header);
     if (error != 0)
         return error;
-    if (size < encode_bytes_max(input) + encode_names_bytes(encoder, input))
+    if (size < encode_bytes_max(input) + encode_names_bytes(encoder, input, size))
         return -ENOSPC;
     uint8_t *out = (uint8_t *)buffer + LAYOUT_HEADER_BYTES;
     out = encode_symbol_names(encoder, input, out);
