@@ -98,7 +98,15 @@ static int control_open_loop(struct control *control, struct io **io, const char
 
 static void control_shard_main(void *context)
 {
-    shard_run(context);
+    shard_run(((struct control_shard *)context)->shard);
+}
+
+static void control_shard_close(void *context)
+{
+    struct control_shard *place = context;
+    (void)shard_stopped(place->shard, &place->durable);
+    shard_close(place->shard);
+    io_close_loop(place->io);
 }
 
 static int control_open_shard(struct control *control, uint32_t index)
@@ -119,7 +127,7 @@ static int control_open_shard(struct control *control, uint32_t index)
     if (error == 0) {
         control->shard_count++;
         error = worker_start(&place->worker, name, worker_core(index, control->config.shards),
-                             control->io, control_shard_main, place->shard);
+                             control->io, control_shard_main, control_shard_close, place);
     }
     if (error == 0) return 0;
     control_log(control, LOG_LEVEL_ERROR, "a shard cannot be started", strerror(-error));
@@ -154,6 +162,13 @@ static void control_sealer_main(void *context)
     }
 }
 
+static void control_sealer_close(void *context)
+{
+    struct control_sealer *place = context;
+    sealer_close(place->sealer);
+    io_close_loop(place->io);
+}
+
 static int control_open_sealer(struct control *control)
 {
     struct control_sealer *place = &control->sealer;
@@ -161,7 +176,8 @@ static int control_open_sealer(struct control *control)
     if (error != 0) return error;
     error = sealer_open(&place->sealer, place->io, control->store);
     if (error == 0)
-        error = worker_start(&place->worker, "sealer", -1, control->io, control_sealer_main, place);
+        error = worker_start(&place->worker, "sealer", -1, control->io, control_sealer_main,
+                             control_sealer_close, place);
     if (error == 0) return 0;
     control_log(control, LOG_LEVEL_ERROR, "the sealer cannot be started", strerror(-error));
     return EX_OSERR;
@@ -352,34 +368,30 @@ static bool control_stop_workers(struct control *control)
     }
 }
 
-static bool control_close_shards(struct control *control)
+// A worker that never ran is ended and closed here.
+static void control_close_worker(struct worker *worker, void (*run)(void *context),
+                                 void (*close)(void *context), void *context)
+{
+    if (worker->started) {
+        worker_join(worker);
+    } else {
+        run(context);
+        close(context);
+    }
+}
+
+static bool control_close_workers(struct control *control)
 {
     bool durable = true;
     for (uint32_t i = 0; i < control->shard_count; i++) {
         struct control_shard *place = &control->shards[i];
-        bool shard_durable = false;
-        worker_join(&place->worker);
-        if (!shard_stopped(place->shard, &shard_durable)) shard_run(place->shard);
-        (void)shard_stopped(place->shard, &shard_durable);
-        durable = durable && shard_durable;
-        shard_close(place->shard);
+        control_close_worker(&place->worker, control_shard_main, control_shard_close, place);
+        durable = durable && place->durable;
     }
-    for (uint32_t i = 0; i < LIMIT_SHARDS; i++) {
-        if (control->shards[i].io != NULL) io_close_loop(control->shards[i].io);
-    }
+    struct control_sealer *sealer = &control->sealer;
+    if (sealer->sealer != NULL)
+        control_close_worker(&sealer->worker, control_sealer_main, control_sealer_close, sealer);
     return durable;
-}
-
-static void control_close_sealer(struct control *control)
-{
-    struct control_sealer *place = &control->sealer;
-    if (place->sealer != NULL) {
-        bool ran = place->worker.started;
-        worker_join(&place->worker);
-        if (!ran) control_sealer_main(place); // never started: end it here
-        sealer_close(place->sealer);
-    }
-    if (place->io != NULL) io_close_loop(place->io);
 }
 
 // The exit code; `code` is that of the start.
@@ -393,8 +405,7 @@ static int control_close(struct control *control, int code)
         _exit(EX_IOERR);
     }
     if (control->counters_every_ns != 0 && control->shard_count > 0) control_print(control);
-    bool durable = control_close_shards(control);
-    control_close_sealer(control);
+    bool durable = control_close_workers(control);
     if (control->store != NULL) {
         control_permits_save(control);
         keep_store_close(control->store);

@@ -43,6 +43,7 @@ struct control_shard {
     struct io *io;
     struct shard *shard;
     struct worker worker;
+    bool durable; // at its end
 };
 
 struct control_sealer {

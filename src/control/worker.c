@@ -5,6 +5,7 @@
 #include "control/worker.h"
 
 #include "format/ensure.h"
+#include <errno.h>
 #include <sched.h>
 #include <string.h>
 
@@ -62,18 +63,22 @@ static void *worker_main(void *context)
     worker->run(worker->context);
     atomic_store(&worker->ended, true);
     io_wake(worker->control);
+    while (sem_wait(&worker->release) != 0) {} // EINTR
+    worker->close(worker->context);
     return NULL;
 }
 
 int worker_start(struct worker *worker, const char *name, int core, struct io *control,
-                 void (*run)(void *context), void *context)
+                 void (*run)(void *context), void (*close)(void *context), void *context)
 {
     ensure(strlen(name) < 16 && !worker->started);
     worker->run = run;
+    worker->close = close;
     worker->context = context;
     worker->control = control;
     worker->core = core;
     atomic_init(&worker->ended, false);
+    if (sem_init(&worker->release, 0, 0) != 0) return -errno;
     int error = pthread_create(&worker->thread, NULL, worker_main, worker);
     if (error != 0) return -error;
     (void)pthread_setname_np(worker->thread, name);
@@ -84,6 +89,7 @@ int worker_start(struct worker *worker, const char *name, int core, struct io *c
 void worker_join(struct worker *worker)
 {
     if (!worker->started) return;
+    (void)sem_post(&worker->release);
     int error = pthread_join(worker->thread, NULL);
     ensure(error == 0);
     worker->started = false;

@@ -3,11 +3,14 @@
 // worker: the threads of the daemon and where they run: shards pinned to a core each, everything
 // else on the remaining cores where there are any.
 //
-// A worker runs one function to its end; `ended` is then set and the control loop woken.
+// A worker runs one function to its end; `ended` is then set and the control loop woken. What only the
+// thread of a loop may close it closes when worker_join() asks for it: until then others may still
+// look at it or wake its loop.
 #ifndef RINGTAPE_CONTROL_WORKER_H
 #define RINGTAPE_CONTROL_WORKER_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,7 +20,9 @@
 struct worker {
     pthread_t thread;
     void (*run)(void *context);
+    void (*close)(void *context);
     void *context;
+    sem_t release;
     struct io *control;
     int core;          // -1: wherever the process may run
     bool started;
@@ -26,8 +31,8 @@ struct worker {
 
 // 0 or a negative errno. `name` has at most 15 bytes.
 int worker_start(struct worker *worker, const char *name, int core, struct io *control,
-                 void (*run)(void *context), void *context);
-// Waits for its end.
+                 void (*run)(void *context), void (*close)(void *context), void *context);
+// Lets it close what it has and waits for its end. Nothing if it was not started.
 void worker_join(struct worker *worker);
 
 // The core for shard `index`: with more cores than shards, the first is left to the rest of the
