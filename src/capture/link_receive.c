@@ -188,7 +188,7 @@ static void link_decrypt(struct link *link, const uint8_t *data, size_t size)
         } else if (result == TLS_CLOSED) {
             link_fail(link, STATUS_LINK_DOWN, "the exchange ended TLS");
         } else {
-            link_fail(link, STATUS_LINK_DOWN, "TLS: %s", tls_failure(link->tls)->text);
+            link_fail(link, STATUS_LINK_DOWN, "%s", tls_failure(link->tls)->text);
         }
     }
     if (link->state == LINK_HANDSHAKING && tls_established(link->tls)) link_upgrade(link);
@@ -201,6 +201,12 @@ static void link_received_end(struct link *link, int64_t result)
         link_hang_up(link); // the peer is gone: no goodbye to wait for
     } else if (result < 0) {
         link_fail(link, STATUS_LINK_DOWN, "receiving failed: %s", strerror((int)-result));
+    } else if (link->state == LINK_HANDSHAKING) {
+        link_fail(link, STATUS_LINK_DOWN,
+                  "the connection was closed during the TLS handshake; check url: is it a TLS port?");
+    } else if (link->state == LINK_UPGRADING) {
+        link_fail(link, STATUS_LINK_DOWN,
+                  "the connection was closed before the WebSocket request was answered; check url");
     } else if (tls_end_of_input(link->tls) == TLS_CLOSED) {
         link_fail(link, STATUS_LINK_DOWN, "the exchange closed the connection");
     } else {

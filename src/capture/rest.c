@@ -219,7 +219,7 @@ static void rest_decrypt(struct rest *rest, const uint8_t *data, size_t size)
         else if (result == TLS_CLOSED)
             rest_input_end(rest);
         else
-            rest_end(rest, "TLS: %s", tls_failure(rest->tls)->text);
+            rest_end(rest, "%s", tls_failure(rest->tls)->text);
     }
     if (rest->state == REST_HANDSHAKING && tls_established(rest->tls)) rest_ask(rest);
     if (rest->state != REST_CLOSING && rest->state != REST_IDLE) rest_flush(rest);
@@ -258,7 +258,7 @@ static void rest_connected(struct io *io, struct io_op *op)
     rest->state = REST_HANDSHAKING;
     io_receive(io, &rest->receive, rest->handle, rest_received);
     if (tls_start(rest->tls, rest->url->host) != 0)
-        rest_end(rest, "TLS: %s", tls_failure(rest->tls)->text);
+        rest_end(rest, "%s", tls_failure(rest->tls)->text);
     else if (tls_established(rest->tls))
         rest_ask(rest);
     else
