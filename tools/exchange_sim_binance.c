@@ -148,7 +148,7 @@ static bool control_id(struct control *control, const struct json_value *root)
 {
     struct json_value id;
     int64_t integer;
-    (void)strcpy(control->id, "null");
+    memcpy(control->id, "null", sizeof "null");
     enum json_error const found = json_find(root, "id", &id);
     if (found == JSON_NOT_FOUND)
         return true;

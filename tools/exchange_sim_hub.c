@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Streams in a hash table by exchange and key; subscribers in a list of each stream.
 #include "tools/exchange_sim_hub.h"
 
 #include <ctype.h>

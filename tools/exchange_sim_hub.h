@@ -92,7 +92,8 @@ enum exchange_sim_publish { EXCHANGE_SIM_SENT, EXCHANGE_SIM_NOBODY, EXCHANGE_SIM
 enum exchange_sim_publish exchange_sim_hub_publish(struct exchange_sim_hub *hub,
                                                    const struct exchange_sim_event *event);
 
-// A state for one new subscriber: in the truth file, marked by its payload, but not counted as sent.
+// A state for one new subscriber: in the truth file, marked by its payload, but not counted as
+// sent.
 void exchange_sim_hub_snapshot(struct exchange_sim_hub *hub,
                                struct exchange_sim_connection *connection, uint32_t stream,
                                const uint8_t *payload, uint32_t size, int64_t utc_ns);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Options are read into one struct; what was not said follows from what was (options_complete()).
 #include "tools/exchange_sim_options.h"
 
-#include <errno.h>
+#include <arpa/inet.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +21,8 @@ static const char help[] =
     "Plays Binance (spot, USD-M futures) and Upbit over TLS WebSockets and REST on loopback.\n"
     "\n"
     "doors\n"
-    "  --listen=EXCHANGE[:PORT]     binance, binance-usdm or upbit; port 0 (default) is a free one.\n"
+    "  --listen=EXCHANGE[:PORT]     binance, binance-usdm or upbit; port 0 (default) is a free "
+    "one.\n"
     "                               Default: every exchange that has symbols or recordings\n"
     "  --host=ADDRESS               IPv4 (default 127.0.0.1)\n"
     "  --certificate=FILE           PEM chain, leaf first (tests/certificates.sh makes one)\n"
@@ -160,8 +163,7 @@ static enum exchange_sim_exchange exchange_of(const char *text, const char **res
     const char *colon = strchr(text, ':');
     size_t const size = colon == NULL ? strlen(text) : (size_t)(colon - text);
     *rest = colon == NULL ? NULL : colon + 1;
-    enum exchange_sim_exchange const exchange =
-        exchange_sim_exchange_by_name(text, (uint32_t)size);
+    enum exchange_sim_exchange const exchange = exchange_sim_exchange_by_name(text, (uint32_t)size);
     if (exchange == EXCHANGE_SIM_EXCHANGES)
         usage("binance, binance-usdm or upbit is expected", text);
     return exchange;
@@ -200,9 +202,7 @@ static void read_symbols(struct exchange_sim_options *options, const char *text)
 
 static void read_host(struct exchange_sim_options *options, const char *text)
 {
-    char rest;
-    if (sscanf(text, "%hhu.%hhu.%hhu.%hhu%c", &options->host[0], &options->host[1],
-               &options->host[2], &options->host[3], &rest) != 4)
+    if (inet_pton(AF_INET, text, options->host) != 1)
         usage("an IPv4 address is expected", text);
 }
 

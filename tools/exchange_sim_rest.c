@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// A question is routed by a table of end points; symbols come from the market or, for recordings,
+// from the streams that existed before the first client.
 #include "tools/exchange_sim_rest.h"
 
 #include <ctype.h>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The event at hand is held until it is sent, so that a client without room delays it but never
+// loses it, and so that nothing is patched or made twice.
 #include "tools/exchange_sim_source.h"
 
 #include <ctype.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Numbers are made digit by digit from integers: nothing here is ever a floating-point number.
 #include "tools/exchange_sim_text.h"
 
 #include <string.h>

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the end-to-end tests share: programs, certificates, recordings, waiting."""
+
+import contextlib
+import json
+import os
+import pathlib
+import select
+import signal
+import ssl
+import subprocess
+import threading
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("RINGTAPE_BIN", ROOT / "zig-out" / "bin"))
+REAL_DATA = pathlib.Path(os.environ.get("RINGTAPE_REAL_DATA", ROOT.parent / "shared" / "data"))
+EXCHANGES = ("binance", "binance-usdm", "upbit")
+
+
+def program(name):
+    path = BIN / name
+    assert path.exists(), f"{path} is missing: run 'tools/dev zig build install'"
+    return str(path)
+
+
+def recordings():
+    """All captures; None where the machine has none."""
+    folder = REAL_DATA / "captures"
+    return sorted(folder.glob("*.gz")) if folder.is_dir() else None
+
+
+def make_certificates(folder):
+    """Throw-away certificates; see tests/certificates.sh for their names."""
+    subprocess.run(["bash", str(ROOT / "tests" / "certificates.sh"), str(folder)], check=True)
+    return pathlib.Path(folder)
+
+
+def trust(folder):
+    return ssl.create_default_context(cafile=str(pathlib.Path(folder) / "ca.pem"))
+
+
+def wait_for(condition, seconds=20, what="the condition"):
+    """The condition's value as soon as it is true; it is asked again every few milliseconds."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        time.sleep(0.01)
+
+
+class Process:
+    """A program whose output is JSON lines or text, read as it comes; killed at the latest on exit."""
+
+    def __init__(self, arguments, **options):
+        self.arguments = [str(a) for a in arguments]
+        self.lines = []
+        self.errors = []
+        self.child = subprocess.Popen(
+            self.arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        )
+        self.readers = [
+            threading.Thread(target=self._read, args=(self.child.stdout, self.lines), daemon=True),
+            threading.Thread(target=self._read, args=(self.child.stderr, self.errors), daemon=True),
+        ]
+        for reader in self.readers:
+            reader.start()
+
+    @staticmethod
+    def _read(stream, lines):
+        for line in stream:
+            lines.append(line.rstrip("\n"))
+
+    def alive(self):
+        return self.child.poll() is None
+
+    def terminate(self, seconds=20):
+        """SIGTERM, and the exit status."""
+        if self.alive():
+            self.child.send_signal(signal.SIGTERM)
+        return self.finish(seconds)
+
+    def kill(self):
+        if self.alive():
+            self.child.kill()
+        self.child.wait()
+
+    def finish(self, seconds=60):
+        """The exit status once the program has ended by itself."""
+        try:
+            status = self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.arguments[0]} did not end in {seconds} s") from None
+        for reader in self.readers:
+            reader.join(5)
+        return status
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+
+class Simulator(Process):
+    """exchange-sim. Give certificates (a folder) for TLS, None for plain."""
+
+    def __init__(self, *arguments, certificates=None, leaf="localhost", **options):
+        command = [program("exchange-sim"), *arguments]
+        self.certificates = certificates
+        if certificates is None:
+            command.append("--no-tls")
+        else:
+            command += [f"--certificate={certificates}/{leaf}.pem", f"--key={certificates}/{leaf}.key"]
+        super().__init__(command, **options)
+        self.ports = self.event("listening")["ports"]
+
+    def events(self, name):
+        parsed = [json.loads(line) for line in self.lines if line.startswith("{")]
+        return [event for event in parsed if event["event"] == name]
+
+    def event(self, name, seconds=20):
+        def found():
+            assert self.alive() or self.events(name), f"exchange-sim ended: {self.errors}"
+            return self.events(name)
+
+        return wait_for(found, seconds, f"exchange-sim's event {name!r}")[-1]
+
+    def url(self, exchange, path=""):
+        scheme = "ws" if self.certificates is None else "wss"
+        return f"{scheme}://localhost:{self.ports[exchange]}{path}"
+
+    def rest_url(self, exchange, path=""):
+        scheme = "http" if self.certificates is None else "https"
+        return f"{scheme}://localhost:{self.ports[exchange]}{path}"
+
+    def get(self, exchange, path, headers=None):
+        """Parsed JSON reply and its headers."""
+        request = urllib.request.Request(self.rest_url(exchange, path), headers=headers or {})
+        context = None if self.certificates is None else trust(self.certificates)
+        with urllib.request.urlopen(request, context=context, timeout=10) as reply:
+            return json.load(reply), dict(reply.headers)
+
+
+def read_truth(path):
+    """Lines of exchange-sim's truth file: (due ns, exchange, stream, payload text)."""
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            due, exchange, stream, payload = line.rstrip("\n").split(" ", 3)
+            yield int(due), exchange, stream, payload
+
+
+@contextlib.contextmanager
+def limited(kind, size):
+    """Resource limit of this process and its children, for the duration."""
+    import resource
+
+    before = resource.getrlimit(kind)
+    resource.setrlimit(kind, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, before)
+
+
+def readable(stream, seconds):
+    return bool(select.select([stream], [], [], seconds)[0])
