@@ -62,15 +62,6 @@ static void connection_drain(struct exchange_sim_connection *c)
 
 // ---- output ----
 
-static uint32_t output_free(const struct exchange_sim_connection *c)
-{
-    const uint8_t *data;
-    uint32_t size;
-    tls_output(c->tls, &data, &size);
-    ensure(size <= EXCHANGE_SIM_OUTPUT_BYTES);
-    return EXCHANGE_SIM_OUTPUT_BYTES - size;
-}
-
 // Encrypts bytes of any size; they must fit the output.
 static void output_write(struct exchange_sim_connection *c, const uint8_t *bytes, uint32_t size)
 {
@@ -96,7 +87,7 @@ static void staged_write(struct exchange_sim_connection *c)
 // As much of the REST body as there is room for; in chunks where it was promised so.
 static void body_write(struct exchange_sim_connection *c)
 {
-    while (c->body != NULL && output_free(c) > OUTPUT_RESERVE) {
+    while (c->body != NULL && tls_output_space(c->tls) > OUTPUT_RESERVE) {
         uint32_t const left = c->body_size - c->body_sent;
         uint32_t const part = left < TLS_RECORD_SIZE_MAX / 2 ? left : TLS_RECORD_SIZE_MAX / 2;
         char frame[16];
@@ -162,7 +153,7 @@ bool exchange_sim_connection_ready(struct exchange_sim_connection *c, uint32_t s
         return true; // it is leaving: takes everything, sends nothing
     uint32_t const staged = c->staged_size + size * 3 + 1024;
     uint32_t const records = staged / TLS_RECORD_SIZE_MAX + 2;
-    return output_free(c) > OUTPUT_RESERVE + staged + records * RECORD_OVERHEAD;
+    return tls_output_space(c->tls) > OUTPUT_RESERVE + staged + records * RECORD_OVERHEAD;
 }
 
 void exchange_sim_connection_event(struct exchange_sim_connection *c, const char *name,

@@ -314,8 +314,9 @@ bool exchange_sim_reel_seal(struct exchange_sim_reel *reel, const struct exchang
         patches_find(&reel->events[i]);
     if (reel->count > 0)
         reel->lap_span_ns = reel->events[reel->count - 1].time_ns - reel->events[0].time_ns;
-    // Whole milliseconds, so that patched times move on by the same amount in every unit.
-    reel->lap_span_ns = (reel->lap_span_ns / MILLISECOND_NS + 1) * MILLISECOND_NS;
+    // Whole milliseconds, so that patched times move on by the same amount in every unit; a second
+    // more, since the exchange's times do not follow the receiver's evenly.
+    reel->lap_span_ns = (reel->lap_span_ns / MILLISECOND_NS + 1000) * MILLISECOND_NS;
     return reel_strides(reel, hub->stream_count);
 }
 

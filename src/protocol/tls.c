@@ -117,6 +117,11 @@ void tls_output_taken(struct tls *tls, uint32_t size)
     tls_ring_take(&tls->output, size);
 }
 
+uint32_t tls_output_space(const struct tls *tls)
+{
+    return tls_ring_space(&tls->output);
+}
+
 // ---- sessions -----------------------------------------------------------------------------------
 
 // wolfSSL hands over a reference; 1 keeps it.

@@ -146,6 +146,8 @@ enum tls_result tls_end_of_input(struct tls *tls);
 // while writes append behind it.
 void tls_output(const struct tls *tls, const uint8_t **data, uint32_t *size);
 void tls_output_taken(struct tls *tls, uint32_t size);
+// Bytes of ciphertext that still fit; a record needs up to 64 more than its plaintext.
+uint32_t tls_output_space(const struct tls *tls);
 
 // The handshake is complete and the peer verified; application data may flow.
 bool tls_established(const struct tls *tls);

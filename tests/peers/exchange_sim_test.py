@@ -12,7 +12,7 @@ import support
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-LOCAL = {"compression": None, "max_size": None}
+LOCAL = {"compression": None, "max_size": None, "max_queue": None}
 
 
 def run(coroutine):
@@ -59,12 +59,24 @@ def market():
 def test_everything_sent_arrives_as_the_truth_says(tmp_path, certificates):
     truth = tmp_path / "truth"
     with support.Simulator(
-        "--symbols=binance:30", "--symbols=upbit:20", "--rate=20000", "--messages=40000",
-        "--begin-streams=180", "--at-end=exit", f"--truth={truth}", certificates=certificates,
+        "--symbols=binance:30",
+        "--symbols=upbit:20",
+        "--rate=20000",
+        "--messages=40000",
+        "--begin-streams=180",
+        "--at-end=exit",
+        f"--truth={truth}",
+        certificates=certificates,
     ) as simulator:
-        names = [s["symbol"] for s in simulator.get("binance", "/api/v3/exchangeInfo")[0]["symbols"]]
+        names = [
+            s["symbol"] for s in simulator.get("binance", "/api/v3/exchangeInfo")[0]["symbols"]
+        ]
         codes = [m["market"] for m in simulator.get("upbit", "/v1/market/all")[0]]
-        streams = [f"{n.lower()}@{c}" for n in names for c in ("trade", "bookTicker", "depth@100ms", "ticker")]
+        streams = [
+            f"{n.lower()}@{c}"
+            for n in names
+            for c in ("trade", "bookTicker", "depth@100ms", "ticker")
+        ]
 
         async def record():
             binance, upbit = [], []
@@ -72,8 +84,10 @@ def test_everything_sent_arrives_as_the_truth_says(tmp_path, certificates):
             async with client(simulator, "binance", path) as one, client(
                 simulator, "upbit", "/websocket/v1"
             ) as two:
-                types = [{"type": t, "codes": codes, "is_only_realtime": True}
-                         for t in ("trade", "orderbook", "ticker")]
+                types = [
+                    {"type": t, "codes": codes, "is_only_realtime": True}
+                    for t in ("trade", "orderbook", "ticker")
+                ]
                 await two.send(json.dumps([{"ticket": "t"}, *types, {"format": "SIMPLE"}]))
                 await asyncio.gather(drain(one, binance), drain(two, upbit))
             return binance, upbit
@@ -86,7 +100,8 @@ def test_everything_sent_arrives_as_the_truth_says(tmp_path, certificates):
         expected[exchange].append((stream, payload))
     assert ended["sent"] == 40000 == sum(len(v) for v in expected.values())
     wrapped = [
-        f'{{"stream":"{s.replace("@depth", "@depth@100ms")}","data":{p}}}' for s, p in expected["binance"]
+        f'{{"stream":"{s.replace("@depth", "@depth@100ms")}","data":{p}}}'
+        for s, p in expected["binance"]
     ]
     assert binance == wrapped
     assert all(isinstance(m, bytes) for m in upbit), "Upbit sends binary frames"
@@ -95,12 +110,17 @@ def test_everything_sent_arrives_as_the_truth_says(tmp_path, certificates):
 
 def test_the_market_is_consistent(tmp_path):
     """Ids without gaps; a book by Binance's rule equals a later snapshot."""
-    with support.Simulator("--symbols=binance:3", "--rate=5000", "--messages=20000",
-                           "--begin-streams=3") as simulator:
+    with support.Simulator(
+        "--symbols=binance:3", "--rate=5000", "--messages=20000", "--begin-streams=3"
+    ) as simulator:
 
         async def record():
             messages = []
-            async with client(simulator, "binance", "/stream?streams=btcusdt@depth/btcusdt@trade/btcusdt@bookTicker") as s:
+            async with client(
+                simulator,
+                "binance",
+                "/stream?streams=btcusdt@depth/btcusdt@trade/btcusdt@bookTicker",
+            ) as s:
                 messages += [json.loads(await s.recv()) for _ in range(1000)]
                 first = simulator.get("binance", "/api/v3/depth?symbol=BTCUSDT&limit=5000")[0]
                 messages += [json.loads(await s.recv()) for _ in range(19000)]
@@ -150,7 +170,9 @@ def test_binance_control_requests(market):
     async def talk():
         async with client(market, "binance", "/ws?timeUnit=microsecond") as s:
             assert await control(s, "SUBSCRIBE", ["btcusdt@trade", "ethusdt@bookTicker"], 7) == {
-                "result": None, "id": 7}
+                "result": None,
+                "id": 7,
+            }
             reply = await control(s, "LIST_SUBSCRIPTIONS", number="abc")
             assert reply == {"result": ["btcusdt@trade", "ethusdt@bookTicker"], "id": "abc"}
             assert (await control(s, "GET_PROPERTY", ["combined"], 8))["result"] is False
@@ -160,7 +182,10 @@ def test_binance_control_requests(market):
             trade = json.loads(await s.recv())
             assert list(trade) == ["e", "E", "s", "t", "p", "q", "T", "m", "M"]
             assert 10**12 < trade["E"] < 10**13, "milliseconds unless asked otherwise"
-            assert await control(s, "SET_PROPERTY", ["combined", True], 9) == {"result": None, "id": 9}
+            assert await control(s, "SET_PROPERTY", ["combined", True], 9) == {
+                "result": None,
+                "id": 9,
+            }
             assert json.loads(await s.recv())["stream"] == "btcusdt@trade"
             assert (await control(s, "SET_PROPERTY", ["combined", 5], 10))["code"] == 1
             assert (await control(s, "GET_PROPERTY", ["speed"], 11))["code"] == 0
@@ -177,7 +202,9 @@ def test_binance_control_requests(market):
 
 def test_urls_may_be_encoded_and_unknown_paths_are_refused(market):
     async def talk():
-        async with client(market, "binance", "/stream?streams=btcusdt%40trade%2Fethusdt%40trade") as s:
+        async with client(
+            market, "binance", "/stream?streams=btcusdt%40trade%2Fethusdt%40trade"
+        ) as s:
             assert json.loads(await s.recv())["stream"] in ("btcusdt@trade", "ethusdt@trade")
         with pytest.raises(InvalidStatus):
             async with client(market, "binance", "/nowhere"):
@@ -202,13 +229,16 @@ def test_binance_limits(market):
 
 
 def test_binance_pings_and_wants_pongs():
-    with support.Simulator("--symbols=binance:2", "--rate=100", "--ping-seconds=0.3",
-                           "--pong-seconds=1") as simulator:
+    with support.Simulator(
+        "--symbols=binance:2", "--rate=100", "--ping-seconds=0.3", "--pong-seconds=1"
+    ) as simulator:
 
         async def silent():
             reader, writer = await asyncio.open_connection("localhost", simulator.ports["binance"])
-            writer.write(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+            writer.write(
+                b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            )
             started = time.monotonic()
             data = await reader.read()
             writer.close()
@@ -258,7 +288,12 @@ def test_upbit_formats(market):
     async def talk():
         default = await first(None)
         assert default["type"] == "orderbook" and default["code"] == "KRW-BTC"
-        assert set(default["orderbook_units"][0]) == {"ask_price", "bid_price", "ask_size", "bid_size"}
+        assert set(default["orderbook_units"][0]) == {
+            "ask_price",
+            "bid_price",
+            "ask_size",
+            "bid_size",
+        }
         assert len(default["orderbook_units"]) == 30
         simple = await first("SIMPLE", code="KRW-BTC.5")
         assert simple["ty"] == "orderbook" and len(simple["obu"]) == 5
@@ -266,8 +301,26 @@ def test_upbit_formats(market):
         await asyncio.sleep(1)
         assert (await first("JSON_LIST"))[0]["type"] == "orderbook"
         trade = await first("SIMPLE", "trade")
-        assert list(trade) == ["ty", "cd", "tms", "td", "ttm", "ttms", "tp", "tv", "ab", "pcp", "c", "cp",
-                               "sid", "bap", "bas", "bbp", "bbs", "st"]
+        assert list(trade) == [
+            "ty",
+            "cd",
+            "tms",
+            "td",
+            "ttm",
+            "ttms",
+            "tp",
+            "tv",
+            "ab",
+            "pcp",
+            "c",
+            "cp",
+            "sid",
+            "bap",
+            "bas",
+            "bbp",
+            "bbs",
+            "st",
+        ]
 
     run(talk())
 
@@ -278,11 +331,17 @@ def test_upbit_snapshot_then_stream_and_replacement(market):
             await s.send(json.dumps([{"ticket": "t"}, {"type": "orderbook", "codes": ["KRW-BTC"]}]))
             assert json.loads(await s.recv())["stream_type"] == "SNAPSHOT"
             assert json.loads(await s.recv())["stream_type"] == "REALTIME"
-            await s.send(json.dumps([{"ticket": "t"}, {"type": "trade", "codes": ["KRW-ETH", "KRW-BTC"]}]))
-            listing = await ask(s, [{"ticket": "l"}, {"method": "LIST_SUBSCRIPTIONS"}],
-                                lambda r: "method" in r)
-            assert listing == {"method": "LIST_SUBSCRIPTIONS", "ticket": "l",
-                               "result": [{"type": "trade", "codes": ["KRW-ETH", "KRW-BTC"]}]}
+            await s.send(
+                json.dumps([{"ticket": "t"}, {"type": "trade", "codes": ["KRW-ETH", "KRW-BTC"]}])
+            )
+            listing = await ask(
+                s, [{"ticket": "l"}, {"method": "LIST_SUBSCRIPTIONS"}], lambda r: "method" in r
+            )
+            assert listing == {
+                "method": "LIST_SUBSCRIPTIONS",
+                "ticket": "l",
+                "result": [{"type": "trade", "codes": ["KRW-ETH", "KRW-BTC"]}],
+            }
             await s.send("PING")
             while json.loads(await s.recv()) != {"status": "UP"}:
                 pass
@@ -302,7 +361,9 @@ def test_upbit_errors_and_limits(market):
         assert await error('[{"ticket":"a"}]') == "NO_TYPE"
         assert await error('[{"ticket":"a"},{"type":"trade","codes":[]}]') == "NO_CODES"
         await asyncio.sleep(1)
-        assert await error('[{"ticket":"a"},{"type":"gossip","codes":["KRW-BTC"]}]') == "INVALID_PARAM"
+        assert (
+            await error('[{"ticket":"a"},{"type":"gossip","codes":["KRW-BTC"]}]') == "INVALID_PARAM"
+        )
         async with client(market, "upbit", "/websocket/v1") as s:
             for _ in range(7):
                 await s.send("PING")
@@ -333,12 +394,15 @@ def test_rest(market):
             market.get("binance", "/api/v3/ticker/24hr")
     for path, code in (("/api/v3/depth?symbol=NONE", "400"), ("/api/v3/nothing", "404")):
         with pytest.raises(Exception, match=code):
-            market.get("upbit" if code == "404" else "binance-usdm", path.replace("api/v3", "fapi/v1"))
+            market.get(
+                "upbit" if code == "404" else "binance-usdm", path.replace("api/v3", "fapi/v1")
+            )
 
 
 def test_a_slow_client_delays_but_loses_nothing(tmp_path):
-    with support.Simulator("--symbols=binance:2", "--max", "--messages=200000", "--at-end=close",
-                           "--pack") as simulator:
+    with support.Simulator(
+        "--symbols=binance:2", "--max", "--messages=200000", "--at-end=close", "--pack"
+    ) as simulator:
 
         async def record():
             async with client(simulator, "binance", "/ws/btcusdt@trade") as s:
@@ -362,8 +426,13 @@ def test_recordings_are_sent_byte_for_byte(tmp_path, pack):
 
     lines = [l.split(": ", 1)[1].strip() for l in gzip.open(path, "rt") if ': {"stream"' in l]
     streams = sorted({json.loads(l)["stream"] for l in lines})
-    with support.Simulator(f"--capture=binance:{path}", "--max", "--at-end=close",
-                           f"--begin-streams={len(streams)}", *(["--pack"] if pack else [])) as simulator:
+    with support.Simulator(
+        f"--capture=binance:{path}",
+        "--max",
+        "--at-end=close",
+        f"--begin-streams={len(streams)}",
+        *(["--pack"] if pack else []),
+    ) as simulator:
 
         async def record():
             messages = []
@@ -378,8 +447,9 @@ def test_laps_move_on_ids_and_times():
     if support.recordings() is None:
         pytest.skip("no recordings; set RINGTAPE_REAL_DATA")
     path = support.REAL_DATA / "captures" / "hftbacktest_spot_btcusdt_20240808.gz"
-    with support.Simulator(f"--capture=binance:{path}", "--only=trade", "--laps=3", "--max",
-                           "--at-end=close") as simulator:
+    with support.Simulator(
+        f"--capture=binance:{path}", "--only=trade", "--laps=3", "--max", "--at-end=close"
+    ) as simulator:
 
         async def record():
             messages = []

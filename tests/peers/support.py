@@ -53,7 +53,7 @@ def wait_for(condition, seconds=20, what="the condition"):
 
 
 class Process:
-    """A program whose output is JSON lines or text, read as it comes; killed at the latest on exit."""
+    """A program, its output read line by line as it comes; killed at the latest on leaving."""
 
     def __init__(self, arguments, **options):
         self.arguments = [str(a) for a in arguments]
@@ -115,7 +115,10 @@ class Simulator(Process):
         if certificates is None:
             command.append("--no-tls")
         else:
-            command += [f"--certificate={certificates}/{leaf}.pem", f"--key={certificates}/{leaf}.key"]
+            command += [
+                f"--certificate={certificates}/{leaf}.pem",
+                f"--key={certificates}/{leaf}.key",
+            ]
         super().__init__(command, **options)
         self.ports = self.event("listening")["ports"]
 
