@@ -48,12 +48,19 @@ static inline bool names_agree(struct json_slice lower, struct json_slice name)
     (SCAN_EXPECT(&(scan)->cursor, key) &&                                                          \
      scan_decimal_column(&(scan)->cursor, '"', (scan)->event, column))
 
+// In a combined stream the name is as long as in the stream's name, so its end need not be found.
 static inline bool symbol_of(struct scan *scan)
 {
-    struct json_slice name;
-    if (!scan_symbol(&scan->cursor, scan->frame->context, &name, &scan->event->symbol))
+    const struct dialect_context *context = scan->frame->context;
+    struct json_slice name = {scan->cursor.at, scan->stream.size};
+    if (name.size == 0)
+        return scan_symbol(&scan->cursor, context, &name, &scan->event->symbol);
+    if (!names_agree(scan->stream, name) || name.text[name.size] != '"' ||
+        name.text + name.size >= scan->cursor.end)
         return false;
-    return scan->stream.size == 0 || names_agree(scan->stream, name);
+    scan->cursor.at += name.size;
+    scan->event->symbol = symbols_find(context->symbols, context->exchange, name.text, name.size);
+    return scan->event->symbol != SYMBOL_NONE;
 }
 
 static inline bool maker(struct scan *scan, int column)

@@ -65,12 +65,30 @@ bool wire_parse(struct dialect_frame *frame, struct json_value *root)
 
 static __int128 decimal_at_scale(int64_t mantissa, uint32_t scale, uint32_t wanted)
 {
+    static const int64_t power_of_ten[] = {
+        1,
+        10,
+        100,
+        1000,
+        10000,
+        100000,
+        1000000,
+        10000000,
+        100000000,
+        1000000000,
+        10000000000,
+        100000000000,
+        1000000000000,
+        10000000000000,
+        100000000000000,
+        1000000000000000,
+        10000000000000000,
+        100000000000000000,
+        1000000000000000000,
+    };
     ensure(scale <= wanted);
     ensure(wanted <= DECIMAL_SCALE_MAX);
-    __int128 value = mantissa;
-    for (uint32_t i = scale; i < wanted; i++)
-        value *= 10;
-    return value;
+    return (__int128)mantissa * power_of_ten[wanted - scale];
 }
 
 int wire_difference_compare(int64_t a, uint8_t a_scale, int64_t b, uint8_t b_scale, int64_t c,
