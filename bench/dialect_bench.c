@@ -3,9 +3,9 @@
 // What reading one message costs: bytes -> event, decimals and symbol lookup included, by the fast
 // scanner and, in the cases named strict_..., by the strict reader alone.
 //
-// Frames of 500 symbols with random prices, quantities, ids and times lie behind one another in half a
-// megabyte, read again and again: in the daemon, too, a frame was just decrypted and is in the cache.
-// CPU time of the thread, best of the repetitions. --smoke: few messages.
+// Frames of 500 symbols with random prices, quantities, ids and times lie behind one another in
+// half a megabyte, read again and again: in the daemon, too, a frame was just decrypted and is in
+// the cache. CPU time of the thread, best of the repetitions. --smoke: few messages.
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -3,9 +3,9 @@
 // What do the protocol modules cost per unit: a WebSocket frame, a decimal, a trade message, a TLS
 // record, a handshake? Bounds: memory bandwidth for strict JSON and UTF-8, AES-GCM for TLS.
 //
-// Fixed inputs, 41 samples of some milliseconds of CPU time; the median is printed, and the minimum,
-// which says more on a machine that others use. The last line says whether every result was right.
-// --smoke: one short sample of everything.
+// Fixed inputs, 41 samples of some milliseconds of CPU time; the median is printed, and the
+// minimum, which says more on a machine that others use. The last line says whether every result
+// was right. --smoke: one short sample of everything.
 #include "format/ensure.h"
 #include "protocol/decimal.h"
 #include "protocol/json.h"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Question: what does a row cost on its way into the tape (rows_append, then tape_append) and how many
-// bytes is it there? Trades over 500 symbols in batches of 5 to 5,000 rows, as a shard sees them:
-// milliseconds from the exchange, a nanosecond receive stamp, prices and quantities at scale 8.
+// Question: what does a row cost on its way into the tape (rows_append, then tape_append) and how
+// many bytes is it there? Trades over 500 symbols in batches of 5 to 5,000 rows, as a shard sees
+// them: milliseconds from the exchange, a nanosecond receive stamp, prices and quantities at scale
+// 8.
 //
 // Bound: a trade row is about 110 bytes in memory, written once and read two or three times from
 // the cache; a copy of it takes 10 to 15 ns.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Text ↔ catalogue. The grammar is fixed: one space between words, decimal numbers without sign (times
-// with), one line feed a line, the trailer last. Whatever deviates is damage.
+// Text ↔ catalogue. The grammar is fixed: one space between words, decimal numbers without sign
+// (times with), one line feed a line, the trailer last. Whatever deviates is damage.
 #include "format/catalogue.h"
 
 #include <errno.h>

@@ -116,8 +116,8 @@ static void rows_append_text(struct rows *rows, const struct event *event, int c
     ensure(rows->text_size <= rows->limits.text_bytes);
 }
 
-// One loop a type: stores of bytes may alias anything, and would make the compiler read all pointers
-// again after each.
+// One loop a type: stores of bytes may alias anything, and would make the compiler read all
+// pointers again after each.
 static void rows_append_cells(struct rows *rows, const struct event *event)
 {
     const uint64_t present = event->present;

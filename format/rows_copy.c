@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Whole columns are copied at once; only texts, whose bytes may lie anywhere in the source, go row by
-// row. A tape of 700,000 trades is gathered this way at about 20 ns a row instead of 150.
+// Whole columns are copied at once; only texts, whose bytes may lie anywhere in the source, go row
+// by row. A tape of 700,000 trades is gathered this way at about 20 ns a row instead of 150.
 #include <string.h>
 
 #include "format/ensure.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Dates by the proleptic Gregorian calendar; the year is counted from March, so that the leap day is
-// its last and month lengths follow one formula. No libc: its time functions depend on locale and
-// zone, and are slow.
+// Dates by the proleptic Gregorian calendar; the year is counted from March, so that the leap day
+// is its last and month lengths follow one formula. No libc: its time functions depend on locale
+// and zone, and are slow.
 #include "format/time_text.h"
 
 #include "format/ensure.h"

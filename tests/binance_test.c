@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Binance spot and USD-M futures: each message type by both scanners, every fault by name, requests,
-// exchangeInfo, and agreement of the scanners on the recordings and on shuffled and damaged messages.
+// Binance spot and USD-M futures: each message type by both scanners, every fault by name,
+// requests, exchangeInfo, and agreement of the scanners on the recordings and on shuffled and
+// damaged messages.
 #include "exchange/binance.h"
 
 #include <criterion/criterion.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // The Parquet writer: encodings against a plain decoder of each, the frame of a file, bounds, full
-// files, failing output. What other readers make of the files is judged in tests/peers/parquet_test.py
-// from those that the last test leaves in $RINGTAPE_PARQUET_OUT.
+// files, failing output. What other readers make of the files is judged in
+// tests/peers/parquet_test.py from those that the last test leaves in $RINGTAPE_PARQUET_OUT.
 #include "format/decimal_text.h"
 #include "format/parquet_bounds.h"
 #include "format/parquet_crc.h"

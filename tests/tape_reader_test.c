@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Goal: whatever happens to a tape's bytes, every acknowledged row comes back or is named as lost, no row
-// comes twice, and a torn write is not called damage. Method: tapes written in memory from printed seeds;
-// crashes within each write, flipped bits, cut files, a reader that follows a writer.
+// Goal: whatever happens to a tape's bytes, every acknowledged row comes back or is named as lost,
+// no row comes twice, and a torn write is not called damage. Method: tapes written in memory from
+// printed seeds; crashes within each write, flipped bits, cut files, a reader that follows a
+// writer.
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>

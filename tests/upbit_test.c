@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Upbit: the message types in all four forms by both scanners, every fault by name, the request, market
-// lists, and agreement of the scanners on the recording and on shuffled and damaged messages.
+// Upbit: the message types in all four forms by both scanners, every fault by name, the request,
+// market lists, and agreement of the scanners on the recording and on shuffled and damaged
+// messages.
 #include "exchange/upbit.h"
 
 #include <criterion/criterion.h>
@@ -309,8 +310,8 @@ Test(upbit, scanners_agree_on_damaged_frames)
     dialect_support_close(&support);
 }
 
-// Every frame is one row, the same by both ways, and the fast scanner takes it; the same frame inside an
-// array gives the same row.
+// Every frame is one row, the same by both ways, and the fast scanner takes it; the same frame
+// inside an array gives the same row.
 Test(upbit, recording)
 {
     const char *path = dialect_support_recording("captures/cryptofeed_UPBIT-d78752.0.gz");

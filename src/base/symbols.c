@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Contract: see symbols.h. Open addressing with linear probing over a power-of-two table at most half
-// full, so that a lookup of a name that is present or absent ends after one or two slots. A slot holds
-// the first and last eight bytes of the symbol beside its size and exchange: for symbols up to 16
-// bytes (all but a few) these are the whole name and no second cache line is touched.
+// Contract: see symbols.h. Open addressing with linear probing over a power-of-two table at most
+// half full, so that a lookup of a name that is present or absent ends after one or two slots. A
+// slot holds the first and last eight bytes of the symbol beside its size and exchange: for symbols
+// up to 16 bytes (all but a few) these are the whole name and no second cache line is touched.
 #include "base/symbols.h"
 
 #include <stdlib.h>

@@ -34,8 +34,8 @@ struct symbols *symbols_open(uint32_t count_max);
 void symbols_close(struct symbols *symbols);
 // The table's number of an exchange name, added if new; SYMBOL_EXCHANGES_MAX when full.
 uint32_t symbols_exchange(struct symbols *symbols, const char *exchange);
-// The number of `name` at the exchange, added if new; SYMBOL_NONE (format/event.h) when the table is
-// full or the name is empty, too long, or holds a control character, a quote or a backslash.
+// The number of `name` at the exchange, added if new; SYMBOL_NONE (format/event.h) when the table
+// is full or the name is empty, too long, or holds a control character, a quote or a backslash.
 uint32_t symbols_add(struct symbols *symbols, uint32_t exchange, const char *name,
                      uint32_t name_size);
 // SYMBOL_NONE when unknown.

@@ -3,9 +3,9 @@
 // worker: the threads of the daemon and where they run: shards pinned to a core each, everything
 // else on the remaining cores where there are any.
 //
-// A worker runs one function to its end; `ended` is then set and the control loop woken. What only the
-// thread of a loop may close it closes when worker_join() asks for it: until then others may still
-// look at it or wake its loop.
+// A worker runs one function to its end; `ended` is then set and the control loop woken. What only
+// the thread of a loop may close it closes when worker_join() asks for it: until then others may
+// still look at it or wake its loop.
 #ifndef RINGTAPE_CONTROL_WORKER_H
 #define RINGTAPE_CONTROL_WORKER_H
 

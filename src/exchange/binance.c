@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// binance and binance-usdm: addresses, limits, channels and subscriptions. The messages themselves are
-// in binance_messages.c, binance_scan.c (fast) and binance_strict.c.
+// binance and binance-usdm: addresses, limits, channels and subscriptions. The messages themselves
+// are in binance_messages.c, binance_scan.c (fast) and binance_strict.c.
 //
 // Connections are combined streams, subscribed by request after the upgrade:
 //     spot     /stream?timeUnit=MICROSECOND

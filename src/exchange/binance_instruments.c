@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// exchangeInfo of spot and USD-M futures: one instrument event a symbol, the symbol's object verbatim
-// in its body. Steps are those of PRICE_FILTER and LOT_SIZE; where one is absent, so is its column.
+// exchangeInfo of spot and USD-M futures: one instrument event a symbol, the symbol's object
+// verbatim in its body. Steps are those of PRICE_FILTER and LOT_SIZE; where one is absent, so is
+// its column.
 //
 // Source: binance-spot-api-docs rest-api.md and filters.md; developers.binance.com, USD-M futures,
 // Exchange Information.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // The fast scanners of Binance: trade, aggTrade, bookTicker, depth diff, partial depth; spot and
-// futures, in a combined stream or a raw one. They expect each message as the exchange writes it, key
-// by key, without white space; the first surprise returns false and the strict reader takes over.
+// futures, in a combined stream or a raw one. They expect each message as the exchange writes it,
+// key by key, without white space; the first surprise returns false and the strict reader takes
+// over.
 //
 //     {"stream":"btcusdt@trade","data":{"e":"trade",...}}
 //                 |      |              |

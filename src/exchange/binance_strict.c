@@ -99,8 +99,8 @@ static bool unwrap(struct dialect_frame *frame, const struct json_value *root, s
     return true;
 }
 
-// The type named by "e", NULL if there is none such. Futures have two called depthUpdate: the stream
-// says whether it is a partial book.
+// The type named by "e", NULL if there is none such. Futures have two called depthUpdate: the
+// stream says whether it is a partial book.
 static const struct wire_message *type_of_name(const struct wire_message *const *messages,
                                                const struct json_value *name, bool partial)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// dialect: how one exchange speaks. Pure: bytes in, events or bytes out; no socket, no clock, no state
-// beyond what the caller passes. Adding an exchange is one file with one `const struct dialect` and
-// one line in the table of dialect.c.
+// dialect: how one exchange speaks. Pure: bytes in, events or bytes out; no socket, no clock, no
+// state beyond what the caller passes. Adding an exchange is one file with one `const struct
+// dialect` and one line in the table of dialect.c.
 //
 // Reading. dialect_frame_begin() takes one whole WebSocket message; dialect_frame_next() then gives
 // its events one by one (a message may hold none: a control reply; one; or many: an array). Nothing
@@ -11,9 +11,9 @@
 // a derivable field that contradicts its source yields RAW_INCONSISTENT behind the row. The
 // caller limits how many whole frames per unknown key it keeps.
 //
-// Two scanners, one result. Each message type has a schema-specific scanner that expects the keys in
-// the exchange's order and a strict fallback over json.h that takes any order and unknown keys. Both
-// must give the same events for the same bytes where both accept (tests and fuzzers compare);
+// Two scanners, one result. Each message type has a schema-specific scanner that expects the keys
+// in the exchange's order and a strict fallback over json.h that takes any order and unknown keys.
+// Both must give the same events for the same bytes where both accept (tests and fuzzers compare);
 // the fast one may refuse anything and hand over to the strict one. Messages that come a few
 // times a minute (kline, Binance ticker) have the strict one alone.
 //
@@ -138,12 +138,12 @@ struct dialect {
     // trades, /market for the rest): a link carries streams of one group only.
     uint32_t group_count; // 1: no such split
     uint32_t (*group)(const char *channel); // below group_count
-    // Path and query of the WebSocket request for a link ("/stream?timeUnit=MICROSECOND"), terminated;
-    // returns its size, 0 where out_size is too small.
+    // Path and query of the WebSocket request for a link ("/stream?timeUnit=MICROSECOND"),
+    // terminated; returns its size, 0 where out_size is too small.
     uint32_t (*path)(uint32_t group, char *out, uint32_t out_size);
     // The next subscription request, starting at streams[*position]; advances *position by the
-    // streams it covered; returns its bytes (0: all are covered, or not one fits out_size). An exchange whose later request
-    // replaces the earlier (Upbit) puts all streams in one.
+    // streams it covered; returns its bytes (0: all are covered, or not one fits out_size). An
+    // exchange whose later request replaces the earlier (Upbit) puts all streams in one.
     uint32_t (*subscribe)(const struct dialect_subscribe *what, uint32_t *position, char *out,
                           uint32_t out_size);
     // Looks at the frame, sets kind (and reply). Never fails: nonsense is EVENTS with one raw row.
@@ -155,7 +155,8 @@ struct dialect {
     // Calls back for each instrument of a REST reply (exchangeInfo, market/all). 0 or -EINVAL.
     int (*instruments)(const uint8_t *body, uint32_t size, dialect_instrument_callback *each,
                        void *context);
-    // Every message type the strict scanner knows, NULL-terminated; tests hold docs/fields.md to it.
+    // Every message type the strict scanner knows, NULL-terminated; tests hold docs/fields.md to
+    // it.
     const struct wire_message *const *messages;
 };
 

@@ -4,8 +4,9 @@
 // true, or returns false; the scanner then hands the whole message to the strict reader, so nothing
 // here names an error, and anything unusual (signs, exponents, escapes, long numbers) is refused.
 //
-// What is accepted means exactly what wire.h makes of it. No piece leaves the cursor beyond the end,
-// and none reads more than DIALECT_FRAME_PADDING bytes behind it. All inline: this is the hot path.
+// What is accepted means exactly what wire.h makes of it. No piece leaves the cursor beyond the
+// end, and none reads more than DIALECT_FRAME_PADDING bytes behind it. All inline: this is the hot
+// path.
 #ifndef RINGTAPE_EXCHANGE_SCAN_H
 #define RINGTAPE_EXCHANGE_SCAN_H
 
@@ -28,8 +29,8 @@ static inline uint32_t scan_half(const char *at)
     return half;
 }
 
-// A literal of at most DIALECT_FRAME_PADDING bytes. Written out in words: with a constant size all of
-// it is folded, where compilers call memcmp() for the longer ones.
+// A literal of at most DIALECT_FRAME_PADDING bytes. Written out in words: with a constant size all
+// of it is folded, where compilers call memcmp() for the longer ones.
 #define SCAN_EXPECT(cursor, literal) scan_expect((cursor), "" literal, sizeof(literal) - 1)
 
 static inline __attribute__((always_inline)) bool scan_expect(struct json_cursor *cursor,
@@ -117,8 +118,8 @@ static inline bool scan_integer(struct json_cursor *cursor, int64_t *integer)
     return true;
 }
 
-// Sixteen digits are microseconds, thirteen milliseconds of our age: both of fixed length. Any other
-// count goes the general way.
+// Sixteen digits are microseconds, thirteen milliseconds of our age: both of fixed length. Any
+// other count goes the general way.
 static inline bool scan_time(struct json_cursor *cursor, int64_t *time_ns)
 {
     enum { MICROSECONDS_DIGITS = 16, MILLISECONDS_DIGITS = 13 };

@@ -5,9 +5,9 @@
 //
 // A request replaces the one before, so one request names all streams of the link:
 //     [{"ticket":"..."},{"type":"trade","codes":["KRW-BTC",...]},...,{"format":"SIMPLE"}]
-// Neither is_only_snapshot nor is_only_realtime is set: the state at subscription comes first, marked
-// SNAPSHOT, then the news. The upgrade request carries no Origin: with one, Upbit allows a request in
-// ten seconds only.
+// Neither is_only_snapshot nor is_only_realtime is set: the state at subscription comes first,
+// marked SNAPSHOT, then the news. The upgrade request carries no Origin: with one, Upbit allows a
+// request in ten seconds only.
 //
 // Sources: docs.upbit.com/kr/reference/websocket-guide, rate-limits, list-market-pairs.
 #include "exchange/upbit.h"

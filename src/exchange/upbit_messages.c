@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// The message types of Upbit, key by key, in the long (DEFAULT) and the short (SIMPLE) spelling, and
-// the checks of what follows from other keys. docs/fields.md says the same for people, and a test holds
-// the two together.
+// The message types of Upbit, key by key, in the long (DEFAULT) and the short (SIMPLE) spelling,
+// and the checks of what follows from other keys. docs/fields.md says the same for people, and a
+// test holds the two together.
 //
-// Keys that follow from others (trade_date, trade_time, change, change_price, ...) are not stored; where
-// they do not follow, the message is kept as a raw row behind its row.
+// Keys that follow from others (trade_date, trade_time, change, change_price, ...) are not stored;
+// where they do not follow, the message is kept as a raw row behind its row.
 //
 // Sources: docs.upbit.com/kr/reference websocket-trade, websocket-orderbook, websocket-ticker;
 // recordings of 2021 and 2026.
@@ -99,8 +99,8 @@ void upbit_clock(int64_t time_ns, char date[UPBIT_DATE_BYTES], char clock[UPBIT_
 {
     ensure(time_ns >= 0);
     const uint32_t second = (uint32_t)(time_ns / 1000000000 % 86400);
-    // Days since 0000-03-01, so that the leap day ends a year; 1970-01-01 is day 719,468. The proleptic
-    // Gregorian calendar repeats every 146,097 days.
+    // Days since 0000-03-01, so that the leap day ends a year; 1970-01-01 is day 719,468. The
+    // proleptic Gregorian calendar repeats every 146,097 days.
     const uint32_t days = (uint32_t)(time_ns / 86400000000000) + 719468;
     const uint32_t era_day = days % 146097;
     const uint32_t era_year = (era_day - era_day / 1460 + era_day / 36524 - era_day / 146096) / 365;

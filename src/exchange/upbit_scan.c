@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// The fast scanner of Upbit: trade and orderbook in SIMPLE form, the form ringtape asks for, with the
-// keys in the exchange's order. The first surprise returns false and the strict reader takes over.
+// The fast scanner of Upbit: trade and orderbook in SIMPLE form, the form ringtape asks for, with
+// the keys in the exchange's order. The first surprise returns false and the strict reader takes
+// over.
 //
 // Frames may be binary, their UTF-8 unchecked: all text here is compared with known bytes.
 #include <string.h>

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// wire: the strict reader. A message type is a table of its keys; one function reads any message by its
-// table, in any order of keys, over json.h. Slow (about a microsecond) and complete: it alone
+// wire: the strict reader. A message type is a table of its keys; one function reads any message by
+// its table, in any order of keys, over json.h. Slow (about a microsecond) and complete: it alone
 // decides what is wrong with a message, and names it.
 //
-// Rules, the same for all exchanges: a required key must be there, a key may come once, a value must have
-// the type the table says, a decimal must fit exactly. Otherwise no row, but a raw row with the
-// reason and the name "<type>.<key>". A key that is not in the table gives the row and, behind it,
-// a raw row. null stands for an absent value where the key is not required.
+// Rules, the same for all exchanges: a required key must be there, a key may come once, a value
+// must have the type the table says, a decimal must fit exactly. Otherwise no row, but a raw row
+// with the reason and the name "<type>.<key>". A key that is not in the table gives the row and,
+// behind it, a raw row. null stands for an absent value where the key is not required.
 //
-// Ownership: texts of the event point into the message or into the frame's scratch. Threading: none.
+// Ownership: texts of the event point into the message or into the frame's scratch. Threading:
+// none.
 #ifndef RINGTAPE_EXCHANGE_WIRE_H
 #define RINGTAPE_EXCHANGE_WIRE_H
 
@@ -18,8 +19,8 @@
 
 enum { WIRE_FIELDS_MAX = 48 }; // of one message type
 
-// At or above this number a time is in microseconds, below in milliseconds: as milliseconds it lies in
-// the year 5138, as microseconds in 1973. The digits alone decide.
+// At or above this number a time is in microseconds, below in milliseconds: as milliseconds it lies
+// in the year 5138, as microseconds in 1973. The digits alone decide.
 #define WIRE_MICROSECONDS_FROM INT64_C(100000000000000)
 
 enum wire_kind {
@@ -73,8 +74,8 @@ struct wire_reading {
     struct json_value values[WIRE_FIELDS_MAX];
 };
 
-// Reads `object` as `message` into `event`. True: the event is a row, pending raw rows may be queued
-// in the frame. False: no row; the raw row is queued.
+// Reads `object` as `message` into `event`. True: the event is a row, pending raw rows may be
+// queued in the frame. False: no row; the raw row is queued.
 bool wire_read(struct wire_reading *reading, struct dialect_frame *frame,
                const struct wire_message *message, bool keys_short,
                const struct json_value *object, struct event *event);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// batch: the events of a shard that wait to be written together, one `struct rows` a channel, with the
-// arrival number of each row, so that the order between channels is kept.
+// batch: the events of a shard that wait to be written together, one `struct rows` a channel, with
+// the arrival number of each row, so that the order between channels is kept.
 //
 // Ownership: memory is allocated in batch_open() and touched as it is used. Threading: core-local.
 #ifndef RINGTAPE_KEEP_BATCH_H

@@ -2,13 +2,13 @@
 //
 // file_script: a list of file operations, run one after the other over the io seam.
 //
-// What the sealer and the store do to files is always a short sequence that must happen in this order
-// and stop at the first failure: create, write, sync, close, rename, sync the directory, delete.
-// Computing the list is plain code; running it is this one state machine, so that a crash
+// What the sealer and the store do to files is always a short sequence that must happen in this
+// order and stop at the first failure: create, write, sync, close, rename, sync the directory,
+// delete. Computing the list is plain code; running it is this one state machine, so that a crash
 // between any two operations can be simulated.
 //
-// Ownership: the script is embedded by its owner and copies paths; the bytes to write must live until
-// `done`. Threading: core-local.
+// Ownership: the script is embedded by its owner and copies paths; the bytes to write must live
+// until `done`. Threading: core-local.
 #ifndef RINGTAPE_KEEP_FILE_SCRIPT_H
 #define RINGTAPE_KEEP_FILE_SCRIPT_H
 

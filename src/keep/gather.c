@@ -22,8 +22,8 @@ static struct rows_limits limits_of(const struct channel_schema *schema)
     };
 }
 
-// Hands out parts of `memory`, or only counts when it is NULL. Whole pages each, so that what is not
-// used is never touched.
+// Hands out parts of `memory`, or only counts when it is NULL. Whole pages each, so that what is
+// not used is never touched.
 static void *carve(uint8_t *memory, size_t *used, size_t bytes)
 {
     void *part = memory ? memory + *used : NULL;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// gather: rows of one tape, collected by channel and put in the order of segments: UTC day of `time`,
-// symbols with few rows first (they share blocks), symbol name, order of arrival. Pure computing.
+// gather: rows of one tape, collected by channel and put in the order of segments: UTC day of
+// `time`, symbols with few rows first (they share blocks), symbol name, order of arrival. Pure
+// computing.
 //
 // A channel that is full is written out as segments and emptied; the tape goes on after that. So
 // memory does not depend on the tape.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// keep_store: the store as the daemon holds it: the lock, the identity, tape numbers, the catalogue,
-// and the queue of tapes that wait for the sealer.
+// keep_store: the store as the daemon holds it: the lock, the identity, tape numbers, the
+// catalogue, and the queue of tapes that wait for the sealer.
 //
 //     STORE/lock        held while a daemon runs
 //     STORE/identity    16 random bytes as hex, written once
@@ -9,8 +9,8 @@
 //     STORE/tape/       00000001.tape, 00000001.mark
 //     STORE/segment/    2026-11-22/trade-00000017.segment, .index
 //
-// Threading: keep_store_open() before any shard runs; keep_store_next_tape(), keep_store_retire() and
-// keep_store_take() are called from several threads (one lock, taken once per tape, never per
+// Threading: keep_store_open() before any shard runs; keep_store_next_tape(), keep_store_retire()
+// and keep_store_take() are called from several threads (one lock, taken once per tape, never per
 // event). The catalogue belongs to the sealer alone after the open.
 #ifndef RINGTAPE_KEEP_KEEP_STORE_H
 #define RINGTAPE_KEEP_KEEP_STORE_H

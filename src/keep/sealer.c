@@ -8,9 +8,9 @@
 //       │                                │
 //       └───────────────────────── RETRYING (1 s)
 //
-// One job at a time: a tape (sealer_tape.c) or a merge (sealer_merge.c). This file runs the shared part:
-// writing segments, the swap of the catalogue, removal of what it replaced. In every state one
-// operation, one file_script or one segment_output is in flight; in IDLE and STOPPED none.
+// One job at a time: a tape (sealer_tape.c) or a merge (sealer_merge.c). This file runs the shared
+// part: writing segments, the swap of the catalogue, removal of what it replaced. In every state
+// one operation, one file_script or one segment_output is in flight; in IDLE and STOPPED none.
 #include "keep/sealer.h"
 
 #include <errno.h>

@@ -2,17 +2,18 @@
 //
 // sealer: retired tapes → segments; the segments of a day → one. A state machine over its own loop.
 //
-// Sealing. A tape is read batch by batch, its rows gathered by channel, UTC day of `time` and symbol,
-// encoded, written to segments under temporary names, synced and renamed; then one catalogue
-// swap makes the segments count and the tape not, and the tape is deleted. A crash at any moment
-// leaves either the old or the new catalogue; files no catalogue names are removed at the next
-// start. A damaged tape gives all rows that can be read; the file itself is kept in quarantine/ and a
-// message says what is lost.
+// Sealing. A tape is read batch by batch, its rows gathered by channel, UTC day of `time` and
+// symbol, encoded, written to segments under temporary names, synced and renamed; then one
+// catalogue swap makes the segments count and the tape not, and the tape is deleted. A crash at any
+// moment leaves either the old or the new catalogue; files no catalogue names are removed at the
+// next start. A damaged tape gives all rows that can be read; the file itself is kept in
+// quarantine/ and a message says what is lost.
 //
-// Merging. When a day of a channel has SEALER_MERGE_COUNT segments of one level, they are rewritten as
-// one, block by block, with bounded memory; the catalogue is swapped the same way.
+// Merging. When a day of a channel has SEALER_MERGE_COUNT segments of one level, they are rewritten
+// as one, block by block, with bounded memory; the catalogue is swapped the same way.
 //
-// Threading: belongs to the thread that runs its loop; other threads reach it only through keep_store.
+// Threading: belongs to the thread that runs its loop; other threads reach it only through
+// keep_store.
 #ifndef RINGTAPE_KEEP_SEALER_H
 #define RINGTAPE_KEEP_SEALER_H
 

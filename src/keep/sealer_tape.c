@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// One tape: its mark is read, the tape opened, its batches gathered; whenever a channel is full, and at
-// the end for every channel, the gathered rows are written as segments, one for each day.
+// One tape: its mark is read, the tape opened, its batches gathered; whenever a channel is full,
+// and at the end for every channel, the gathered rows are written as segments, one for each day.
 //
 //     sealer_tape_start → mark_read → tape_opened → gather_more ⇄ write_day (sealer_tape_written)
 //                                                        └→ sealer_commit

@@ -4,11 +4,11 @@
 //
 //     IDLE → OPENING → FEEDING ⇄ WRITING → SYNCING → CLOSING → PLACING → IDLE (done)
 //
-// The owner's `feed` appends rows to the writer until output must be taken; each chunk is one write.
-// PLACING is a file_script: index file, renames, directory syncs. After it the two files are there
-// for good, but do not count before a catalogue names them. On failure the open file is closed
-// and `done` gets the errno; what was written stays under its temporary name and is overwritten or
-// removed later.
+// The owner's `feed` appends rows to the writer until output must be taken; each chunk is one
+// write. PLACING is a file_script: index file, renames, directory syncs. After it the two files are
+// there for good, but do not count before a catalogue names them. On failure the open file is
+// closed and `done` gets the errno; what was written stays under its temporary name and is
+// overwritten or removed later.
 //
 // Ownership: embedded by the sealer. Threading: core-local.
 #ifndef RINGTAPE_KEEP_SEGMENT_OUTPUT_H
@@ -37,7 +37,8 @@ struct segment_output;
 // Appends rows until the writer refuses (more is to come: false) or none are left (true). A
 // negative *failure ends the segment.
 typedef bool segment_output_feed(void *context, struct segment_writer *writer, int *failure);
-// `segment`: number, channel and day as asked, rows, bytes and times as written; tapes are the owner's.
+// `segment`: number, channel and day as asked, rows, bytes and times as written; tapes are the
+// owner's.
 typedef void segment_output_done(void *context, int result,
                                  const struct catalogue_segment *segment);
 

@@ -7,8 +7,8 @@
 //       ↑                             │ failed                                            │
 //       └───────── done(errno) ───────┘                    done(0 or errno) ──────────────┘
 //
-// Preparing creates both files, preallocates them, writes the header and syncs files and directory, so
-// that what is written later changes data only. Failing, it deletes what it created. Closing
+// Preparing creates both files, preallocates them, writes the header and syncs files and directory,
+// so that what is written later changes data only. Failing, it deletes what it created. Closing
 // writes the last mark, or deletes both files where nothing was ever written.
 //
 // In every state at most one operation of `op` is in flight; marks of a READY tape use `mark_op`.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// What happens to encoded batches when a write fails. Nothing is known about the range that was being
-// written, so the tape ends at its last durable batch (its closing mark says so), and every batch
-// that is not durable is given a place on a new tape, in the same order. A batch is self-contained:
-// only its header changes. The one exception is a slotted batch whose former revision is durable:
-// its old rows are on the old tape, so only its new rows move.
+// What happens to encoded batches when a write fails. Nothing is known about the range that was
+// being written, so the tape ends at its last durable batch (its closing mark says so), and every
+// batch that is not durable is given a place on a new tape, in the same order. A batch is
+// self-contained: only its header changes. The one exception is a slotted batch whose former
+// revision is durable: its old rows are on the old tape, so only its new rows move.
 #include <string.h>
 
 #include "format/ensure.h"
