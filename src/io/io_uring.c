@@ -156,7 +156,9 @@ static void loop_prepare_disk(struct io_uring_sqe *sqe, struct io_op *op)
         io_uring_prep_fsync(sqe, op->handle, op->flags != 0 ? IORING_FSYNC_DATASYNC : 0);
         break;
     case IO_FALLOCATE:
-        io_uring_prep_fallocate(sqe, op->handle, 0, 0, op->offset);
+        // io_uring_prep_fallocate() takes signed sizes in liburing 2.3 and unsigned ones in 2.9.
+        io_uring_prep_rw(IORING_OP_FALLOCATE, sqe, op->handle,
+                         (const void *)(uintptr_t)op->offset, 0, 0);
         break;
     default:
         ensure(op->kind == IO_CLOSE);
