@@ -114,6 +114,7 @@ struct link {
     bool renewing;         // LINK_NEWS_RENEW was given
     bool heard;            // something arrived since the last idle check
     bool pong_wanted;
+    bool ponged;           // the last client message was a pong
     bool announced;        // an up row was written, a down row has to follow
     uint8_t silent_checks;
     uint8_t failures;      // in a row; sets the pause

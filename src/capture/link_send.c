@@ -2,7 +2,7 @@
 //
 // link_send: what a link says. Contract: bytes leave in the order of their encryption, one send in
 // flight; a request is only made when nothing waits to be sent, so it always fits; client messages
-// keep the distance the exchange's limits ask for, answers to pings first.
+// keep the distance the exchange's limits ask for, answers to pings first or in turn.
 #include "capture/link_steps.h"
 
 #include "format/ensure.h"
@@ -138,9 +138,11 @@ static bool link_send_subscription(struct link *link)
 
 static bool link_say_next(struct link *link, int64_t now_ns)
 {
-    if (link->pong_wanted) return link_send_pong(link);
+    // Many pings must not keep the subscriptions waiting: turn by turn.
+    link->ponged = link->pong_wanted && !(link->ponged && !link_all_requested(link));
+    if (link->ponged) return link_send_pong(link);
     if (now_ns >= link->ping_due_ns) return link_send_ping(link, now_ns);
-    return link_send_subscription(link);
+    return link_all_requested(link) || link_send_subscription(link);
 }
 
 int64_t link_talk(struct link *link, int64_t now_ns)
