@@ -201,6 +201,69 @@ Test(tls, a_forgotten_session_gives_a_full_handshake)
     tls_pair_free(&second);
 }
 
+// All that `from` has to say, in one piece, read to the end; the last answer.
+static int32_t carry_whole(struct tls *from, struct tls *to, uint8_t *plain, uint32_t *used)
+{
+    const uint8_t *data;
+    uint32_t size;
+    int32_t count;
+    tls_output(from, &data, &size);
+    tls_feed(to, data, size);
+    while ((count = tls_read(to, plain + *used, 1024 - *used)) > 0)
+        *used += (uint32_t)count;
+    tls_output_taken(from, size);
+    return count;
+}
+
+Test(tls, tickets_data_and_farewell_in_one_piece)
+{
+    struct tls_pair pair = tls_pair_make("localhost", false, false);
+    uint8_t plain[1024];
+    uint32_t used = 0;
+    tls_pair_start(&pair, "localhost");
+    cr_assert_eq(carry_whole(pair.client, pair.server, plain, &used), TLS_WANT_INPUT);
+    cr_assert_eq(carry_whole(pair.server, pair.client, plain, &used), TLS_WANT_INPUT);
+    cr_assert(tls_established(pair.client));
+    cr_assert_eq(tls_write(pair.client, (const uint8_t *)"early", 5), 5);
+    // The client's Finished and its first data together; then tickets, data and close_notify.
+    cr_assert_eq(carry_whole(pair.client, pair.server, plain, &used), TLS_WANT_INPUT);
+    cr_assert(used == 5 && memcmp(plain, "early", 5) == 0);
+    cr_assert_eq(tls_write(pair.server, (const uint8_t *)"data", 4), 4);
+    tls_close(pair.server);
+    used = 0;
+    cr_assert_eq(carry_whole(pair.server, pair.client, plain, &used), TLS_CLOSED);
+    cr_assert(used == 4 && memcmp(plain, "data", 4) == 0);
+    handshake(&pair, "localhost", STEP_ALL);
+    cr_assert(tls_resumed(pair.client));
+    tls_pair_free(&pair);
+}
+
+Test(tls, bytes_after_the_end_are_dropped)
+{
+    struct tls_pair pair = tls_pair_make("localhost", false, false);
+    static const uint8_t garbage[4096] = {0x17, 0x03, 0x03, 0x00, 0x20};
+    uint8_t plain[1024];
+    uint8_t wire[8192];
+    handshake(&pair, "localhost", STEP_ALL);
+    tls_close(pair.server);
+    const uint8_t *data;
+    uint32_t size;
+    tls_output(pair.server, &data, &size);
+    memcpy(wire, data, size);
+    memcpy(wire + size, garbage, sizeof garbage);
+    tls_feed(pair.client, wire, size + sizeof garbage);
+    cr_assert_eq(tls_read(pair.client, plain, sizeof plain), TLS_CLOSED);
+    tls_feed(pair.client, garbage, sizeof garbage);
+    cr_assert_eq(tls_read(pair.client, plain, sizeof plain), TLS_CLOSED);
+    // After a failure, too.
+    handshake(&pair, "localhost", STEP_ALL);
+    for (int i = 0; i < 3; i++) {
+        tls_feed(pair.client, garbage, sizeof garbage);
+        cr_assert_eq(tls_read(pair.client, plain, sizeof plain), TLS_ERROR_RECORD);
+    }
+    tls_pair_free(&pair);
+}
+
 static void fill(struct protocol_random *random, uint8_t *data, uint32_t size)
 {
     for (uint32_t i = 0; i < size; i++)

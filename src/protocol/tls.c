@@ -70,6 +70,7 @@ static enum tls_result fail(struct tls *tls, int code)
     if (alert >= 0)
         (void)snprintf(detail, sizeof detail, " (alert %d)", alert);
     tls->state = STATE_FAILED;
+    tls->input_left = 0;
     const char *reason = wolfSSL_ERR_reason_error_string((unsigned long)(long)code);
     return tls_failure_set(&tls->failure, result, code, "%s%s%s%s: %s; %s", tls_result_text(result),
                        detail, tls->host[0] != '\0' ? ", host " : "", tls->host,
@@ -246,30 +247,43 @@ static void connection_open(struct tls *tls)
 // The meaning of wolfSSL's answer `code` to a call that could not finish.
 static enum tls_result unfinished(struct tls *tls, int code)
 {
-    if (code == WOLFSSL_ERROR_WANT_READ) {
-        ensure(tls->input_left == 0);
+    if (code == WOLFSSL_ERROR_WANT_READ && tls->input_left == 0)
         return TLS_WANT_INPUT;
-    }
     if (code == WOLFSSL_ERROR_WANT_WRITE)
         return TLS_WANT_OUTPUT;
     if (code == WOLFSSL_ERROR_ZERO_RETURN) {
         tls->state = STATE_CLOSED;
+        tls->input_left = 0; // what follows a farewell means nothing
         return TLS_CLOSED;
     }
     return fail(tls, code);
+}
+
+// wolfSSL may ask for input once more while there is some, after a message that is no data.
+static bool again(const struct tls *tls, int code, size_t input_before)
+{
+    ensure(tls->input_left <= input_before);
+    return code == WOLFSSL_ERROR_WANT_READ && tls->input_left > 0 &&
+           tls->input_left < input_before;
 }
 
 // TLS_WANT_INPUT also where the handshake is complete: the state tells.
 static enum tls_result drive_handshake(struct tls *tls)
 {
     ensure(tls->state == STATE_HANDSHAKE && tls->library != NULL);
-    int code = tls->context->role == TLS_CLIENT ? wolfSSL_connect(tls->library)
+    size_t before;
+    int code;
+    do {
+        before = tls->input_left;
+        code = tls->context->role == TLS_CLIENT ? wolfSSL_connect(tls->library)
                                                 : wolfSSL_accept(tls->library);
-    if (code == WOLFSSL_SUCCESS) {
-        connection_open(tls);
-        return TLS_WANT_INPUT;
-    }
-    return unfinished(tls, wolfSSL_get_error(tls->library, code));
+        if (code == WOLFSSL_SUCCESS) {
+            connection_open(tls);
+            return TLS_WANT_INPUT;
+        }
+        code = wolfSSL_get_error(tls->library, code);
+    } while (again(tls, code, before));
+    return unfinished(tls, code);
 }
 
 enum tls_result tls_start(struct tls *tls, const char *host)
@@ -289,6 +303,8 @@ enum tls_result tls_start(struct tls *tls, const char *host)
 void tls_feed(struct tls *tls, const uint8_t *data, size_t size)
 {
     ensure(tls->input_left == 0 && tls->state != STATE_IDLE);
+    if (tls->state == STATE_FAILED || tls->state == STATE_CLOSED)
+        return;
     tls->input = data;
     tls->input_left = size;
 }
@@ -304,6 +320,20 @@ static int32_t pass_read(struct tls *tls, uint8_t *target, uint32_t target_size)
     return (int32_t)count;
 }
 
+static int32_t library_read(struct tls *tls, uint8_t *target, int target_size)
+{
+    size_t before;
+    int code;
+    do {
+        before = tls->input_left;
+        int count = wolfSSL_read(tls->library, target, target_size);
+        if (count > 0)
+            return count;
+        code = wolfSSL_get_error(tls->library, count);
+    } while (again(tls, code, before));
+    return (int32_t)unfinished(tls, code);
+}
+
 int32_t tls_read(struct tls *tls, uint8_t *target, uint32_t target_size)
 {
     ensure(target_size > 0 && target_size <= INT32_MAX);
@@ -314,17 +344,11 @@ int32_t tls_read(struct tls *tls, uint8_t *target, uint32_t target_size)
     }
     if (tls->state == STATE_FAILED)
         return (int32_t)tls->failure.result;
-    if (tls->state == STATE_CLOSED) {
-        tls->input_left = 0;
+    if (tls->state == STATE_CLOSED)
         return TLS_CLOSED;
-    }
     ensure(tls->state == STATE_OPEN);
-    if (tls->context == NULL)
-        return pass_read(tls, target, target_size);
-    int count = wolfSSL_read(tls->library, target, (int)target_size);
-    if (count > 0)
-        return count;
-    return (int32_t)unfinished(tls, wolfSSL_get_error(tls->library, count));
+    return tls->context == NULL ? pass_read(tls, target, target_size)
+                                : library_read(tls, target, (int)target_size);
 }
 
 int32_t tls_write(struct tls *tls, const uint8_t *data, uint32_t size)

@@ -124,7 +124,8 @@ void tls_destroy(struct tls *tls);
 enum tls_result tls_start(struct tls *tls, const char *host);
 
 // Hands over received bytes; they must stay in place until tls_read() returns TLS_WANT_INPUT or an
-// error. Only when the bytes fed before are used up.
+// error. Only when the bytes fed before are used up (so not after TLS_WANT_OUTPUT). After
+// TLS_CLOSED or an error they are dropped.
 void tls_feed(struct tls *tls, const uint8_t *data, size_t size);
 
 // Plaintext: a count above 0, or a tls_result. Drives the handshake. The bytes of one call come
