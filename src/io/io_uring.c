@@ -396,12 +396,19 @@ static const struct {
 static int loop_probe(struct io *io, const struct io_explain_facts *facts,
                       struct io_message *message)
 {
+    // A ring that is not enabled yet refuses to be entered with -EBADFD; a filter says something
+    // else.
+    int error = io_uring_enter((unsigned)io->ring.ring_fd, 0, 0, 0, NULL);
+    if (error != -EBADFD && error != 0) {
+        io_explain(message, facts, "io_uring_enter", error);
+        return error;
+    }
     struct io_uring_probe *probe = io_uring_get_probe_ring(&io->ring);
     if (probe == NULL) {
         io_explain(message, facts, "io_uring_register", -EPERM);
         return -EPERM;
     }
-    int error = 0;
+    error = 0;
     for (size_t i = 0; i < sizeof loop_needs / sizeof loop_needs[0] && error == 0; i++) {
         if (!io_uring_opcode_supported(probe, loop_needs[i].operation)) {
             io_explain_operation(message, facts, loop_needs[i].name);
@@ -451,27 +458,22 @@ static void loop_free_memory(struct io *io)
     free(io);
 }
 
-static struct io *loop_allocate(const struct io_options *options)
+static int loop_allocate(struct io *io, const struct io_options *options)
 {
-    struct io *io = calloc(1, sizeof *io);
-    if (io == NULL)
-        return NULL;
-    uint32_t bytes = options->receive_buffer_bytes;
     uint32_t count = options->receive_buffers;
+    uint32_t bytes = options->receive_buffer_bytes;
     io->buffer_count = count != 0 ? count : IO_BUFFERS_DEFAULT;
     io->buffer_bytes = bytes != 0 ? bytes : IO_BUFFER_BYTES_DEFAULT;
     ensure((io->buffer_count & (io->buffer_count - 1)) == 0 && io->buffer_count <= 32768);
     io->buffer_stride = ((size_t)io->buffer_bytes + IO_RECEIVE_PADDING + 63) & ~(size_t)63;
     io->buffers_bytes = io->buffer_stride * io->buffer_count;
     io->buffer_ring_bytes = io->buffer_count * sizeof(struct io_uring_buf);
+    int error = loop_core_init(&io->core, io);
+    if (error != 0)
+        return error;
     io->buffers = loop_map(io->buffers_bytes);
     io->buffer_ring = loop_map(io->buffer_ring_bytes);
-    bool core = loop_core_init(&io->core, io);
-    if (!core || io->buffers == NULL || io->buffer_ring == NULL) {
-        loop_free_memory(io);
-        return NULL;
-    }
-    return io;
+    return io->buffers != NULL && io->buffer_ring != NULL ? 0 : -ENOMEM;
 }
 
 static int loop_setup_buffers(struct io *io)
@@ -490,25 +492,35 @@ static int loop_setup_buffers(struct io *io)
     return 0;
 }
 
+// On failure nothing of the ring is left.
+static int loop_open(struct io *io, const struct io_options *options,
+                     const struct io_explain_facts *facts, struct io_message *message)
+{
+    int error = loop_allocate(io, options);
+    if (error != 0) {
+        io_explain(message, facts, "the loop's memory", error);
+        return error;
+    }
+    error = loop_setup_ring(io, options, facts, message);
+    if (error != 0)
+        return error;
+    error = loop_setup_buffers(io);
+    if (error != 0) {
+        io_explain(message, facts, "the ring of receive buffers", error);
+        io_uring_queue_exit(&io->ring);
+    }
+    return error;
+}
+
 int io_open_loop(struct io **result, const struct io_options *options, struct io_message *message)
 {
     static const struct io_options defaults = {0};
     ensure(result != NULL && message != NULL);
     struct io_explain_facts facts;
     io_explain_facts(&facts);
-    struct io *io = loop_allocate(options != NULL ? options : &defaults);
-    if (io == NULL) {
-        io_explain(message, &facts, "the loop's memory", -ENOMEM);
-        return -ENOMEM;
-    }
-    int error = loop_setup_ring(io, options != NULL ? options : &defaults, &facts, message);
-    if (error == 0) {
-        error = loop_setup_buffers(io);
-        if (error != 0) {
-            io_explain(message, &facts, "the ring of receive buffers", error);
-            io_uring_queue_exit(&io->ring);
-        }
-    }
+    struct io *io = calloc(1, sizeof *io);
+    ensure(io != NULL);
+    int error = loop_open(io, options != NULL ? options : &defaults, &facts, message);
     if (error != 0) {
         loop_free_memory(io);
         return error;

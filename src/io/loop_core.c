@@ -75,13 +75,15 @@ static void loop_core_wake_for_resolver(void *context)
         loop_core_signal(core);
 }
 
-bool loop_core_init(struct loop_core *core, struct io *io)
+int loop_core_init(struct loop_core *core, struct io *io)
 {
     *core = (struct loop_core){.io = io};
     utc_clock_init(&core->clock, loop_core_clock(CLOCK_REALTIME), loop_core_monotonic_ns());
-    core->wake_handle = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     core->resolver = resolver_create(loop_core_wake_for_resolver, core);
-    return core->wake_handle >= 0 && core->resolver != NULL;
+    core->wake_handle = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (core->wake_handle < 0)
+        return -errno;
+    return core->resolver != NULL ? 0 : -ENOMEM;
 }
 
 void loop_core_deinit(struct loop_core *core)

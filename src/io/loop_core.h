@@ -49,8 +49,8 @@ struct loop_core {
     atomic_bool resolver_answered;
 };
 
-// False: no memory or no file handle. The core must not move afterwards.
-bool loop_core_init(struct loop_core *core, struct io *io);
+// 0, -ENOMEM or -EMFILE. The core must not move afterwards.
+int loop_core_init(struct loop_core *core, struct io *io);
 void loop_core_deinit(struct loop_core *core); // also after a failed init
 
 // Reads both clocks; returns UTC, never going back.

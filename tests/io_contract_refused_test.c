@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Where the kernel refuses, opening a loop says why and what to do. Of the kernel's implementation
+// only; every test runs in a process of its own, which it spoils.
+#ifdef RINGTAPE_IO_URING
+
+#include "io/io.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+// As container runtimes do: this system call fails with `error` from now on.
+static void forbid(uint32_t number, uint32_t error)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+static void refused(int error, const char *reason)
+{
+    struct io *io = NULL;
+    struct io_message message = {{0}};
+    cr_assert_eq(io_open_loop(&io, NULL, &message), error);
+    cr_assert_null(io);
+    cr_assert(strstr(message.text, reason) != NULL, "%s", message.text);
+}
+
+Test(io_contract_refused, a_filter_that_forbids)
+{
+    forbid(SYS_io_uring_setup, EPERM);
+    refused(-EPERM, "--security-opt");
+}
+
+Test(io_contract_refused, a_filter_that_hides)
+{
+    forbid(SYS_io_uring_setup, ENOSYS);
+    refused(-ENOSYS, "seccomp");
+}
+
+Test(io_contract_refused, a_filter_that_forbids_entering_only)
+{
+    forbid(SYS_io_uring_enter, EPERM);
+    refused(-EPERM, "--security-opt");
+}
+
+Test(io_contract_refused, a_filter_that_forbids_registering_only)
+{
+    forbid(SYS_io_uring_register, EPERM);
+    refused(-EPERM, "--security-opt");
+}
+
+Test(io_contract_refused, an_old_kernel)
+{
+    forbid(SYS_io_uring_setup, EINVAL);
+    refused(-EINVAL, "too old");
+}
+
+Test(io_contract_refused, no_locked_memory)
+{
+    forbid(SYS_io_uring_setup, ENOMEM);
+    refused(-ENOMEM, "LimitMEMLOCK");
+}
+
+Test(io_contract_refused, no_file_handles)
+{
+    struct rlimit limit = {3, 3};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    refused(-EMFILE, "LimitNOFILE");
+}
+
+#endif
