@@ -92,15 +92,16 @@ static void print_counts(const struct simulator *s, const char *event)
     const struct exchange_sim_counters *counters = &s->server.counters;
     int64_t const now_ns = s->ended_ns != 0 ? s->ended_ns : s->server.now_ns;
     int64_t const elapsed_ns = s->source.started ? now_ns - s->source.start_monotonic_ns : 0;
-    (void)printf("{\"event\":\"%s\",\"sent\":%" PRIu64 ",\"copies\":%" PRIu64 ",\"bytes\":%" PRIu64
+    (void)printf("{\"event\":\"%s\",\"sent\":%" PRIu64 ",\"snapshots\":%" PRIu64
+                 ",\"copies\":%" PRIu64 ",\"bytes\":%" PRIu64
                  ",\"elapsed_s\":%.6f,\"subscriptions\":%u,\"late_us_max\":%" PRId64
                  ",\"blocked\":%" PRIu64 ",\"accepted\":%" PRIu64 ",\"refused\":%" PRIu64
                  ",\"rest\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"limit_closes\":%" PRIu64
                  ",\"pings\":%" PRIu64 ",\"pongs\":%" PRIu64,
-                 event, s->hub.sent, s->hub.copies, s->hub.bytes, (double)elapsed_ns / 1e9,
-                 s->hub.subscriptions, s->source.late_ns_max / 1000, s->source.blocked,
-                 counters->accepted, counters->refused, counters->rest, counters->failed,
-                 counters->limit_closes, counters->pings, counters->pongs);
+                 event, s->hub.sent, s->hub.snapshots, s->hub.copies, s->hub.bytes,
+                 (double)elapsed_ns / 1e9, s->hub.subscriptions, s->source.late_ns_max / 1000,
+                 s->source.blocked, counters->accepted, counters->refused, counters->rest,
+                 counters->failed, counters->limit_closes, counters->pings, counters->pongs);
 }
 
 static void print_progress(struct simulator *s)

@@ -22,10 +22,25 @@ enum control_error { // as on the wire
     CONTROL_INVALID_JSON = 3,
 };
 
+// Futures have the same paths behind /public, /market and /private since 2026-04.
+static uint32_t group_size(const char *path, uint32_t size)
+{
+    static const char *const groups[] = {"/public/", "/market/", "/private/"};
+    for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
+        uint32_t const length = (uint32_t)strlen(groups[i]);
+        if (size >= length && memcmp(path, groups[i], length) == 0)
+            return length - 1;
+    }
+    return 0;
+}
+
 bool exchange_sim_binance_path(const char *path, uint32_t size)
 {
+    uint32_t const group = group_size(path, size);
+    path += group;
+    size -= group;
     return (size == 3 && memcmp(path, "/ws", 3) == 0) ||
-           (size > 4 && memcmp(path, "/ws/", 4) == 0) ||
+           (size >= 4 && memcmp(path, "/ws/", 4) == 0) ||
            (size == 7 && memcmp(path, "/stream", 7) == 0);
 }
 
@@ -54,6 +69,9 @@ void exchange_sim_binance_upgraded(struct exchange_sim_connection *c, const char
 {
     char names[QUERY_SIZE_MAX];
     char unit[16];
+    uint32_t const group = group_size(target, target_size);
+    target += group;
+    target_size -= group;
     const char *const end = target + target_size;
     const char *query = memchr(target, '?', target_size);
     const char *const path_end = query == NULL ? end : query;

@@ -216,6 +216,7 @@ void exchange_sim_hub_snapshot(struct exchange_sim_hub *hub,
             !exchange_sim_connection_ready(connection, size))
             continue;
         exchange_sim_connection_event(connection, stream->subscribers[i].name, payload, size);
+        hub->snapshots++;
         if (hub->truth != NULL)
             hub_truth(hub, &event, stream, unit);
     }

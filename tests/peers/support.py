@@ -172,3 +172,90 @@ def limited(kind, size):
 
 def readable(stream, seconds):
     return bool(select.select([stream], [], [], seconds)[0])
+
+
+# ---- ringtape ----
+
+
+def feed(simulator, exchange, channels, symbols, **more):
+    """A feed of the configuration, pointed at a simulator."""
+    found = {
+        "exchange": exchange,
+        "channels": list(channels),
+        "symbols": symbols if symbols == "all" else list(symbols),
+        "url": simulator.url(exchange),
+        "rest_url": simulator.rest_url(exchange),
+    }
+    if simulator.certificates is not None:
+        found["ca_file"] = f"{simulator.certificates}/ca.pem"
+    return {**found, **more}
+
+
+def write_config(path, store, feeds, **top):
+    """YAML enough: JSON is a part of it."""
+    config = {"store": str(store), "shards": 1, **top, "feeds": feeds}
+    pathlib.Path(path).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+class Ringtaped(Process):
+    """The daemon with a configuration written for it."""
+
+    def __init__(self, config, store, feeds, counters="200ms", top=None, **options):
+        write_config(config, store, feeds, **(top or {}))
+        arguments = [program("ringtaped"), "--config", config, "--print-counters", counters]
+        super().__init__(arguments, **options)
+
+    def counters(self):
+        """The newest line of counters, or None."""
+        for line in reversed(self.lines):
+            if line.startswith("{"):
+                return json.loads(line)
+        return None
+
+    def wait_counters(self, condition, seconds=30, what="counters"):
+        def found():
+            assert self.alive(), f"ringtaped ended: {self.errors}"
+            counters = self.counters()
+            return counters if counters is not None and condition(counters) else None
+
+        return wait_for(found, seconds, f"{what}; now {self.counters()}; {self.errors[-5:]}")
+
+    def settle(self, rows, seconds=60):
+        """Until at least `rows` events are durable and nothing has come for a few reports."""
+        self.wait_counters(lambda c: c["durable"] >= rows, seconds, f"{rows} durable rows")
+        seen = len(self.lines)
+        while True:
+            before = self.counters()["events"]
+            wait_for(lambda: len(self.lines) >= seen + 3, seconds, "further counters")
+            seen = len(self.lines)
+            counters = self.counters()
+            if counters["events"] == before and counters["durable"] >= counters["events"]:
+                return counters
+
+
+def ringtape(*arguments, status=0):
+    """Standard output of the toolbox; the exit status must be the one given."""
+    done = subprocess.run(
+        [program("ringtape"), *map(str, arguments)], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def export(store, folder):
+    """Seals, verifies and exports a store whose daemon has ended."""
+    ringtape("seal", "--store", store)
+    ringtape("verify", "--store", store)
+    ringtape("export", "--store", store, "--parquet", folder)
+    return folder
+
+
+def entries(listing):
+    """All objects anywhere in parsed JSON."""
+    if isinstance(listing, dict):
+        yield listing
+        listing = list(listing.values())
+    if isinstance(listing, list):
+        for each in listing:
+            yield from entries(each)
