@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+//     open every segment of the day
+//     → names of all symbols, sorted: exchange by exchange, symbol by symbol
+//     → for each exchange: up to date? else for each symbol: merge by time → Parquet → publish
+//
+// The key of a partition is a hash of all that its content depends on: layout, store, segments,
+// symbols, the part of the day asked for.
+#include "tools/ringtape_export_day.h"
+
+#include "format/ensure.h"
+#include "format/parquet_rows.h"
+#include "format/time_text.h"
+#include "format/version.h"
+#include "tools/ringtape_command.h"
+#include "tools/ringtape_files.h"
+#include "tools/ringtape_merge.h"
+#include "tools/ringtape_table.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+enum { PROGRESS_ROWS = 8192, SEGMENTS_TEXT_BYTES = 65536 };
+
+// Rows without a symbol, of links and of the daemon itself, get an exchange of their own.
+static const char no_exchange[] = "ringtape";
+
+// One symbol of one segment.
+struct ringtape_export_name {
+    char text[SEGMENT_SYMBOL_BYTES_MAX + 1]; // "binance:BTCUSDT", or empty
+    uint32_t exchange_size;
+    uint32_t segment;
+    uint32_t symbol; // number there, SYMBOL_NONE for the empty name
+};
+
+struct ringtape_export_work {
+    struct ringtape_export *export;
+    const struct channel_schema *schema;
+    char date[TIME_TEXT_DATE_BYTES];
+    int64_t time_from, time_to;
+    const struct catalogue_segment *entries;
+    struct ringtape_segment *segments;
+    uint32_t segment_count;
+    struct ringtape_export_name *names; // sorted
+    size_t name_count;
+    char sources[SEGMENTS_TEXT_BYTES]; // "98 99", for the file's metadata
+    // Of the exchange being written.
+    struct parquet_rows *layout;
+    const char **symbols;
+    struct ringtape_partition partition;
+    struct parquet_writer *writer;
+    struct ringtape_merge merge;
+    uint64_t rows, refused;
+    int64_t time_last;
+};
+
+// ---- names ----
+
+static int ringtape_export_name_order(const void *left, const void *right)
+{
+    const struct ringtape_export_name *a = left, *b = right;
+    const int order = strcmp(a->text, b->text);
+    return order != 0 ? order : (a->segment > b->segment) - (a->segment < b->segment);
+}
+
+static void ringtape_export_name_set(struct ringtape_export_name *name, struct event_text text,
+                                     uint32_t segment, uint32_t symbol)
+{
+    ensure(text.size <= SEGMENT_SYMBOL_BYTES_MAX);
+    if (text.size > 0) memcpy(name->text, text.bytes, text.size);
+    name->text[text.size] = 0;
+    const char *colon = strchr(name->text, ':');
+    name->exchange_size = colon ? (uint32_t)(colon - name->text) : 0;
+    name->segment = segment;
+    name->symbol = text.size > 0 ? symbol : SYMBOL_NONE;
+}
+
+static int ringtape_export_names(struct ringtape_export_work *work)
+{
+    size_t room = 0;
+    for (uint32_t s = 0; s < work->segment_count; s++)
+        room += segment_index(work->segments[s].segment)->symbol_count;
+    work->names = calloc(room + 1, sizeof work->names[0]);
+    if (work->names == NULL) return -ENOMEM;
+    for (uint32_t s = 0; s < work->segment_count; s++) {
+        const struct index *index = segment_index(work->segments[s].segment);
+        for (uint32_t i = 0; i < index->symbol_count; i++) {
+            const struct event_text text = index_name(index, i);
+            if (ringtape_query_has_symbol(&work->export->query, text.bytes, text.size))
+                ringtape_export_name_set(&work->names[work->name_count++], text, s, i);
+        }
+    }
+    if (work->name_count > 0)
+        qsort(work->names, work->name_count, sizeof work->names[0], ringtape_export_name_order);
+    return 0;
+}
+
+static bool ringtape_export_same_exchange(const struct ringtape_export_name *a,
+                                          const struct ringtape_export_name *b)
+{
+    return a->exchange_size == b->exchange_size &&
+           memcmp(a->text, b->text, a->exchange_size) == 0 && (a->text[0] == 0) == (b->text[0] == 0);
+}
+
+static const char *ringtape_export_symbol(const struct ringtape_export_name *name)
+{
+    return name->exchange_size > 0 ? name->text + name->exchange_size + 1 : name->text;
+}
+
+// ---- key ----
+
+static void ringtape_export_hash_text(XXH3_state_t *state, const char *text)
+{
+    (void)XXH3_64bits_update(state, text, strlen(text) + 1);
+}
+
+static uint64_t ringtape_export_key(const struct ringtape_export_work *work, size_t first,
+                                    size_t end)
+{
+    XXH3_state_t *state = XXH3_createState();
+    ensure(state != NULL); // half a kilobyte
+    (void)XXH3_64bits_reset(state);
+    ringtape_export_hash_text(state, PARQUET_ROWS_LAYOUT);
+    ringtape_export_hash_text(state, work->export->identity);
+    ringtape_export_hash_text(state, work->schema->name);
+    ringtape_export_hash_text(state, work->date);
+    (void)XXH3_64bits_update(state, &work->time_from, sizeof work->time_from);
+    (void)XXH3_64bits_update(state, &work->time_to, sizeof work->time_to);
+    for (uint32_t s = 0; s < work->segment_count; s++) {
+        const uint64_t source[] = {work->entries[s].number, work->entries[s].rows,
+                                   work->entries[s].bytes};
+        (void)XXH3_64bits_update(state, source, sizeof source);
+    }
+    for (size_t i = first; i < end; i++) ringtape_export_hash_text(state, work->names[i].text);
+    const uint64_t key = XXH3_64bits_digest(state);
+    (void)XXH3_freeState(state);
+    return key;
+}
+
+// ---- files ----
+
+static int ringtape_export_write(void *context, const void *bytes, size_t size)
+{
+    return ringtape_partition_write(context, bytes, size);
+}
+
+static int ringtape_export_file_begin(struct ringtape_export_work *work, const char *exchange)
+{
+    char created_by[96];
+    (void)snprintf(created_by, sizeof created_by, "ringtape version %s (build %s)",
+                   RINGTAPE_VERSION, RINGTAPE_COMMIT);
+    const struct parquet_pair pairs[] = {
+        {"ringtape.layout", PARQUET_ROWS_LAYOUT},     {"ringtape.store", work->export->identity},
+        {"ringtape.exchange", exchange},              {"ringtape.channel", work->schema->name},
+        {"ringtape.date", work->date},                {"ringtape.segments", work->sources},
+    };
+    struct parquet_options options = {
+        .columns = work->layout->columns,
+        .column_count = work->layout->column_count,
+        .created_by = created_by,
+        .metadata = pairs,
+        .metadata_count = sizeof pairs / sizeof pairs[0],
+        .write = ringtape_export_write,
+        .context = &work->partition,
+    };
+    options.sorting_count = parquet_rows_sorting(work->layout, options.sorting);
+    int error = ringtape_partition_begin(&work->partition);
+    if (error == 0) error = parquet_open(&work->writer, &options);
+    return error;
+}
+
+static int ringtape_export_file_end(struct ringtape_export_work *work)
+{
+    int error = parquet_finish(work->writer);
+    parquet_close(work->writer);
+    work->writer = NULL;
+    if (error == 0) error = ringtape_partition_end(&work->partition);
+    return error;
+}
+
+// ---- rows ----
+
+static void ringtape_export_refuse(struct ringtape_export_work *work, const char *symbol,
+                                   int64_t time_ns, const char *column,
+                                   enum parquet_rows_error error)
+{
+    char time[TIME_TEXT_BYTES_MAX];
+    work->refused++;
+    if (work->export->refused + work->refused > RINGTAPE_EXPORT_REFUSALS_SHOWN) return;
+    ringtape_progress_clear(&work->export->progress);
+    time_text_format(time, time_ns, 9);
+    (void)ringtape_fail("left out: %s of %s at %s, column %s: %s", work->schema->name,
+                        *symbol ? symbol : "no symbol", time, column,
+                        parquet_rows_error_text(error));
+}
+
+// 0 or negative errno, final.
+static int ringtape_export_row(struct ringtape_export_work *work,
+                               const struct ringtape_merge_row *row, const char *symbol,
+                               uint32_t code)
+{
+    const struct parquet_rows_place place = {code, row->tape, row->tape_row};
+    const char *column = NULL;
+    int error = 0;
+    if (row->time_ns < work->time_last) parquet_unsorted(work->writer);
+    const enum parquet_rows_error result = parquet_rows_put(
+        work->layout, work->writer, row->rows, row->index, &place, &column, &error);
+    if (result == PARQUET_ROWS_WRITE_FAILED) return error;
+    if (result == PARQUET_ROWS_GOOD)
+        work->time_last = row->time_ns;
+    else
+        ringtape_export_refuse(work, symbol, row->time_ns, column, result);
+    return 0;
+}
+
+// All rows of names[first, end), one symbol in some segments.
+static int ringtape_export_symbol_rows(struct ringtape_export_work *work, size_t first, size_t end,
+                                       uint32_t code, const char *exchange)
+{
+    struct ringtape_export *export = work->export;
+    struct ringtape_merge_row row;
+    int result = 0;
+    ringtape_merge_start(&work->merge);
+    for (size_t i = first; i < end && result == 0; i++)
+        result = ringtape_merge_add(&work->merge, work->names[i].segment, work->names[i].symbol);
+    if (result != 0) return result;
+    ringtape_merge_ready(&work->merge);
+    work->time_last = INT64_MIN;
+    while ((result = ringtape_merge_next(&work->merge, &row)) > 0) {
+        if (work->writer != NULL && parquet_is_full(work->writer)) {
+            result = ringtape_export_file_end(work);
+            if (result != 0) return result;
+        }
+        if (work->writer == NULL) {
+            result = ringtape_export_file_begin(work, exchange);
+            if (result != 0) return result;
+        }
+        result = ringtape_export_row(work, &row, work->names[first].text, code);
+        if (result != 0) return result;
+        work->rows++;
+        export->rows_done++;
+        if (export->rows_done % PROGRESS_ROWS == 0)
+            ringtape_progress_show(&export->progress, export->rows_done, export->rows_total);
+    }
+    return result;
+}
+
+// ---- one exchange ----
+
+static size_t ringtape_export_symbol_end(const struct ringtape_export_work *work, size_t first,
+                                         size_t end)
+{
+    size_t next = first + 1;
+    while (next < end && strcmp(work->names[first].text, work->names[next].text) == 0) next++;
+    return next;
+}
+
+static int ringtape_export_open_layout(struct ringtape_export_work *work, size_t first, size_t end)
+{
+    uint32_t count = 0;
+    work->symbols = calloc(end - first, sizeof work->symbols[0]);
+    work->layout = malloc(sizeof *work->layout);
+    if (work->symbols == NULL || work->layout == NULL) return -ENOMEM;
+    for (size_t i = first; i < end; i = ringtape_export_symbol_end(work, i, end))
+        work->symbols[count++] = ringtape_export_symbol(&work->names[i]);
+    parquet_rows_init(work->layout, &(struct parquet_rows_options){work->schema,
+                                                                   work->export->identity,
+                                                                   work->symbols, count});
+    return ringtape_merge_open(&work->merge, work->segments, work->segment_count, work->time_from,
+                               work->time_to);
+}
+
+static void ringtape_export_told(struct ringtape_export_work *work, const char *what)
+{
+    struct ringtape_export *export = work->export;
+    char rows[RINGTAPE_TABLE_NUMBER_BYTES], bytes[RINGTAPE_TABLE_NUMBER_BYTES];
+    ringtape_progress_clear(&export->progress);
+    if (export->json_wanted) {
+        ringtape_json_object(&export->json, NULL);
+        ringtape_json_text(&export->json, "partition", work->partition.path);
+        ringtape_json_text(&export->json, "result", what);
+        ringtape_json_count(&export->json, "messages", work->rows - work->refused);
+        ringtape_json_count(&export->json, "left_out", work->refused);
+        ringtape_json_count(&export->json, "files", work->partition.parts);
+        ringtape_json_count(&export->json, "bytes", work->partition.bytes);
+        ringtape_json_object_end(&export->json);
+        return;
+    }
+    if (strcmp(what, "unchanged") == 0)
+        (void)printf("unchanged  %s\n", work->partition.path);
+    else
+        (void)printf("%-9s  %s  %s rows, %s\n", what, work->partition.path,
+                     ringtape_table_number(rows, work->rows - work->refused),
+                     ringtape_table_bytes(bytes, work->partition.bytes));
+}
+
+static int ringtape_export_exchange_rows(struct ringtape_export_work *work, size_t first,
+                                         size_t end, const char *exchange)
+{
+    uint32_t code = 0;
+    int error = 0;
+    for (size_t i = first; i < end && error == 0; code++) {
+        const size_t next = ringtape_export_symbol_end(work, i, end);
+        const uint32_t symbol = work->symbols[code][0] != 0 ? code : SYMBOL_NONE;
+        error = ringtape_export_symbol_rows(work, i, next, symbol, exchange);
+        i = next;
+    }
+    if (error == 0 && work->writer != NULL) error = ringtape_export_file_end(work);
+    return error;
+}
+
+static int ringtape_export_exchange_publish(struct ringtape_export_work *work)
+{
+    struct ringtape_export *export = work->export;
+    const bool partial = work->merge.damages > 0 || work->refused > 0;
+    if (work->partition.parts == 0) return 0; // no row in the time asked for
+    const int error = ringtape_partition_publish(&work->partition, partial);
+    if (error != 0) return error;
+    export->written++;
+    export->rows += work->rows - work->refused;
+    export->bytes += work->partition.bytes;
+    ringtape_export_told(work, partial ? "partial" : "written");
+    return 0;
+}
+
+static void ringtape_export_exchange_free(struct ringtape_export_work *work)
+{
+    work->export->refused += work->refused;
+    work->export->damages += work->merge.damages;
+    parquet_close(work->writer);
+    work->writer = NULL;
+    ringtape_merge_close(&work->merge);
+    free(work->layout);
+    free(work->symbols);
+    work->layout = NULL;
+    work->symbols = NULL;
+}
+
+// Names [first, end) are those of one exchange.
+static int ringtape_export_exchange(struct ringtape_export_work *work, size_t first, size_t end)
+{
+    char exchange[SEGMENT_SYMBOL_BYTES_MAX + 1];
+    const struct ringtape_export_name *name = &work->names[first];
+    (void)snprintf(exchange, sizeof exchange, "%.*s", (int)name->exchange_size, name->text);
+    if (exchange[0] == 0) (void)snprintf(exchange, sizeof exchange, "%s", no_exchange);
+    work->rows = work->refused = 0;
+    ringtape_partition_init(&work->partition, &work->export->publish, exchange, work->schema->name,
+                            work->date, work->export->identity,
+                            ringtape_export_key(work, first, end));
+    if (ringtape_partition_is_current(&work->partition)) {
+        work->export->unchanged++;
+        ringtape_export_told(work, "unchanged");
+        return 0;
+    }
+    int error = ringtape_export_open_layout(work, first, end);
+    if (error == 0) error = ringtape_export_exchange_rows(work, first, end, exchange);
+    if (error == 0) error = ringtape_export_exchange_publish(work);
+    if (error != 0) ringtape_partition_abandon(&work->partition);
+    if (error != 0)
+        (void)ringtape_fail("%s/%s: %s", work->export->directory, work->partition.path,
+                            ringtape_error_text(error));
+    ringtape_export_exchange_free(work);
+    return error;
+}
+
+// ---- the day ----
+
+static int ringtape_export_open_segments(struct ringtape_export_work *work)
+{
+    size_t size = 0;
+    work->segments = calloc(work->segment_count, sizeof work->segments[0]);
+    if (work->segments == NULL) return -ENOMEM;
+    for (uint32_t s = 0; s < work->segment_count; s++) {
+        const int error =
+            ringtape_segment_open(&work->segments[s], work->export->store, &work->entries[s]);
+        if (error != 0) return error;
+        if (size > sizeof work->sources - 16) continue; // thousands of segments: the first suffice
+        size += (size_t)snprintf(work->sources + size, sizeof work->sources - size, "%s%" PRIu32,
+                                 s > 0 ? " " : "", work->entries[s].number);
+    }
+    return 0;
+}
+
+static int ringtape_export_partitions(struct ringtape_export_work *work)
+{
+    int error = ringtape_export_open_segments(work);
+    if (error == 0) error = ringtape_export_names(work);
+    if (error != 0 && error != -ENOENT && error != -EBADMSG)
+        (void)ringtape_fail("%s: %s", store_path(work->export->store), ringtape_error_text(error));
+    for (size_t first = 0; first < work->name_count && error == 0;) {
+        size_t end = first + 1;
+        while (end < work->name_count &&
+               ringtape_export_same_exchange(&work->names[first], &work->names[end]))
+            end++;
+        error = ringtape_export_exchange(work, first, end);
+        first = end;
+    }
+    return error;
+}
+
+int ringtape_export_day(struct ringtape_export *export, enum channel channel, int32_t day)
+{
+    const struct catalogue *catalogue = store_catalogue(export->store);
+    struct ringtape_export_work *work = calloc(1, sizeof *work);
+    if (work == NULL) return -ENOMEM;
+    const int64_t start_ns = (int64_t)day * TIME_TEXT_DAY_NS;
+    const int64_t end_ns = start_ns + TIME_TEXT_DAY_NS;
+    work->export = export;
+    work->schema = channel_schema(channel);
+    work->time_from = export->query.from > start_ns ? export->query.from : start_ns;
+    work->time_to = export->query.to < end_ns ? export->query.to : end_ns;
+    time_text_date(work->date, start_ns);
+    for (uint32_t i = 0; i < catalogue->segment_count; i++) {
+        const struct catalogue_segment *entry = &catalogue->segments[i];
+        if (entry->channel != channel || entry->day != day) continue;
+        if (work->segment_count == 0) work->entries = entry; // they lie side by side
+        work->segment_count++;
+    }
+    const uint64_t done = export->rows_done;
+    int error = work->segment_count > 0 ? ringtape_export_partitions(work) : 0;
+    uint64_t rows = 0;
+    for (uint32_t s = 0; s < work->segment_count; s++) rows += work->entries[s].rows;
+    export->rows_done = error == -ENOENT ? done : done + rows;
+    for (uint32_t s = 0; s < work->segment_count && work->segments != NULL; s++)
+        ringtape_segment_close(&work->segments[s]);
+    free(work->segments);
+    free(work->names);
+    free(work);
+    return error;
+}

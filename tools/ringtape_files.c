@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Nothing here writes or locks: reading a store never disturbs the daemon that owns it.
+#include "tools/ringtape_files.h"
+
+#include "format/ensure.h"
+#include "tools/ringtape_command.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int ringtape_map_open(struct ringtape_map *map, const char *path)
+{
+    struct stat status;
+    *map = (struct ringtape_map){0};
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return -errno;
+    int error = fstat(file, &status) == 0 ? 0 : -errno;
+    if (error == 0 && S_ISDIR(status.st_mode)) error = -EISDIR;
+    if (error == 0 && status.st_size > 0) {
+        const size_t size = (size_t)status.st_size;
+        void *bytes = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
+        if (bytes == MAP_FAILED)
+            error = -errno;
+        else
+            *map = (struct ringtape_map){.bytes = bytes, .size = size};
+    }
+    (void)close(file);
+    return error;
+}
+
+void ringtape_map_close(struct ringtape_map *map)
+{
+    if (map->bytes != NULL) (void)munmap((void *)(uintptr_t)map->bytes, map->size);
+    *map = (struct ringtape_map){0};
+}
+
+static int ringtape_segment_map(struct ringtape_map *map, const struct store *store,
+                                const struct catalogue_segment *entry, const char *ending)
+{
+    char name[CATALOGUE_PATH_BYTES_MAX], path[RINGTAPE_PATH_BYTES_MAX];
+    catalogue_segment_path(entry, ending, name);
+    const int size = snprintf(path, sizeof path, "%s/%s", store_path(store), name);
+    ensure(size > 0 && (size_t)size < sizeof path);
+    return ringtape_map_open(map, path);
+}
+
+int ringtape_segment_open(struct ringtape_segment *opened, const struct store *store,
+                          const struct catalogue_segment *entry)
+{
+    *opened = (struct ringtape_segment){0};
+    const int error = ringtape_segment_map(&opened->file, store, entry, ".segment");
+    if (error != 0) return error;
+    // Without its index a segment is read all the same.
+    (void)ringtape_segment_map(&opened->index, store, entry, ".index");
+    opened->source = source_of_memory(opened->file.bytes, opened->file.size);
+    const enum segment_error result = segment_open(&opened->segment, &opened->source,
+                                                   opened->index.bytes, opened->index.size);
+    if (result == SEGMENT_GOOD) return 0;
+    char name[CATALOGUE_PATH_BYTES_MAX];
+    catalogue_segment_path(entry, ".segment", name);
+    (void)ringtape_fail("%s/%s: %s", store_path(store), name, segment_error_text(result));
+    opened->segment = NULL;
+    ringtape_segment_close(opened);
+    return result == SEGMENT_NO_MEMORY ? -ENOMEM : -EBADMSG;
+}
+
+void ringtape_segment_close(struct ringtape_segment *opened)
+{
+    if (opened->segment != NULL) segment_close(opened->segment);
+    ringtape_map_close(&opened->index);
+    ringtape_map_close(&opened->file);
+    opened->segment = NULL;
+}
+
+int ringtape_store_open(struct store **store, const char *path)
+{
+    struct store_message message = {.text = ""};
+    const int error = store_open(store, path, &message);
+    if (error == 0) return RINGTAPE_EXIT_OK;
+    if (message.text[0] != 0) return ringtape_fail("%s", message.text);
+    if (error == -ENOENT)
+        return ringtape_fail("%s: no store is there; give the directory of 'store:' in the "
+                             "daemon's configuration",
+                             path);
+    return ringtape_fail("%s: %s", path, ringtape_error_text(error));
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// ringtape_files: files of a store for reading: mapped, and opened as segments.
+//
+// Maps are private and read-only; segments never change and sealed names never come back, so a map
+// stays right while a daemon merges and deletes. Threading: main thread.
+#ifndef RINGTAPE_TOOLS_RINGTAPE_FILES_H
+#define RINGTAPE_TOOLS_RINGTAPE_FILES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/catalogue.h"
+#include "format/segment.h"
+#include "format/store.h"
+
+enum { RINGTAPE_PATH_BYTES_MAX = 4096 };
+
+struct ringtape_map {
+    const uint8_t *bytes; // NULL: the file is empty
+    size_t size;
+};
+
+// 0 or negative errno.
+int ringtape_map_open(struct ringtape_map *map, const char *path);
+void ringtape_map_close(struct ringtape_map *map);
+
+struct ringtape_segment {
+    struct ringtape_map file;
+    struct ringtape_map index;
+    struct source source;
+    struct segment *segment;
+};
+
+// The segment of the catalogue's entry. 0; -ENOENT: it is gone (merged: refresh the store);
+// -EBADMSG: damaged, told on standard error; others: errno.
+int ringtape_segment_open(struct ringtape_segment *opened, const struct store *store,
+                          const struct catalogue_segment *entry);
+void ringtape_segment_close(struct ringtape_segment *opened);
+
+// Opens the store or tells why not on standard error. 0 or RINGTAPE_EXIT_IO.
+int ringtape_store_open(struct store **store, const char *path);
+
+#endif
