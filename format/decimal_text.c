@@ -59,10 +59,14 @@ size_t decimal_text_format(char out[DECIMAL_TEXT_BYTES_MAX], __int128 mantissa, 
 
 static unsigned __int128 decimal_text_power(uint8_t exponent)
 {
+    static const uint64_t power[] = {
+        1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000, 10000000000,
+        100000000000, 1000000000000, 10000000000000, 100000000000000, 1000000000000000,
+        10000000000000000, 100000000000000000, 1000000000000000000, 10000000000000000000u,
+    };
     ensure(exponent <= DECIMAL_TEXT_SCALE_MAX); // 10^38 < 2^127
-    unsigned __int128 power = 1;
-    for (uint8_t i = 0; i < exponent; i++) power *= 10;
-    return power;
+    if (exponent < 20) return power[exponent];
+    return (unsigned __int128)power[19] * power[exponent - 19];
 }
 
 bool decimal_text_rescale(__int128 mantissa, uint8_t scale, uint8_t target, uint8_t digits_max,

@@ -357,7 +357,6 @@ void parquet_set_text(struct parquet_writer *w, uint32_t column, const void *byt
 int parquet_row_end(struct parquet_writer *w)
 {
     if (w->error != 0) return w->error;
-    ensure(!parquet_is_full(w));
     bool full = false;
     for (uint32_t c = 0; c < w->options.column_count; c++) {
         struct parquet_buffer *buffer = &w->buffers[c];
@@ -388,10 +387,11 @@ void parquet_unsorted(struct parquet_writer *w)
 
 bool parquet_is_full(const struct parquet_writer *w)
 {
-    // What is still in memory may become two groups, if the arena cannot hold it in one.
+    // Room is kept for three groups: one of the pages in memory and two for what still comes, if
+    // the arena splits it.
     const size_t index_bound =
-        2 * w->options.column_count * parquet_group_index_bound(PARQUET_BUFFER_PAGES_MAX);
-    return w->group_count + 2 > PARQUET_GROUPS_MAX || w->index_size + index_bound > INDEX_BYTES;
+        3 * w->options.column_count * parquet_group_index_bound(PARQUET_BUFFER_PAGES_MAX);
+    return w->group_count + 3 > PARQUET_GROUPS_MAX || w->index_size + index_bound > INDEX_BYTES;
 }
 
 uint64_t parquet_row_count(const struct parquet_writer *w)

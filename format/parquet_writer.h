@@ -99,7 +99,8 @@ void parquet_row_drop(struct parquet_writer *writer);
 // (The caller sees order, this module does not look.)
 void parquet_unsorted(struct parquet_writer *writer);
 
-// No further row fits: finish, go on in another file.
+// The file is nearly full: PARQUET_PAGE_ROWS further rows fit, so that the rows of one message stay
+// together; then finish and go on in another file.
 bool parquet_is_full(const struct parquet_writer *writer);
 uint64_t parquet_row_count(const struct parquet_writer *writer);
 uint64_t parquet_byte_count(const struct parquet_writer *writer); // handed to `write` so far

@@ -211,7 +211,8 @@ static bool time_text_parse_absolute(const char *text, int64_t *time_ns)
         if (!time_text_take_offset(&text, &offset)) return false;
     }
     if (*text != 0) return false;
-    const __int128 total = (__int128)(days * SECONDS_PER_DAY + seconds - offset) * NS_PER_SECOND + ns;
+    const int64_t total_s = days * SECONDS_PER_DAY + seconds - offset;
+    const __int128 total = (__int128)total_s * NS_PER_SECOND + ns;
     if (total < INT64_MIN || total > INT64_MAX) return false;
     *time_ns = (int64_t)total;
     return true;

@@ -149,7 +149,8 @@ Test(parquet_rows, a_decimal_fits_exactly_or_its_column_is_named)
         fixture_open(&f, CHANNEL_TRADE);
         event_set_decimal(&f.event, c->column, c->mantissa, c->scale);
         const enum parquet_rows_error error = fixture_put(&f, &column);
-        const enum parquet_rows_error wanted = c->fits ? PARQUET_ROWS_GOOD : PARQUET_ROWS_DECIMAL_RANGE;
+        const enum parquet_rows_error wanted =
+            c->fits ? PARQUET_ROWS_GOOD : PARQUET_ROWS_DECIMAL_RANGE;
         cr_expect_eq(error, wanted, "case %zu", i);
         if (!c->fits) cr_expect_str_eq(column, c->column == TRADE_PRICE ? "price" : "quantity");
         fixture_close(&f);

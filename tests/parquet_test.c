@@ -95,7 +95,8 @@ static void expect_delta(const int64_t *values, uint32_t count, const char *what
     const size_t size = parquet_encode_delta(values, count, bytes);
     cr_expect_leq(size, parquet_encode_delta_bound(count));
     cr_expect_eq(decode_delta(bytes, back), size, "%s, %u", what, count);
-    cr_expect(count == 0 || memcmp(values, back, count * sizeof *values) == 0, "%s, %u", what, count);
+    const bool same = count == 0 || memcmp(values, back, count * sizeof *values) == 0;
+    cr_expect(same, "%s, %u", what, count);
 }
 
 Test(parquet, delta_round_trips_every_width_and_length)
@@ -156,7 +157,8 @@ Test(parquet, hybrid_round_trips_runs_and_noise)
         cr_expect_leq(size, parquet_encode_hybrid_bound(count, width));
         const size_t decoded = decode_hybrid(bytes, size, width, back);
         cr_expect(decoded >= count && decoded < count + 8, "round %d", round);
-        cr_expect(count == 0 || memcmp(values, back, count * sizeof *values) == 0, "round %d", round);
+        const bool same = count == 0 || memcmp(values, back, count * sizeof *values) == 0;
+        cr_expect(same, "round %d", round);
     }
 }
 
@@ -408,7 +410,7 @@ Test(parquet, a_failing_output_is_reported_for_good)
     }
 }
 
-// Long texts end pages and groups early; 63 groups fill a file; nothing is lost on the way.
+// Long texts end pages and groups early; 62 groups fill a file; nothing is lost on the way.
 Test(parquet, a_file_fills_up_and_says_so)
 {
     static const struct parquet_column one = {.name = "frame", .type = PARQUET_BINARY};
@@ -425,7 +427,7 @@ Test(parquet, a_file_fills_up_and_says_so)
         cr_assert_eq(parquet_row_end(w), 0);
     }
     cr_expect_eq(parquet_row_count(w), rows);
-    cr_expect_eq(rows, 63 * 64);
+    cr_expect_eq(rows, 62 * 64);
     cr_expect_eq(parquet_finish(w), 0);
     expect_frame(&file);
     parquet_close(w);

@@ -102,7 +102,8 @@ static bool ringtape_export_same_exchange(const struct ringtape_export_name *a,
                                           const struct ringtape_export_name *b)
 {
     return a->exchange_size == b->exchange_size &&
-           memcmp(a->text, b->text, a->exchange_size) == 0 && (a->text[0] == 0) == (b->text[0] == 0);
+           memcmp(a->text, b->text, a->exchange_size) == 0 &&
+           (a->text[0] == 0) == (b->text[0] == 0);
 }
 
 static const char *ringtape_export_symbol(const struct ringtape_export_name *name)

@@ -6,15 +6,24 @@
 
 #include "format/ensure.h"
 #include "tools/ringtape_command.h"
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+// What a file's name tells.
+struct ringtape_partition_file {
+    uint64_t key;
+    uint64_t parts;
+    bool partial;
+};
 
 static const char staging_name[] = ".ringtape-staging";
 
@@ -112,9 +121,10 @@ void ringtape_publish_close(struct ringtape_publish *publish)
 static void ringtape_partition_name(const struct ringtape_partition *partition, uint32_t part,
                                     bool partial, char out[RINGTAPE_PUBLISH_PATH_BYTES])
 {
-    ringtape_publish_path(out, "%s/%s/ringtape-%s-%016" PRIx64 "-%" PRIu32 "of%" PRIu32 "%s.parquet",
+    ringtape_publish_path(out, "%s/%s/ringtape-%s-%016" PRIx64 "-%" PRIu32 "of%" PRIu32 "%s",
                           partition->publish->directory, partition->path, partition->store,
-                          partition->key, part + 1, partition->parts, partial ? "-partial" : "");
+                          partition->key, part + 1, partition->parts,
+                          partial ? "-partial.parquet" : ".parquet");
 }
 
 static void ringtape_partition_staged(const struct ringtape_partition *partition, uint32_t part,
@@ -124,18 +134,38 @@ static void ringtape_partition_staged(const struct ringtape_partition *partition
                           staging_name, partition->key, part);
 }
 
-// Is it one of ours: "ringtape-STORE-", 16 digits, "-", N "of" M, ".parquet" or "-partial.parquet".
-static bool ringtape_partition_parse(const struct ringtape_partition *partition, const char *name,
-                                     uint64_t *key, uint32_t *part, uint32_t *parts, bool *partial)
+// Takes `text` at *next.
+static bool ringtape_partition_take(const char **next, const char *text)
 {
-    char store[RINGTAPE_PUBLISH_STORE_DIGITS + 1];
-    int size = 0;
-    if (sscanf(name, "ringtape-%8[0-9a-f]-%16" SCNx64 "-%" SCNu32 "of%" SCNu32 "%n", store, key,
-               part, parts, &size) != 4 ||
-        size == 0 || strcmp(store, partition->store) != 0)
+    const size_t size = strlen(text);
+    if (strncmp(*next, text, size) != 0) return false;
+    *next += size;
+    return true;
+}
+
+static bool ringtape_partition_number(const char **next, int base, uint64_t *number)
+{
+    char *end;
+    if (!isxdigit((unsigned char)**next)) return false;
+    *number = strtoull(*next, &end, base);
+    if (end == *next) return false;
+    *next = end;
+    return true;
+}
+
+// Is it one of ours: "ringtape-STORE-KEY-NofM.parquet" or "…-partial.parquet".
+static bool ringtape_partition_parse(const struct ringtape_partition *partition, const char *name,
+                                     struct ringtape_partition_file *file)
+{
+    uint64_t part;
+    if (!ringtape_partition_take(&name, "ringtape-") ||
+        !ringtape_partition_take(&name, partition->store) || !ringtape_partition_take(&name, "-") ||
+        !ringtape_partition_number(&name, 16, &file->key) || !ringtape_partition_take(&name, "-") ||
+        !ringtape_partition_number(&name, 10, &part) || !ringtape_partition_take(&name, "of") ||
+        !ringtape_partition_number(&name, 10, &file->parts))
         return false;
-    *partial = strcmp(name + size, "-partial.parquet") == 0;
-    return *partial || strcmp(name + size, ".parquet") == 0;
+    file->partial = strcmp(name, "-partial.parquet") == 0;
+    return file->partial || strcmp(name, ".parquet") == 0;
 }
 
 void ringtape_partition_init(struct ringtape_partition *partition,
@@ -171,18 +201,15 @@ static DIR *ringtape_partition_open(const struct ringtape_partition *partition)
 bool ringtape_partition_is_current(const struct ringtape_partition *partition)
 {
     DIR *directory = ringtape_partition_open(partition);
-    uint32_t found = 0, wanted = 0;
+    uint64_t found = 0, wanted = 0;
     bool others = false;
     if (directory == NULL) return false;
     for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        uint64_t key;
-        uint32_t part, parts;
-        bool partial;
-        if (!ringtape_partition_parse(partition, entry->d_name, &key, &part, &parts, &partial))
-            continue;
-        if (key != partition->key || partial) others = true;
+        struct ringtape_partition_file file;
+        if (!ringtape_partition_parse(partition, entry->d_name, &file)) continue;
+        if (file.key != partition->key || file.partial) others = true;
         found++;
-        wanted = parts;
+        wanted = file.parts;
     }
     (void)closedir(directory);
     return !others && found > 0 && found == wanted;
@@ -232,11 +259,8 @@ static int ringtape_partition_clear(const struct ringtape_partition *partition)
     int error = 0;
     if (directory == NULL) return -errno;
     for (const struct dirent *entry; (entry = readdir(directory)) != NULL && error == 0;) {
-        uint64_t key;
-        uint32_t part, parts;
-        bool partial;
-        if (!ringtape_partition_parse(partition, entry->d_name, &key, &part, &parts, &partial))
-            continue;
+        struct ringtape_partition_file file;
+        if (!ringtape_partition_parse(partition, entry->d_name, &file)) continue;
         if (unlinkat(dirfd(directory), entry->d_name, 0) != 0) error = -errno;
     }
     if (error == 0 && fsync(dirfd(directory)) != 0) error = -errno;

@@ -33,6 +33,27 @@ enum {
 
 // ---- who holds the lock ----
 
+// "1: FLOCK  ADVISORY  WRITE 1234 fe:01:5678 0 EOF": the process if the line is about this file,
+// else 0.
+static pid_t ringtape_seal_lock_line(char *line, const struct stat *status)
+{
+    char *words[6], *rest = NULL;
+    for (int i = 0; i < 6; i++) {
+        words[i] = strtok_r(i == 0 ? line : NULL, " ", &rest);
+        if (words[i] == NULL) return 0;
+    }
+    if (strcmp(words[1], "FLOCK") != 0) return 0;
+    char *next = words[5];
+    const unsigned long major = strtoul(next, &next, 16);
+    if (*next++ != ':') return 0;
+    const unsigned long minor = strtoul(next, &next, 16);
+    if (*next++ != ':') return 0;
+    const unsigned long long inode = strtoull(next, NULL, 10);
+    const bool same = major == major(status->st_dev) && minor == minor(status->st_dev) &&
+                      inode == status->st_ino;
+    return same ? (pid_t)strtol(words[4], NULL, 10) : 0;
+}
+
 // Process that holds `path` by flock(2), 0: nobody.
 static pid_t ringtape_seal_holder(const char *path)
 {
@@ -42,16 +63,8 @@ static pid_t ringtape_seal_holder(const char *path)
     if (stat(path, &status) != 0) return 0;
     FILE *locks = fopen("/proc/locks", "re");
     if (locks == NULL) return 0;
-    while (holder == 0 && fgets(line, sizeof line, locks) != NULL) {
-        // "1: FLOCK  ADVISORY  WRITE 1234 fe:01:5678 0 EOF"
-        int pid;
-        unsigned major, minor;
-        uint64_t inode;
-        if (sscanf(line, "%*d: FLOCK %*s %*s %d %x:%x:%" SCNu64, &pid, &major, &minor, &inode) == 4 &&
-            inode == status.st_ino && major == major(status.st_dev) &&
-            minor == minor(status.st_dev))
-            holder = pid;
-    }
+    while (holder == 0 && fgets(line, sizeof line, locks) != NULL)
+        holder = ringtape_seal_lock_line(line, &status);
     (void)fclose(locks);
     return holder;
 }
@@ -60,13 +73,13 @@ static pid_t ringtape_seal_holder(const char *path)
 static bool ringtape_seal_listens(pid_t pid)
 {
     char path[64], line[LINE_BYTES];
-    uint64_t heard = 0, mask;
+    uint64_t heard = 0;
     (void)snprintf(path, sizeof path, "/proc/%d/status", pid);
     FILE *status = fopen(path, "re");
     if (status == NULL) return false;
     while (fgets(line, sizeof line, status) != NULL) {
-        if (sscanf(line, "SigBlk: %" SCNx64, &mask) == 1) heard |= mask;
-        if (sscanf(line, "SigCgt: %" SCNx64, &mask) == 1) heard |= mask;
+        const bool mask = strncmp(line, "SigBlk:", 7) == 0 || strncmp(line, "SigCgt:", 7) == 0;
+        if (mask) heard |= strtoull(line + 7, NULL, 16);
     }
     (void)fclose(status);
     return (heard >> (SIGUSR1 - 1) & 1) != 0;
@@ -124,7 +137,7 @@ static int ringtape_seal_run(const char *store)
         program[size] = 0;
         char *name = strrchr(program, '/');
         ensure(name != NULL);
-        (void)strcpy(name + 1, "ringtaped");
+        memcpy(name + 1, "ringtaped", sizeof "ringtaped");
         (void)execl(program, program, "--seal", store, (char *)NULL);
     }
     (void)execlp("ringtaped", "ringtaped", "--seal", store, (char *)NULL);
