@@ -135,15 +135,16 @@ static const char *ringtape_inspect_symbol(char out[SEGMENT_SYMBOL_BYTES_MAX + 1
     return out;
 }
 
-static void ringtape_inspect_range(char out[128], bool any, int64_t low, int64_t high, int scale)
+static void ringtape_inspect_range(char out[128], bool any, int64_t low, int64_t high,
+                                   uint8_t scale)
 {
     char from[DECIMAL_TEXT_BYTES_MAX], to[DECIMAL_TEXT_BYTES_MAX];
     if (!any || scale > DECIMAL_SCALE_MAX) {
         (void)snprintf(out, 128, "-");
         return;
     }
-    decimal_text_format(from, low, (uint8_t)scale);
-    decimal_text_format(to, high, (uint8_t)scale);
+    decimal_text_format(from, low, scale);
+    decimal_text_format(to, high, scale);
     (void)snprintf(out, 128, "%s..%s", from, to);
 }
 
