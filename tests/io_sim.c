@@ -583,7 +583,16 @@ bool sim_world_crashed(const struct sim_world *world)
     return world->crashed;
 }
 
-// Takes all events; those of survivors come back. Only writes in flight matter to the disk.
+// What the disk makes of an operation in flight: a write in part, anything else wholly or not.
+static void sim_crash_operation(struct sim_world *world, struct io_op *op, enum sim_crash kind)
+{
+    if (op->kind == IO_WRITE)
+        sim_disk_crash_write(world, op, kind);
+    else if (sim_disk_kind(op->kind) && op->kind != IO_READ && sim_world_random(world, 2) == 0)
+        (void)sim_disk_effect(world, op);
+}
+
+// Takes all events; those of survivors come back.
 static void sim_crash_events(struct sim_world *world, enum sim_crash kind)
 {
     struct timer_heap kept = {0};
@@ -593,10 +602,10 @@ static void sim_crash_events(struct sim_world *world, enum sim_crash kind)
         struct io *io = sim_op_loop(op);
         if (io == NULL || io->elsewhere)
             timer_heap_add(&kept, op);
-        else if (op->kind == IO_WRITE)
-            sim_disk_crash_write(world, op, kind);
         else if (op == &io->run_event)
             io->run_scheduled = false;
+        else
+            sim_crash_operation(world, op, kind);
     }
     world->events = kept;
 }

@@ -340,17 +340,20 @@ static void sim_call_accept(struct io *io, struct io_op *op)
 static void sim_queue_put(struct sim_socket *socket, const uint8_t *bytes, uint32_t size)
 {
     ensure(size <= SIM_STREAM_BYTES - socket->queue_bytes);
-    uint32_t end = socket->queue_first + socket->queue_bytes;
-    for (uint32_t i = 0; i < size; i++)
-        socket->queue[(end + i) % SIM_STREAM_BYTES] = bytes[i];
+    uint32_t end = (socket->queue_first + socket->queue_bytes) % SIM_STREAM_BYTES;
+    uint32_t straight = size < SIM_STREAM_BYTES - end ? size : SIM_STREAM_BYTES - end;
+    memcpy(socket->queue + end, bytes, straight);
+    memcpy(socket->queue, bytes + straight, size - straight);
     socket->queue_bytes += size;
 }
 
 static void sim_queue_take(struct sim_socket *socket, uint8_t *bytes, uint32_t size)
 {
     ensure(size <= socket->available && socket->available <= socket->queue_bytes);
-    for (uint32_t i = 0; i < size; i++)
-        bytes[i] = socket->queue[(socket->queue_first + i) % SIM_STREAM_BYTES];
+    uint32_t first = socket->queue_first;
+    uint32_t straight = size < SIM_STREAM_BYTES - first ? size : SIM_STREAM_BYTES - first;
+    memcpy(bytes, socket->queue + first, straight);
+    memcpy(bytes + straight, socket->queue, size - straight);
     socket->queue_first = (socket->queue_first + size) % SIM_STREAM_BYTES;
     socket->queue_bytes -= size;
     socket->available -= size;
