@@ -43,7 +43,8 @@ class File:
         self.code = blank_c(text) if self.is_c else text
         self.code_lines = self.code.split("\n")
         # Comments included, string contents not.
-        self.prose_lines = re.sub(STRING, blank_inside, text).split("\n") if self.is_c else self.lines
+        prose = re.sub(STRING, blank_inside, text) if self.is_c else text
+        self.prose_lines = prose.split("\n")
 
     def find(self, pattern, lines=None):
         for number, line in enumerate(lines or self.code_lines, 1):
