@@ -134,7 +134,9 @@ static void peer_misbehave(struct peer_connection *connection)
         peer_text(connection, "{\"stream\":\"!serverShutdown\",\"data\":{\"e\":\"serverShutdown\","
                               "\"E\":1770123456789}}");
         return;
-    case PEER_NONSENSE: peer_text(connection, "{\"stream\":\"btcusdt@trade\",\"data\":{[[["); return;
+    case PEER_NONSENSE:
+        peer_text(connection, "{\"stream\":\"btcusdt@trade\",\"data\":{[[[");
+        return;
     case PEER_ABSURD:
         peer_text(connection, "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1e400,"
                               "\"s\":\"BTCUSDT\",\"t\":1,\"p\":"
@@ -224,8 +226,9 @@ static void peer_upgrade(struct peer_connection *connection)
     uint32_t size = websocket_reply_format(key, reply, sizeof reply - 64);
     ensure(size > 2);
     if (mode == PEER_EXTENSION)
-        size = size - 2 + (uint32_t)snprintf(reply + size - 2, 66,
-                                             "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n");
+        size += (uint32_t)snprintf(reply + size - 2, 66, "%s\r\n\r\n",
+                                   "Sec-WebSocket-Extensions: permessage-deflate") -
+                2;
     connection->upgraded = true;
     peer_push(connection, reply, size);
 }

@@ -203,7 +203,7 @@ static void link_received_end(struct link *link, int64_t result)
         link_fail(link, STATUS_LINK_DOWN, "receiving failed: %s", strerror((int)-result));
     } else if (link->state == LINK_HANDSHAKING) {
         link_fail(link, STATUS_LINK_DOWN,
-                  "the connection was closed during the TLS handshake; check url: is it a TLS port?");
+                  "the connection was closed during the TLS handshake; is it a TLS port?");
     } else if (link->state == LINK_UPGRADING) {
         link_fail(link, STATUS_LINK_DOWN,
                   "the connection was closed before the WebSocket request was answered; check url");

@@ -113,7 +113,8 @@ static int control_open_shard(struct control *control, uint32_t index)
 {
     struct control_shard *place = &control->shards[index];
     char name[16];
-    (void)snprintf(name, sizeof name, "shard-%u", index);
+    ensure(index < LIMIT_SHARDS);
+    (void)snprintf(name, sizeof name, "shard-%u", index % LIMIT_SHARDS);
     int error = control_open_loop(control, &place->io, name);
     if (error != 0) return error;
     const struct shard_options options = {.index = index,

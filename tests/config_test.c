@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Configuration: defaults, every kind of mistake with its exact message, the reference held against
+// docs/operating.md, damaged files that must never crash, and what counts as the same feed.
+#include "control/config.h"
+#include "control/config_value.h"
+#include "control/options.h"
+
+#include "protocol_random.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FEED "feeds:\n  - exchange: binance\n    channels: [trade]\n    symbols: [BTCUSDT]\n"
+
+static struct config config;
+static struct config_mistakes mistakes;
+
+static bool parse(const char *text)
+{
+    return config_parse(&config, "r.yaml", text, strlen(text), &mistakes);
+}
+
+Test(config, all_but_the_feeds_has_defaults)
+{
+    cr_assert(parse(FEED), "%s", mistakes.text[0]);
+    cr_assert_str_eq(config.store, "/var/lib/ringtape");
+    cr_assert_eq(config.shards, 1);
+    cr_assert_eq(config.commit_interval_ns, 5000000);
+    cr_assert_eq(config.seal_size_bytes, 32 << 20);
+    cr_assert_eq(config.seal_time_ns, 600 * LIMIT_SECOND_NS);
+    cr_assert_eq(config.log_level, LOG_LEVEL_INFO);
+    cr_assert_eq(config.feed_count, 1);
+    const struct config_feed *feed = &config.feeds[0];
+    cr_assert_str_eq(feed->dialect->name, "binance");
+    cr_assert_str_eq(feed->url_text, feed->dialect->url);
+    cr_assert_str_eq(feed->rest_url_text, feed->dialect->rest_url);
+    cr_assert(feed->url.tls && feed->rest_url.tls);
+    cr_assert_eq(feed->redundancy, 1);
+    cr_assert_eq(feed->links_max, 0);
+    cr_assert_not(feed->keep_raw || feed->symbols_all);
+    cr_assert_str_eq(feed->symbols[0].text, "BTCUSDT");
+    config_free(&config);
+}
+
+Test(config, every_key_is_read)
+{
+    cr_assert(parse("store: /s\nshards: 3\ncommit_interval: 20ms\nseal_after: {size: 1GiB, time: "
+                    "2h}\nlog_level: debug\nfeeds:\n  - symbols: all\n    channels: [trade, "
+                    "kline_5m]\n    exchange: binance\n    url: ws://[::1]:9000/x/\n    rest_url: "
+                    "http://h\n    ca_file: /c.pem\n    redundancy: 2\n    max_links: 9\n    "
+                    "keep_raw: true\n"),
+              "%s", mistakes.text[0]);
+    const struct config_feed *feed = &config.feeds[0];
+    cr_assert(config.shards == 3 && config.commit_interval_ns == 20 * LIMIT_MILLISECOND_NS);
+    cr_assert(config.seal_size_bytes == 1 << 30 && config.seal_time_ns == 2 * LIMIT_HOUR_NS);
+    cr_assert(feed->symbols_all && feed->channel_count == 2 && feed->keep_raw);
+    cr_assert(feed->redundancy == 2 && feed->links_max == 9);
+    cr_assert_str_eq(feed->url.host, "::1");
+    cr_assert_str_eq(feed->url.authority, "[::1]:9000");
+    cr_assert_str_eq(feed->url.path, "/x");
+    cr_assert_eq(feed->rest_url.port, 80);
+    config_free(&config);
+}
+
+static const struct {
+    const char *text;
+    const char *message;
+} wrong[] = {
+    {"", "r.yaml:1: the file is empty: expected at least the key \"feeds\""},
+    {"- a\n", "r.yaml:1: expected a mapping of keys and values, found a list"},
+    {"store: /s\n", "r.yaml:1: the key \"feeds\" is missing: expected a list of feeds"},
+    {"feeds: []\n", "r.yaml:1: feeds: expected 1 to 32 entries, found 0"},
+    {"feeds: all\n", "r.yaml:1: feeds: expected a list of feeds, found \"all\""},
+    {"feeds:\n", "r.yaml:1: feeds: expected a list of feeds, found nothing"},
+    {FEED "shard: 2\n", "r.yaml:5: unknown key \"shard\"; there are store, shards, "
+                        "commit_interval, seal_after, log_level, feeds"},
+    {FEED "shards: 0\n", "r.yaml:5: shards: expected a whole number from 1 to 64, found \"0\""},
+    {FEED "shards: 1.5\n", "r.yaml:5: shards: expected a whole number from 1 to 64, found \"1.5\""},
+    {FEED "shards: [1]\n", "r.yaml:5: shards: expected a whole number from 1 to 64, found a list"},
+    {FEED "shards: 1\nshards: 2\n", "r.yaml:6: shards: the key stands there twice"},
+    {FEED "commit_interval: 5\n", "r.yaml:5: commit_interval: expected a duration from 100us to "
+                                  "10s, like 5ms, found \"5\""},
+    {FEED "commit_interval: 11s\n", "r.yaml:5: commit_interval: expected a duration from 100us to "
+                                    "10s, like 5ms, found \"11s\""},
+    {FEED "seal_after: 10m\n", "r.yaml:5: seal_after: expected a mapping of keys and values, found "
+                               "\"10m\""},
+    {FEED "seal_after:\n  size: 32MB\n", "r.yaml:6: seal_after.size: expected a size from 1MiB to "
+                                         "1GiB, like 32MiB, found \"32MB\""},
+    {FEED "log_level: loud\n",
+     "r.yaml:5: log_level: expected error, warning, info or debug, found \"loud\""},
+    {FEED "    keep_raw: yes\n", "r.yaml:5: feeds[0].keep_raw: expected true or false, found "
+                                 "\"yes\""},
+    {FEED "    redundancy: 9\n",
+     "r.yaml:5: feeds[0].redundancy: expected a whole number from 1 to 4, found \"9\""},
+    {FEED "    url: http://x\n", "r.yaml:5: feeds[0]: url: expected a URL beginning with wss:// or "
+                                 "ws://, found \"http://x\""},
+    {FEED "    rest_url: https://\n",
+     "r.yaml:5: feeds[0]: rest_url: expected a host name or address, found \"https://\""},
+    {FEED "    speed: 3\n", "r.yaml:5: feeds[0]: unknown key \"speed\"; there are exchange, "
+                            "channels, symbols, url, rest_url, ca_file, redundancy, max_links, "
+                            "keep_raw"},
+    {"feeds:\n  - exchange: kraken\n    channels: [trade]\n    symbols: all\n",
+     "r.yaml:2: feeds[0].exchange: expected one of binance, binance-usdm, upbit, found "
+     "\"kraken\""},
+    {"feeds:\n  - channels: [trade]\n    symbols: all\n",
+     "r.yaml:2: feeds[0]: the key \"exchange\" is missing: expected the name of an exchange"},
+    {"feeds:\n  - exchange: upbit\n    channels: [trade, depth]\n    symbols: all\n",
+     "r.yaml:3: feeds[0].channels[1]: expected a channel of upbit (trade, book, ticker), found "
+     "\"depth\""},
+    {"feeds:\n  - exchange: upbit\n    channels: [trade, trade]\n    symbols: all\n",
+     "r.yaml:3: feeds[0].channels[1]: \"trade\" stands there twice"},
+    {"feeds:\n  - exchange: upbit\n    channels: [trade]\n    symbols: KRW-BTC\n",
+     "r.yaml:4: feeds[0].symbols: expected `all` or a list of symbols as the exchange spells "
+     "them, like [BTCUSDT, ETHUSDT], found \"KRW-BTC\""},
+    {"feeds:\n  - exchange: upbit\n    channels: [trade]\n    symbols: [KRW-BTC, \"a b\"]\n",
+     "r.yaml:4: feeds[0].symbols[1]: expected a symbol as the exchange spells it, like BTCUSDT, "
+     "found \"a b\""},
+    {"feeds:\n  - exchange: upbit\n    channels: [trade]\n    symbols: [KRW-BTC, krw-btc]\n",
+     "r.yaml:2: feeds[0]: symbol \"KRW-BTC\" stands there twice"},
+    {"feeds:\n  - exchange: upbit\n    channels: trade\n    symbols: [KRW-BTC]\n",
+     "r.yaml:3: feeds[0].channels: expected a list of channels, found \"trade\""},
+};
+
+Test(config, a_mistake_names_file_line_key_and_what_was_expected)
+{
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        cr_assert_not(parse(wrong[i].text), "accepted: %s", wrong[i].text);
+        cr_assert_str_eq(mistakes.text[0], wrong[i].message);
+        cr_assert_eq(mistakes.count, 1, "%u mistakes, the second: %s", mistakes.count,
+                     mistakes.text[1]);
+    }
+}
+
+Test(config, broken_yaml_names_its_line)
+{
+    cr_assert_not(parse("feeds:\n  - exchange: [a\n"));
+    cr_assert_eq(strncmp(mistakes.text[0], "r.yaml:3: ", 10), 0, "%s", mistakes.text[0]);
+    cr_assert_not(parse("feeds: \xff\xfe\n"));
+    cr_assert_eq(strncmp(mistakes.text[0], "r.yaml:", 7), 0, "%s", mistakes.text[0]);
+}
+
+Test(config, all_mistakes_are_told_at_once)
+{
+    cr_assert_not(parse("shards: x\nstore: [1]\nfeeds:\n  - exchange: binance\n    channels: [no, "
+                        "trade, nope]\n    symbols: [BTCUSDT, ETH/USDT]\n    max_links: -1\n"));
+    cr_assert_eq(mistakes.count, 6);
+}
+
+Test(config, a_file_that_cannot_be_read_is_a_mistake)
+{
+    cr_assert_not(config_read(&config, "/nowhere/r.yaml", &mistakes));
+    cr_assert_str_eq(mistakes.text[0],
+                     "/nowhere/r.yaml: cannot be opened: No such file or directory");
+}
+
+Test(config, damaged_files_never_crash)
+{
+    // Bytes of a good file are changed at random: it is read or refused, and nothing leaks.
+    static const char good[] = FEED "shards: 2\nseal_after: {size: 2MiB, time: 1m}\n"
+                                    "store: &a /s\nlog_level: debug\n";
+    struct protocol_random random = random_start("config");
+    for (int round = 0; round < 3000; round++) {
+        char text[sizeof good];
+        memcpy(text, good, sizeof good);
+        for (int change = 0; change < 1 + round % 4; change++) {
+            uint64_t draw = random_next(&random);
+            text[draw % (sizeof good - 1)] = (char)(draw >> 32);
+        }
+        if (config_parse(&config, "r.yaml", text, sizeof good - 1, &mistakes))
+            config_free(&config);
+        else
+            cr_assert_gt(mistakes.count, 0);
+    }
+}
+
+Test(config, equal_feeds_are_told_from_changed_ones)
+{
+    static struct config other;
+    static const char *const changed[] = {
+        "feeds:\n  - exchange: binance\n    channels: [quote]\n    symbols: [BTCUSDT]\n",
+        "feeds:\n  - exchange: binance\n    channels: [trade]\n    symbols: [ETHUSDT]\n",
+        FEED "    redundancy: 2\n",
+        FEED "    keep_raw: true\n",
+        FEED "    ca_file: /x\n",
+        FEED "    url: ws://h\n",
+    };
+    cr_assert(parse(FEED));
+    cr_assert(config_parse(&other, "o", FEED "shards: 2\n", strlen(FEED "shards: 2\n"), &mistakes));
+    cr_assert(config_feed_equal(&config.feeds[0], &other.feeds[0]));
+    cr_assert_neq(config.hash, other.hash);
+    config_free(&other);
+    for (size_t i = 0; i < sizeof changed / sizeof *changed; i++) {
+        cr_assert(config_parse(&other, "o", changed[i], strlen(changed[i]), &mistakes));
+        cr_assert_not(config_feed_equal(&config.feeds[0], &other.feeds[0]), "%s", changed[i]);
+        config_free(&other);
+    }
+    config_free(&config);
+}
+
+Test(config, the_reference_has_every_key)
+{
+    static char page[65536];
+    FILE *file = fopen("docs/operating.md", "rb");
+    cr_assert_not_null(file);
+    size_t size = fread(page, 1, sizeof page - 1, file);
+    (void)fclose(file);
+    cr_assert_gt(size, 0);
+    uint32_t count = 0;
+    for (const char *key; (key = config_key(count)) != NULL; count++) {
+        char quoted[64];
+        (void)snprintf(quoted, sizeof quoted, "`%s`", key);
+        cr_assert(strstr(page, quoted) != NULL, "docs/operating.md lacks %s", quoted);
+    }
+    cr_assert_eq(count, 17);
+}
+
+// ---- single values and the command line ----
+
+static const struct {
+    const char *text;
+    int64_t ns; // -1: refused
+} durations[] = {
+    {"5ms", 5000000}, {"0s", 0},       {"1d", 86400000000000},        {"10m", 600000000000},
+    {"7us", 7000},    {"9ns", 9},      {"2h", 7200000000000},         {"5", -1},
+    {"ms", -1},       {"5 ms", -1},    {"5M", -1},                    {"-5ms", -1},
+    {"1.5s", -1},     {"106752d", -1}, {"99999999999999999999s", -1}, {"", -1},
+};
+
+Test(config, durations_and_sizes_carry_exactly_one_unit)
+{
+    for (size_t i = 0; i < sizeof durations / sizeof *durations; i++) {
+        int64_t ns = -1;
+        cr_assert_eq(config_value_duration(durations[i].text, &ns), durations[i].ns >= 0);
+        cr_assert_eq(ns, durations[i].ns, "%s", durations[i].text);
+    }
+    int64_t bytes = -1;
+    cr_assert(config_value_size("32MiB", &bytes) && bytes == 32 << 20);
+    cr_assert(config_value_size("1TiB", &bytes) && bytes == 1ll << 40);
+    cr_assert(config_value_size("5B", &bytes) && bytes == 5);
+    cr_assert_not(config_value_size("5MB", &bytes));
+    cr_assert_not(config_value_size("5", &bytes));
+    cr_assert_not(config_value_size("9999999999TiB", &bytes));
+    cr_assert_eq(bytes, 5);
+}
+
+static const struct {
+    const char *arguments[6];
+    enum options_action action;
+    const char *mistake;
+} lines[] = {
+    {{"r", "--config", "f"}, OPTIONS_RUN, ""},
+    {{"r", "--config=f", "--check"}, OPTIONS_CHECK, ""},
+    {{"r", "--config", "f", "--print-counters", "1s"}, OPTIONS_RUN, ""},
+    {{"r", "--help"}, OPTIONS_HELP, ""},
+    {{"r", "--version"}, OPTIONS_VERSION, ""},
+    {{"r", "--help-config"}, OPTIONS_HELP_CONFIG, ""},
+    {{"r"}, OPTIONS_MISTAKE, "is missing: --config FILE"},
+    {{"r", "--check"}, OPTIONS_MISTAKE, "is missing: --config FILE"},
+    {{"r", "--config"}, OPTIONS_MISTAKE, "needs a value: --config"},
+    {{"r", "--config", "a", "--config", "b"}, OPTIONS_MISTAKE, "stands there twice: --config"},
+    {{"r", "--confg", "a"}, OPTIONS_MISTAKE, "unknown option: --confg"},
+    {{"r", "f.yaml"}, OPTIONS_MISTAKE, "unknown option: f.yaml"},
+    {{"r", "--check", "--help"}, OPTIONS_MISTAKE, "does not go with what stands before it: --help"},
+    {{"r", "--config", "f", "--print-counters", "1"},
+     OPTIONS_MISTAKE,
+     "--print-counters: expected a duration from 100ms, found: 1"},
+};
+
+Test(options, every_argument_is_understood_or_named)
+{
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        struct options options;
+        char *arguments[6];
+        int count = 0;
+        for (; count < 6 && lines[i].arguments[count] != NULL; count++)
+            arguments[count] = strdup(lines[i].arguments[count]);
+        options_parse(&options, count, arguments);
+        cr_assert_eq(options.action, lines[i].action, "line %zu: %s", i, options.mistake);
+        if (options.action == OPTIONS_MISTAKE)
+            cr_assert_str_eq(options.mistake, lines[i].mistake);
+        for (int j = 0; j < count; j++) free(arguments[j]);
+    }
+}
