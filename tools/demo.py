@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""tools/dev demo: both exchanges on loopback, recorded, sealed, exported, and compared with what was sent.
+"""tools/dev demo: both exchanges on loopback, recorded, exported, and compared with what was sent.
 
     tools/dev demo [--seconds N] [--rate N] [--folder DIR]
 
@@ -147,6 +147,15 @@ def bytes_a_trade(folder):
     return size / rows if rows else None
 
 
+def query_command(parquet):
+    files = f"{parquet}/exchange=binance/channel=trade/**/*.parquet"
+    query = (
+        "SELECT symbol, count(*) AS trades, sum(quantity) AS volume, max(price) AS high"
+        f" FROM '{files}' GROUP BY symbol ORDER BY trades DESC LIMIT 5"
+    )
+    return f'{sys.executable} -c "import duckdb; duckdb.sql(\\"{query}\\").show()"'
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tools/dev demo", description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=int, default=20)
@@ -184,9 +193,7 @@ def main():
     print(f"\nmemory at most {megabytes(most)}"
           + (f"; {size:.2f} bytes a trade on disk" if size else ""))  # fmt: skip
     print(f"the store is in {store}, the Parquet files are in {parquet}; to query them:\n")
-    print(f"  {sys.executable} -c \"import duckdb; print(duckdb.sql(\\\"SELECT symbol, count(*) AS trades, "
-          f"sum(quantity) AS volume FROM '{parquet}/exchange=binance/channel=trade/**/*.parquet' "
-          "GROUP BY symbol ORDER BY trades DESC LIMIT 5\\\"))\"\n")  # fmt: skip
+    print(f"  {query_command(parquet)}\n")
     for problem in problems:
         print(f"demo: {problem}", file=sys.stderr)
     if not good:

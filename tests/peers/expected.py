@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What exported rows must be, worked out from the exchanges' messages by another way than ringtape's:
-json and Decimal for the messages, pyarrow and DuckDB for the files."""
+"""What exported rows must be, worked out from the messages by another way than ringtape's: json
+and Decimal for the messages, pyarrow and DuckDB for the files."""
 
 import ast
 import gzip
@@ -74,8 +74,8 @@ def with_levels(row, found):
 
 def trade_like(m, columns):
     row = {
-        "symbol": m["s"], "event_time_ns": nanoseconds(m["E"]), "trade_time_ns": nanoseconds(m["T"]),
-        "ts_ns": nanoseconds(m["T"]), "price": Decimal(m["p"]), "quantity": Decimal(m["q"]),
+        "symbol": m["s"], "event_time_ns": nanoseconds(m["E"]),
+        "trade_time_ns": nanoseconds(m["T"]), "ts_ns": nanoseconds(m["T"]), "price": Decimal(m["p"]), "quantity": Decimal(m["q"]),
         "side": "sell" if m["m"] else "buy", "best_match": m.get("M"),
     }  # fmt: skip
     return {**row, **{column: m.get(key) for key, column in columns.items()}}
@@ -83,7 +83,8 @@ def trade_like(m, columns):
 
 def binance_quote(m):
     row = {
-        "symbol": m["s"], "id": m["u"], "bid_price": Decimal(m["b"]), "bid_quantity": Decimal(m["B"]),
+        "symbol": m["s"], "id": m["u"],
+        "bid_price": Decimal(m["b"]), "bid_quantity": Decimal(m["B"]),
         "ask_price": Decimal(m["a"]), "ask_quantity": Decimal(m["A"]),
     }  # fmt: skip
     if "T" in m:
@@ -184,8 +185,8 @@ class Expected:
 
 
 def capture_messages(path):
-    """The events of a recording, unwrapped, in order: (stream or None, message). Written apart from the
-    simulator's reader."""
+    """The events of a recording, unwrapped, in order: (stream or None, message). Written apart from
+    the simulator's reader."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for line in file:
             text = line.strip()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exported rows against exchange-sim's truth file, at millions of rows: DuckDB cuts the numbers out of
-the payloads as text (its JSON functions would take them through a double) and compares decimals.
+"""Exported rows against exchange-sim's truth file, at millions of rows: DuckDB cuts the numbers out
+of the payloads as text (its JSON functions would take them through a double) and compares decimals.
 expected.py does the same for fewer rows and every column."""
 
 import dataclasses
@@ -105,8 +105,9 @@ def load_truth(db, path):
                "t::BIGINT * 1000000)")  # fmt: skip
     # One column a line: the separator is a byte that no line holds.
     db.execute(
-        r"CREATE TABLE lines AS SELECT column0 AS line FROM read_csv(?, header=false, auto_detect=false,"
-        r" delim='\x01', quote='', escape='', columns={'column0': 'VARCHAR'}, max_line_size=1000000)",
+        "CREATE TABLE lines AS SELECT column0 AS line FROM read_csv(?, header=false,"
+        r" auto_detect=false, delim='\x01', quote='', escape='', columns={'column0': 'VARCHAR'},"
+        " max_line_size=1000000)",
         [str(path)],
     )
     db.execute(
