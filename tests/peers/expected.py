@@ -75,7 +75,8 @@ def with_levels(row, found):
 def trade_like(m, columns):
     row = {
         "symbol": m["s"], "event_time_ns": nanoseconds(m["E"]),
-        "trade_time_ns": nanoseconds(m["T"]), "ts_ns": nanoseconds(m["T"]), "price": Decimal(m["p"]), "quantity": Decimal(m["q"]),
+        "trade_time_ns": nanoseconds(m["T"]), "ts_ns": nanoseconds(m["T"]),
+        "price": Decimal(m["p"]), "quantity": Decimal(m["q"]),
         "side": "sell" if m["m"] else "buy", "best_match": m.get("M"),
     }  # fmt: skip
     return {**row, **{column: m.get(key) for key, column in columns.items()}}

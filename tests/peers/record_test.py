@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recordings of real exchanges, end to end: replayed over TLS, recorded, sealed, exported, and compared
-row for row and column for column with the recording read in Python."""
+"""Recordings of real exchanges, end to end: replayed over TLS, recorded, sealed, exported, and
+compared row for row and column for column with the recording read in Python."""
 
 import expected
 import pytest
@@ -35,7 +35,8 @@ def contents(path):
 
 
 def record(path, folder, certificates, *options, top=None, **feed_options):
-    """Records a capture and exports it. Returns what was expected and the daemon's last counters."""
+    """Records a capture and exports it. Returns what was expected and the daemon's last
+    counters."""
     exchange, rows, symbols, channels, count = contents(path)
     streams = len(symbols) * len(channels) * feed_options.get("redundancy", 1)
     with support.Simulator(

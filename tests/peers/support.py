@@ -59,6 +59,7 @@ class Process:
         self.arguments = [str(a) for a in arguments]
         self.lines = []
         self.errors = []
+        self.usage = None  # of resources, once finished
         self.child = subprocess.Popen(
             self.arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
         )
@@ -90,11 +91,18 @@ class Process:
 
     def finish(self, seconds=60):
         """The exit status once the program has ended by itself."""
-        try:
-            status = self.child.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise AssertionError(f"{self.arguments[0]} did not end in {seconds} s") from None
+        end = time.monotonic() + seconds
+        while self.child.returncode is None:
+            pid, status, usage = os.wait4(self.child.pid, os.WNOHANG)
+            if pid != 0:
+                self.usage = usage
+                self.child.returncode = os.waitstatus_to_exitcode(status)
+            elif time.monotonic() > end:
+                self.kill()
+                raise AssertionError(f"{self.arguments[0]} did not end in {seconds} s")
+            else:
+                time.sleep(0.01)
+        status = self.child.returncode
         for reader in self.readers:
             reader.join(5)
         return status
