@@ -253,3 +253,27 @@ Test(io_contract, many_disk_operations_run_at_once_and_are_not_cancelled)
     close_handle(io, file);
     contract_end(&contract);
 }
+
+Test(io_contract, more_completions_than_the_kernel_queues_still_come)
+{
+    enum { COUNT = 500 };
+    static uint8_t back[COUNT];
+    static uint8_t bytes[COUNT];
+    static struct probe probes[COUNT];
+    struct contract contract;
+    char room[128];
+    contract_begin(&contract, &(struct io_options){.entries = 4, .receive_buffers = 2});
+    struct io *io = contract.io;
+    int file = (int)open_file(io, path_in(&contract, room, "many"),
+                              IO_OPEN_READ | IO_OPEN_WRITE | IO_OPEN_CREATE);
+    for (uint32_t i = 0; i < COUNT; i++)
+        bytes[i] = (uint8_t)(i * 3);
+    cr_assert_eq(write_file(io, file, bytes, COUNT, 0), COUNT);
+    for (uint32_t i = 0; i < COUNT; i++)
+        io_read(io, &probes[i].op, file, &back[i], 1, i, probe_done);
+    for (uint32_t i = 0; i < COUNT; i++)
+        cr_assert_eq(probe_finish(io, &probes[i]), 1);
+    cr_assert_eq(memcmp(back, bytes, COUNT), 0);
+    close_handle(io, file);
+    contract_end(&contract);
+}

@@ -246,3 +246,44 @@ Test(io_contract_swarm, everything_at_once_loses_doubles_and_leaks_nothing)
     for (uint64_t seed = 0; seed < 3; seed++)
         swarm_run(seed, &options[seed % 3]);
 }
+
+// A line full of data must not keep the others waiting for its end.
+Test(io_contract_swarm, a_flood_on_one_connection_does_not_starve_another)
+{
+    static uint8_t flood[1 << 20];
+    static uint8_t one = 1;
+    static struct probe accept;
+    static struct probe connects[2];
+    static struct probe receives[2];
+    static struct probe sends[2];
+    struct contract contract;
+    contract_begin(&contract, &(struct io_options){.receive_buffers = 8});
+    struct io *io = contract.io;
+    struct io_address address = {.bytes = {127, 0, 0, 1}};
+    int listener = io_listen(io, &address, &address.port);
+    io_accept(io, &accept.op, listener, probe_done);
+    for (uint32_t i = 0; i < 2; i++) {
+        io_connect(io, &connects[i].op, &address, probe_done);
+        probe_wait(io, &accept, i + 1);
+        probe_wait(io, &connects[i], 1);
+    }
+    io_send(io, &sends[0].op, (int)connects[0].results[0], flood, sizeof flood, probe_done);
+    io_send(io, &sends[1].op, (int)connects[1].results[0], &one, 1, probe_done);
+    probe_wait(io, &sends[1], 1);
+    for (uint32_t i = 0; i < 2; i++)
+        io_receive(io, &receives[i].op, (int)accept.results[i], probe_done);
+    probe_wait(io, &receives[1], 1);
+    cr_assert_lt(receives[0].calls, 200, "%u receives of the other before", receives[0].calls);
+    for (uint32_t i = 0; i < 2; i++) {
+        io_cancel(io, &sends[i].op);
+        io_cancel(io, &receives[i].op);
+        while (!io_idle(&sends[i].op) || !io_idle(&receives[i].op))
+            (void)io_run(io, SECOND);
+        close_handle(io, (int)connects[i].results[0]);
+        close_handle(io, (int)accept.results[i]);
+    }
+    io_cancel(io, &accept.op);
+    (void)probe_finish(io, &accept);
+    close_handle(io, listener);
+    contract_end(&contract);
+}
