@@ -131,8 +131,8 @@ static void put_depth(uint32_t symbol)
 
 static void put_usdm_trade(uint32_t symbol)
 {
-    put("{\"stream\":\"coin%uusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":%" PRIu64 ",\"T\":%" PRIu64
-        ",\"s\":\"COIN%uUSDT\",\"t\":%" PRIu64 ",\"p\":\"%" PRIu64 ".%02" PRIu64
+    put("{\"stream\":\"coin%uusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":%" PRIu64
+        ",\"T\":%" PRIu64 ",\"s\":\"COIN%uUSDT\",\"t\":%" PRIu64 ",\"p\":\"%" PRIu64 ".%02" PRIu64
         "\",\"q\":\"%" PRIu64 ".%03" PRIu64 "\",\"X\":\"MARKET\",\"m\":%s}}",
         symbol, time_us() / 1000, time_us() / 1000, symbol, 5266583935 + random_below(100000),
         random_below(90000), random_below(100), random_below(100), random_below(1000),

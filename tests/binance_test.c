@@ -11,7 +11,6 @@
 
 #include "dialect_support.h"
 #include "protocol_random.h"
-#include "tools/exchange_sim_capture.h"
 
 #define SYMBOLS "BTCUSDT ETHUSDT BNBBTC 币安人生USDT 1000PEPEUSDT"
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -23,9 +22,9 @@ struct case_of {
 };
 
 static const struct case_of spot_cases[] = {
-    {"{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1700000000123,\"s\":\"BTCUSDT\","
-     "\"t\":4001,\"p\":\"42000.10000000\",\"q\":\"0.00200000\",\"T\":1700000000122,\"m\":true,"
-     "\"M\":true}}",
+    {"{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1700000000123,"
+     "\"s\":\"BTCUSDT\",\"t\":4001,\"p\":\"42000.10000000\",\"q\":\"0.00200000\","
+     "\"T\":1700000000122,\"m\":true,\"M\":true}}",
      "trade binance:BTCUSDT event_time=1700000000123000000 trade_time=1700000000122000000 id=4001 "
      "price=42000.10000000 quantity=0.00200000 side=sell best_match=true\n"},
     // Raw stream, microseconds, buyer is not the maker.
@@ -56,9 +55,9 @@ static const struct case_of spot_cases[] = {
      "book binance:BNBBTC last_id=160 source=depth20 b 0.0024 x 10 a 0.0026 x 100\n"},
     {"{\"stream\":\"bnbbtc@depth5\",\"data\":{\"lastUpdateId\":1,\"bids\":[],\"asks\":[]}}",
      "book binance:BNBBTC last_id=1 source=depth5\n"},
-    {"{\"stream\":\"bnbbtc@kline_1m\",\"data\":{\"e\":\"kline\",\"E\":1672515782136,\"s\":\"BNBBTC\","
-     "\"k\":{\"t\":1672515780000,\"T\":1672515839999,\"s\":\"BNBBTC\",\"i\":\"1m\",\"f\":100,"
-     "\"L\":200,\"o\":\"0.0010\",\"c\":\"0.0020\",\"h\":\"0.0025\",\"l\":\"0.0015\",\"v\":\"1000\","
+    {"{\"stream\":\"bnbbtc@kline_1m\",\"data\":{\"e\":\"kline\",\"E\":1672515782136,"
+     "\"s\":\"BNBBTC\",\"k\":{\"t\":1672515780000,\"T\":1672515839999,\"s\":\"BNBBTC\","
+     "\"i\":\"1m\",\"f\":100,\"L\":200,\"o\":\"0.0010\",\"c\":\"0.0020\",\"h\":\"0.0025\",\"l\":\"0.0015\",\"v\":\"1000\","
      "\"n\":100,\"x\":false,\"q\":\"1.0000\",\"V\":\"500\",\"Q\":\"0.500\",\"B\":\"123456\"}}}",
      "kline binance:BNBBTC event_time=1672515782136000000 open_time=1672515780000000000 "
      "close_time=1672515839999000000 first_id=100 last_id=200 trades=100 open=0.0010 high=0.0025 "
@@ -410,72 +409,6 @@ Test(binance, channels_groups_and_paths)
     cr_assert_eq(dialect_by_name("binance-usdm"), &dialect_binance_usdm);
 }
 
-// ---- exchangeInfo ----
-
-struct seen {
-    struct dialect_support *support;
-    uint32_t count;
-    uint32_t trading;
-    char last[4096];
-};
-
-static void see_instrument(void *context, const struct event *event, const char *symbol,
-                           uint32_t symbol_size, bool trading)
-{
-    struct seen *seen = context;
-    seen->count++;
-    seen->trading += trading;
-    if (symbol_size == 7 && memcmp(symbol, "BTCUSDT", 7) == 0)
-        dialect_support_print(seen->support, event, seen->last, sizeof seen->last);
-}
-
-Test(binance, exchange_info)
-{
-    struct dialect_support support;
-    dialect_support_open(&support, "binance", SYMBOLS);
-    static struct seen seen;
-    seen.support = &support;
-    const char *body =
-        "{\"symbols\":[{\"symbol\":\"BTCUSDT\",\"status\":\"BREAK\",\"baseAsset\":\"BTC\","
-        "\"quoteAsset\":\"USDT\",\"filters\":[{\"filterType\":\"LOT_SIZE\",\"stepSize\":\"0.10\"},"
-        "{\"filterType\":\"PRICE_FILTER\",\"tickSize\":\"0.01000000\"}]}]}";
-    cr_assert_eq(dialect_binance.instruments((const uint8_t *)body, (uint32_t)strlen(body),
-                                             see_instrument, &seen), 0);
-    cr_assert_eq(seen.count, 1);
-    cr_assert_eq(seen.trading, 0);
-    cr_assert_not_null(strstr(seen.last, "instrument - tick=0.01000000 step=0.10 state='BREAK' "
-                                         "base='BTC' quote='USDT' body='{\"symbol\":\"BTC"));
-    for (size_t cut = 0; cut < strlen(body); cut++)
-        cr_assert_neq(dialect_binance.instruments((const uint8_t *)body, (uint32_t)cut,
-                                                  see_instrument, &seen), 0);
-    dialect_support_close(&support);
-}
-
-Test(binance, recorded_exchange_info)
-{
-    struct dialect_support support;
-    const char *path =
-        dialect_support_recording("tables/cryptofeed_BINANCE_exchangeInfo_20211012.0.gz");
-    if (path == NULL)
-        cr_skip_test("no recordings");
-    dialect_support_open(&support, "binance", SYMBOLS);
-    static struct seen seen;
-    struct exchange_sim_capture_line line;
-    seen.support = &support;
-    struct exchange_sim_capture *capture = exchange_sim_capture_open(path);
-    cr_assert_not_null(capture);
-    while (exchange_sim_capture_next(capture, &line))
-        if (line.kind == EXCHANGE_SIM_CAPTURE_REST)
-            cr_assert_eq(dialect_binance.instruments(line.text, line.size, see_instrument, &seen),
-                         0);
-    cr_assert_gt(seen.count, 1000);
-    cr_assert_gt(seen.trading, 1000);
-    cr_assert_lt(seen.trading, seen.count);
-    cr_assert_not_null(strstr(seen.last, "tick=0.01000000 step=0.00001000 state='TRADING'"));
-    exchange_sim_capture_close(capture);
-    dialect_support_close(&support);
-}
-
 // ---- agreement of the two scanners ----
 
 // Writes the members of the object in another order.
@@ -556,55 +489,4 @@ Test(binance, scanners_agree_on_damaged_frames)
 {
     check_damaged("binance", spot_cases, COUNT(spot_cases));
     check_damaged("binance-usdm", usdm_cases, COUNT(usdm_cases));
-}
-
-static const struct {
-    const char *dialect;
-    const char *name;
-    uint32_t frames;
-} recordings[] = {
-    {"binance", "captures/cryptofeed_BINANCE-b38f7c.0.gz", 11357},
-    {"binance", "captures/cryptofeed_BINANCE.ws.1.0.gz", 265},
-    {"binance", "captures/hbtplayground_spot_nexousdt_20240725.dat.gz", 52762},
-    {"binance", "captures/hftbacktest_spot_btcusdt_20240808.gz", 41248},
-    {"binance", "captures/hftbacktest_spot_btcusdt_20240809.gz", 58325},
-    {"binance", "captures/hftbacktest_spot_ethusdt_20240808.gz", 33617},
-    {"binance", "captures/polysim_spot_aggTrade.jsonl.gz", 188},
-    {"binance", "captures/polysim_spot_depth.jsonl.gz", 600},
-    {"binance", "captures/polysim_spot_kline_1m_micros.jsonl.gz", 30},
-    {"binance-usdm", "captures/hftbacktest_usdm_btcusdt_20240808.gz", 93953},
-};
-
-// Every frame is one row, the same by both ways; the fast scanner alone takes all but klines.
-Test(binance, recordings)
-{
-    for (size_t i = 0; i < COUNT(recordings); i++) {
-        const char *path = dialect_support_recording(recordings[i].name);
-        if (path == NULL)
-            cr_skip_test("no recordings");
-        struct dialect_support support;
-        struct exchange_sim_capture_line line;
-        static struct event event;
-        uint32_t rows = 0, raw = 0, fast = 0, klines = 0;
-        dialect_support_open(&support, recordings[i].dialect,
-                             SYMBOLS " NEXOUSDT BTCAUD MANAUSDT ETHBRL DENTUSDT ZILUSDT RENBTCETH "
-                                     "BTCSTUSDT QTUMETH AXSBNB NEOUSDC NKNUSDT BLZETH LRCBTC "
-                                     "RUNEEUR");
-        const bool spot = support.dialect == &dialect_binance;
-        struct exchange_sim_capture *capture = exchange_sim_capture_open(path);
-        cr_assert_not_null(capture);
-        while (exchange_sim_capture_next(capture, &line)) {
-            if (line.kind != EXCHANGE_SIM_CAPTURE_MESSAGE)
-                continue;
-            rows += dialect_support_compare(&support, line.text, line.size, &raw);
-            klines += memmem(line.text, line.size, "\"kline\"", 7) != NULL;
-            dialect_support_begin(&support, line.text, line.size, 0);
-            fast += (spot ? binance_spot_scan : binance_usdm_scan)(&support.frame, &event);
-        }
-        cr_expect_eq(rows, recordings[i].frames, "%s: %u", recordings[i].name, rows);
-        cr_expect_eq(raw, 0);
-        cr_expect_eq(fast + klines, rows, "%s", recordings[i].name);
-        exchange_sim_capture_close(capture);
-        dialect_support_close(&support);
-    }
 }

@@ -18,7 +18,7 @@ struct dialect_support {
     struct dialect_context context;
     struct dialect_frame frame;
     struct event_level *levels[2]; // one for each way of reading
-    uint8_t *bytes;                // the frame in reading, with hostile padding
+    uint8_t *bytes;                // a frame and its padding end where this memory ends
     char *text;                    // of dialect_support_read()
 };
 
@@ -33,7 +33,7 @@ void dialect_support_begin(struct dialect_support *support, const void *bytes, u
 // All events of the frame as lines of text, by the strict parser or by next(). Levels as
 // "b 61837.63 x 3.5". Valid until the next call.
 const char *dialect_support_read(struct dialect_support *support, const char *frame, bool strict);
-// Reads the frame both ways; aborts where the events differ. Returns the number of rows; raw rows
+// Reads the frame both ways, with two paddings; aborts where the events differ. Returns the number of rows; raw rows
 // are added to *raw_count if not NULL.
 uint32_t dialect_support_compare(struct dialect_support *support, const void *bytes, uint32_t size,
                                  uint32_t *raw_count);

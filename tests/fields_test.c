@@ -3,9 +3,9 @@
 // docs/fields.md is true: its tables are those of the code, and every recorded frame, its keys and
 // values, can be made again from the row that was stored of it.
 //
-// Regeneration knows the row (after rows_append() and rows_get()), the message's table, the name of the
-// instrument, and the unit of time of the connection, nothing else. Numbers are compared as exact
-// decimals, objects as sets of keys; a key that follows from others may be absent.
+// Regeneration knows the row (after rows_append() and rows_get()), the message's table, the name of
+// the instrument, and the unit of time of the connection, nothing else. Numbers are compared as
+// exact decimals, objects as sets of keys; a key that follows from others may be absent.
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,45 +13,45 @@
 #include <time.h>
 
 #include "dialect_support.h"
-#include "exchange/wire.h"
+#include "exchange/strict.h"
 #include "format/rows.h"
 #include "tools/exchange_sim_capture.h"
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 static const char *const wire_words[] = {
-    [WIRE_TYPE] = "type",
-    [WIRE_SYMBOL] = "symbol",
-    [WIRE_SYMBOL_ECHO] = "symbol",
-    [WIRE_TIME] = "time",
-    [WIRE_INTEGER] = "integer",
-    [WIRE_DECIMAL] = "number",
-    [WIRE_DECIMAL_TEXT] = "number in text",
-    [WIRE_BOOLEAN] = "boolean",
-    [WIRE_TEXT] = "text",
-    [WIRE_TEXT_NOT_ZERO] = "text",
-    [WIRE_MAKER] = "boolean",
-    [WIRE_ASK_BID] = "word",
-    [WIRE_STREAM_TYPE] = "word",
-    [WIRE_BIDS] = "pairs",
-    [WIRE_ASKS] = "pairs",
-    [WIRE_UNITS] = "units",
-    [WIRE_OBJECT] = "object",
-    [WIRE_CHECKED] = "checked",
+    [STRICT_TYPE] = "type",
+    [STRICT_SYMBOL] = "symbol",
+    [STRICT_SYMBOL_ECHO] = "symbol",
+    [STRICT_TIME] = "time",
+    [STRICT_INTEGER] = "integer",
+    [STRICT_DECIMAL] = "number",
+    [STRICT_DECIMAL_TEXT] = "number in text",
+    [STRICT_BOOLEAN] = "boolean",
+    [STRICT_TEXT] = "text",
+    [STRICT_TEXT_NOT_ZERO] = "text",
+    [STRICT_MAKER] = "boolean",
+    [STRICT_ASK_BID] = "word",
+    [STRICT_STREAM_TYPE] = "word",
+    [STRICT_BIDS] = "pairs",
+    [STRICT_ASKS] = "pairs",
+    [STRICT_UNITS] = "units",
+    [STRICT_OBJECT] = "object",
+    [STRICT_CHECKED] = "checked",
 };
 
 // ---- the document against the tables ----
 
-static void kept_as(const struct wire_message *message, const struct wire_field *field, char *out,
-                    size_t out_size)
+static void kept_as(const struct strict_message *message, const struct strict_field *field,
+                    char *out, size_t out_size)
 {
     const char *words = "derivable";
     switch (field->kind) {
-    case WIRE_SYMBOL: words = "`symbol`"; break;
-    case WIRE_BIDS:
-    case WIRE_ASKS:
-    case WIRE_UNITS: words = "levels"; break;
-    case WIRE_STREAM_TYPE: words = "flags"; break;
+    case STRICT_SYMBOL: words = "`symbol`"; break;
+    case STRICT_BIDS:
+    case STRICT_ASKS:
+    case STRICT_UNITS: words = "levels"; break;
+    case STRICT_STREAM_TYPE: words = "flags"; break;
     default: break;
     }
     if (field->column >= 0)
@@ -75,7 +75,7 @@ static bool next_line(const char **at, char *line, size_t line_size)
 }
 
 static void check_section(const char *document, const char *dialect,
-                          const struct wire_message *message)
+                          const struct strict_message *message)
 {
     char title[128], line[512], wanted[512], kept[64];
     (void)snprintf(title, sizeof title, "\n### %s %s → %s\n", dialect, message->type,
@@ -87,7 +87,7 @@ static void check_section(const char *document, const char *dialect,
         cr_assert(next_line(&at, line, sizeof line));
     while (strncmp(line, "|---", 4) != 0);
     for (int i = 0; i < message->field_count; i++) {
-        const struct wire_field *field = &message->fields[i];
+        const struct strict_field *field = &message->fields[i];
         const char *quote = field->key_short != NULL ? "`" : "";
         kept_as(message, field, kept, sizeof kept);
         (void)snprintf(wanted, sizeof wanted, "| `%s` | %s%s%s | %s | %s | %s |", field->key, quote,
@@ -120,7 +120,7 @@ Test(fields, the_document_has_the_tables_of_the_code)
 // ---- regeneration ----
 
 struct maker {
-    const struct wire_message *message;
+    const struct strict_message *message;
     const struct event *event; // as read back from the rows
     const char *symbol;        // "BTCUSDT"
     bool keys_short;
@@ -147,7 +147,7 @@ static bool number_equals(const struct json_value *value, enum json_type type, i
     int64_t wire;
     uint8_t wire_scale;
     return value->type == type && json_decimal(value, &wire, &wire_scale, NULL) == JSON_OK &&
-           wire_decimal_compare(wire, wire_scale, mantissa, scale) == 0;
+           strict_decimal_compare(wire, wire_scale, mantissa, scale) == 0;
 }
 
 static bool column_equals(const struct maker *maker, const struct json_value *value,
@@ -235,47 +235,47 @@ static bool checked_equals(const struct maker *maker, const struct json_value *v
 }
 
 static bool text_column_equals(const struct maker *maker, const struct json_value *value,
-                               const struct wire_field *field)
+                               const struct strict_field *field)
 {
     if (!event_has(maker->event, field->column))
-        return field->kind == WIRE_TEXT_NOT_ZERO && word_equals(value, "0");
+        return field->kind == STRICT_TEXT_NOT_ZERO && word_equals(value, "0");
     const struct event_text text = event_text(maker->event, field->column);
     return text_equals(value, text.bytes, text.size);
 }
 
 // True if the row makes this very value again.
-static bool field_equals(const struct maker *maker, const struct wire_field *field,
+static bool field_equals(const struct maker *maker, const struct strict_field *field,
                          const struct json_value *value)
 {
     const struct event *event = maker->event;
     const int64_t cell = field->column >= 0 ? event->value[field->column] : 0;
     bool boolean;
     switch (field->kind) {
-    case WIRE_TYPE: return word_equals(value, maker->message->type);
-    case WIRE_SYMBOL:
-    case WIRE_SYMBOL_ECHO: return word_equals(value, maker->symbol);
-    case WIRE_TIME:
+    case STRICT_TYPE: return word_equals(value, maker->message->type);
+    case STRICT_SYMBOL:
+    case STRICT_SYMBOL_ECHO: return word_equals(value, maker->symbol);
+    case STRICT_TIME:
         return event_has(event, field->column) && cell % maker->time_unit_ns == 0 &&
                number_equals(value, JSON_NUMBER_TEXT, cell / maker->time_unit_ns, 0);
-    case WIRE_INTEGER:
+    case STRICT_INTEGER:
         return event_has(event, field->column) && number_equals(value, JSON_NUMBER_TEXT, cell, 0);
-    case WIRE_DECIMAL: return column_equals(maker, value, JSON_NUMBER_TEXT, field->column);
-    case WIRE_DECIMAL_TEXT: return column_equals(maker, value, JSON_STRING, field->column);
-    case WIRE_BOOLEAN:
-    case WIRE_MAKER:
+    case STRICT_DECIMAL: return column_equals(maker, value, JSON_NUMBER_TEXT, field->column);
+    case STRICT_DECIMAL_TEXT: return column_equals(maker, value, JSON_STRING, field->column);
+    case STRICT_BOOLEAN:
+    case STRICT_MAKER:
         return event_has(event, field->column) && json_boolean(value, &boolean) == JSON_OK &&
                boolean == (cell != 0);
-    case WIRE_TEXT:
-    case WIRE_TEXT_NOT_ZERO: return text_column_equals(maker, value, field);
-    case WIRE_ASK_BID: return word_equals(value, cell == SIDE_SELL ? "ASK" : "BID");
-    case WIRE_STREAM_TYPE:
+    case STRICT_TEXT:
+    case STRICT_TEXT_NOT_ZERO: return text_column_equals(maker, value, field);
+    case STRICT_ASK_BID: return word_equals(value, cell == SIDE_SELL ? "ASK" : "BID");
+    case STRICT_STREAM_TYPE:
         return word_equals(value, (event->value[COLUMN_FLAGS] & EVENT_SNAPSHOT) != 0 ? "SNAPSHOT"
                                                                                      : "REALTIME");
-    case WIRE_BIDS: return pairs_equal(maker, value, 0);
-    case WIRE_ASKS: return pairs_equal(maker, value, 1);
-    case WIRE_UNITS: return units_equal(maker, value);
-    case WIRE_CHECKED: return checked_equals(maker, value, field->key);
-    case WIRE_OBJECT: return value->type == JSON_OBJECT;
+    case STRICT_BIDS: return pairs_equal(maker, value, 0);
+    case STRICT_ASKS: return pairs_equal(maker, value, 1);
+    case STRICT_UNITS: return units_equal(maker, value);
+    case STRICT_CHECKED: return checked_equals(maker, value, field->key);
+    case STRICT_OBJECT: return value->type == JSON_OBJECT;
     }
     return false;
 }
@@ -298,11 +298,11 @@ static void check_members(const struct maker *maker, const char *prefix,
                       name) != 0)
             field++;
         cr_assert_lt(field, maker->message->field_count, "unknown key %s", name);
-        const struct wire_field *entry = &maker->message->fields[field];
+        const struct strict_field *entry = &maker->message->fields[field];
         cr_assert(field_equals(maker, entry, &value), "%s is not %.*s", name, (int)value.size,
                   value.text);
         *made |= 1ull << field;
-        if (entry->kind == WIRE_OBJECT) {
+        if (entry->kind == STRICT_OBJECT) {
             (void)snprintf(name, sizeof name, "%s.", entry->key);
             check_members(maker, name, &value, made);
         }
@@ -314,10 +314,10 @@ static void check_columns(const struct maker *maker, uint64_t made)
 {
     uint64_t columns = 1u << COLUMN_FLAGS;
     for (int i = 0; i < maker->message->field_count; i++) {
-        const struct wire_field *field = &maker->message->fields[i];
+        const struct strict_field *field = &maker->message->fields[i];
         if ((made >> i & 1) == 0)
             cr_assert_not(field->required, "%s", field->key);
-        else if (field->column >= 0 && field->kind != WIRE_TEXT_NOT_ZERO)
+        else if (field->column >= 0 && field->kind != STRICT_TEXT_NOT_ZERO)
             columns |= 1ull << field->column;
         else if (field->column >= 0 && event_has(maker->event, field->column))
             columns |= 1ull << field->column;
@@ -383,13 +383,13 @@ static void check_stream(const struct maker *maker, const struct json_value *str
     cr_assert(after == '"' || (after == '@' && maker->event->channel == CHANNEL_DEPTH));
 }
 
-static const struct wire_message *message_of(const struct dialect *dialect,
+static const struct strict_message *message_of(const struct dialect *dialect,
                                              const struct event *event)
 {
     for (uint32_t i = 0; dialect->messages[i] != NULL; i++)
         if (dialect->messages[i]->channel == event->channel &&
             (event->channel != CHANNEL_BOOK || strcmp(dialect->name, "binance-usdm") != 0 ||
-             dialect->messages[i]->fields[0].kind != WIRE_TYPE))
+             dialect->messages[i]->fields[0].kind != STRICT_TYPE))
             return dialect->messages[i];
     return NULL;
 }

@@ -172,7 +172,7 @@ static bool next(struct dialect_frame *frame, struct event *event, bool scanned)
         if (frame->kind == DIALECT_FRAME_EVENTS && (scanned || binance_strict(frame, event)))
             return true;
     }
-    return wire_raw_next(frame, event);
+    return strict_raw_next(frame, event);
 }
 
 static bool spot_next(struct dialect_frame *frame, struct event *event)

@@ -5,14 +5,14 @@
 #define RINGTAPE_EXCHANGE_BINANCE_H
 
 #include "exchange/dialect.h"
-#include "exchange/wire.h"
+#include "exchange/strict.h"
 
 extern const struct dialect dialect_binance;
 extern const struct dialect dialect_binance_usdm;
 
 // The message types of both, see docs/fields.md.
-extern const struct wire_message *const binance_spot_messages[];
-extern const struct wire_message *const binance_usdm_messages[];
+extern const struct strict_message *const binance_spot_messages[];
+extern const struct strict_message *const binance_usdm_messages[];
 
 // The schema-specific scanners: true with a row, false for the strict reader, nothing queued.
 bool binance_spot_scan(struct dialect_frame *frame, struct event *event);

@@ -4,7 +4,7 @@
 //
 //     frame -> {"stream":NAME,"data":MESSAGE} or MESSAGE alone (raw stream)
 //     MESSAGE -> its type: by "e"; without it by "u" (spot bookTicker) or "lastUpdateId" (book)
-//     type -> its table -> wire_read() -> the stream's name is held against the message
+//     type -> its table -> strict_read() -> the stream's name is held against the message
 //
 // A partial book tells neither its symbol nor its depth: both come from the stream's name, in a raw
 // stream from the context. A depth reply of REST has no stream at all: BOOK_SOURCE_REST.
@@ -54,7 +54,7 @@ static bool unwrap(struct dialect_frame *frame, const struct json_value *root, s
     struct json_walk walk;
     struct json_value key, value, stream = {.text = NULL}, data = {.text = NULL};
     if (json_walk_object(root, &walk) != JSON_OK) {
-        wire_raw(frame, RAW_UNKNOWN_TYPE, "no object", "", 0);
+        strict_raw(frame, RAW_UNKNOWN_TYPE, "no object", "", 0);
         return false;
     }
     uint32_t others = 0;
@@ -65,7 +65,7 @@ static bool unwrap(struct dialect_frame *frame, const struct json_value *root, s
         if (part == NULL) {
             others++;
         } else if (part->text != NULL) {
-            wire_raw(frame, RAW_DUPLICATE_KEY, "combined", "", 0);
+            strict_raw(frame, RAW_DUPLICATE_KEY, "combined", "", 0);
             return false;
         } else {
             *part = value;
@@ -80,33 +80,33 @@ static bool unwrap(struct dialect_frame *frame, const struct json_value *root, s
     }
     struct json_slice name;
     if (stream.text == NULL || data.text == NULL) {
-        wire_raw(frame, RAW_MISSING_KEY, "combined", stream.text == NULL ? "stream" : "data",
+        strict_raw(frame, RAW_MISSING_KEY, "combined", stream.text == NULL ? "stream" : "data",
                  stream.text == NULL ? 6 : 4);
         return false;
     }
     if (stream.type != JSON_STRING || json_string_raw(&stream, &name) != JSON_OK) {
-        wire_raw(frame, RAW_WRONG_TYPE, "combined", "stream", 6);
+        strict_raw(frame, RAW_WRONG_TYPE, "combined", "stream", 6);
         return false;
     }
     if (data.type != JSON_OBJECT) {
-        wire_raw(frame, RAW_WRONG_TYPE, "combined", "data", 4);
+        strict_raw(frame, RAW_WRONG_TYPE, "combined", "data", 4);
         return false;
     }
     split_stream(parts, name.text, name.size);
     parts->message = data;
     if (others > 0)
-        wire_raw(frame, RAW_UNKNOWN_KEY, "combined", "*", 1);
+        strict_raw(frame, RAW_UNKNOWN_KEY, "combined", "*", 1);
     return true;
 }
 
 // The type named by "e", NULL if there is none such. Futures have two called depthUpdate: the
 // stream says whether it is a partial book.
-static const struct wire_message *type_of_name(const struct wire_message *const *messages,
+static const struct strict_message *type_of_name(const struct strict_message *const *messages,
                                                const struct json_value *name, bool partial)
 {
-    const struct wire_message *found = NULL;
+    const struct strict_message *found = NULL;
     for (uint32_t i = 0; messages[i] != NULL; i++)
-        if (messages[i]->fields[0].kind == WIRE_TYPE &&
+        if (messages[i]->fields[0].kind == STRICT_TYPE &&
             json_string_equals(name, messages[i]->type) &&
             (found == NULL || (messages[i]->channel == CHANNEL_BOOK) == partial))
             found = messages[i];
@@ -114,7 +114,7 @@ static const struct wire_message *type_of_name(const struct wire_message *const 
 }
 
 // The type of a message without "e": a book or a spot bookTicker.
-static const struct wire_message *type_of_keys(const struct wire_message *const *messages,
+static const struct strict_message *type_of_keys(const struct strict_message *const *messages,
                                                const struct json_value *message)
 {
     struct json_value value;
@@ -124,33 +124,33 @@ static const struct wire_message *type_of_keys(const struct wire_message *const 
     else if (json_find(message, "u", &value) != JSON_NOT_FOUND)
         channel = CHANNEL_QUOTE;
     for (uint32_t i = 0; messages[i] != NULL; i++)
-        if (messages[i]->channel == channel && messages[i]->fields[0].kind != WIRE_TYPE)
+        if (messages[i]->channel == channel && messages[i]->fields[0].kind != STRICT_TYPE)
             return messages[i];
     return NULL;
 }
 
 // The message type, or NULL with the raw row queued.
-static const struct wire_message *message_type(struct dialect_frame *frame,
+static const struct strict_message *message_type(struct dialect_frame *frame,
                                                const struct parts *parts)
 {
-    const struct wire_message *const *messages = frame->dialect->messages;
+    const struct strict_message *const *messages = frame->dialect->messages;
     const bool partial = binance_book_source(parts->suffix.text, parts->suffix.size) >= 0;
-    const struct wire_message *message = NULL;
+    const struct strict_message *message = NULL;
     struct json_value name;
     struct json_slice text;
     const enum json_error error = json_find(&parts->message, "e", &name);
     if (error == JSON_NOT_FOUND) {
         message = type_of_keys(messages, &parts->message);
         if (message == NULL)
-            wire_raw(frame, RAW_UNKNOWN_TYPE, "no type", "", 0);
+            strict_raw(frame, RAW_UNKNOWN_TYPE, "no type", "", 0);
     } else if (error == JSON_DUPLICATE) {
-        wire_raw(frame, RAW_DUPLICATE_KEY, "e", "", 0);
+        strict_raw(frame, RAW_DUPLICATE_KEY, "e", "", 0);
     } else if (error != JSON_OK || json_string_raw(&name, &text) != JSON_OK) {
-        wire_raw(frame, RAW_WRONG_TYPE, "e", "", 0);
+        strict_raw(frame, RAW_WRONG_TYPE, "e", "", 0);
     } else {
         message = type_of_name(messages, &name, partial);
         if (message == NULL)
-            wire_raw(frame, RAW_UNKNOWN_TYPE, "e", text.text, text.size);
+            strict_raw(frame, RAW_UNKNOWN_TYPE, "e", text.text, text.size);
     }
     return message;
 }
@@ -185,7 +185,7 @@ static uint32_t symbol_of_stream(const struct dialect_context *context, struct j
 }
 
 // True if a stream of that suffix carries such messages: "trade" -> trade, "depth@100ms" -> depth.
-static bool suffix_matches(const struct wire_message *message, const struct event *event,
+static bool suffix_matches(const struct strict_message *message, const struct event *event,
                            struct json_slice suffix)
 {
     const char *at = suffix.size > 0 ? memchr(suffix.text, '@', suffix.size) : NULL;
@@ -218,7 +218,7 @@ static bool place_book(struct dialect_frame *frame, const struct parts *parts)
         stream ? symbol_of_stream(frame->context, parts->symbol) : frame->context->raw_symbol;
     if (frame->message_symbol != SYMBOL_NONE)
         return true;
-    wire_raw(frame, RAW_UNKNOWN_SYMBOL, "depth", parts->symbol.text, parts->symbol.size);
+    strict_raw(frame, RAW_UNKNOWN_SYMBOL, "depth", parts->symbol.text, parts->symbol.size);
     return false;
 }
 
@@ -226,27 +226,27 @@ bool binance_strict(struct dialect_frame *frame, struct event *event)
 {
     struct json_value root;
     struct parts parts = {.symbol = {"", 0}, .suffix = {"", 0}};
-    struct wire_reading reading;
-    if (!wire_parse(frame, &root) || !unwrap(frame, &root, &parts))
+    struct strict_reading reading;
+    if (!strict_parse(frame, &root) || !unwrap(frame, &root, &parts))
         return false;
-    const struct wire_message *message = message_type(frame, &parts);
+    const struct strict_message *message = message_type(frame, &parts);
     if (message == NULL)
         return false;
     const bool book = message->channel == CHANNEL_BOOK;
     const int source = binance_book_source(parts.suffix.text, parts.suffix.size);
     if (book && source < 0 && parts.symbol.size > 0) {
-        wire_raw(frame, RAW_UNKNOWN_TYPE, "depth", parts.suffix.text, parts.suffix.size);
+        strict_raw(frame, RAW_UNKNOWN_TYPE, "depth", parts.suffix.text, parts.suffix.size);
         return false;
     }
-    if (book && message->fields[0].kind != WIRE_TYPE && !place_book(frame, &parts))
+    if (book && message->fields[0].kind != STRICT_TYPE && !place_book(frame, &parts))
         return false;
-    if (!wire_read(&reading, frame, message, false, &parts.message, event))
+    if (!strict_read(&reading, frame, message, false, &parts.message, event))
         return false;
     if (book)
         event_set(event, BOOK_SOURCE, source >= 0 ? source : BOOK_SOURCE_REST);
     if (parts.symbol.size > 0 && (!symbol_matches(frame->context, event->symbol, parts.symbol) ||
                                   !suffix_matches(message, event, parts.suffix)))
-        wire_contradicts(&reading, "stream");
+        strict_contradicts(&reading, "stream");
     return true;
 }
 

@@ -116,7 +116,7 @@ struct dialect_subscribe {
 typedef void dialect_instrument_callback(void *context, const struct event *event,
                                          const char *symbol, uint32_t symbol_size, bool trading);
 
-struct wire_message; // exchange/wire.h: the keys of one message type
+struct strict_message; // exchange/strict.h: the keys of one message type
 
 struct dialect {
     const char *name;          // "binance": the exchange in configuration, keys, partitions
@@ -157,7 +157,7 @@ struct dialect {
                        void *context);
     // Every message type the strict scanner knows, NULL-terminated; tests hold docs/fields.md to
     // it.
-    const struct wire_message *const *messages;
+    const struct strict_message *const *messages;
 };
 
 // NULL-terminated table; by name or NULL.

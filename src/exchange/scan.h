@@ -4,13 +4,13 @@
 // true, or returns false; the scanner then hands the whole message to the strict reader, so nothing
 // here names an error, and anything unusual (signs, exponents, escapes, long numbers) is refused.
 //
-// What is accepted means exactly what wire.h makes of it. No piece leaves the cursor beyond the
+// What is accepted means exactly what strict.h makes of it. No piece leaves the cursor beyond the
 // end, and none reads more than DIALECT_FRAME_PADDING bytes behind it. All inline: this is the hot
 // path.
 #ifndef RINGTAPE_EXCHANGE_SCAN_H
 #define RINGTAPE_EXCHANGE_SCAN_H
 
-#include "exchange/wire.h"
+#include "exchange/strict.h"
 
 #define SCAN_ONES 0x0101010101010101ull
 #define SCAN_HIGHS 0x8080808080808080ull
@@ -130,16 +130,16 @@ static inline bool scan_time(struct json_cursor *cursor, int64_t *time_ns)
         const uint64_t first = scan_eight(head);
         if (wrong == 0 && cursor->end - cursor->at >= MICROSECONDS_DIGITS) {
             cursor->at += MICROSECONDS_DIGITS;
-            return wire_time_ns((int64_t)(first * 100000000 + scan_eight(tail)), time_ns);
+            return strict_time_ns((int64_t)(first * 100000000 + scan_eight(tail)), time_ns);
         }
         if (wrong << 24 == 0 && wrong != 0 && cursor->end - cursor->at >= MILLISECONDS_DIGITS &&
             (cursor->at[13] < '0' || cursor->at[13] > '9')) {
             cursor->at += MILLISECONDS_DIGITS;
             const uint64_t last = scan_eight(tail << 24 | 0x30 * SCAN_ONES >> 40);
-            return wire_time_ns((int64_t)(first * 100000 + last), time_ns);
+            return strict_time_ns((int64_t)(first * 100000 + last), time_ns);
         }
     }
-    return scan_integer(cursor, &number) && wire_time_ns(number, time_ns);
+    return scan_integer(cursor, &number) && strict_time_ns(number, time_ns);
 }
 
 // A non-negative number of at most sixteen digits before the point and as many after, 18 together,

@@ -140,12 +140,12 @@ static uint32_t upbit_subscribe(const struct dialect_subscribe *what, uint32_t *
 
 static bool strict_next(struct dialect_frame *frame, struct event *event)
 {
-    if (wire_raw_next(frame, event))
+    if (strict_raw_next(frame, event))
         return true;
     if (frame->kind != DIALECT_FRAME_EVENTS)
         return false;
     // An array goes on behind a message that gave raw rows only.
-    return upbit_strict(frame, event) || wire_raw_next(frame, event);
+    return upbit_strict(frame, event) || strict_raw_next(frame, event);
 }
 
 static bool upbit_next(struct dialect_frame *frame, struct event *event)

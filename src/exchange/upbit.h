@@ -5,12 +5,12 @@
 #define RINGTAPE_EXCHANGE_UPBIT_H
 
 #include "exchange/dialect.h"
-#include "exchange/wire.h"
+#include "exchange/strict.h"
 
 extern const struct dialect dialect_upbit;
 
 // The message types, see docs/fields.md.
-extern const struct wire_message *const upbit_messages[];
+extern const struct strict_message *const upbit_messages[];
 
 // The schema-specific scanner (trade and orderbook in SIMPLE form): true with a row, false for the
 // strict reader, nothing queued.

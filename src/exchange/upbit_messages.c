@@ -17,72 +17,72 @@
 
 #define FIELDS(array) (uint8_t)(sizeof(array) / sizeof(array)[0]), array
 
-static const struct wire_field trade_fields[] = {
-    {"type", "ty", WIRE_TYPE, -1, true},
-    {"code", "cd", WIRE_SYMBOL, -1, true},
-    {"timestamp", "tms", WIRE_TIME, TRADE_EVENT_TIME, true},
-    {"trade_date", "td", WIRE_CHECKED, -1, false},
-    {"trade_time", "ttm", WIRE_CHECKED, -1, false},
-    {"trade_timestamp", "ttms", WIRE_TIME, TRADE_TIME, true},
-    {"trade_price", "tp", WIRE_DECIMAL, TRADE_PRICE, true},
-    {"trade_volume", "tv", WIRE_DECIMAL, TRADE_QUANTITY, true},
-    {"ask_bid", "ab", WIRE_ASK_BID, TRADE_SIDE, true},
-    {"prev_closing_price", "pcp", WIRE_DECIMAL, TRADE_PREVIOUS_CLOSE, false},
-    {"change", "c", WIRE_CHECKED, -1, false},
-    {"change_price", "cp", WIRE_CHECKED, -1, false},
-    {"sequential_id", "sid", WIRE_INTEGER, TRADE_ID, true},
-    {"best_ask_price", "bap", WIRE_DECIMAL, TRADE_BEST_ASK_PRICE, false},
-    {"best_ask_size", "bas", WIRE_DECIMAL, TRADE_BEST_ASK_QUANTITY, false},
-    {"best_bid_price", "bbp", WIRE_DECIMAL, TRADE_BEST_BID_PRICE, false},
-    {"best_bid_size", "bbs", WIRE_DECIMAL, TRADE_BEST_BID_QUANTITY, false},
-    {"stream_type", "st", WIRE_STREAM_TYPE, -1, true},
+static const struct strict_field trade_fields[] = {
+    {"type", "ty", STRICT_TYPE, -1, true},
+    {"code", "cd", STRICT_SYMBOL, -1, true},
+    {"timestamp", "tms", STRICT_TIME, TRADE_EVENT_TIME, true},
+    {"trade_date", "td", STRICT_CHECKED, -1, false},
+    {"trade_time", "ttm", STRICT_CHECKED, -1, false},
+    {"trade_timestamp", "ttms", STRICT_TIME, TRADE_TIME, true},
+    {"trade_price", "tp", STRICT_DECIMAL, TRADE_PRICE, true},
+    {"trade_volume", "tv", STRICT_DECIMAL, TRADE_QUANTITY, true},
+    {"ask_bid", "ab", STRICT_ASK_BID, TRADE_SIDE, true},
+    {"prev_closing_price", "pcp", STRICT_DECIMAL, TRADE_PREVIOUS_CLOSE, false},
+    {"change", "c", STRICT_CHECKED, -1, false},
+    {"change_price", "cp", STRICT_CHECKED, -1, false},
+    {"sequential_id", "sid", STRICT_INTEGER, TRADE_ID, true},
+    {"best_ask_price", "bap", STRICT_DECIMAL, TRADE_BEST_ASK_PRICE, false},
+    {"best_ask_size", "bas", STRICT_DECIMAL, TRADE_BEST_ASK_QUANTITY, false},
+    {"best_bid_price", "bbp", STRICT_DECIMAL, TRADE_BEST_BID_PRICE, false},
+    {"best_bid_size", "bbs", STRICT_DECIMAL, TRADE_BEST_BID_QUANTITY, false},
+    {"stream_type", "st", STRICT_STREAM_TYPE, -1, true},
 };
 
-static const struct wire_field orderbook_fields[] = {
-    {"type", "ty", WIRE_TYPE, -1, true},
-    {"code", "cd", WIRE_SYMBOL, -1, true},
-    {"timestamp", "tms", WIRE_TIME, BOOK_EVENT_TIME, true},
-    {"total_ask_size", "tas", WIRE_DECIMAL, BOOK_TOTAL_ASK_QUANTITY, true},
-    {"total_bid_size", "tbs", WIRE_DECIMAL, BOOK_TOTAL_BID_QUANTITY, true},
-    {"orderbook_units", "obu", WIRE_UNITS, -1, true},
-    {"level", "lv", WIRE_DECIMAL, BOOK_GROUPING, false},
-    {"stream_type", "st", WIRE_STREAM_TYPE, -1, true},
+static const struct strict_field orderbook_fields[] = {
+    {"type", "ty", STRICT_TYPE, -1, true},
+    {"code", "cd", STRICT_SYMBOL, -1, true},
+    {"timestamp", "tms", STRICT_TIME, BOOK_EVENT_TIME, true},
+    {"total_ask_size", "tas", STRICT_DECIMAL, BOOK_TOTAL_ASK_QUANTITY, true},
+    {"total_bid_size", "tbs", STRICT_DECIMAL, BOOK_TOTAL_BID_QUANTITY, true},
+    {"orderbook_units", "obu", STRICT_UNITS, -1, true},
+    {"level", "lv", STRICT_DECIMAL, BOOK_GROUPING, false},
+    {"stream_type", "st", STRICT_STREAM_TYPE, -1, true},
 };
 
-static const struct wire_field ticker_fields[] = {
-    {"type", "ty", WIRE_TYPE, -1, true},
-    {"code", "cd", WIRE_SYMBOL, -1, true},
-    {"opening_price", "op", WIRE_DECIMAL, TICKER_OPEN, false},
-    {"high_price", "hp", WIRE_DECIMAL, TICKER_HIGH, false},
-    {"low_price", "lp", WIRE_DECIMAL, TICKER_LOW, false},
-    {"trade_price", "tp", WIRE_DECIMAL, TICKER_LAST_PRICE, true},
-    {"prev_closing_price", "pcp", WIRE_DECIMAL, TICKER_PREVIOUS_CLOSE, false},
-    {"change", "c", WIRE_CHECKED, -1, false},
-    {"change_price", "cp", WIRE_CHECKED, -1, false},
-    {"signed_change_price", "scp", WIRE_DECIMAL, TICKER_CHANGE, false},
-    {"change_rate", "cr", WIRE_CHECKED, -1, false},
-    {"signed_change_rate", "scr", WIRE_DECIMAL, TICKER_CHANGE_RATE, false},
-    {"trade_volume", "tv", WIRE_DECIMAL, TICKER_LAST_QUANTITY, false},
-    {"acc_trade_volume", "atv", WIRE_DECIMAL, TICKER_DAY_VOLUME, false},
-    {"acc_trade_volume_24h", "atv24h", WIRE_DECIMAL, TICKER_VOLUME, false},
-    {"acc_trade_price", "atp", WIRE_DECIMAL, TICKER_DAY_QUOTE_VOLUME, false},
-    {"acc_trade_price_24h", "atp24h", WIRE_DECIMAL, TICKER_QUOTE_VOLUME, false},
-    {"trade_date", "tdt", WIRE_CHECKED, -1, false},
-    {"trade_time", "ttm", WIRE_CHECKED, -1, false},
-    {"trade_timestamp", "ttms", WIRE_TIME, TICKER_TRADE_TIME, true},
-    {"ask_bid", "ab", WIRE_ASK_BID, TICKER_SIDE, false},
-    {"acc_ask_volume", "aav", WIRE_DECIMAL, TICKER_DAY_ASK_VOLUME, false},
-    {"acc_bid_volume", "abv", WIRE_DECIMAL, TICKER_DAY_BID_VOLUME, false},
-    {"highest_52_week_price", "h52wp", WIRE_DECIMAL, TICKER_HIGH_52W, false},
-    {"highest_52_week_date", "h52wdt", WIRE_TEXT, TICKER_HIGH_52W_DATE, false},
-    {"lowest_52_week_price", "l52wp", WIRE_DECIMAL, TICKER_LOW_52W, false},
-    {"lowest_52_week_date", "l52wdt", WIRE_TEXT, TICKER_LOW_52W_DATE, false},
-    {"market_state", "ms", WIRE_TEXT, TICKER_MARKET_STATE, false},
-    {"is_trading_suspended", "its", WIRE_BOOLEAN, TICKER_SUSPENDED, false},
-    {"delisting_date", "dd", WIRE_TEXT, TICKER_DELISTING_DATE, false},
-    {"market_warning", "mw", WIRE_TEXT, TICKER_MARKET_WARNING, false},
-    {"timestamp", "tms", WIRE_TIME, TICKER_EVENT_TIME, true},
-    {"stream_type", "st", WIRE_STREAM_TYPE, -1, true},
+static const struct strict_field ticker_fields[] = {
+    {"type", "ty", STRICT_TYPE, -1, true},
+    {"code", "cd", STRICT_SYMBOL, -1, true},
+    {"opening_price", "op", STRICT_DECIMAL, TICKER_OPEN, false},
+    {"high_price", "hp", STRICT_DECIMAL, TICKER_HIGH, false},
+    {"low_price", "lp", STRICT_DECIMAL, TICKER_LOW, false},
+    {"trade_price", "tp", STRICT_DECIMAL, TICKER_LAST_PRICE, true},
+    {"prev_closing_price", "pcp", STRICT_DECIMAL, TICKER_PREVIOUS_CLOSE, false},
+    {"change", "c", STRICT_CHECKED, -1, false},
+    {"change_price", "cp", STRICT_CHECKED, -1, false},
+    {"signed_change_price", "scp", STRICT_DECIMAL, TICKER_CHANGE, false},
+    {"change_rate", "cr", STRICT_CHECKED, -1, false},
+    {"signed_change_rate", "scr", STRICT_DECIMAL, TICKER_CHANGE_RATE, false},
+    {"trade_volume", "tv", STRICT_DECIMAL, TICKER_LAST_QUANTITY, false},
+    {"acc_trade_volume", "atv", STRICT_DECIMAL, TICKER_DAY_VOLUME, false},
+    {"acc_trade_volume_24h", "atv24h", STRICT_DECIMAL, TICKER_VOLUME, false},
+    {"acc_trade_price", "atp", STRICT_DECIMAL, TICKER_DAY_QUOTE_VOLUME, false},
+    {"acc_trade_price_24h", "atp24h", STRICT_DECIMAL, TICKER_QUOTE_VOLUME, false},
+    {"trade_date", "tdt", STRICT_CHECKED, -1, false},
+    {"trade_time", "ttm", STRICT_CHECKED, -1, false},
+    {"trade_timestamp", "ttms", STRICT_TIME, TICKER_TRADE_TIME, true},
+    {"ask_bid", "ab", STRICT_ASK_BID, TICKER_SIDE, false},
+    {"acc_ask_volume", "aav", STRICT_DECIMAL, TICKER_DAY_ASK_VOLUME, false},
+    {"acc_bid_volume", "abv", STRICT_DECIMAL, TICKER_DAY_BID_VOLUME, false},
+    {"highest_52_week_price", "h52wp", STRICT_DECIMAL, TICKER_HIGH_52W, false},
+    {"highest_52_week_date", "h52wdt", STRICT_TEXT, TICKER_HIGH_52W_DATE, false},
+    {"lowest_52_week_price", "l52wp", STRICT_DECIMAL, TICKER_LOW_52W, false},
+    {"lowest_52_week_date", "l52wdt", STRICT_TEXT, TICKER_LOW_52W_DATE, false},
+    {"market_state", "ms", STRICT_TEXT, TICKER_MARKET_STATE, false},
+    {"is_trading_suspended", "its", STRICT_BOOLEAN, TICKER_SUSPENDED, false},
+    {"delisting_date", "dd", STRICT_TEXT, TICKER_DELISTING_DATE, false},
+    {"market_warning", "mw", STRICT_TEXT, TICKER_MARKET_WARNING, false},
+    {"timestamp", "tms", STRICT_TIME, TICKER_EVENT_TIME, true},
+    {"stream_type", "st", STRICT_STREAM_TYPE, -1, true},
 };
 
 // ---- date and time of day ----
@@ -126,11 +126,11 @@ bool upbit_clock_matches(const char *text, uint32_t size, const char clock[UPBIT
 }
 
 // Content of a checked string; empty if absent, escaped or no string.
-static struct json_slice checked_text(const struct wire_reading *reading, const char *key)
+static struct json_slice checked_text(const struct strict_reading *reading, const char *key)
 {
     struct json_slice text = {"", 0};
-    const struct json_value *value = &reading->values[wire_field_index(reading->message, key)];
-    if (!wire_has(reading, key) || value->type != JSON_STRING ||
+    const struct json_value *value = &reading->values[strict_field_index(reading->message, key)];
+    if (!strict_has(reading, key) || value->type != JSON_STRING ||
         json_string_raw(value, &text) != JSON_OK)
         return (struct json_slice){"", 0};
     return text;
@@ -138,54 +138,54 @@ static struct json_slice checked_text(const struct wire_reading *reading, const 
 
 // ---- checks ----
 
-static void check_change_word(struct wire_reading *reading, bool known, int sign)
+static void check_change_word(struct strict_reading *reading, bool known, int sign)
 {
     static const char *const words[] = {"FALL", "EVEN", "RISE"};
-    if (wire_has(reading, "change") &&
-        (!known || !wire_text_is(reading, "change", words[sign + 1])))
-        wire_contradicts(reading, "change");
+    if (strict_has(reading, "change") &&
+        (!known || !strict_text_is(reading, "change", words[sign + 1])))
+        strict_contradicts(reading, "change");
 }
 
 // The magnitude of a stored signed column, or of a - b.
-static void check_magnitude(struct wire_reading *reading, const char *key, int64_t a,
+static void check_magnitude(struct strict_reading *reading, const char *key, int64_t a,
                             uint8_t a_scale, int64_t b, uint8_t b_scale, int sign, bool known)
 {
-    if (!wire_has(reading, key))
+    if (!strict_has(reading, key))
         return;
-    const struct json_value *value = &reading->values[wire_field_index(reading->message, key)];
+    const struct json_value *value = &reading->values[strict_field_index(reading->message, key)];
     int64_t magnitude;
     uint8_t scale;
     if (!known || value->type != JSON_NUMBER_TEXT ||
         json_decimal(value, &magnitude, &scale, NULL) != JSON_OK || magnitude < 0 ||
-        wire_difference_compare(a, a_scale, b, b_scale, sign < 0 ? -magnitude : magnitude,
+        strict_difference_compare(a, a_scale, b, b_scale, sign < 0 ? -magnitude : magnitude,
                                 scale) != 0)
-        wire_contradicts(reading, key);
+        strict_contradicts(reading, key);
 }
 
-static void check_trade(struct wire_reading *reading)
+static void check_trade(struct strict_reading *reading)
 {
     const struct event *event = reading->event;
     char date[UPBIT_DATE_BYTES], clock[UPBIT_CLOCK_BYTES];
     upbit_clock(event->value[TRADE_TIME], date, clock);
     const struct json_slice day = checked_text(reading, "trade_date");
-    if (wire_has(reading, "trade_date") &&
+    if (strict_has(reading, "trade_date") &&
         (day.size != UPBIT_DATE_BYTES || memcmp(day.text, date, UPBIT_DATE_BYTES) != 0))
-        wire_contradicts(reading, "trade_date");
+        strict_contradicts(reading, "trade_date");
     const struct json_slice time = checked_text(reading, "trade_time");
-    if (wire_has(reading, "trade_time") && !upbit_clock_matches(time.text, time.size, clock))
-        wire_contradicts(reading, "trade_time");
+    if (strict_has(reading, "trade_time") && !upbit_clock_matches(time.text, time.size, clock))
+        strict_contradicts(reading, "trade_time");
     const bool known = event_has(event, TRADE_PREVIOUS_CLOSE);
     const int64_t price = event->value[TRADE_PRICE];
     const uint8_t price_scale = event->scale[TRADE_PRICE];
     const int64_t close = known ? event->value[TRADE_PREVIOUS_CLOSE] : 0;
     const uint8_t close_scale = known ? event->scale[TRADE_PREVIOUS_CLOSE] : 0;
-    const int sign = wire_decimal_compare(price, price_scale, close, close_scale);
+    const int sign = strict_decimal_compare(price, price_scale, close, close_scale);
     check_change_word(reading, known, sign);
     check_magnitude(reading, "change_price", price, price_scale, close, close_scale, sign, known);
 }
 
 // The ticker spells "20260311" and "144059".
-static bool ticker_clock_follows(const struct wire_reading *reading, struct json_slice day,
+static bool ticker_clock_follows(const struct strict_reading *reading, struct json_slice day,
                                  struct json_slice time)
 {
     char date[UPBIT_DATE_BYTES], clock[UPBIT_CLOCK_BYTES], text[14];
@@ -201,7 +201,7 @@ static bool ticker_clock_follows(const struct wire_reading *reading, struct json
 }
 
 // "20260311 144059" as sent, where it does not follow from trade_timestamp.
-static void store_ticker_clock(struct wire_reading *reading)
+static void store_ticker_clock(struct strict_reading *reading)
 {
     const struct json_slice day = checked_text(reading, "trade_date");
     const struct json_slice time = checked_text(reading, "trade_time");
@@ -210,7 +210,7 @@ static void store_ticker_clock(struct wire_reading *reading)
         return;
     const uint32_t size = day.size + 1 + time.size;
     if (size > DIALECT_SCRATCH_BYTES - frame->scratch_size) {
-        wire_contradicts(reading, "trade_time");
+        strict_contradicts(reading, "trade_time");
         return;
     }
     char *target = frame->scratch + frame->scratch_size;
@@ -224,11 +224,11 @@ static void store_ticker_clock(struct wire_reading *reading)
 static int sign_of(const struct event *event, int column)
 {
     return event_has(event, column)
-               ? wire_decimal_compare(event->value[column], event->scale[column], 0, 0)
+               ? strict_decimal_compare(event->value[column], event->scale[column], 0, 0)
                : 0;
 }
 
-static void check_ticker(struct wire_reading *reading)
+static void check_ticker(struct strict_reading *reading)
 {
     const struct event *event = reading->event;
     store_ticker_clock(reading);
@@ -243,16 +243,16 @@ static void check_ticker(struct wire_reading *reading)
                     sign_of(event, TICKER_CHANGE_RATE), rate_known);
 }
 
-static void check_orderbook(struct wire_reading *reading)
+static void check_orderbook(struct strict_reading *reading)
 {
     event_set(reading->event, BOOK_SOURCE, BOOK_SOURCE_ORDERBOOK);
 }
 
-static const struct wire_message trade = {"trade", CHANNEL_TRADE, FIELDS(trade_fields),
+static const struct strict_message trade = {"trade", CHANNEL_TRADE, FIELDS(trade_fields),
                                           check_trade};
-static const struct wire_message orderbook = {"orderbook", CHANNEL_BOOK, FIELDS(orderbook_fields),
+static const struct strict_message orderbook = {"orderbook", CHANNEL_BOOK, FIELDS(orderbook_fields),
                                               check_orderbook};
-static const struct wire_message ticker = {"ticker", CHANNEL_TICKER, FIELDS(ticker_fields),
+static const struct strict_message ticker = {"ticker", CHANNEL_TICKER, FIELDS(ticker_fields),
                                            check_ticker};
 
-const struct wire_message *const upbit_messages[] = {&trade, &orderbook, &ticker, NULL};
+const struct strict_message *const upbit_messages[] = {&trade, &orderbook, &ticker, NULL};

@@ -96,14 +96,14 @@ static inline bool change(struct scan *scan)
     const int64_t price = event->value[TRADE_PRICE], close = event->value[TRADE_PREVIOUS_CLOSE];
     const uint8_t price_scale = event->scale[TRADE_PRICE];
     const uint8_t close_scale = event->scale[TRADE_PREVIOUS_CLOSE];
-    const int sign = wire_decimal_compare(price, price_scale, close, close_scale);
+    const int sign = strict_decimal_compare(price, price_scale, close, close_scale);
     int64_t magnitude;
     uint8_t scale;
     const bool word = sign > 0   ? SCAN_EXPECT(&scan->cursor, ",\"c\":\"RISE\",\"cp\":")
                       : sign < 0 ? SCAN_EXPECT(&scan->cursor, ",\"c\":\"FALL\",\"cp\":")
                                  : SCAN_EXPECT(&scan->cursor, ",\"c\":\"EVEN\",\"cp\":");
     return word && number(scan, ',', &magnitude, &scale) && magnitude >= 0 &&
-           wire_difference_compare(price, price_scale, close, close_scale,
+           strict_difference_compare(price, price_scale, close, close_scale,
                                    sign < 0 ? -magnitude : magnitude, scale) == 0;
 }
 

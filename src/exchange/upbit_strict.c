@@ -4,7 +4,7 @@
 // SIMPLE_LIST). Which spelling of the keys a message uses shows at "type" or "ty".
 //
 //     frame -> one message, or the elements of the array one after the other
-//     message -> type -> table -> wire_read(); a raw row quotes its message alone
+//     message -> type -> table -> strict_read(); a raw row quotes its message alone
 //
 // Source: docs.upbit.com/kr/reference/websocket-guide.
 #include <string.h>
@@ -12,7 +12,7 @@
 #include "exchange/upbit.h"
 #include "format/ensure.h"
 
-static const struct wire_message *message_type(struct dialect_frame *frame,
+static const struct strict_message *message_type(struct dialect_frame *frame,
                                                const struct json_value *object, bool *keys_short)
 {
     struct json_value name;
@@ -21,29 +21,29 @@ static const struct wire_message *message_type(struct dialect_frame *frame,
     if (*keys_short)
         error = json_find(object, "ty", &name);
     if (error == JSON_NOT_FOUND) {
-        wire_raw(frame, RAW_UNKNOWN_TYPE, "no type", "", 0);
+        strict_raw(frame, RAW_UNKNOWN_TYPE, "no type", "", 0);
         return NULL;
     }
     if (error == JSON_DUPLICATE) {
-        wire_raw(frame, RAW_DUPLICATE_KEY, "type", "", 0);
+        strict_raw(frame, RAW_DUPLICATE_KEY, "type", "", 0);
         return NULL;
     }
     struct json_slice text;
     if (error != JSON_OK || json_string_raw(&name, &text) != JSON_OK) {
-        wire_raw(frame, RAW_WRONG_TYPE, "type", "", 0);
+        strict_raw(frame, RAW_WRONG_TYPE, "type", "", 0);
         return NULL;
     }
     for (uint32_t i = 0; upbit_messages[i] != NULL; i++)
         if (json_string_equals(&name, upbit_messages[i]->type))
             return upbit_messages[i];
-    wire_raw(frame, RAW_UNKNOWN_TYPE, "type", text.text, text.size);
+    strict_raw(frame, RAW_UNKNOWN_TYPE, "type", text.text, text.size);
     return NULL;
 }
 
 static bool read_message(struct dialect_frame *frame, const struct json_value *message,
                          struct event *event)
 {
-    struct wire_reading reading;
+    struct strict_reading reading;
     bool keys_short;
     ensure(frame->pending_at == frame->pending_count);
     frame->pending_at = 0;
@@ -51,11 +51,11 @@ static bool read_message(struct dialect_frame *frame, const struct json_value *m
     frame->scratch_size = 0;
     frame->message_symbol = SYMBOL_NONE;
     if (message->type != JSON_OBJECT) {
-        wire_raw(frame, RAW_UNKNOWN_TYPE, "no object", "", 0);
+        strict_raw(frame, RAW_UNKNOWN_TYPE, "no object", "", 0);
         return false;
     }
-    const struct wire_message *type = message_type(frame, message, &keys_short);
-    return type != NULL && wire_read(&reading, frame, type, keys_short, message, event);
+    const struct strict_message *type = message_type(frame, message, &keys_short);
+    return type != NULL && strict_read(&reading, frame, type, keys_short, message, event);
 }
 
 bool upbit_strict(struct dialect_frame *frame, struct event *event)
@@ -64,7 +64,7 @@ bool upbit_strict(struct dialect_frame *frame, struct event *event)
     struct json_walk walk;
     if (frame->step == 0) {
         frame->step = 1;
-        if (!wire_parse(frame, &value))
+        if (!strict_parse(frame, &value))
             return false;
         if (json_walk_array(&value, &walk) != JSON_OK)
             return read_message(frame, &value, event);

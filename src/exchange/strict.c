@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Contract: see wire.h. A read goes in this order, and stops at the first fault:
+// Contract: see strict.h. A read goes in this order, and stops at the first fault:
 //     members -> one value each in values[]; unknown ones queued as raw rows
 //     required keys there? -> the symbol -> every value into its column -> check of what is derived
 // A fault drops what was queued: the raw row of the fault quotes the whole message anyway.
-#include "exchange/wire.h"
+#include "exchange/strict.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 
 // ---- raw rows ----
 
-void wire_raw(struct dialect_frame *frame, enum raw_reason reason, const char *type,
+void strict_raw(struct dialect_frame *frame, enum raw_reason reason, const char *type,
               const char *key, uint32_t key_size)
 {
     ensure(type != NULL);
@@ -33,7 +33,7 @@ void wire_raw(struct dialect_frame *frame, enum raw_reason reason, const char *t
     pending->reason = reason;
 }
 
-bool wire_raw_next(struct dialect_frame *frame, struct event *event)
+bool strict_raw_next(struct dialect_frame *frame, struct event *event)
 {
     if (frame->pending_at == frame->pending_count)
         return false;
@@ -48,7 +48,7 @@ bool wire_raw_next(struct dialect_frame *frame, struct event *event)
     return true;
 }
 
-bool wire_parse(struct dialect_frame *frame, struct json_value *root)
+bool strict_parse(struct dialect_frame *frame, struct json_value *root)
 {
     uint32_t offset = 0;
     const enum json_error error =
@@ -57,7 +57,7 @@ bool wire_parse(struct dialect_frame *frame, struct json_value *root)
         return true;
     char text[DIALECT_DETAIL_BYTES_MAX + 1];
     (void)snprintf(text, sizeof text, "%s at byte %u", json_error_text(error), offset);
-    wire_raw(frame, RAW_NOT_JSON, text, "", 0);
+    strict_raw(frame, RAW_NOT_JSON, text, "", 0);
     return false;
 }
 
@@ -91,7 +91,7 @@ static __int128 decimal_at_scale(int64_t mantissa, uint32_t scale, uint32_t want
     return (__int128)mantissa * power_of_ten[wanted - scale];
 }
 
-int wire_difference_compare(int64_t a, uint8_t a_scale, int64_t b, uint8_t b_scale, int64_t c,
+int strict_difference_compare(int64_t a, uint8_t a_scale, int64_t b, uint8_t b_scale, int64_t c,
                             uint8_t c_scale)
 {
     uint32_t scale = a_scale > b_scale ? a_scale : b_scale;
@@ -101,32 +101,32 @@ int wire_difference_compare(int64_t a, uint8_t a_scale, int64_t b, uint8_t b_sca
     return (left > right) - (left < right);
 }
 
-int wire_decimal_compare(int64_t a, uint8_t a_scale, int64_t b, uint8_t b_scale)
+int strict_decimal_compare(int64_t a, uint8_t a_scale, int64_t b, uint8_t b_scale)
 {
-    return wire_difference_compare(a, a_scale, b, b_scale, 0, 0);
+    return strict_difference_compare(a, a_scale, b, b_scale, 0, 0);
 }
 
 // ---- reading ----
 
-static bool refuse(struct wire_reading *reading, enum raw_reason reason, const char *key)
+static bool refuse(struct strict_reading *reading, enum raw_reason reason, const char *key)
 {
     reading->frame->pending_count = 0;
-    wire_raw(reading->frame, reason, reading->message->type, key, (uint32_t)strlen(key));
+    strict_raw(reading->frame, reason, reading->message->type, key, (uint32_t)strlen(key));
     return false;
 }
 
-static const char *field_key(const struct wire_reading *reading, int field)
+static const char *field_key(const struct strict_reading *reading, int field)
 {
-    const struct wire_field *entry = &reading->message->fields[field];
+    const struct strict_field *entry = &reading->message->fields[field];
     return reading->keys_short && entry->key_short != NULL ? entry->key_short : entry->key;
 }
 
-static bool refuse_field(struct wire_reading *reading, enum raw_reason reason, int field)
+static bool refuse_field(struct strict_reading *reading, enum raw_reason reason, int field)
 {
     return refuse(reading, reason, field_key(reading, field));
 }
 
-int wire_field_index(const struct wire_message *message, const char *key)
+int strict_field_index(const struct strict_message *message, const char *key)
 {
     for (int i = 0; i < message->field_count; i++)
         if (strcmp(message->fields[i].key, key) == 0)
@@ -134,26 +134,27 @@ int wire_field_index(const struct wire_message *message, const char *key)
     return -1;
 }
 
-void wire_contradicts(struct wire_reading *reading, const char *key)
+void strict_contradicts(struct strict_reading *reading, const char *key)
 {
-    wire_raw(reading->frame, RAW_INCONSISTENT, reading->message->type, key, (uint32_t)strlen(key));
+    strict_raw(reading->frame, RAW_INCONSISTENT, reading->message->type, key,
+               (uint32_t)strlen(key));
 }
 
-bool wire_has(const struct wire_reading *reading, const char *key)
+bool strict_has(const struct strict_reading *reading, const char *key)
 {
-    const int field = wire_field_index(reading->message, key);
+    const int field = strict_field_index(reading->message, key);
     ensure(field >= 0);
     return (reading->seen >> field & 1) != 0;
 }
 
-bool wire_text_is(const struct wire_reading *reading, const char *key, const char *text)
+bool strict_text_is(const struct strict_reading *reading, const char *key, const char *text)
 {
-    return wire_has(reading, key) &&
-           json_string_equals(&reading->values[wire_field_index(reading->message, key)], text);
+    return strict_has(reading, key) &&
+           json_string_equals(&reading->values[strict_field_index(reading->message, key)], text);
 }
 
 // Text of a string without copy where it holds no escape, else in the frame's scratch.
-static bool text_of(struct wire_reading *reading, const struct json_value *value,
+static bool text_of(struct strict_reading *reading, const struct json_value *value,
                     struct json_slice *text)
 {
     if (value->type != JSON_STRING)
@@ -197,7 +198,7 @@ static struct member_name member_name(const char *prefix, const struct json_valu
     return name;
 }
 
-static int member_field(const struct wire_reading *reading, const struct member_name *name)
+static int member_field(const struct strict_reading *reading, const struct member_name *name)
 {
     for (int i = 0; i < reading->message->field_count; i++) {
         const char *key = field_key(reading, i);
@@ -207,7 +208,7 @@ static int member_field(const struct wire_reading *reading, const struct member_
     return -1;
 }
 
-static bool read_members(struct wire_reading *reading, const char *prefix,
+static bool read_members(struct strict_reading *reading, const char *prefix,
                          const struct json_value *object)
 {
     struct json_walk walk;
@@ -218,7 +219,8 @@ static bool read_members(struct wire_reading *reading, const char *prefix,
         const struct member_name name = member_name(prefix, &key);
         const int field = member_field(reading, &name);
         if (field < 0) {
-            wire_raw(reading->frame, RAW_UNKNOWN_KEY, reading->message->type, name.text, name.size);
+            strict_raw(reading->frame, RAW_UNKNOWN_KEY, reading->message->type, name.text,
+                       name.size);
             continue;
         }
         if ((reading->named >> field & 1) != 0)
@@ -228,14 +230,14 @@ static bool read_members(struct wire_reading *reading, const char *prefix,
             continue;
         reading->seen |= 1ull << field;
         reading->values[field] = value;
-        const struct wire_field *entry = &reading->message->fields[field];
-        if (entry->kind == WIRE_OBJECT && !read_members(reading, entry->key, &value))
+        const struct strict_field *entry = &reading->message->fields[field];
+        if (entry->kind == STRICT_OBJECT && !read_members(reading, entry->key, &value))
             return false;
     }
     return true;
 }
 
-static bool read_required(struct wire_reading *reading)
+static bool read_required(struct strict_reading *reading)
 {
     for (int i = 0; i < reading->message->field_count; i++) {
         if (!reading->message->fields[i].required || (reading->seen >> i & 1) != 0)
@@ -246,11 +248,11 @@ static bool read_required(struct wire_reading *reading)
     return true;
 }
 
-static bool read_symbol(struct wire_reading *reading)
+static bool read_symbol(struct strict_reading *reading)
 {
     struct dialect_frame *frame = reading->frame;
     for (int i = 0; i < reading->message->field_count; i++) {
-        if (reading->message->fields[i].kind != WIRE_SYMBOL || (reading->seen >> i & 1) == 0)
+        if (reading->message->fields[i].kind != STRICT_SYMBOL || (reading->seen >> i & 1) == 0)
             continue;
         struct json_slice name;
         if (!text_of(reading, &reading->values[i], &name))
@@ -266,7 +268,7 @@ static bool read_symbol(struct wire_reading *reading)
 
 // ---- levels ----
 
-static bool push_level(struct wire_reading *reading, const struct json_value *price,
+static bool push_level(struct strict_reading *reading, const struct json_value *price,
                        const struct json_value *quantity, uint8_t side, enum json_error *error)
 {
     struct event *event = reading->event;
@@ -284,14 +286,14 @@ static bool push_level(struct wire_reading *reading, const struct json_value *pr
     return true;
 }
 
-static bool refuse_level(struct wire_reading *reading, int field, enum json_error error)
+static bool refuse_level(struct strict_reading *reading, int field, enum json_error error)
 {
     if (reading->event->level_count == EVENT_LEVELS_MAX)
         return refuse_field(reading, RAW_TOO_LARGE, field);
     return refuse_field(reading, error == JSON_NUMBER ? RAW_NUMBER_REFUSED : RAW_WRONG_TYPE, field);
 }
 
-static bool read_side(struct wire_reading *reading, int field, uint8_t side)
+static bool read_side(struct strict_reading *reading, int field, uint8_t side)
 {
     struct json_walk walk, pair_walk;
     struct json_value pair, cells[2], extra;
@@ -318,7 +320,7 @@ static const char *const unit_keys[2][UNIT_CELLS] = {
 };
 
 // One unit of an Upbit book: all four cells, each once. Other keys are reported, not refused.
-static bool read_unit(struct wire_reading *reading, int field, const struct json_value *unit)
+static bool read_unit(struct strict_reading *reading, int field, const struct json_value *unit)
 {
     struct json_walk walk;
     struct json_value key, value, cells[UNIT_CELLS];
@@ -332,7 +334,8 @@ static bool read_unit(struct wire_reading *reading, int field, const struct json
             cell++;
         if (cell == UNIT_CELLS) {
             const struct member_name name = member_name(field_key(reading, field), &key);
-            wire_raw(reading->frame, RAW_UNKNOWN_KEY, reading->message->type, name.text, name.size);
+            strict_raw(reading->frame, RAW_UNKNOWN_KEY, reading->message->type, name.text,
+                       name.size);
             continue;
         }
         if ((seen >> cell & 1) != 0)
@@ -351,7 +354,7 @@ static bool read_unit(struct wire_reading *reading, int field, const struct json
     return true;
 }
 
-static bool read_units(struct wire_reading *reading, int field)
+static bool read_units(struct strict_reading *reading, int field)
 {
     struct json_walk walk;
     struct json_value unit;
@@ -365,15 +368,15 @@ static bool read_units(struct wire_reading *reading, int field)
 
 // ---- values into columns ----
 
-static bool read_number(struct wire_reading *reading, int field)
+static bool read_number(struct strict_reading *reading, int field)
 {
     const struct json_value *value = &reading->values[field];
-    const struct wire_field *entry = &reading->message->fields[field];
+    const struct strict_field *entry = &reading->message->fields[field];
     int64_t number = 0;
     uint8_t scale = 0;
     enum json_error error;
-    if (entry->kind == WIRE_DECIMAL || entry->kind == WIRE_DECIMAL_TEXT) {
-        if (value->type != (entry->kind == WIRE_DECIMAL ? JSON_NUMBER_TEXT : JSON_STRING))
+    if (entry->kind == STRICT_DECIMAL || entry->kind == STRICT_DECIMAL_TEXT) {
+        if (value->type != (entry->kind == STRICT_DECIMAL ? JSON_NUMBER_TEXT : JSON_STRING))
             return refuse_field(reading, RAW_WRONG_TYPE, field);
         enum decimal_error reason = DECIMAL_OK;
         error = json_decimal(value, &number, &scale, &reason);
@@ -385,7 +388,7 @@ static bool read_number(struct wire_reading *reading, int field)
         if (value->type != JSON_NUMBER_TEXT)
             return refuse_field(reading, RAW_WRONG_TYPE, field);
         error = json_integer(value, &number);
-        if (error == JSON_OK && entry->kind == WIRE_TIME && !wire_time_ns(number, &number))
+        if (error == JSON_OK && entry->kind == STRICT_TIME && !strict_time_ns(number, &number))
             error = JSON_NUMBER;
         if (error == JSON_OK)
             event_set(reading->event, entry->column, number);
@@ -393,38 +396,38 @@ static bool read_number(struct wire_reading *reading, int field)
     return error == JSON_OK || refuse_field(reading, RAW_NUMBER_REFUSED, field);
 }
 
-static bool read_boolean(struct wire_reading *reading, int field)
+static bool read_boolean(struct strict_reading *reading, int field)
 {
-    const struct wire_field *entry = &reading->message->fields[field];
+    const struct strict_field *entry = &reading->message->fields[field];
     bool value;
     if (json_boolean(&reading->values[field], &value) != JSON_OK)
         return refuse_field(reading, RAW_WRONG_TYPE, field);
-    if (entry->kind == WIRE_MAKER)
+    if (entry->kind == STRICT_MAKER)
         event_set(reading->event, entry->column, value ? SIDE_SELL : SIDE_BUY);
     else
         event_set(reading->event, entry->column, value);
     return true;
 }
 
-static bool read_text(struct wire_reading *reading, int field)
+static bool read_text(struct strict_reading *reading, int field)
 {
     const struct json_value *value = &reading->values[field];
-    const struct wire_field *entry = &reading->message->fields[field];
+    const struct strict_field *entry = &reading->message->fields[field];
     struct json_slice text;
     if (!text_of(reading, value, &text))
         return refuse_field(reading, RAW_WRONG_TYPE, field);
-    if (entry->kind == WIRE_TEXT_NOT_ZERO && text.size == 1 && text.text[0] == '0')
+    if (entry->kind == STRICT_TEXT_NOT_ZERO && text.size == 1 && text.text[0] == '0')
         return true;
     event_set_text(reading->event, entry->column, text.text, text.size);
     return true;
 }
 
 // One of two words.
-static bool read_word(struct wire_reading *reading, int field)
+static bool read_word(struct strict_reading *reading, int field)
 {
     const struct json_value *value = &reading->values[field];
-    const struct wire_field *entry = &reading->message->fields[field];
-    const bool side = entry->kind == WIRE_ASK_BID;
+    const struct strict_field *entry = &reading->message->fields[field];
+    const bool side = entry->kind == STRICT_ASK_BID;
     const bool first = json_string_equals(value, side ? "ASK" : "SNAPSHOT");
     if (!first && !json_string_equals(value, side ? "BID" : "REALTIME"))
         return refuse_field(reading, RAW_WRONG_TYPE, field);
@@ -435,7 +438,7 @@ static bool read_word(struct wire_reading *reading, int field)
     return true;
 }
 
-static bool read_echo(struct wire_reading *reading, int field)
+static bool read_echo(struct strict_reading *reading, int field)
 {
     const struct json_value *value = &reading->values[field];
     const struct dialect_context *context = reading->frame->context;
@@ -444,48 +447,48 @@ static bool read_echo(struct wire_reading *reading, int field)
         return refuse_field(reading, RAW_WRONG_TYPE, field);
     if (symbols_find(context->symbols, context->exchange, name.text, name.size) !=
         reading->event->symbol)
-        wire_contradicts(reading, field_key(reading, field));
+        strict_contradicts(reading, field_key(reading, field));
     return true;
 }
 
-static bool read_checked(struct wire_reading *reading, int field)
+static bool read_checked(struct strict_reading *reading, int field)
 {
     const enum json_type type = reading->values[field].type;
     return type == JSON_STRING || type == JSON_NUMBER_TEXT ||
            refuse_field(reading, RAW_WRONG_TYPE, field);
 }
 
-static bool read_field(struct wire_reading *reading, int field)
+static bool read_field(struct strict_reading *reading, int field)
 {
     switch (reading->message->fields[field].kind) {
-    case WIRE_TYPE:
-    case WIRE_SYMBOL:
-    case WIRE_OBJECT: return true;
-    case WIRE_SYMBOL_ECHO: return read_echo(reading, field);
-    case WIRE_TIME:
-    case WIRE_INTEGER:
-    case WIRE_DECIMAL:
-    case WIRE_DECIMAL_TEXT: return read_number(reading, field);
-    case WIRE_BOOLEAN:
-    case WIRE_MAKER: return read_boolean(reading, field);
-    case WIRE_TEXT:
-    case WIRE_TEXT_NOT_ZERO: return read_text(reading, field);
-    case WIRE_ASK_BID:
-    case WIRE_STREAM_TYPE: return read_word(reading, field);
-    case WIRE_BIDS: return read_side(reading, field, 0);
-    case WIRE_ASKS: return read_side(reading, field, 1);
-    case WIRE_UNITS: return read_units(reading, field);
-    case WIRE_CHECKED: return read_checked(reading, field);
+    case STRICT_TYPE:
+    case STRICT_SYMBOL:
+    case STRICT_OBJECT: return true;
+    case STRICT_SYMBOL_ECHO: return read_echo(reading, field);
+    case STRICT_TIME:
+    case STRICT_INTEGER:
+    case STRICT_DECIMAL:
+    case STRICT_DECIMAL_TEXT: return read_number(reading, field);
+    case STRICT_BOOLEAN:
+    case STRICT_MAKER: return read_boolean(reading, field);
+    case STRICT_TEXT:
+    case STRICT_TEXT_NOT_ZERO: return read_text(reading, field);
+    case STRICT_ASK_BID:
+    case STRICT_STREAM_TYPE: return read_word(reading, field);
+    case STRICT_BIDS: return read_side(reading, field, 0);
+    case STRICT_ASKS: return read_side(reading, field, 1);
+    case STRICT_UNITS: return read_units(reading, field);
+    case STRICT_CHECKED: return read_checked(reading, field);
     }
     ensure(false);
     return false;
 }
 
-bool wire_read(struct wire_reading *reading, struct dialect_frame *frame,
-               const struct wire_message *message, bool keys_short,
+bool strict_read(struct strict_reading *reading, struct dialect_frame *frame,
+               const struct strict_message *message, bool keys_short,
                const struct json_value *object, struct event *event)
 {
-    ensure(message->field_count <= WIRE_FIELDS_MAX);
+    ensure(message->field_count <= STRICT_FIELDS_MAX);
     ensure(frame->levels != NULL);
     reading->frame = frame;
     reading->event = event;
