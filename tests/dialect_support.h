@@ -33,8 +33,8 @@ void dialect_support_begin(struct dialect_support *support, const void *bytes, u
 // All events of the frame as lines of text, by the strict parser or by next(). Levels as
 // "b 61837.63 x 3.5". Valid until the next call.
 const char *dialect_support_read(struct dialect_support *support, const char *frame, bool strict);
-// Reads the frame both ways, with two paddings; aborts where the events differ. Returns the number of rows; raw rows
-// are added to *raw_count if not NULL.
+// Reads the frame both ways, with two paddings; aborts where the events differ. Returns the number
+// of rows; raw rows are added to *raw_count if not NULL.
 uint32_t dialect_support_compare(struct dialect_support *support, const void *bytes, uint32_t size,
                                  uint32_t *raw_count);
 // One event as a line of text.
