@@ -19,81 +19,6 @@ enum {
 
 static struct sim_world *sim_current;
 
-static const char *const sim_kind_names[] = {
-    "turn",  "resolve", "connect",   "accept", "receive", "send",   "read",  "write",
-    "fsync", "fallocate", "open", "close",  "rename",  "unlink", "mkdir", "timeout",
-};
-
-// ---- chance and trace ----
-
-// splitmix64: any state will do as seed.
-uint64_t sim_random_next(uint64_t *state)
-{
-    *state += 0x9e3779b97f4a7c15u;
-    uint64_t z = *state;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-uint64_t sim_world_random(struct sim_world *world, uint64_t bound)
-{
-    ensure(bound > 0);
-    return sim_random_next(&world->random) % bound;
-}
-
-bool sim_chance(struct sim_world *world, uint32_t ppm)
-{
-    return ppm > 0 && sim_world_random(world, 1000000) < ppm;
-}
-
-int64_t sim_between(struct sim_world *world, int64_t min, int64_t max)
-{
-    ensure(0 <= min && min <= max);
-    return min + (int64_t)sim_world_random(world, (uint64_t)(max - min) + 1);
-}
-
-int64_t sim_network_latency(struct sim_world *world)
-{
-    return sim_between(world, world->faults.network_ns_min, world->faults.network_ns_max);
-}
-
-void sim_hash(struct sim_world *world, uint64_t value)
-{
-    uint64_t state = world->hash ^ value;
-    world->hash = sim_random_next(&state);
-}
-
-void sim_hash_bytes(struct sim_world *world, const void *bytes, size_t size)
-{
-    const uint8_t *next = bytes;
-    uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ next[i]) * 0x100000001b3u;
-    sim_hash(world, hash);
-}
-
-static void sim_tell(struct io *io, enum io_kind kind, const char *what, int64_t result)
-{
-    struct sim_world *world = io->world;
-    sim_hash(world, (uint64_t)world->now_ns);
-    sim_hash(world, (uint64_t)kind << 32 | io->index);
-    sim_hash(world, (uint64_t)result);
-    if (world->trace)
-        (void)fprintf(stderr, "%14" PRId64 " %s#%u %s %s %" PRId64 "\n", world->now_ns, io->name,
-                      io->index, what, sim_kind_names[kind], result);
-}
-
-uint64_t sim_world_hash(const struct sim_world *world)
-{
-    return world->hash;
-}
-
-void sim_world_trace(struct sim_world *world, bool on)
-{
-    world->trace = on;
-}
-
 // ---- world ----
 
 struct sim_world *sim_world_create(uint64_t seed)
@@ -114,6 +39,7 @@ struct sim_world *sim_world_create(uint64_t seed)
     };
     world->disk = sim_disk_create();
     world->network = sim_network_create();
+    world->names = sim_names_create();
     world->trace = getenv("SIM_TRACE") != NULL;
     return world;
 }
@@ -123,6 +49,7 @@ void sim_world_destroy(struct sim_world *world)
     for (uint32_t i = 0; i < SIM_LOOPS_MAX; i++)
         free(world->loops[i]);
     sim_network_destroy(world->network);
+    free(world->names);
     sim_disk_destroy(world->disk);
     if (sim_current == world)
         sim_current = NULL;
@@ -147,35 +74,6 @@ int64_t sim_world_monotonic_ns(const struct sim_world *world)
 void sim_world_step_clock(struct sim_world *world, int64_t delta_ns)
 {
     world->utc_offset_ns += delta_ns;
-}
-
-void sim_world_fail(struct sim_world *world, enum io_kind kind, uint32_t skip, int error)
-{
-    ensure(kind != IO_NONE && error < 0);
-    for (uint32_t i = 0; i < SIM_SCRIPT_MAX; i++) {
-        if (world->script[i].kind == IO_NONE) {
-            world->script[i] = (struct sim_script){.kind = kind, .skip = skip, .error = error};
-            return;
-        }
-    }
-    ensure(false); // SIM_SCRIPT_MAX
-}
-
-bool sim_scripted(struct sim_world *world, enum io_kind kind, int *error)
-{
-    for (uint32_t i = 0; i < SIM_SCRIPT_MAX; i++) {
-        struct sim_script *script = &world->script[i];
-        if (script->kind != kind)
-            continue;
-        if (script->skip > 0) {
-            script->skip -= 1;
-            continue;
-        }
-        *error = script->error;
-        script->kind = IO_NONE;
-        return true;
-    }
-    return false;
 }
 
 // ---- handles ----

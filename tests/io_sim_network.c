@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// The simulated network: listeners, TCP streams in memory, names.
+// The simulated network: listeners, TCP streams in memory.
 //
 // A stream is two sockets. What one sends goes as segments into the queue of the other, arrives
 // there in order after a latency, and is taken by a receive. SIM_STREAM_BYTES bound the queue; a
@@ -9,15 +9,11 @@
 #include "io_sim.h"
 #include "io_sim_world.h"
 
-#include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum {
     SIM_SEGMENTS_MAX = 512,
     SIM_ACCEPTS_MAX = 256,
-    SIM_NAMES_MAX = 64,
-    SIM_DOWN_MAX = 32,
     SIM_PORT_FIRST = 40000,
     SIM_EVENT_ARRIVAL = 2, // op->flags
 };
@@ -60,21 +56,8 @@ struct sim_socket {
     uint32_t accept_count;
 };
 
-struct sim_name {
-    char host[IO_HOST_BYTES_MAX + 1];
-    struct io_address address;
-};
-
-struct sim_down {
-    uint16_t port; // 0: free
-    bool refuse;
-};
-
 struct sim_network {
     struct sim_socket *sockets;
-    struct sim_name names[SIM_NAMES_MAX];
-    uint32_t name_count;
-    struct sim_down downs[SIM_DOWN_MAX];
     uint16_t port_next;
 };
 
@@ -262,30 +245,12 @@ int io_listen(struct io *io, const struct io_address *address, uint16_t *port)
     return socket->handle;
 }
 
-static struct sim_down *sim_down_find(struct sim_network *network, uint16_t port)
-{
-    for (uint32_t i = 0; i < SIM_DOWN_MAX; i++) {
-        if (network->downs[i].port == port)
-            return &network->downs[i];
-    }
-    return NULL;
-}
-
-void sim_network_down(struct sim_world *world, uint16_t port, bool down, bool refuse)
-{
-    ensure(port != 0);
-    struct sim_down *old = sim_down_find(world->network, port);
-    struct sim_down *room = old != NULL ? old : sim_down_find(world->network, 0);
-    ensure(room != NULL);
-    *room = (struct sim_down){.port = down ? port : 0, .refuse = refuse};
-}
-
 // When the answer is lost, the operation itself is the timer of giving up: op->offset.
 static void sim_connect_start(struct sim_world *world, struct io_op *op)
 {
-    const struct sim_down *down = sim_down_find(world->network, op->address.port);
-    bool silent = (down != NULL && !down->refuse) ||
-                  sim_chance(world, world->faults.connect_timeout);
+    bool refuse = true;
+    bool down = sim_port_down(world, op->address.port, &refuse);
+    bool silent = (down && !refuse) || sim_chance(world, world->faults.connect_timeout);
     op->offset = silent;
     sim_schedule(world, op, silent ? SIM_CONNECT_TIMEOUT_NS : 2 * sim_network_latency(world));
 }
@@ -293,13 +258,14 @@ static void sim_connect_start(struct sim_world *world, struct io_op *op)
 static int64_t sim_connect(struct sim_world *world, struct io_op *op)
 {
     int error = 0;
+    bool refuse = false;
     struct io *io = sim_op_loop(op);
     struct sim_socket *listener = sim_listener_find(world->network, &op->address);
     if (op->offset != 0)
         return -ETIMEDOUT;
     if (sim_scripted(world, IO_CONNECT, &error))
         return error;
-    if (listener == NULL || sim_down_find(world->network, op->address.port) != NULL ||
+    if (listener == NULL || sim_port_down(world, op->address.port, &refuse) ||
         listener->accept_count == SIM_ACCEPTS_MAX ||
         sim_chance(world, world->faults.connect_refused))
         return -ECONNREFUSED;
@@ -509,46 +475,6 @@ void sim_network_close(struct sim_world *world, struct sim_socket *socket)
     else
         sim_segment_send(world, peer, SIM_SEGMENT_END, 0);
     sim_wake_sender(world, peer);
-}
-
-// ---- names ----
-
-static bool sim_numeric(const char *text, uint16_t port, struct io_address *address)
-{
-    *address = (struct io_address){.port = port};
-    if (inet_pton(AF_INET, text, address->bytes) == 1)
-        return true;
-    address->ipv6 = inet_pton(AF_INET6, text, address->bytes) == 1;
-    return address->ipv6;
-}
-
-void sim_world_name(struct sim_world *world, const char *host, const char *address)
-{
-    struct sim_network *network = world->network;
-    ensure(network->name_count < SIM_NAMES_MAX && strlen(host) <= IO_HOST_BYTES_MAX);
-    struct sim_name *name = &network->names[network->name_count++];
-    (void)strcpy(name->host, host);
-    ensure(sim_numeric(address, 0, &name->address));
-}
-
-static int64_t sim_resolve(struct sim_world *world, struct io_op *op)
-{
-    struct sim_network *network = world->network;
-    int64_t count = 0;
-    int error = 0;
-    if (sim_numeric(op->path_to, op->address.port, &op->buffer.addresses[0]))
-        return 1;
-    if (sim_scripted(world, IO_RESOLVE, &error))
-        return error;
-    if (sim_chance(world, world->faults.resolve_failed))
-        return -EAGAIN;
-    for (uint32_t i = 0; i < network->name_count && count < IO_ADDRESSES_MAX; i++) {
-        if (strcmp(network->names[i].host, op->path_to) != 0)
-            continue;
-        op->buffer.addresses[count] = network->names[i].address;
-        op->buffer.addresses[count++].port = op->address.port;
-    }
-    return count > 0 ? count : -EHOSTUNREACH;
 }
 
 // ---- operations ----

@@ -85,6 +85,7 @@ struct sim_world {
     struct sim_script script[SIM_SCRIPT_MAX];
     struct sim_disk *disk;
     struct sim_network *network;
+    struct sim_names *names;
 };
 
 static inline struct io *sim_op_loop(const struct io_op *op)
@@ -92,7 +93,7 @@ static inline struct io *sim_op_loop(const struct io_op *op)
     return (struct io *)(uintptr_t)op->private_words[0];
 }
 
-// ---- io_sim.c ----
+// ---- io_sim_chance.c ----
 
 uint64_t sim_random_next(uint64_t *state);
 bool sim_chance(struct sim_world *world, uint32_t ppm);
@@ -102,6 +103,11 @@ void sim_hash(struct sim_world *world, uint64_t value);
 void sim_hash_bytes(struct sim_world *world, const void *bytes, size_t size);
 // True once when the script says so; *error gets what it says.
 bool sim_scripted(struct sim_world *world, enum io_kind kind, int *error);
+
+// One line of the trace.
+void sim_tell(struct io *io, enum io_kind kind, const char *what, int64_t result);
+
+// ---- io_sim.c ----
 
 void sim_schedule(struct sim_world *world, struct io_op *op, int64_t after_ns);
 // The operation's result is known, or for receive and accept: something is there.
@@ -126,6 +132,12 @@ void sim_disk_release(struct sim_world *world, struct sim_inode *inode);
 void sim_disk_crash_write(struct sim_world *world, struct io_op *op, enum sim_crash kind);
 void sim_disk_crash(struct sim_world *world, enum sim_crash kind);
 void sim_disk_unlock(struct sim_world *world, struct io *io);
+
+// ---- io_sim_names.c ----
+
+struct sim_names *sim_names_create(void);
+bool sim_port_down(struct sim_world *world, uint16_t port, bool *refuse);
+int64_t sim_resolve(struct sim_world *world, struct io_op *op);
 
 // ---- io_sim_network.c ----
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The file system asked directly: system calls that return at once or are rare.
 #include "io/host_file.h"
 
 #include "format/ensure.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Sockets made and bound directly; all waiting on them goes through the ring.
 #include "io/host_socket.h"
 
 #include "format/ensure.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Error number and facts of the machine to one sentence; nothing here depends on liburing.
 #include "io/io_explain.h"
 
 #include "format/ensure.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// utc = max(real time, last utc + half of the monotonic time passed): never back, never stuck.
 #include "io/utc_clock.h"
 
 #include "format/ensure.h"

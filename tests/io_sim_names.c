@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// What the simulated network knows by name: hosts and their addresses, ports that are down.
+#include "io_sim.h"
+#include "io_sim_world.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+enum { SIM_NAMES_MAX = 64, SIM_DOWN_MAX = 32 };
+
+struct sim_name {
+    char host[IO_HOST_BYTES_MAX + 1];
+    struct io_address address;
+};
+
+struct sim_down {
+    uint16_t port; // 0: free
+    bool refuse;
+};
+
+struct sim_names {
+    struct sim_name names[SIM_NAMES_MAX];
+    uint32_t count;
+    struct sim_down downs[SIM_DOWN_MAX];
+};
+
+struct sim_names *sim_names_create(void)
+{
+    struct sim_names *names = calloc(1, sizeof *names);
+    ensure(names != NULL);
+    return names;
+}
+
+static struct sim_down *sim_down_find(struct sim_names *names, uint16_t port)
+{
+    for (uint32_t i = 0; i < SIM_DOWN_MAX; i++) {
+        if (names->downs[i].port == port)
+            return &names->downs[i];
+    }
+    return NULL;
+}
+
+void sim_network_down(struct sim_world *world, uint16_t port, bool down, bool refuse)
+{
+    ensure(port != 0);
+    struct sim_down *old = sim_down_find(world->names, port);
+    struct sim_down *room = old != NULL ? old : sim_down_find(world->names, 0);
+    ensure(room != NULL);
+    *room = (struct sim_down){.port = down ? port : 0, .refuse = refuse};
+}
+
+bool sim_port_down(struct sim_world *world, uint16_t port, bool *refuse)
+{
+    const struct sim_down *down = sim_down_find(world->names, port);
+    if (down == NULL)
+        return false;
+    *refuse = down->refuse;
+    return true;
+}
+
+static bool sim_numeric(const char *text, uint16_t port, struct io_address *address)
+{
+    *address = (struct io_address){.port = port};
+    if (inet_pton(AF_INET, text, address->bytes) == 1)
+        return true;
+    address->ipv6 = inet_pton(AF_INET6, text, address->bytes) == 1;
+    return address->ipv6;
+}
+
+void sim_world_name(struct sim_world *world, const char *host, const char *address)
+{
+    struct sim_names *names = world->names;
+    ensure(names->count < SIM_NAMES_MAX && strlen(host) <= IO_HOST_BYTES_MAX);
+    struct sim_name *name = &names->names[names->count++];
+    (void)strcpy(name->host, host);
+    ensure(sim_numeric(address, 0, &name->address));
+}
+
+int64_t sim_resolve(struct sim_world *world, struct io_op *op)
+{
+    struct sim_names *names = world->names;
+    int64_t count = 0;
+    int error = 0;
+    if (sim_numeric(op->path_to, op->address.port, &op->buffer.addresses[0]))
+        return 1;
+    if (sim_scripted(world, IO_RESOLVE, &error))
+        return error;
+    if (sim_chance(world, world->faults.resolve_failed))
+        return -EAGAIN;
+    for (uint32_t i = 0; i < names->count && count < IO_ADDRESSES_MAX; i++) {
+        if (strcmp(names->names[i].host, op->path_to) != 0)
+            continue;
+        op->buffer.addresses[count] = names->names[i].address;
+        op->buffer.addresses[count++].port = op->address.port;
+    }
+    return count > 0 ? count : -EHOSTUNREACH;
+}
