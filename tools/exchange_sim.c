@@ -307,6 +307,8 @@ static int64_t simulator_turn(struct simulator *s)
     if (!s->leaving)
         wait_ns = exchange_sim_source_pump(&s->source, s->server.now_ns, EVENTS_PER_TURN);
     exchange_sim_server_flush(&s->server);
+    if (wait_ns > 0 && wait_ns < s->options.grain_ns)
+        wait_ns = s->options.grain_ns;
     int64_t const tick_ns = s->tick_ns - s->server.now_ns;
     return wait_ns < 0 || wait_ns > tick_ns ? tick_ns : wait_ns;
 }

@@ -135,6 +135,7 @@ struct exchange_sim_server {
     struct exchange_sim_listener listeners[EXCHANGE_SIM_EXCHANGES];
     uint32_t listener_count;
     struct exchange_sim_connection *connections;
+    uint32_t used;  // connections below this index were in use at some time
     uint8_t *plain; // a record and padding
     int64_t now_ns; // monotonic; refreshed by the main loop and callbacks
     int64_t accept_ns[EXCHANGE_SIM_EXCHANGES][EXCHANGE_SIM_RATES_MAX * 4]; // rings, for limits

@@ -62,7 +62,7 @@ struct exchange_sim_hub {
     uint32_t stream_count;
     uint32_t *table; // hash -> stream + 1
     uint32_t subscriptions;
-    uint64_t sent;   // events
+    uint64_t sent; // events
     uint64_t snapshots;
     uint64_t copies; // events times subscribers
     uint64_t bytes;  // of payload

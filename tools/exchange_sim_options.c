@@ -41,6 +41,7 @@ static const char help[] =
     "  --max                        as fast as clients read\n"
     "  --begin-streams=N            begin when so many subscriptions exist (default 1)\n"
     "  --begin-after=SECONDS        and wait this long then\n"
+    "  --grain=SECONDS              events due closer together go out together (default 0.0002)\n"
     "  --messages=N, --seconds=S    end of sending\n"
     "  --at-end=hold|close|exit     then: keep the connections, close them, close and exit\n"
     "how\n"
@@ -72,6 +73,7 @@ enum option_name {
     OPTION_MAX,
     OPTION_BEGIN_STREAMS,
     OPTION_BEGIN_AFTER,
+    OPTION_GRAIN,
     OPTION_MESSAGES,
     OPTION_SECONDS,
     OPTION_AT_END,
@@ -104,6 +106,7 @@ static const struct option long_options[] = {
     {"max", no_argument, NULL, OPTION_MAX},
     {"begin-streams", required_argument, NULL, OPTION_BEGIN_STREAMS},
     {"begin-after", required_argument, NULL, OPTION_BEGIN_AFTER},
+    {"grain", required_argument, NULL, OPTION_GRAIN},
     {"messages", required_argument, NULL, OPTION_MESSAGES},
     {"seconds", required_argument, NULL, OPTION_SECONDS},
     {"at-end", required_argument, NULL, OPTION_AT_END},
@@ -339,6 +342,9 @@ static void read_option(struct exchange_sim_options *options, int option, const 
     case OPTION_BEGIN_AFTER:
         options->begin_after_ns = fraction(value);
         break;
+    case OPTION_GRAIN:
+        options->grain_ns = fraction(value);
+        break;
     case OPTION_AT_END:
         read_end(options, value);
         break;
@@ -381,6 +387,7 @@ void exchange_sim_options_read(struct exchange_sim_options *options, int count, 
         .host = {127, 0, 0, 1},
         .seed = 1,
         .begin_streams = 1,
+        .grain_ns = 200000,
         .source = {.speed_thousandths = 1000, .rate = 20000, .laps = 1},
         .server = {.limits = true,
                    .ping_interval_ns = 20 * SECOND_NS,

@@ -33,6 +33,7 @@ struct exchange_sim_options {
     uint64_t seed;
     uint32_t begin_streams;
     int64_t begin_after_ns;
+    int64_t grain_ns; // events due closer together than this go out together
     enum exchange_sim_end end;
     bool streams_in_summary;
     bool progress;

@@ -51,6 +51,7 @@ static void accept_done(struct io *io, struct io_op *op)
         if (c->state != EXCHANGE_SIM_FREE || !exchange_sim_connection_allocate(c))
             continue;
         server->counters.accepted++;
+        server->used = i >= server->used ? i + 1 : server->used;
         exchange_sim_connection_start(c, listener, handle);
         return;
     }
@@ -175,20 +176,20 @@ static void connection_tick(struct exchange_sim_connection *c)
 void exchange_sim_server_tick(struct exchange_sim_server *server)
 {
     server->now_ns = io_monotonic_ns(server->io);
-    for (uint32_t i = 0; i < EXCHANGE_SIM_CONNECTIONS_MAX; i++)
+    for (uint32_t i = 0; i < server->used; i++)
         connection_tick(&server->connections[i]);
     exchange_sim_server_flush(server);
 }
 
 void exchange_sim_server_flush(struct exchange_sim_server *server)
 {
-    for (uint32_t i = 0; i < EXCHANGE_SIM_CONNECTIONS_MAX; i++)
+    for (uint32_t i = 0; i < server->used; i++)
         exchange_sim_connection_flush(&server->connections[i]);
 }
 
 bool exchange_sim_server_drained(const struct exchange_sim_server *server)
 {
-    for (uint32_t i = 0; i < EXCHANGE_SIM_CONNECTIONS_MAX; i++) {
+    for (uint32_t i = 0; i < server->used; i++) {
         const struct exchange_sim_connection *c = &server->connections[i];
         bool const busy =
             c->state == EXCHANGE_SIM_STREAMING && (c->staged_size > 0 || !io_idle(&c->send));
@@ -201,7 +202,7 @@ bool exchange_sim_server_drained(const struct exchange_sim_server *server)
 void exchange_sim_server_goodbye(struct exchange_sim_server *server)
 {
     server->now_ns = io_monotonic_ns(server->io);
-    for (uint32_t i = 0; i < EXCHANGE_SIM_CONNECTIONS_MAX; i++)
+    for (uint32_t i = 0; i < server->used; i++)
         exchange_sim_connection_close(&server->connections[i], 1001, "Going away");
     exchange_sim_server_flush(server);
 }
