@@ -239,12 +239,17 @@ static uint32_t take_digits(const char *at, const char *end, uint64_t *value)
     return taken;
 }
 
-static bool continues_number(char c)
+static inline bool continues_number(char c)
 {
+    // What nearly always follows comes first.
+    if (c == '"' || c == ',')
+        return false;
     return is_digit(c) || c == '.' || c == 'e' || c == 'E' || c == '+' || c == '-';
 }
 
-static uint32_t take_words(const char *text, uint32_t size, int64_t *mantissa, uint8_t *scale)
+// Not inlined: with AVX2 it is the rare way, and would spill registers of the usual one.
+__attribute__((noinline)) static uint32_t take_words(const char *text, uint32_t size,
+                                                     int64_t *mantissa, uint8_t *scale)
 {
     // No load may start beyond the padding that the contract promises.
     const char *end = text + (size < FAST_SIZE_MAX ? size : FAST_SIZE_MAX);
@@ -308,7 +313,7 @@ static uint32_t take_vector(const char *text, uint32_t size, int64_t *mantissa, 
         length = (uint32_t)__builtin_ctz(others & (others - 1));
         places = length - whole - 1;
     }
-    if (length >= 16 && left > 16)
+    if (length >= 16 && left > 16 && continues_number(at[16]))
         return UINT32_MAX;
     bool bare_point = length > whole && places == 0;
     if (whole == 0 || (*at == '0' && whole > 1) || bare_point ||

@@ -53,12 +53,33 @@ static inline bool json_cursor_done(const struct json_cursor *cursor)
 // JSON_PADDING bytes.
 #define JSON_EXPECT(cursor, literal) json_cursor_expect((cursor), (literal), sizeof(literal) - 1)
 
-static inline bool json_cursor_expect(struct json_cursor *cursor, const char *literal, size_t size)
+static inline uint64_t json_word(const char *text)
 {
-    // Padding keeps the comparison inside the buffer; the second test keeps it inside the text.
-    if (memcmp(cursor->at, literal, size) != 0 || (size_t)(cursor->end - cursor->at) < size)
+    uint64_t word;
+    memcpy(&word, text, sizeof word);
+    return word;
+}
+
+// In words of eight, the last one overlapping: with a constant literal all of it is folded, where
+// compilers call memcmp() for longer ones.
+static inline __attribute__((always_inline)) bool json_cursor_expect(struct json_cursor *cursor,
+                                                                     const char *literal,
+                                                                     size_t size)
+{
+    // Padding keeps the loads inside the buffer; the last test keeps the match inside the text.
+    const char *at = cursor->at;
+    uint64_t differ = 0;
+    if (size >= 8) {
+        for (size_t i = 0; i + 8 < size; i += 8)
+            differ |= json_word(at + i) ^ json_word(literal + i);
+        differ |= json_word(at + size - 8) ^ json_word(literal + size - 8);
+    } else {
+        for (size_t i = 0; i < size; i++)
+            differ |= (uint64_t)(uint8_t)(at[i] ^ literal[i]);
+    }
+    if (differ != 0 || (size_t)(cursor->end - at) < size)
         return false;
-    cursor->at += size;
+    cursor->at = at + size;
     return true;
 }
 

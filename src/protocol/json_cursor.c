@@ -137,14 +137,15 @@ bool json_cursor_decimal(struct json_cursor *cursor, int64_t *mantissa, uint8_t 
 bool json_cursor_decimal_string(struct json_cursor *cursor, int64_t *mantissa, uint8_t *scale)
 {
     ensure(cursor->at <= cursor->end);
-    struct json_cursor copy = *cursor;
+    if (json_cursor_peek(cursor) != '"')
+        return false;
+    struct json_cursor copy = {cursor->at + 1, cursor->end};
     int64_t value;
     uint8_t places;
-    if (!JSON_EXPECT(&copy, "\"") || !json_cursor_decimal(&copy, &value, &places) ||
-        !JSON_EXPECT(&copy, "\""))
+    if (!json_cursor_decimal(&copy, &value, &places) || json_cursor_peek(&copy) != '"')
         return false;
     *mantissa = value;
     *scale = places;
-    *cursor = copy;
+    cursor->at = copy.at + 1;
     return true;
 }

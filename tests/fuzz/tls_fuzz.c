@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Property: whatever a server answers to a ClientHello, in whatever pieces, a client ends up wanting
-// more or in a named failure, never established, and its output stays within bounds. The first byte
-// chooses the cut.
+// Property: whatever a server answers to a ClientHello, in whatever pieces, a client ends up
+// wanting more or in a named failure, never established, and its output stays within bounds. The
+// first byte chooses the cut.
 #include "format/ensure.h"
 #include "protocol/tls.h"
 #include <stdio.h>
