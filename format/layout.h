@@ -223,7 +223,7 @@ struct layout_block {
     uint32_t levels;
     uint32_t text_bytes;
     uint32_t payload_bytes;
-    uint32_t symbol; // number in the segment; INDEX_SYMBOL_SHARED in a shared block
+    uint32_t symbol; // number in the segment of the first name
     uint8_t channel;
     uint8_t columns; // entries of the column directory
     uint8_t flags;   // layout_block_flags; others 0, a reader refuses them

@@ -133,6 +133,8 @@ enum segment_special_column { // numbers are on disk
     SEGMENT_COLUMN_LEVEL_PRICE = 68,
     SEGMENT_COLUMN_LEVEL_QUANTITY = 69,
     SEGMENT_COLUMN_LEVEL_SIDE = 70,
+    SEGMENT_COLUMN_LEVEL_PRICE_SCALE = 71,    // only where levels of one row share no scale
+    SEGMENT_COLUMN_LEVEL_QUANTITY_SCALE = 72,
     SEGMENT_COLUMN_TEXT_BYTES = 96, // + column number: the bytes of a text column
 };
 
@@ -161,9 +163,10 @@ const struct index *segment_index(const struct segment *segment); // blocks, zon
 bool segment_rebuilt(const struct segment *segment);        // the index given was not used
 enum segment_error segment_footer_error(const struct segment *segment); // not good: walked
 
-// Reads and decodes block `block` (< segment_index()->block_count). `columns`: bit c wanted
-// (identity, times and symbols are what the caller asks for; others come back absent); UINT64_MAX:
-// all.
+// Reads and decodes block `block` (< segment_index()->block_count). `columns`: bit c: column c is
+// wanted, others come back absent; SEGMENT_COLUMNS_LEVELS: the levels are; UINT64_MAX: all. Symbols
+// and provenance always come.
+#define SEGMENT_COLUMNS_LEVELS (1ull << 63)
 enum segment_error segment_read(struct segment *segment, uint32_t block, uint64_t columns,
                                 struct segment_block *out);
 

@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A codec is a row of a table: size estimate (exact for the packed ones), encode, decode. Sizes of the
+// zstd codecs are known only by compressing; that is skipped where the packed form is tiny anyway.
+#include "format/column_codec.h"
+
+#include <stdlib.h>
+#include <zstd.h>
+
+#include "format/ensure.h"
+
+enum {
+    COLUMN_ZSTD_LEVEL = 3,
+    // A packed column this small is not worth a try: a zstd frame alone takes about 12 bytes.
+    COLUMN_SMALL_BYTES = 24,
+};
+
+struct column_scratch {
+    uint32_t count_max;
+    ZSTD_CCtx *compress;
+    ZSTD_DCtx *decompress;
+    uint8_t *varints;    // [count_max * WIRE_VARINT_BYTES_MAX]
+    uint8_t *compressed; // room for the frame of the varints and the head before it
+    size_t compressed_size;
+};
+
+struct column_scratch *column_scratch_open(uint32_t count_max)
+{
+    struct column_scratch *scratch = calloc(1, sizeof *scratch);
+    if (!scratch)
+        return NULL;
+    size_t varint_bytes = (size_t)count_max * WIRE_VARINT_BYTES_MAX + 8;
+    scratch->count_max = count_max;
+    scratch->compressed_size = ZSTD_compressBound(varint_bytes) + 64;
+    scratch->compress = ZSTD_createCCtx();
+    scratch->decompress = ZSTD_createDCtx();
+    scratch->varints = malloc(varint_bytes);
+    scratch->compressed = malloc(scratch->compressed_size);
+    if (scratch->compress && scratch->decompress && scratch->varints && scratch->compressed)
+        return scratch;
+    column_scratch_close(scratch);
+    return NULL;
+}
+
+void column_scratch_close(struct column_scratch *scratch)
+{
+    if (!scratch)
+        return;
+    (void)ZSTD_freeCCtx(scratch->compress);
+    (void)ZSTD_freeDCtx(scratch->decompress);
+    free(scratch->varints);
+    free(scratch->compressed);
+    free(scratch);
+}
+
+// ---- what a column is like ----
+
+struct column_shape {
+    int64_t min;
+    uint64_t span; // max - min
+    uint64_t step; // greatest common divisor of all values - min; 0: constant
+    int64_t delta_min;
+    uint64_t delta_span;
+    uint64_t delta_step; // of all differences - delta_min; 0: all differences are equal
+    uint64_t change_step; // of all |differences|; 0: constant
+};
+
+static uint64_t column_gcd(uint64_t a, uint64_t b)
+{
+    while (b != 0) {
+        uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+// One more value for a common divisor; once it is 1 it stays so.
+static inline uint64_t column_step(uint64_t step, uint64_t value)
+{
+    if (step == 1 || value == 0)
+        return step;
+    if (step != 0 && value % step == 0)
+        return step;
+    return column_gcd(value, step);
+}
+
+static int64_t column_delta(const int64_t *values, uint32_t i)
+{
+    return (int64_t)((uint64_t)values[i] - (uint64_t)values[i - 1]);
+}
+
+static uint64_t column_magnitude(int64_t value)
+{
+    return value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+}
+
+static void column_look_values(const int64_t *values, uint32_t count, struct column_shape *shape)
+{
+    int64_t min = values[0];
+    int64_t max = values[0];
+    for (uint32_t i = 1; i < count; i++) {
+        min = values[i] < min ? values[i] : min;
+        max = values[i] > max ? values[i] : max;
+    }
+    shape->min = min;
+    shape->span = (uint64_t)max - (uint64_t)min;
+    for (uint32_t i = 0; i < count && shape->step != 1; i++)
+        shape->step = column_step(shape->step, (uint64_t)values[i] - (uint64_t)min);
+}
+
+static void column_look_deltas(const int64_t *values, uint32_t count, struct column_shape *shape)
+{
+    if (count < 2)
+        return;
+    int64_t min = column_delta(values, 1);
+    int64_t max = min;
+    for (uint32_t i = 2; i < count; i++) {
+        int64_t delta = column_delta(values, i);
+        min = delta < min ? delta : min;
+        max = delta > max ? delta : max;
+    }
+    shape->delta_min = min;
+    shape->delta_span = (uint64_t)max - (uint64_t)min;
+    for (uint32_t i = 1; i < count && shape->delta_step != 1; i++)
+        shape->delta_step =
+            column_step(shape->delta_step, (uint64_t)column_delta(values, i) - (uint64_t)min);
+    for (uint32_t i = 1; i < count && shape->change_step != 1; i++)
+        shape->change_step =
+            column_step(shape->change_step, column_magnitude(column_delta(values, i)));
+    if (shape->change_step > INT64_MAX)
+        shape->change_step = 1;
+}
+
+static unsigned column_width(uint64_t span)
+{
+    return span == 0 ? 0 : 64 - (unsigned)__builtin_clzll(span);
+}
+
+// ---- bits ----
+
+static uint64_t packed_bytes(uint32_t count, unsigned width)
+{
+    return ((uint64_t)count * width + 7) / 8;
+}
+
+struct bit_writer {
+    uint8_t *out;
+    uint64_t pending;
+    unsigned used; // bits in pending, < 8 between calls
+};
+
+static inline void bit_put(struct bit_writer *writer, uint64_t value, unsigned width)
+{
+    unsigned __int128 wide = (unsigned __int128)value << writer->used | writer->pending;
+    unsigned bits = writer->used + width;
+    while (bits >= 8) {
+        *writer->out++ = (uint8_t)wide;
+        wide >>= 8;
+        bits -= 8;
+    }
+    writer->pending = (uint64_t)wide;
+    writer->used = bits;
+}
+
+static uint8_t *bit_finish(struct bit_writer *writer)
+{
+    if (writer->used != 0)
+        *writer->out++ = (uint8_t)writer->pending;
+    return writer->out;
+}
+
+// Bits [at, at + width) of `bytes`; `size` bytes are readable.
+static inline uint64_t bit_get(const uint8_t *bytes, size_t size, uint64_t at, unsigned width)
+{
+    uint64_t low = 0;
+    size_t byte = (size_t)(at / 8);
+    unsigned shift = (unsigned)(at % 8);
+    memcpy(&low, bytes + byte, size - byte < 8 ? size - byte : 8);
+    uint64_t value = low >> shift;
+    if (shift + width > 64)
+        value |= (uint64_t)bytes[byte + 8] << (64 - shift);
+    return width == 64 ? value : value & ((1ull << width) - 1);
+}
+
+// ---- encoding ----
+
+static uint8_t *encode_packed(const int64_t *values, uint32_t count, const struct column_shape *shape,
+                              uint8_t *out)
+{
+    unsigned width = column_width(shape->span / shape->step);
+    out = wire_put_varint(out, wire_zigzag(shape->min));
+    out = wire_put_varint(out, shape->step);
+    *out++ = (uint8_t)width;
+    struct bit_writer writer = {.out = out};
+    for (uint32_t i = 0; i < count; i++)
+        bit_put(&writer, ((uint64_t)values[i] - (uint64_t)shape->min) / shape->step, width);
+    return bit_finish(&writer);
+}
+
+static size_t size_packed(uint32_t count, const struct column_shape *shape)
+{
+    unsigned width = column_width(shape->span / shape->step);
+    return wire_varint_bytes(wire_zigzag(shape->min)) + wire_varint_bytes(shape->step) + 1 +
+           (size_t)packed_bytes(count, width);
+}
+
+static uint64_t delta_step(const struct column_shape *shape)
+{
+    return shape->delta_step == 0 ? 1 : shape->delta_step;
+}
+
+static uint8_t *encode_delta_packed(const int64_t *values, uint32_t count,
+                                    const struct column_shape *shape, uint8_t *out)
+{
+    uint64_t step = delta_step(shape);
+    unsigned width = column_width(shape->delta_span / step);
+    out = wire_put_varint(out, wire_zigzag(values[0]));
+    out = wire_put_varint(out, wire_zigzag(shape->delta_min));
+    out = wire_put_varint(out, step);
+    *out++ = (uint8_t)width;
+    struct bit_writer writer = {.out = out};
+    for (uint32_t i = 1; i < count; i++) {
+        uint64_t difference = (uint64_t)column_delta(values, i) - (uint64_t)shape->delta_min;
+        bit_put(&writer, difference / step, width);
+    }
+    return bit_finish(&writer);
+}
+
+static size_t size_delta_packed(const int64_t *values, uint32_t count,
+                                const struct column_shape *shape)
+{
+    uint64_t step = delta_step(shape);
+    return wire_varint_bytes(wire_zigzag(values[0])) +
+           wire_varint_bytes(wire_zigzag(shape->delta_min)) + wire_varint_bytes(step) + 1 +
+           (size_t)packed_bytes(count - 1, column_width(shape->delta_span / step));
+}
+
+// The varints are in scratch->varints: head and frame go to scratch->compressed. Their bytes, or
+// SIZE_MAX when zstd has no answer (it then is not smaller either).
+static size_t encode_frame(struct column_scratch *scratch, const uint8_t *varint_end,
+                           const uint8_t *head_end)
+{
+    size_t head = (size_t)(head_end - scratch->compressed);
+    size_t varints = (size_t)(varint_end - scratch->varints);
+    size_t bytes =
+        ZSTD_compressCCtx(scratch->compress, scratch->compressed + head,
+                          scratch->compressed_size - head, scratch->varints, varints,
+                          COLUMN_ZSTD_LEVEL);
+    return ZSTD_isError(bytes) ? SIZE_MAX : head + bytes;
+}
+
+static size_t encode_varint_zstd(struct column_scratch *scratch, const int64_t *values,
+                                 uint32_t count, const struct column_shape *shape)
+{
+    uint8_t *head = wire_put_varint(scratch->compressed, wire_zigzag(shape->min));
+    head = wire_put_varint(head, shape->step);
+    uint8_t *out = scratch->varints;
+    for (uint32_t i = 0; i < count; i++)
+        out = wire_put_varint(out, ((uint64_t)values[i] - (uint64_t)shape->min) / shape->step);
+    return encode_frame(scratch, out, head);
+}
+
+static size_t encode_delta_zstd(struct column_scratch *scratch, const int64_t *values,
+                                uint32_t count, const struct column_shape *shape)
+{
+    ensure(shape->change_step > 0 && shape->change_step <= INT64_MAX);
+    uint8_t *head = wire_put_varint(scratch->compressed, wire_zigzag(values[0]));
+    head = wire_put_varint(head, shape->change_step);
+    uint8_t *out = scratch->varints;
+    for (uint32_t i = 1; i < count; i++) {
+        int64_t change = column_delta(values, i) / (int64_t)shape->change_step;
+        out = wire_put_varint(out, wire_zigzag(change));
+    }
+    return encode_frame(scratch, out, head);
+}
+
+// Takes what lies in scratch->compressed if it beats `best`.
+static size_t column_take(struct column_scratch *scratch, size_t bytes, uint8_t id, size_t best,
+                          uint8_t *out, uint8_t *codec)
+{
+    if (bytes >= best)
+        return best;
+    memcpy(out, scratch->compressed, bytes);
+    *codec = id;
+    return bytes;
+}
+
+size_t column_encode(struct column_scratch *scratch, const int64_t *values, uint32_t count,
+                     uint8_t *out, uint8_t *codec)
+{
+    ensure(count > 0 && count <= scratch->count_max);
+    struct column_shape shape = {0};
+    column_look_values(values, count, &shape);
+    if (shape.span == 0) {
+        *codec = COLUMN_CODEC_CONSTANT;
+        return (size_t)(wire_put_varint(out, wire_zigzag(values[0])) - out);
+    }
+    column_look_deltas(values, count, &shape);
+    size_t packed = size_packed(count, &shape);
+    size_t delta = size_delta_packed(values, count, &shape);
+    size_t best = (size_t)count * 8;
+    *codec = COLUMN_CODEC_PLAIN;
+    if (packed < best || delta < best) {
+        bool by_delta = delta < packed;
+        best = by_delta ? delta : packed;
+        *codec = by_delta ? COLUMN_CODEC_DELTA_PACKED : COLUMN_CODEC_PACKED;
+        uint8_t *end = by_delta ? encode_delta_packed(values, count, &shape, out)
+                                : encode_packed(values, count, &shape, out);
+        ensure((size_t)(end - out) == best);
+    } else {
+        memcpy(out, values, best);
+    }
+    if (best <= COLUMN_SMALL_BYTES)
+        return best;
+    size_t bytes = encode_varint_zstd(scratch, values, count, &shape);
+    best = column_take(scratch, bytes, COLUMN_CODEC_VARINT_ZSTD, best, out, codec);
+    bytes = encode_delta_zstd(scratch, values, count, &shape);
+    return column_take(scratch, bytes, COLUMN_CODEC_DELTA_ZSTD, best, out, codec);
+}
+
+// ---- decoding ----
+
+static bool decode_constant(struct column_scratch *scratch, struct wire_reader *in, int64_t *values,
+                            uint32_t count)
+{
+    (void)scratch;
+    int64_t value = wire_unzigzag(wire_get_varint(in));
+    for (uint32_t i = 0; i < count; i++)
+        values[i] = value;
+    return true;
+}
+
+static bool decode_plain(struct column_scratch *scratch, struct wire_reader *in, int64_t *values,
+                         uint32_t count)
+{
+    (void)scratch;
+    const uint8_t *bytes = wire_get(in, (uint64_t)count * 8);
+    if (bytes)
+        memcpy(values, bytes, (size_t)count * 8);
+    return bytes != NULL;
+}
+
+// `count` numbers of a width that stands before them; the rest bits of the last byte are 0.
+static bool decode_bits(struct wire_reader *in, uint32_t count, uint64_t *out)
+{
+    unsigned width = wire_get_u8(in);
+    if (width > 64)
+        return false;
+    size_t size = (size_t)packed_bytes(count, width);
+    const uint8_t *bytes = wire_get(in, size);
+    if (!bytes)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = width == 0 ? 0 : bit_get(bytes, size, (uint64_t)i * width, width);
+    unsigned rest = (unsigned)((uint64_t)count * width % 8);
+    return rest == 0 || bytes[size - 1] >> rest == 0;
+}
+
+static bool decode_packed(struct column_scratch *scratch, struct wire_reader *in, int64_t *values,
+                          uint32_t count)
+{
+    (void)scratch;
+    uint64_t base = (uint64_t)wire_unzigzag(wire_get_varint(in));
+    uint64_t step = wire_get_varint(in);
+    if (!decode_bits(in, count, (uint64_t *)values))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        values[i] = (int64_t)(base + step * (uint64_t)values[i]);
+    return true;
+}
+
+static bool decode_delta_packed(struct column_scratch *scratch, struct wire_reader *in,
+                                int64_t *values, uint32_t count)
+{
+    (void)scratch;
+    values[0] = wire_unzigzag(wire_get_varint(in));
+    uint64_t base = (uint64_t)wire_unzigzag(wire_get_varint(in));
+    uint64_t step = wire_get_varint(in);
+    if (!decode_bits(in, count - 1, (uint64_t *)values + 1))
+        return false;
+    uint64_t value = (uint64_t)values[0];
+    for (uint32_t i = 1; i < count; i++) {
+        value += base + step * (uint64_t)values[i];
+        values[i] = (int64_t)value;
+    }
+    return true;
+}
+
+// The rest of `in` is one frame of varints.
+static bool decode_frame(struct column_scratch *scratch, struct wire_reader *in, uint32_t count,
+                         struct wire_reader *varints)
+{
+    size_t left = wire_left(in);
+    const uint8_t *frame = wire_get(in, left);
+    if (!frame)
+        return false;
+    size_t bytes = ZSTD_decompressDCtx(scratch->decompress, scratch->varints,
+                                       (size_t)count * WIRE_VARINT_BYTES_MAX, frame, left);
+    if (ZSTD_isError(bytes))
+        return false;
+    *varints = wire_reader_of(scratch->varints, bytes);
+    return true;
+}
+
+static bool decode_varint_zstd(struct column_scratch *scratch, struct wire_reader *in,
+                               int64_t *values, uint32_t count)
+{
+    struct wire_reader varints;
+    uint64_t base = (uint64_t)wire_unzigzag(wire_get_varint(in));
+    uint64_t step = wire_get_varint(in);
+    if (!decode_frame(scratch, in, count, &varints))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        values[i] = (int64_t)(base + step * wire_get_varint(&varints));
+    return !varints.failed && wire_left(&varints) == 0;
+}
+
+static bool decode_delta_zstd(struct column_scratch *scratch, struct wire_reader *in,
+                              int64_t *values, uint32_t count)
+{
+    struct wire_reader varints;
+    uint64_t value = (uint64_t)wire_unzigzag(wire_get_varint(in));
+    uint64_t step = wire_get_varint(in);
+    if (!decode_frame(scratch, in, count, &varints))
+        return false;
+    values[0] = (int64_t)value;
+    for (uint32_t i = 1; i < count; i++) {
+        value += step * (uint64_t)wire_unzigzag(wire_get_varint(&varints));
+        values[i] = (int64_t)value;
+    }
+    return !varints.failed && wire_left(&varints) == 0;
+}
+
+struct column_codec {
+    const char *name;
+    bool (*decode)(struct column_scratch *scratch, struct wire_reader *in, int64_t *values,
+                   uint32_t count);
+};
+
+static const struct column_codec codecs[COLUMN_CODEC_COUNT] = {
+    [COLUMN_CODEC_CONSTANT] = {"constant", decode_constant},
+    [COLUMN_CODEC_PLAIN] = {"plain", decode_plain},
+    [COLUMN_CODEC_PACKED] = {"packed", decode_packed},
+    [COLUMN_CODEC_DELTA_PACKED] = {"delta packed", decode_delta_packed},
+    [COLUMN_CODEC_VARINT_ZSTD] = {"varint zstd", decode_varint_zstd},
+    [COLUMN_CODEC_DELTA_ZSTD] = {"delta zstd", decode_delta_zstd},
+};
+
+enum column_result column_decode(struct column_scratch *scratch, uint8_t codec,
+                                 const uint8_t *bytes, size_t size, int64_t *values, uint32_t count)
+{
+    ensure(count > 0 && count <= scratch->count_max);
+    if (codec >= COLUMN_CODEC_COUNT)
+        return COLUMN_UNKNOWN_CODEC;
+    struct wire_reader in = wire_reader_of(bytes, size);
+    bool good = codecs[codec].decode(scratch, &in, values, count);
+    return good && !in.failed && wire_left(&in) == 0 ? COLUMN_GOOD : COLUMN_BAD;
+}
+
+const char *column_codec_name(uint8_t codec)
+{
+    return codec < COLUMN_CODEC_COUNT ? codecs[codec].name : "unknown";
+}
+
+// ---- bytes ----
+
+size_t column_encode_bytes(struct column_scratch *scratch, const uint8_t *bytes, size_t size,
+                           uint8_t *out, uint8_t *codec)
+{
+    *codec = COLUMN_BYTES_PLAIN;
+    if (size > COLUMN_SMALL_BYTES) {
+        // A frame that does not fit in one byte less than the text is no gain: zstd then gives up.
+        size_t packed = ZSTD_compressCCtx(scratch->compress, out, size - 1, bytes, size,
+                                          COLUMN_ZSTD_LEVEL);
+        if (!ZSTD_isError(packed)) {
+            *codec = COLUMN_BYTES_ZSTD;
+            return packed;
+        }
+    }
+    if (size != 0)
+        memcpy(out, bytes, size);
+    return size;
+}
+
+enum column_result column_decode_bytes(struct column_scratch *scratch, uint8_t codec,
+                                       const uint8_t *bytes, size_t size, uint8_t *out,
+                                       size_t out_size)
+{
+    if (codec == COLUMN_BYTES_PLAIN) {
+        if (size != out_size)
+            return COLUMN_BAD;
+        if (size != 0)
+            memcpy(out, bytes, size);
+        return COLUMN_GOOD;
+    }
+    if (codec != COLUMN_BYTES_ZSTD)
+        return COLUMN_UNKNOWN_CODEC;
+    size_t got = ZSTD_decompressDCtx(scratch->decompress, out, out_size, bytes, size);
+    return !ZSTD_isError(got) && got == out_size ? COLUMN_GOOD : COLUMN_BAD;
+}

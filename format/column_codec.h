@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// column_codec: how the integers of one column of a block are stored. The encoder tries what may be
+// smallest and keeps what is; the number of the codec stands in the block's column directory, so
+// codecs can be added without touching the container. All arithmetic is modulo 2^64.
+//
+//     0 constant       zigzag varint value
+//     1 plain          8 bytes a value
+//     2 packed         base (zigzag varint), step (varint), width (u8), bits lowest first:
+//                      value = base + step * bits
+//     3 delta packed   first, base, step, width, bits of count - 1 differences
+//     4 varint zstd    base, step, one zstd frame of varints: value = base + step * varint
+//     5 delta zstd     first, step, one zstd frame of count - 1 zigzag varints:
+//                      value = value before + step * varint
+//
+// Threading: a column_scratch has one owner at a time.
+#ifndef RINGTAPE_FORMAT_COLUMN_CODEC_H
+#define RINGTAPE_FORMAT_COLUMN_CODEC_H
+
+#include "format/wire.h"
+
+enum column_codec_id { // numbers are on disk
+    COLUMN_CODEC_CONSTANT = 0,
+    COLUMN_CODEC_PLAIN = 1,
+    COLUMN_CODEC_PACKED = 2,
+    COLUMN_CODEC_DELTA_PACKED = 3,
+    COLUMN_CODEC_VARINT_ZSTD = 4,
+    COLUMN_CODEC_DELTA_ZSTD = 5,
+    COLUMN_CODEC_COUNT,
+};
+
+enum column_bytes_codec_id { // for the bytes of texts and bitmaps
+    COLUMN_BYTES_PLAIN = 0,
+    COLUMN_BYTES_ZSTD = 1, // one frame
+};
+
+struct column_scratch;
+// For columns of at most `count_max` values; NULL: out of memory.
+struct column_scratch *column_scratch_open(uint32_t count_max);
+void column_scratch_close(struct column_scratch *scratch);
+
+// Bytes that always suffice for `count` values.
+static inline size_t column_bytes_max(uint32_t count)
+{
+    return (size_t)count * 8 + 64;
+}
+
+// Writes `count` >= 1 values with the codec that needs the fewest bytes; returns their number.
+size_t column_encode(struct column_scratch *scratch, const int64_t *values, uint32_t count,
+                     uint8_t *out, uint8_t *codec);
+
+enum column_result {
+    COLUMN_GOOD,
+    COLUMN_BAD,           // impossible content
+    COLUMN_UNKNOWN_CODEC, // of a newer version: this column only cannot be read
+};
+// Decodes exactly `count` values from all of [bytes, bytes + size).
+enum column_result column_decode(struct column_scratch *scratch, uint8_t codec,
+                                 const uint8_t *bytes, size_t size, int64_t *values,
+                                 uint32_t count);
+
+// Bytes as they are or compressed, whichever is smaller. `out` has room for `size` bytes.
+size_t column_encode_bytes(struct column_scratch *scratch, const uint8_t *bytes, size_t size,
+                           uint8_t *out, uint8_t *codec);
+enum column_result column_decode_bytes(struct column_scratch *scratch, uint8_t codec,
+                                       const uint8_t *bytes, size_t size, uint8_t *out,
+                                       size_t out_size);
+
+const char *column_codec_name(uint8_t codec); // "packed"; "unknown"
+
+#endif

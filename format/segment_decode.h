@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// segment_decode: bytes of one block → rows. Nothing in the bytes is trusted.
+//
+// Ownership: the decoder's memory grows to the largest block decoded and is kept. Threading: one owner.
+#ifndef RINGTAPE_FORMAT_SEGMENT_DECODE_H
+#define RINGTAPE_FORMAT_SEGMENT_DECODE_H
+
+#include "format/column_codec.h"
+#include "format/segment.h"
+#include "format/segment_directory.h"
+
+struct segment_decoder {
+    const struct channel_schema *schema;
+    struct column_scratch *codec;
+    struct rows rows;
+    void *memory;
+    size_t memory_size;
+    uint32_t *tape;   // [SEGMENT_BLOCK_ROWS_MAX]
+    uint64_t *row;    // [SEGMENT_BLOCK_ROWS_MAX]
+    int64_t *values;  // [longest column]
+    uint8_t *bits;    // [SEGMENT_BLOCK_ROWS_MAX]
+    uint8_t *text;    // [text_size] texts column by column
+    size_t text_size;
+    const uint8_t *text_of[EVENT_TEXTS_MAX];
+    struct segment_column columns[SEGMENT_DIRECTORY_MAX];
+    uint32_t column_count;
+    uint64_t unknown_columns;
+    bool unknown_levels;
+    // The names of the block, one behind the other, point into its payload.
+    const uint8_t *name_lengths;
+    const uint8_t *names;
+};
+
+// 0 or -ENOMEM.
+int segment_decoder_open(struct segment_decoder *decoder, const struct channel_schema *schema);
+void segment_decoder_close(struct segment_decoder *decoder);
+// Checks hash and fields of a header. `salt`: of the segment.
+enum segment_error segment_block_header(const uint8_t *bytes, size_t size, uint64_t salt,
+                                        struct layout_block *header);
+// Name number `index` (< header->symbols) of the block decoded last.
+struct event_text segment_decoder_name(const struct segment_decoder *decoder, uint32_t index);
+// Header and payload of a block. The rows are decoder->rows, with symbol numbers of the segment;
+// SYMBOL_NONE where the name is empty.
+enum segment_error segment_decode(struct segment_decoder *decoder, const uint8_t *bytes,
+                                  size_t size, const struct layout_block *header,
+                                  uint64_t columns);
+
+#endif

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// segment_parts: what the files that make up the reader of segments (segment.c, segment_rebuild.c,
+// segment_verify.c) share. Not for others.
+#ifndef RINGTAPE_FORMAT_SEGMENT_PARTS_H
+#define RINGTAPE_FORMAT_SEGMENT_PARTS_H
+
+#include "format/index_build.h"
+#include "format/segment.h"
+#include "format/segment_decode.h"
+
+struct segment {
+    struct source source;
+    struct layout_segment header;
+    uint64_t header_hash;
+    const struct channel_schema *schema;
+    struct layout_postscript postscript;
+    enum segment_error footer_error;
+    bool rebuilt;
+    void *image; // own index, or NULL
+    struct index index;
+    struct segment_decoder decoder;
+    uint8_t *room; // one block
+    size_t room_size;
+    enum segment_error room_error; // the last segment_get() that gave NULL
+};
+
+// `size` bytes at `offset` (*got: how many there are), valid until the next call; NULL: room_error.
+const uint8_t *segment_get(struct segment *segment, uint64_t offset, size_t size, size_t *got);
+// Makes the index of the segment: from the footer, or, where that is damaged, by walking the blocks.
+enum segment_error segment_rebuild(struct segment *segment);
+// Decodes the block at `offset` of `bytes` bytes.
+enum segment_error segment_read_at(struct segment *segment, uint64_t offset, uint32_t bytes,
+                                   uint64_t columns, struct layout_block *header);
+
+#endif

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Verifying decodes everything and builds the index anew from the rows; what the file says of itself
+// must be the same to the byte.
+#include <string.h>
+#include <xxhash.h>
+
+#include "format/catalogue.h"
+#include "format/ensure.h"
+#include "format/segment_parts.h"
+
+enum { VERIFY_CHUNK_BYTES = 1 << 20 };
+
+struct verify {
+    struct segment *segment;
+    segment_fault_callback *fault;
+    void *context;
+    enum segment_error first;
+    struct index_build build;
+    uint64_t previous_hash;
+};
+
+static void verify_fault(struct verify *verify, enum segment_error error, uint32_t block,
+                         uint64_t offset, uint64_t bytes)
+{
+    if (verify->first == SEGMENT_GOOD)
+        verify->first = error;
+    if (verify->fault)
+        verify->fault(verify->context, error, block, offset, bytes);
+}
+
+// Hash over everything before the footer.
+static void verify_file_hash(struct verify *verify)
+{
+    struct segment *segment = verify->segment;
+    uint64_t end = segment->postscript.footer_offset;
+    XXH3_state_t *state = XXH3_createState();
+    ensure(state);
+    (void)XXH3_64bits_reset(state);
+    for (uint64_t at = 0; at < end; at += VERIFY_CHUNK_BYTES) {
+        size_t size = end - at < VERIFY_CHUNK_BYTES ? (size_t)(end - at) : VERIFY_CHUNK_BYTES;
+        size_t got;
+        const uint8_t *bytes = segment_get(segment, at, size, &got);
+        if (!bytes || got != size) {
+            verify_fault(verify, bytes ? SEGMENT_SHORT : SEGMENT_READ_FAILED, UINT32_MAX, at, size);
+            break;
+        }
+        (void)XXH3_64bits_update(state, bytes, size);
+    }
+    if (XXH3_64bits_digest(state) != segment->postscript.file_hash)
+        verify_fault(verify, SEGMENT_BAD_FILE_HASH, UINT32_MAX, 0, end);
+    (void)XXH3_freeState(state);
+}
+
+// Number of a row's symbol; rows without symbol have one too, with an empty name.
+static uint32_t verify_symbol(const struct verify *verify, uint32_t row)
+{
+    const struct segment *segment = verify->segment;
+    uint32_t symbol = segment->decoder.rows.symbol[row];
+    return symbol != SYMBOL_NONE ? symbol : index_find(&segment->index, "", 0);
+}
+
+static bool verify_rows(struct verify *verify, const struct layout_block *header)
+{
+    const struct rows *rows = &verify->segment->decoder.rows;
+    int64_t min = INT64_MAX;
+    int64_t max = INT64_MIN;
+    for (uint32_t r = 0; r < rows->count; r++) {
+        int64_t time = rows_time_ns(rows, r);
+        uint32_t symbol = verify_symbol(verify, r);
+        if (symbol == SYMBOL_NONE || catalogue_day_of(time) != verify->segment->header.day)
+            return false;
+        index_build_row(&verify->build, symbol, verify->build.block_count, time);
+        min = time < min ? time : min;
+        max = time > max ? time : max;
+    }
+    return min == header->time_min && max == header->time_max;
+}
+
+static void verify_block(struct verify *verify, uint32_t b)
+{
+    const struct layout_index_block entry = verify->segment->index.blocks[b];
+    struct segment_block block;
+    enum segment_error error = segment_read(verify->segment, b, UINT64_MAX, &block);
+    if (error == SEGMENT_GOOD &&
+        (block.header.previous_hash != verify->previous_hash || block.header.number != b))
+        error = SEGMENT_BAD_CHAIN;
+    if (error == SEGMENT_GOOD && (block.unknown_columns != 0 || block.unknown_levels))
+        error = SEGMENT_NEWER;
+    else if (error == SEGMENT_GOOD && !verify_rows(verify, &block.header))
+        error = SEGMENT_BAD_ORDER;
+    // From here on the chain is what the index says: one damaged block is one fault.
+    verify->previous_hash = entry.header_hash;
+    if (error != SEGMENT_GOOD)
+        verify_fault(verify, error, b, entry.offset, entry.bytes);
+    else
+        block.header.hash = entry.header_hash;
+    struct layout_block header = block.header;
+    if (error != SEGMENT_GOOD)
+        header = (struct layout_block){.rows = entry.rows};
+    (void)index_build_block(&verify->build, &header, entry.offset);
+}
+
+static bool verify_symbols_agree(const struct verify *verify)
+{
+    const struct index *index = &verify->segment->index;
+    for (uint32_t s = 0; s < index->symbol_count; s++) {
+        const struct layout_index_symbol *said = &index->symbols[s];
+        const struct layout_index_symbol *found = &verify->build.symbols[s];
+        if (said->rows != found->rows)
+            return false;
+        if (said->rows != 0 &&
+            (said->time_min != found->time_min || said->time_max != found->time_max ||
+             said->first_block != found->first_block || said->block_count != found->block_count))
+            return false;
+    }
+    return true;
+}
+
+static bool verify_blocks_agree(const struct verify *verify)
+{
+    const struct index *index = &verify->segment->index;
+    return memcmp(index->blocks, verify->build.blocks,
+                  index->block_count * sizeof *index->blocks) == 0 &&
+           memcmp(index->zones, verify->build.zones,
+                  index->block_count * sizeof *index->zones) == 0;
+}
+
+enum segment_error segment_verify(struct segment *segment, segment_fault_callback *fault,
+                                  void *context)
+{
+    struct verify verify = {.segment = segment, .fault = fault, .context = context,
+                            .previous_hash = segment->header_hash};
+    const struct index *index = &segment->index;
+    if (index_build_open(&verify.build) != 0)
+        return SEGMENT_NO_MEMORY;
+    for (uint32_t s = 0; s < index->symbol_count; s++) {
+        struct event_text name = index_name(index, s);
+        (void)index_build_symbol(&verify.build, name.bytes, name.size);
+    }
+    if (segment->footer_error != SEGMENT_GOOD)
+        verify_fault(&verify, segment->footer_error, UINT32_MAX, 0, segment->source.size);
+    for (uint32_t b = 0; b < index->block_count; b++)
+        verify_block(&verify, b);
+    // Where blocks are damaged, totals cannot agree and say nothing new.
+    if (verify.first == SEGMENT_GOOD)
+        verify_file_hash(&verify);
+    if (verify.first == SEGMENT_GOOD &&
+        (!verify_symbols_agree(&verify) || !verify_blocks_agree(&verify)))
+        verify_fault(&verify, SEGMENT_BAD_ORDER, UINT32_MAX, 0, segment->source.size);
+    index_build_close(&verify.build);
+    return verify.first;
+}

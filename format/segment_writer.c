@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Rows → block in the making → output chunk → caller. States:
+//
+//     open ──segment_writer_symbol──→ symbol announced ──append──→ rows in the block
+//       block full, or a symbol of another kind follows: block → output
+//     finish: last block → output, then footer → output; finished
+//
+// The output holds at least one whole block beside SEGMENT_OUTPUT_BYTES, so that a block never has to
+// be split: when SEGMENT_OUTPUT_BYTES are waiting, the caller must take them first.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "format/ensure.h"
+#include "format/segment.h"
+#include "format/segment_builder.h"
+#include "format/segment_footer.h"
+#include "format/segment_header.h"
+
+struct segment_writer {
+    struct segment_description what;
+    const struct channel_schema *schema;
+    struct segment_builder builder;
+    struct index_build build;
+    uint8_t *output;
+    size_t output_size;
+    size_t output_used;
+    uint64_t offset;       // of the next output byte in the file
+    uint64_t previous_hash;
+    uint32_t symbol;       // current, or SYMBOL_NONE
+    bool symbol_rare;
+    bool block_rare;       // all symbols of the block in the making are rare
+    bool finished;
+    XXH3_state_t *hash;    // of all bytes before the footer
+    uint64_t footer_hash;
+    void *index;
+    size_t index_size;
+};
+
+// ---- life ----
+
+static void writer_put(struct segment_writer *writer, size_t bytes)
+{
+    (void)XXH3_64bits_update(writer->hash, writer->output + writer->output_used, bytes);
+    writer->output_used += bytes;
+    writer->offset += bytes;
+    ensure(writer->output_used <= writer->output_size);
+}
+
+static void writer_start(struct segment_writer *writer)
+{
+    size_t bytes = segment_header_write(&writer->what, writer->output);
+    memcpy(&writer->previous_hash, writer->output + bytes - sizeof writer->previous_hash,
+           sizeof writer->previous_hash);
+    (void)XXH3_64bits_reset(writer->hash);
+    writer_put(writer, bytes);
+}
+
+int segment_writer_open(struct segment_writer **opened, const struct segment_description *what)
+{
+    ensure(channel_schema(what->channel));
+    struct segment_writer *writer = calloc(1, sizeof *writer);
+    if (!writer)
+        return -ENOMEM;
+    writer->what = *what;
+    writer->schema = channel_schema(what->channel);
+    writer->symbol = SYMBOL_NONE;
+    writer->hash = XXH3_createState();
+    int error = segment_builder_open(&writer->builder, writer->schema);
+    if (error == 0)
+        error = index_build_open(&writer->build);
+    if (error == 0) {
+        writer->output_size = SEGMENT_HEADER_BYTES_MAX + SEGMENT_OUTPUT_BYTES +
+                              segment_builder_bytes_max(&writer->builder);
+        writer->output = malloc(writer->output_size);
+    }
+    if (!writer->output || !writer->hash) {
+        segment_writer_close(writer);
+        return -ENOMEM;
+    }
+    writer_start(writer);
+    *opened = writer;
+    return 0;
+}
+
+void segment_writer_close(struct segment_writer *writer)
+{
+    if (!writer)
+        return;
+    segment_builder_close(&writer->builder);
+    index_build_close(&writer->build);
+    (void)XXH3_freeState(writer->hash);
+    free(writer->output);
+    free(writer->index);
+    free(writer);
+}
+
+// ---- output ----
+
+const void *segment_writer_output(struct segment_writer *writer, size_t *size)
+{
+    *size = writer->output_used;
+    return writer->output;
+}
+
+void segment_writer_taken(struct segment_writer *writer)
+{
+    writer->output_used = 0;
+}
+
+static struct event_text writer_name(const void *context, uint32_t symbol)
+{
+    const struct segment_writer *writer = context;
+    return index_build_name(&writer->build, symbol);
+}
+
+// The block in the making → output. False: the output must be taken first.
+static bool writer_flush(struct segment_writer *writer)
+{
+    if (writer->builder.rows.count == 0)
+        return true;
+    if (writer->output_used >= SEGMENT_OUTPUT_BYTES)
+        return false;
+    struct layout_block header = {
+        .salt = writer->what.salt,
+        .number = writer->build.block_count,
+        .previous_hash = writer->previous_hash,
+    };
+    uint64_t offset = writer->offset;
+    size_t bytes = segment_builder_encode(&writer->builder, writer_name, writer, &header,
+                                          writer->output + writer->output_used);
+    writer_put(writer, bytes);
+    writer->previous_hash = header.hash;
+    bool added = index_build_block(&writer->build, &header, offset);
+    ensure(added); // segment_writer_full() said so before
+    segment_builder_clear(&writer->builder);
+    return true;
+}
+
+// ---- rows ----
+
+bool segment_writer_full(const struct segment_writer *writer)
+{
+    return writer->build.block_count + 2 > SEGMENT_BLOCKS_MAX ||
+           writer->build.symbol_count == SEGMENT_SYMBOLS_MAX;
+}
+
+bool segment_writer_symbol(struct segment_writer *writer, const void *name, uint32_t name_size,
+                           uint64_t rows_expected)
+{
+    ensure(!writer->finished);
+    bool rare = rows_expected < SEGMENT_RARE_ROWS;
+    bool apart = writer->builder.rows.count != 0 && !(rare && writer->block_rare);
+    if (apart && !writer_flush(writer))
+        return false;
+    writer->symbol = index_build_symbol(&writer->build, name, name_size);
+    ensure(writer->symbol != SYMBOL_NONE); // segment_writer_full() said so before
+    writer->symbol_rare = rare;
+    return true;
+}
+
+static void writer_account(struct segment_writer *writer, const struct rows *rows, uint32_t first,
+                           uint32_t count)
+{
+    for (uint32_t r = first; r < first + count; r++)
+        index_build_row(&writer->build, writer->symbol, writer->build.block_count,
+                        rows_time_ns(rows, r));
+}
+
+uint32_t segment_writer_append_many(struct segment_writer *writer, const struct rows *rows,
+                                    uint32_t first, uint32_t count,
+                                    const struct segment_provenance *provenance)
+{
+    ensure(!writer->finished && writer->symbol != SYMBOL_NONE);
+    ensure(rows->schema == writer->schema);
+    uint32_t done = 0;
+    while (done < count) {
+        bool first_of_block = writer->builder.rows.count == 0;
+        uint32_t taken =
+            segment_builder_add(&writer->builder, rows, first + done, count - done, writer->symbol,
+                                provenance ? provenance + done : NULL);
+        if (taken == 0) {
+            ensure(!first_of_block);
+            if (!writer_flush(writer))
+                break;
+            continue;
+        }
+        writer->block_rare = writer->symbol_rare && (first_of_block || writer->block_rare);
+        writer_account(writer, rows, first + done, taken);
+        done += taken;
+    }
+    return done;
+}
+
+bool segment_writer_append(struct segment_writer *writer, const struct rows *rows, uint32_t index,
+                           struct segment_provenance provenance)
+{
+    return segment_writer_append_many(writer, rows, index, 1, &provenance) == 1;
+}
+
+// ---- end ----
+
+static bool writer_footer(struct segment_writer *writer)
+{
+    size_t needed = segment_footer_bytes_max(&writer->build);
+    if (writer->output_used != 0 && writer->output_size - writer->output_used < needed)
+        return false;
+    if (writer->output_size < needed) { // only with a very long block table
+        uint8_t *larger = realloc(writer->output, needed);
+        ensure(larger);
+        writer->output = larger;
+        writer->output_size = needed;
+    }
+    uint8_t *out = writer->output + writer->output_used;
+    size_t bytes = segment_footer_write(&writer->build, writer->what.salt, writer->offset,
+                                        XXH3_64bits_digest(writer->hash), out);
+    size_t footer_bytes = bytes - sizeof(struct layout_postscript);
+    memcpy(&writer->footer_hash,
+           out + footer_bytes + offsetof(struct layout_postscript, footer_hash),
+           sizeof writer->footer_hash);
+    writer_put(writer, bytes);
+    writer->finished = true;
+    return true;
+}
+
+bool segment_writer_finish(struct segment_writer *writer)
+{
+    if (writer->finished)
+        return true;
+    return writer_flush(writer) && writer_footer(writer);
+}
+
+struct segment_summary segment_writer_summary(const struct segment_writer *writer)
+{
+    ensure(writer->finished);
+    return (struct segment_summary){
+        .rows = writer->build.rows,
+        .bytes = writer->offset,
+        .time_min = writer->build.time_min,
+        .time_max = writer->build.time_max,
+    };
+}
+
+const void *segment_writer_index(struct segment_writer *writer, size_t *size)
+{
+    ensure(writer->finished);
+    if (!writer->index) {
+        struct layout_index header = {
+            .salt = writer->what.salt,
+            .file_bytes = writer->offset,
+            .footer_hash = writer->footer_hash,
+            .number = writer->what.number,
+            .day = writer->what.day,
+            .channel = writer->what.channel,
+        };
+        writer->index_size = index_build_bytes(&writer->build);
+        writer->index = malloc(writer->index_size);
+        if (writer->index)
+            index_build_image(&writer->build, &header, writer->index);
+        else
+            writer->index_size = 0; // readers rebuild it
+    }
+    *size = writer->index_size;
+    return writer->index;
+}
