@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Where the kernel refuses, opening a loop says why and what to do. Of the kernel's implementation
-// only; every test runs in a process of its own, which it spoils.
+// Of the kernel's implementation only: threads, and what is said where the kernel refuses. Every
+// test runs in a process of its own, which it spoils.
 #ifdef RINGTAPE_IO_URING
 
 #include "io/io.h"
@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -39,47 +40,78 @@ static void refused(int error, const char *reason)
     cr_assert(strstr(message.text, reason) != NULL, "%s", message.text);
 }
 
-Test(io_contract_refused, a_filter_that_forbids)
+Test(io_contract_kernel, a_filter_that_forbids)
 {
     forbid(SYS_io_uring_setup, EPERM);
     refused(-EPERM, "--security-opt");
 }
 
-Test(io_contract_refused, a_filter_that_hides)
+Test(io_contract_kernel, a_filter_that_hides)
 {
     forbid(SYS_io_uring_setup, ENOSYS);
     refused(-ENOSYS, "seccomp");
 }
 
-Test(io_contract_refused, a_filter_that_forbids_entering_only)
+Test(io_contract_kernel, a_filter_that_forbids_entering_only)
 {
     forbid(SYS_io_uring_enter, EPERM);
     refused(-EPERM, "--security-opt");
 }
 
-Test(io_contract_refused, a_filter_that_forbids_registering_only)
+Test(io_contract_kernel, a_filter_that_forbids_registering_only)
 {
     forbid(SYS_io_uring_register, EPERM);
     refused(-EPERM, "--security-opt");
 }
 
-Test(io_contract_refused, an_old_kernel)
+Test(io_contract_kernel, an_old_kernel)
 {
     forbid(SYS_io_uring_setup, EINVAL);
     refused(-EINVAL, "too old");
 }
 
-Test(io_contract_refused, no_locked_memory)
+Test(io_contract_kernel, no_locked_memory)
 {
     forbid(SYS_io_uring_setup, ENOMEM);
     refused(-ENOMEM, "LimitMEMLOCK");
 }
 
-Test(io_contract_refused, no_file_handles)
+Test(io_contract_kernel, no_file_handles)
 {
     struct rlimit limit = {3, 3};
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     refused(-EMFILE, "LimitNOFILE");
+}
+
+// ---- threads ----
+
+static void count_call(struct io *io, struct io_op *op)
+{
+    (void)io;
+    (void)op;
+}
+
+static void *run_and_close(void *context)
+{
+    struct io *io = context;
+    static struct io_op op;
+    io_timeout(io, &op, 1000, count_call);
+    while (!io_idle(&op))
+        (void)io_run(io, -1);
+    io_close_loop(io);
+    return NULL;
+}
+
+Test(io_contract_kernel, a_loop_opened_here_runs_on_the_thread_that_runs_it_first)
+{
+    struct io *loops[2];
+    pthread_t threads[2];
+    struct io_message message;
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(io_open_loop(&loops[i], NULL, &message), 0);
+        cr_assert_eq(pthread_create(&threads[i], NULL, run_and_close, loops[i]), 0);
+        cr_assert_eq(pthread_join(threads[i], NULL), 0);
+    }
 }
 
 #endif
