@@ -342,6 +342,11 @@ void sealer_merge_all(struct sealer *sealer)
 
 void sealer_close(struct sealer *sealer)
 {
+    (void)sealer_tape_close(sealer);
+    while (sealer_merge_close(sealer) >= 0)
+        continue;
+    if (sealer->output.writer)
+        segment_writer_close(sealer->output.writer);
     gather_close(&sealer->gather);
     sealer_merge_deinit(sealer);
     if (sealer->made)

@@ -42,6 +42,7 @@ struct sealer_counters {
 int sealer_open(struct sealer **sealer, struct io *io, struct keep_store *store);
 // Ends after the step under way; what is not sealed waits for the next start.
 void sealer_stop(struct sealer *sealer, void (*stopped)(void *context), void *context);
+// Frees the memory. After `stopped` was called, or when the loop is gone (a simulated crash).
 void sealer_close(struct sealer *sealer);
 // Merges every day's segments into one, whatever their number, as soon as all tapes are sealed.
 void sealer_merge_all(struct sealer *sealer);

@@ -55,7 +55,6 @@ int tape_file_open(struct tape_file *file, struct io *io, struct keep_store *sto
 
 void tape_file_deinit(struct tape_file *file)
 {
-    ensure(file->state == TAPE_FILE_IDLE);
     free(file->sector);
     file->sector = NULL;
 }

@@ -600,6 +600,15 @@ void tape_writer_close(struct tape_writer *writer)
     free(writer);
 }
 
+bool tape_writer_ready(const struct tape_writer *writer)
+{
+    for (int i = 0; i < TAPE_WRITER_FILES; i++) {
+        if (&writer->files[i] == writer->current || is_spare(writer, &writer->files[i]))
+            return true;
+    }
+    return false;
+}
+
 struct tape_writer_counters tape_writer_counters(struct tape_writer *writer)
 {
     struct tape_writer_counters counters = writer->counters;

@@ -63,8 +63,10 @@ bool tape_writer_append(struct tape_writer *writer, const struct event *event);
 // rows could not be made durable within `limit_ns`. Nothing may be appended afterwards.
 void tape_writer_stop(struct tape_writer *writer, int64_t limit_ns,
                       void (*stopped)(void *context, bool ok), void *context);
-// Only after `stopped` was called.
+// Frees the memory. After `stopped` was called, or when the loop is gone (a simulated crash).
 void tape_writer_close(struct tape_writer *writer);
+// True when a tape is ready to take batches: from then on the queue is all the room there is.
+bool tape_writer_ready(const struct tape_writer *writer);
 struct tape_writer_counters tape_writer_counters(struct tape_writer *writer);
 
 #endif
