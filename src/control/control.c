@@ -76,7 +76,10 @@ static int control_open_store(struct control *control)
 {
     struct io_message message = {{0}};
     int error = keep_store_open(&control->store, control->io, control->config.store, &message);
-    if (error == 0) return 0;
+    if (error == 0) {
+        keep_store_set_log(control->store, &control->log);
+        return 0;
+    }
     log_write(&control->log, LOG_LEVEL_ERROR, io_utc_ns(control->io), "the store cannot be used",
               "store=\"%s\" error=%d cause=\"%s\"", control->config.store, error, message.text);
     return error == -EIO || error == -EBADMSG ? EX_IOERR : EX_CANTCREAT;

@@ -4,6 +4,7 @@
 // see options_help().
 #include "control/control.h"
 #include "control/options.h"
+#include "control/seal.h"
 #include "format/version.h"
 
 #include <stdio.h>
@@ -51,6 +52,7 @@ int main(int count, char **arguments)
     switch (options.action) {
     case OPTIONS_RUN:
     case OPTIONS_CHECK: return main_configured(&options);
+    case OPTIONS_SEAL: return seal_store(options.seal);
     case OPTIONS_VERSION:
         (void)printf("ringtaped %s (%s), %s\n", RINGTAPE_VERSION, RINGTAPE_COMMIT,
                      tls_library_text());

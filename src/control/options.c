@@ -13,6 +13,7 @@ void options_help(FILE *out)
     ensure(out != NULL);
     (void)fputs(
         "usage: ringtaped --config FILE [--check] [--print-counters EVERY]\n"
+        "       ringtaped --seal STORE\n"
         "       ringtaped --help | --help-config | --version\n"
         "\n"
         "Records exchanges completely and exactly into a store.\n"
@@ -20,6 +21,7 @@ void options_help(FILE *out)
         "  --config FILE           the configuration (YAML); - reads standard input\n"
         "  --check                 say whether the configuration is good, and end\n"
         "  --print-counters EVERY  one JSON line of counters on standard output, e.g. every 1s\n"
+        "  --seal STORE            record nothing; bring all tapes of a store into segments\n"
         "  --help-config           every key of the configuration\n"
         "  --help, --version\n"
         "\n"
@@ -82,6 +84,12 @@ static bool options_valued(struct options *options, int count, char *const *argu
     if (value != NULL) {
         if (options->config != NULL) options_wrong(options, "stands there twice", "--config");
         options->config = value;
+        return true;
+    }
+    value = options_value(options, "--seal", count, arguments, at);
+    if (value != NULL) {
+        options_act(options, OPTIONS_SEAL, "--seal");
+        options->seal = value;
         return true;
     }
     value = options_value(options, "--print-counters", count, arguments, at);

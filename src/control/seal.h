@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// seal: `ringtaped --seal STORE`: without recording anything, brings all tapes of a store into
+// segments and makes one segment of each channel's day. What `ringtape seal` runs when no daemon has
+// the store.
+#ifndef RINGTAPE_CONTROL_SEAL_H
+#define RINGTAPE_CONTROL_SEAL_H
+
+// Prints what was done on standard output. An exit code: 0; 69 kernel; 73 the store cannot be used;
+// 74 some tape could not be sealed or was damaged (it is in quarantine/).
+int seal_store(const char *path);
+
+#endif
