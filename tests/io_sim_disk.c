@@ -353,6 +353,15 @@ int64_t io_file_size(struct io *io, const char *path)
     return sim_disk_size(io->world, path);
 }
 
+int64_t io_read_now(struct io *io, int handle, void *bytes, size_t size, int64_t offset)
+{
+    struct sim_handle *open = sim_handle_of(io, handle);
+    ensure((open->flags & IO_OPEN_READ) != 0 && size <= UINT32_MAX);
+    if (sim_world_crashed(io->world) || sim_chance(io->world, io->world->faults.read_error))
+        return -EIO;
+    return sim_inode_read(open->inode, bytes, (uint32_t)size, offset);
+}
+
 int io_list(struct io *io, const char *path, void (*each)(void *context, const char *name),
             void *context)
 {

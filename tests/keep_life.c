@@ -285,7 +285,7 @@ static bool check_row(struct keep_life *life, const struct segment *segment,
     struct event_level levels[8];
     rows_get(block->rows, row, &read, read_levels);
     bool depth = read.channel == CHANNEL_DEPTH;
-    uint64_t n = (uint64_t)read.value[depth ? DEPTH_FIRST_ID : TRADE_ID];
+    uint64_t n = (uint64_t)(depth ? read.value[DEPTH_FIRST_ID] : read.value[TRADE_ID]);
     if (n == 0 || n > life->appended || !life->taken[n] || is_depth(n) != depth)
         return wrong(life, "read a row that was never appended", n);
     fill(&expected, n, levels);
