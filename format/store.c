@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Opening a store, and the one rule that lets readers work beside a daemon without locks: a list of
+// files is consistent when the catalogue's generation was the same before and after it was taken.
+#include "format/store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "format/ensure.h"
+#include "format/store_inside.h"
+
+// ---- files ----
+
+int store_complain(struct store_message *message, int error, const struct store *store,
+                   const char *relative, const char *what)
+{
+    ensure(error < 0);
+    if (message)
+        (void)snprintf(message->text, sizeof message->text, "%.900s/%.200s: %s", store->path,
+                       relative, what ? what : strerror(-error));
+    return error;
+}
+
+static int full_path(const struct store *store, const char *relative, char *out, size_t room)
+{
+    int size = snprintf(out, room, "%s/%s", store->path, relative);
+    return size > 0 && (size_t)size < room ? 0 : -ENAMETOOLONG;
+}
+
+int store_file_open(struct store_file *file, const struct store *store, const char *relative)
+{
+    char path[STORE_PATH_BYTES_MAX + CATALOGUE_PATH_BYTES_MAX];
+    struct stat status;
+    *file = (struct store_file){.descriptor = -1};
+    ensure(strlen(relative) < sizeof file->path);
+    memcpy(file->path, relative, strlen(relative) + 1);
+    if (full_path(store, relative, path, sizeof path) < 0)
+        return -ENAMETOOLONG;
+    file->descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (file->descriptor < 0)
+        return -errno;
+    if (fstat(file->descriptor, &status) < 0) {
+        int error = -errno;
+        store_file_close(file);
+        return error;
+    }
+    file->size = (uint64_t)status.st_size;
+    return 0;
+}
+
+int store_file_map(struct store_file *file)
+{
+    ensure(file->descriptor >= 0);
+    if (file->map || file->size == 0)
+        return 0;
+    void *map = mmap(NULL, file->size, PROT_READ, MAP_SHARED, file->descriptor, 0);
+    if (map == MAP_FAILED)
+        return -errno;
+    file->map = map;
+    return 0;
+}
+
+void store_file_close(struct store_file *file)
+{
+    if (file->map)
+        ensure(munmap(file->map, file->size) == 0);
+    if (file->descriptor >= 0)
+        (void)close(file->descriptor);
+    file->map = NULL;
+    file->descriptor = -1;
+}
+
+static int64_t read_at(void *context, uint64_t offset, void *out, size_t size)
+{
+    const struct store_file *file = context;
+    size_t done = 0;
+    while (done < size) {
+        ssize_t got = pread(file->descriptor, (char *)out + done, size - done,
+                            (off_t)(offset + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (int64_t)done;
+}
+
+struct source store_file_source(struct store_file *file)
+{
+    if (file->map || file->size == 0)
+        return source_of_memory(file->map ? file->map : "", file->size);
+    return (struct source){.size = file->size, .read = read_at, .context = file};
+}
+
+int64_t store_file_read(const struct store *store, const char *relative, void *out, size_t room)
+{
+    struct store_file file;
+    int error = store_file_open(&file, store, relative);
+    if (error < 0)
+        return error;
+    int64_t got = file.size > room ? -EFBIG : read_at(&file, 0, out, room);
+    store_file_close(&file);
+    return got;
+}
+
+// ---- identity, catalogue, tapes ----
+
+static bool hex_value(char digit, uint8_t *value)
+{
+    const char *digits = "0123456789abcdef";
+    const char *found = digit ? strchr(digits, digit) : NULL;
+    if (!found)
+        return false;
+    *value = (uint8_t)(found - digits);
+    return true;
+}
+
+static int read_identity(struct store *store, struct store_message *message)
+{
+    char text[64];
+    int64_t size = store_file_read(store, "identity", text, sizeof text);
+    if (size == -ENOENT || size == -ENOTDIR)
+        return store_complain(message, -ENOENT, store, "identity",
+                              "no store here (its `identity` is missing)");
+    if (size < 0 && size != -EFBIG)
+        return store_complain(message, (int)size, store, "identity", NULL);
+    bool good = size == 33 && text[32] == '\n';
+    for (int i = 0; good && i < LAYOUT_STORE_ID_BYTES; i++) {
+        uint8_t high = 0;
+        uint8_t low = 0;
+        good = hex_value(text[2 * i], &high) && hex_value(text[2 * i + 1], &low);
+        store->identity[i] = (uint8_t)(high << 4 | low);
+    }
+    if (!good)
+        return store_complain(message, -EBADMSG, store, "identity",
+                              "damaged: expected 32 hexadecimal digits");
+    return 0;
+}
+
+static int parse_catalogue(struct store *store, struct catalogue *catalogue,
+                           struct store_message *message)
+{
+    struct store_file file;
+    int error = store_file_open(&file, store, "catalogue");
+    if (error < 0)
+        return store_complain(message, error, store, "catalogue", NULL);
+    char *text = malloc(file.size + 1);
+    int64_t size = text ? read_at(&file, 0, text, file.size) : -ENOMEM;
+    error = size < 0 ? (int)size : catalogue_parse(catalogue, text, (size_t)size);
+    free(text);
+    store_file_close(&file);
+    if (error == -EBADMSG)
+        return store_complain(message, error, store, "catalogue", "damaged");
+    if (error == -EPROTONOSUPPORT)
+        return store_complain(message, error, store, "catalogue",
+                              "written by a newer version; use a newer ringtape");
+    if (error < 0)
+        return store_complain(message, error, store, "catalogue", NULL);
+    if (memcmp(catalogue->store, store->identity, sizeof store->identity) != 0)
+        return store_complain(message, -EBADMSG, store, "catalogue", "belongs to another store");
+    return 0;
+}
+
+static bool tape_number(const char *name, uint32_t *number)
+{
+    *number = 0;
+    for (int i = 0; i < 8; i++) {
+        if (name[i] < '0' || name[i] > '9')
+            return false;
+        *number = *number * 10 + (uint32_t)(name[i] - '0');
+    }
+    return *number != 0 && strcmp(name + 8, ".tape") == 0;
+}
+
+static int add_tape(struct store *store, uint32_t number)
+{
+    if (store->tape_count == store->tape_room) {
+        uint32_t room = store->tape_room ? 2 * store->tape_room : 64;
+        uint32_t *tapes = realloc(store->tapes, room * sizeof *tapes);
+        if (!tapes)
+            return -ENOMEM;
+        store->tapes = tapes;
+        store->tape_room = room;
+    }
+    store->tapes[store->tape_count++] = number;
+    return 0;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static int list_tapes(struct store *store, struct store_message *message)
+{
+    char path[STORE_PATH_BYTES_MAX + CATALOGUE_PATH_BYTES_MAX];
+    int error = full_path(store, "tape", path, sizeof path);
+    store->tape_count = 0;
+    DIR *directory = error == 0 ? opendir(path) : NULL;
+    if (!directory)
+        return store_complain(message, error ? error : -errno, store, "tape", NULL);
+    for (struct dirent *entry = readdir(directory); entry && error == 0;
+         entry = readdir(directory)) {
+        uint32_t number;
+        if (tape_number(entry->d_name, &number) &&
+            !catalogue_tape_sealed(&store->catalogue, number))
+            error = add_tape(store, number);
+    }
+    (void)closedir(directory);
+    if (error < 0)
+        return store_complain(message, error, store, "tape", NULL);
+    if (store->tape_count > 0)
+        qsort(store->tapes, store->tape_count, sizeof *store->tapes, ascending);
+    return 0;
+}
+
+// The generation on disk now, or a negative errno.
+static int64_t generation_now(struct store *store)
+{
+    struct catalogue catalogue;
+    int error = catalogue_init(&catalogue, store->identity);
+    if (error == 0)
+        error = parse_catalogue(store, &catalogue, NULL);
+    int64_t generation = error < 0 ? error : (int64_t)catalogue.generation;
+    catalogue_free(&catalogue);
+    return generation;
+}
+
+int store_refresh(struct store *store, struct store_message *message)
+{
+    for (int i = 0; i < STORE_TRIES; i++) {
+        int error = parse_catalogue(store, &store->catalogue, message);
+        if (error == 0)
+            error = list_tapes(store, message);
+        if (error < 0)
+            return error;
+        if (generation_now(store) == (int64_t)store->catalogue.generation)
+            return 0;
+    }
+    return store_complain(message, -EAGAIN, store, "catalogue", "changes all the time");
+}
+
+int store_open(struct store **out, const char *path, struct store_message *message)
+{
+    struct store *store = calloc(1, sizeof *store);
+    if (!store)
+        return -ENOMEM;
+    size_t size = strlen(path);
+    int error = size < sizeof store->path ? 0 : -ENAMETOOLONG;
+    if (error == 0) {
+        memcpy(store->path, path, size + 1);
+        error = read_identity(store, message);
+    }
+    if (error == 0)
+        error = catalogue_init(&store->catalogue, store->identity);
+    if (error == 0)
+        error = store_refresh(store, message);
+    if (error < 0) {
+        store_close(store);
+        return error;
+    }
+    *out = store;
+    return 0;
+}
+
+void store_close(struct store *store)
+{
+    catalogue_free(&store->catalogue);
+    free(store->tapes);
+    free(store);
+}
+
+const char *store_path(const struct store *store)
+{
+    return store->path;
+}
+
+const uint8_t *store_identity(const struct store *store)
+{
+    return store->identity;
+}
+
+const struct catalogue *store_catalogue(const struct store *store)
+{
+    return &store->catalogue;
+}
+
+const uint32_t *store_tapes(const struct store *store, uint32_t *count)
+{
+    *count = store->tape_count;
+    return store->tapes;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// store_inside: what the store's files share. Nobody else includes it.
+#ifndef RINGTAPE_FORMAT_STORE_INSIDE_H
+#define RINGTAPE_FORMAT_STORE_INSIDE_H
+
+#include "format/store.h"
+#include "format/tape_reader.h"
+
+enum {
+    STORE_TRIES = 64, // a daemon may swap the catalogue between two of our reads
+};
+
+struct store {
+    char path[STORE_PATH_BYTES_MAX];
+    uint8_t identity[LAYOUT_STORE_ID_BYTES];
+    struct catalogue catalogue;
+    uint32_t *tapes; // that count, increasing
+    uint32_t tape_count;
+    uint32_t tape_room;
+};
+
+// A file of the store in memory: mapped (segments, indexes) or behind pread (tapes, which change
+// under us). `path` is relative.
+struct store_file {
+    char path[CATALOGUE_PATH_BYTES_MAX];
+    int descriptor; // -1: not open
+    uint64_t size;
+    void *map; // NULL: not mapped
+};
+
+// 0 or a negative errno.
+int store_file_open(struct store_file *file, const struct store *store, const char *relative);
+int store_file_map(struct store_file *file);
+void store_file_close(struct store_file *file);
+// Of a mapped file or by pread.
+struct source store_file_source(struct store_file *file);
+// Reads a small file whole: its bytes, or a negative errno; -EFBIG if it has more than `room`.
+int64_t store_file_read(const struct store *store, const char *relative, void *out, size_t room);
+
+int store_complain(struct store_message *message, int error, const struct store *store,
+                   const char *relative, const char *what);
+
+#endif

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Verification reads everything that counts and decodes it: each segment with segment_verify(), its
+// index against it, each tape batch by batch against its mark. Files in segment/ that no catalogue
+// names, and sealed tapes that wait for their deletion, are leftovers: counted, not damage.
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/ensure.h"
+#include "format/store_inside.h"
+
+struct verify {
+    struct store *store;
+    store_damage_callback *damage;
+    store_progress_callback *progress;
+    void *context;
+    struct store_verify_result *result;
+    uint64_t total;
+    uint64_t before; // bytes of the files done
+    const char *path;
+    void *memory;
+    size_t memory_size;
+};
+
+static void found(struct verify *verify, const struct store_damage *damage)
+{
+    verify->result->damages++;
+    verify->result->rows_lost += damage->rows;
+    if (verify->damage)
+        verify->damage(verify->context, damage);
+}
+
+static void advance(struct verify *verify, uint64_t bytes)
+{
+    if (verify->progress)
+        verify->progress(verify->context, verify->before + bytes, verify->total);
+}
+
+static void missing(struct verify *verify, const char *path, int error, uint64_t rows)
+{
+    struct store_damage damage = {.path = path, .what = strerror(-error), .rows = rows};
+    found(verify, &damage);
+}
+
+// ---- segments ----
+
+static void segment_fault(void *context, enum segment_error error, uint32_t block, uint64_t offset,
+                          uint64_t bytes)
+{
+    struct verify *verify = context;
+    struct store_damage damage = {.path = verify->path,
+                                  .what = segment_error_text(error),
+                                  .offset = offset,
+                                  .bytes = bytes,
+                                  .sequence_first = block == UINT32_MAX ? 0 : block,
+                                  .sequence_last = block == UINT32_MAX ? 0 : block};
+    found(verify, &damage);
+}
+
+// The index is derived: a bad one costs speed only, but somebody changed the file.
+static void check_index(struct verify *verify, const struct catalogue_segment *listed,
+                        const struct source *source)
+{
+    char path[CATALOGUE_PATH_BYTES_MAX];
+    struct store_file file;
+    catalogue_segment_path(listed, "index", path);
+    int error = store_file_open(&file, verify->store, path);
+    if (error == 0)
+        error = store_file_map(&file);
+    if (error < 0) {
+        missing(verify, path, error, 0);
+        return;
+    }
+    struct segment *segment;
+    if (segment_open(&segment, source, file.map, file.size) == SEGMENT_GOOD) {
+        if (segment_rebuilt(segment)) {
+            struct store_damage damage = {.path = path,
+                                          .what = "does not fit its segment (it is not used)",
+                                          .bytes = file.size};
+            found(verify, &damage);
+        }
+        segment_close(segment);
+    }
+    verify->result->files++;
+    verify->result->bytes += file.size;
+    store_file_close(&file);
+}
+
+static void verify_opened(struct verify *verify, const struct catalogue_segment *listed,
+                          struct store_file *file)
+{
+    struct source source = store_file_source(file);
+    struct segment *segment;
+    enum segment_error error = segment_open(&segment, &source, NULL, 0);
+    if (error != SEGMENT_GOOD) {
+        segment_fault(verify, error, UINT32_MAX, 0, file->size);
+        verify->result->rows_lost += listed->rows;
+        return;
+    }
+    uint64_t damages = verify->result->damages;
+    (void)segment_verify(segment, segment_fault, verify);
+    uint64_t rows = 0;
+    const struct index *index = segment_index(segment);
+    for (uint32_t b = 0; b < index->block_count; b++)
+        rows += index->blocks[b].rows;
+    if (rows != listed->rows && verify->result->damages == damages) {
+        struct store_damage damage = {.path = verify->path,
+                                      .what = "has not the rows that the catalogue lists"};
+        found(verify, &damage);
+    }
+    verify->result->rows += rows;
+    segment_close(segment);
+    check_index(verify, listed, &source);
+}
+
+static void verify_segment(struct verify *verify, const struct catalogue_segment *listed)
+{
+    char path[CATALOGUE_PATH_BYTES_MAX];
+    struct store_file file;
+    catalogue_segment_path(listed, "segment", path);
+    verify->path = path;
+    int error = store_file_open(&file, verify->store, path);
+    if (error == 0)
+        error = store_file_map(&file);
+    if (error < 0) {
+        missing(verify, path, error, listed->rows);
+        return;
+    }
+    verify->result->files++;
+    verify->result->bytes += file.size;
+    verify_opened(verify, listed, &file);
+    store_file_close(&file);
+}
+
+// ---- tapes ----
+
+static void tape_fault(struct verify *verify, const struct tape_damage *at)
+{
+    struct store_damage damage = {.path = verify->path,
+                                  .what = tape_error_text(at->error),
+                                  .offset = at->offset,
+                                  .bytes = at->bytes,
+                                  .rows = at->rows,
+                                  .sequence_first = at->sequence_first,
+                                  .sequence_last = at->sequence_last};
+    found(verify, &damage);
+}
+
+static int check_batch(struct verify *verify, const struct tape_item *item)
+{
+    if (item->memory_bytes > verify->memory_size) {
+        free(verify->memory);
+        verify->memory_size = (item->memory_bytes + 63) & ~(size_t)63;
+        verify->memory = aligned_alloc(64, verify->memory_size);
+        if (!verify->memory)
+            return -ENOMEM;
+    }
+    struct tape_batch batch;
+    enum tape_error error = tape_decode_batch(item->bytes, item->size, verify->memory,
+                                              item->memory_bytes, &batch);
+    if (error == TAPE_GOOD) {
+        verify->result->rows += item->header.rows - item->rows_before;
+        return 0;
+    }
+    struct tape_damage damage = {.offset = item->offset,
+                                 .bytes = item->size,
+                                 .rows = item->header.rows,
+                                 .sequence_first = item->header.sequence,
+                                 .sequence_last = item->header.sequence,
+                                 .error = error};
+    tape_fault(verify, &damage);
+    return 0;
+}
+
+static int walk_tape(struct verify *verify, struct tape_reader *reader)
+{
+    struct tape_item item;
+    int result;
+    while ((result = tape_reader_next(reader, &item)) > 0) {
+        if (item.is_damage)
+            tape_fault(verify, &item.damage);
+        else if ((result = check_batch(verify, &item)) < 0)
+            return result;
+        advance(verify, reader->offset);
+    }
+    return result;
+}
+
+static int verify_tape(struct verify *verify, uint32_t number)
+{
+    char path[CATALOGUE_PATH_BYTES_MAX];
+    char mark_path[CATALOGUE_PATH_BYTES_MAX];
+    uint8_t mark[2 * LAYOUT_SECTOR];
+    struct store_file file;
+    catalogue_tape_path(number, "tape", path);
+    catalogue_tape_path(number, "mark", mark_path);
+    verify->path = path;
+    int64_t mark_size = store_file_read(verify->store, mark_path, mark, sizeof mark);
+    int result = store_file_open(&file, verify->store, path);
+    if (result == -ENOENT)
+        return 0; // sealed and deleted since the list was made
+    if (result < 0)
+        return result;
+    struct tape_reader reader;
+    enum tape_error error = TAPE_GOOD;
+    struct source source = store_file_source(&file);
+    result = tape_reader_open(&reader, &source, mark_size > 0 ? mark : NULL,
+                              mark_size > 0 ? (size_t)mark_size : 0, &error);
+    if (result == 0) {
+        result = walk_tape(verify, &reader);
+        tape_reader_close(&reader);
+    } else if (result == -EBADMSG) {
+        // Without header: being created, or damaged if anything was ever marked durable.
+        result = 0;
+        if (error != TAPE_NO_MAGIC) {
+            struct tape_damage damage = {.bytes = file.size, .error = error};
+            tape_fault(verify, &damage);
+        }
+    }
+    verify->result->files++;
+    verify->result->bytes += file.size;
+    store_file_close(&file);
+    return result;
+}
+
+// ---- leftovers ----
+
+static bool listed(const struct catalogue *catalogue, const char *relative)
+{
+    char path[CATALOGUE_PATH_BYTES_MAX];
+    for (uint32_t i = 0; i < catalogue->segment_count; i++) {
+        catalogue_segment_path(&catalogue->segments[i], "segment", path);
+        if (strcmp(path, relative) == 0)
+            return true;
+        catalogue_segment_path(&catalogue->segments[i], "index", path);
+        if (strcmp(path, relative) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void count_leftovers_of_day(struct verify *verify, const char *day)
+{
+    char path[STORE_PATH_BYTES_MAX + 300];
+    (void)snprintf(path, sizeof path, "%s/segment/%.200s", verify->store->path, day);
+    DIR *directory = opendir(path);
+    if (!directory)
+        return;
+    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
+        char relative[600];
+        if (entry->d_name[0] == '.')
+            continue;
+        (void)snprintf(relative, sizeof relative, "segment/%.200s/%s", day, entry->d_name);
+        verify->result->leftovers += !listed(&verify->store->catalogue, relative);
+    }
+    (void)closedir(directory);
+}
+
+static void count_leftovers(struct verify *verify)
+{
+    char path[STORE_PATH_BYTES_MAX + 16];
+    (void)snprintf(path, sizeof path, "%s/segment", verify->store->path);
+    DIR *directory = opendir(path);
+    if (!directory)
+        return;
+    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory)) {
+        if (entry->d_name[0] != '.')
+            count_leftovers_of_day(verify, entry->d_name);
+    }
+    (void)closedir(directory);
+    verify->result->leftovers += verify->store->catalogue.tape_count;
+}
+
+int store_verify(struct store *store, store_damage_callback *damage,
+                 store_progress_callback *progress, void *context,
+                 struct store_verify_result *result)
+{
+    *result = (struct store_verify_result){0};
+    struct verify verify = {.store = store,
+                            .damage = damage,
+                            .progress = progress,
+                            .context = context,
+                            .result = result};
+    const struct catalogue *catalogue = &store->catalogue;
+    for (uint32_t i = 0; i < catalogue->segment_count; i++)
+        verify.total += catalogue->segments[i].bytes;
+    for (uint32_t i = 0; i < catalogue->segment_count; i++) {
+        verify_segment(&verify, &catalogue->segments[i]);
+        verify.before += catalogue->segments[i].bytes;
+        advance(&verify, 0);
+    }
+    int error = 0;
+    for (uint32_t i = 0; i < store->tape_count && error == 0; i++)
+        error = verify_tape(&verify, store->tapes[i]);
+    count_leftovers(&verify);
+    free(verify.memory);
+    return error;
+}
