@@ -227,8 +227,7 @@ static int list_tapes(struct store *store, struct store_message *message)
     return 0;
 }
 
-// The generation on disk now, or a negative errno.
-static int64_t generation_now(struct store *store)
+int64_t store_generation_now(struct store *store)
 {
     struct catalogue catalogue;
     int error = catalogue_init(&catalogue, store->identity);
@@ -247,7 +246,7 @@ int store_refresh(struct store *store, struct store_message *message)
             error = list_tapes(store, message);
         if (error < 0)
             return error;
-        if (generation_now(store) == (int64_t)store->catalogue.generation)
+        if (store_generation_now(store) == (int64_t)store->catalogue.generation)
             return 0;
     }
     return store_complain(message, -EAGAIN, store, "catalogue", "changes all the time");

@@ -38,6 +38,9 @@ struct source store_file_source(struct store_file *file);
 // Reads a small file whole: its bytes, or a negative errno; -EFBIG if it has more than `room`.
 int64_t store_file_read(const struct store *store, const char *relative, void *out, size_t room);
 
+// The catalogue's generation on disk now, or a negative errno.
+int64_t store_generation_now(struct store *store);
+
 int store_complain(struct store_message *message, int error, const struct store *store,
                    const char *relative, const char *what);
 
