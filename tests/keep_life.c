@@ -7,6 +7,7 @@
 
 #include "format/ensure.h"
 #include "format/segment.h"
+#include "format/tape_reader.h"
 
 #define LIFE_STORE "store"
 #define LIFE_EPOCH_NS 1767225600000000000ll // 2026-01-01, where simulated clocks begin
@@ -96,10 +97,8 @@ static bool opened(struct keep_life *life)
     ensure(io_open_loop(&life->shard_io, &options, &message) == 0);
     options.name = "sealer";
     ensure(io_open_loop(&life->sealer_io, &options, &message) == 0);
-    if (keep_store_open(&life->store, life->shard_io, LIFE_STORE, &message) < 0) {
-        life->store = NULL;
+    if (keep_store_open(&life->store, life->shard_io, LIFE_STORE, &message) < 0)
         return false;
-    }
     life->symbols = symbols_open(64);
     uint32_t exchange = symbols_exchange(life->symbols, "binance");
     for (int s = 0; s < KEEP_LIFE_SYMBOLS; s++)
@@ -119,7 +118,8 @@ bool keep_life_start(struct keep_life *life)
         .queue_bytes = 64 << 20,
     };
     ensure(tape_writer_open(&life->writer, life->shard_io, &options) == 0);
-    ensure(sealer_open(&life->sealer, life->sealer_io, life->store) == 0);
+    if (!life->without_sealer)
+        ensure(sealer_open(&life->sealer, life->sealer_io, life->store) == 0);
     life->sitting_first = life->appended;
     return !sim_world_crashed(life->world);
 }
@@ -208,9 +208,11 @@ bool keep_life_stop(struct keep_life *life)
     note_durable(life);
     if (!alive)
         return false;
-    sealer_stop(life->sealer, sealer_stopped, &sealer);
-    if (!step_until(life, &sealer))
-        return false;
+    if (life->sealer) {
+        sealer_stop(life->sealer, sealer_stopped, &sealer);
+        if (!step_until(life, &sealer))
+            return false;
+    }
     release(life);
     io_close_loop(life->shard_io);
     io_close_loop(life->sealer_io);
@@ -228,8 +230,9 @@ bool keep_life_settle(struct keep_life *life)
 {
     if (!keep_life_start(life))
         return false;
-    sealer_merge_all(life->sealer);
-    for (int i = 0; i < 1000000 && !sealer_counters(life->sealer).idle; i++) {
+    if (life->sealer)
+        sealer_merge_all(life->sealer);
+    for (int i = 0; life->sealer && i < 1000000 && !sealer_counters(life->sealer).idle; i++) {
         if (!sim_world_step(life->world))
             return false;
     }
@@ -276,14 +279,14 @@ static bool same_event(const struct event *a, const struct event *b)
     return true;
 }
 
-static bool check_row(struct keep_life *life, const struct segment *segment,
-                      const struct segment_block *block, uint32_t row, uint64_t last[])
+static bool check_row(struct keep_life *life, const struct rows *rows, uint32_t row,
+                      struct event_text name, uint64_t last[])
 {
     static struct event read;
     static struct event expected;
     static struct event_level read_levels[EVENT_LEVELS_MAX];
     struct event_level levels[8];
-    rows_get(block->rows, row, &read, read_levels);
+    rows_get(rows, row, &read, read_levels);
     bool depth = read.channel == CHANNEL_DEPTH;
     uint64_t n = (uint64_t)(depth ? read.value[DEPTH_FIRST_ID] : read.value[TRADE_ID]);
     if (n == 0 || n > life->appended || !life->taken[n] || is_depth(n) != depth)
@@ -291,7 +294,6 @@ static bool check_row(struct keep_life *life, const struct segment *segment,
     fill(&expected, n, levels);
     if (!same_event(&expected, &read))
         return wrong(life, "read other values than were appended", n);
-    struct event_text name = index_name(segment_index(segment), read.symbol);
     const char *known = life_names[symbol_of(n)];
     if (name.size != 8 + strlen(known) || memcmp(name.bytes + 8, known, strlen(known)) != 0)
         return wrong(life, "read another symbol", n);
@@ -323,11 +325,73 @@ static bool check_segment(struct keep_life *life, const struct catalogue_segment
         if (!good)
             wrong(life, "a block of a listed segment cannot be read", listed->number);
         for (uint32_t row = 0; good && row < block.rows->count; row++)
-            good = check_row(life, segment, &block, row, last);
+            good = check_row(life, block.rows, row,
+                             index_name(segment_index(segment), block.rows->symbol[row]), last);
     }
     if (segment)
         segment_close(segment);
     free(bytes);
+    return good;
+}
+
+static bool check_batch(struct keep_life *life, const struct tape_item *item, uint64_t last[])
+{
+    if (getenv("KEEP_LIFE_TRACE"))
+        (void)fprintf(stderr, "    batch %llu.%u first row %llu rows %u\n",
+                      (unsigned long long)item->header.sequence, item->header.revision,
+                      (unsigned long long)item->header.first_row, item->header.rows);
+    struct tape_batch batch;
+    void *memory = aligned_alloc(64, (item->memory_bytes + 63) & ~(size_t)63);
+    bool good = tape_decode_batch(item->bytes, item->size, memory, item->memory_bytes, &batch) ==
+                TAPE_GOOD;
+    if (!good)
+        wrong(life, "a batch cannot be decoded", item->header.sequence);
+    for (int c = 0; good && c <= CHANNEL_DEPTH; c++) {
+        // Status rows are the writer's own. Trades and depth of one symbol are each in order; together they are by arrival only.
+        for (uint32_t row = 0; good && row < batch.rows[c].count; row++)
+            good = check_row(life, &batch.rows[c], row, batch.symbols[batch.rows[c].symbol[row]],
+                             last + c * KEEP_LIFE_SYMBOLS);
+    }
+    free(memory);
+    return good;
+}
+
+static bool check_tape(struct keep_life *life, uint32_t number, uint64_t last[])
+{
+    char path[CATALOGUE_PATH_BYTES_MAX + 16] = LIFE_STORE "/";
+    uint8_t mark[2 * LAYOUT_SECTOR] = {0};
+    catalogue_tape_path(number, "mark", path + strlen(LIFE_STORE "/"));
+    int64_t mark_size = sim_disk_read(life->world, path, mark, sizeof mark, 0);
+    catalogue_tape_path(number, "tape", path + strlen(LIFE_STORE "/"));
+    int64_t size = sim_disk_size(life->world, path);
+    ensure(size >= 0);
+    uint8_t *bytes = aligned_alloc(64, ((size_t)size + 64) & ~(size_t)63);
+    (void)sim_disk_read(life->world, path, bytes, (uint32_t)size, 0);
+    struct source source = source_of_memory(bytes, (uint64_t)size);
+    struct tape_reader reader;
+    struct tape_item item;
+    enum tape_error error = TAPE_GOOD;
+    bool good = true;
+    if (getenv("KEEP_LIFE_TRACE"))
+        (void)fprintf(stderr, "tape %u, mark of %lld bytes\n", number, (long long)mark_size);
+    if (tape_reader_open(&reader, &source, mark_size > 0 ? mark : NULL,
+                         mark_size > 0 ? (size_t)mark_size : 0, &error) == 0) {
+        while (good && tape_reader_next(&reader, &item) > 0)
+            good = item.is_damage ? wrong(life, "a tape is damaged", number)
+                                  : check_batch(life, &item, last);
+        tape_reader_close(&reader);
+    }
+    free(bytes);
+    return good;
+}
+
+static bool check_tapes(struct keep_life *life)
+{
+    uint64_t last[CHANNEL_COUNT * KEEP_LIFE_SYMBOLS] = {0};
+    bool good = true;
+    for (uint32_t tape; good && (tape = keep_store_take(life->store)) != 0;)
+        good = life->without_sealer ? check_tape(life, tape, last)
+                                    : wrong(life, "a tape is left unsealed", tape);
     return good;
 }
 
@@ -341,8 +405,7 @@ bool keep_life_check(struct keep_life *life)
     bool good = true;
     for (uint32_t i = 0; good && i < catalogue->segment_count; i++)
         good = check_segment(life, &catalogue->segments[i]);
-    if (good && keep_store_waiting(life->store) > 0)
-        good = wrong(life, "a tape is left unsealed", keep_store_take(life->store));
+    good = good && check_tapes(life);
     for (uint64_t n = 1; good && n <= life->appended; n++) {
         if (life->seen[n] > 1)
             good = wrong(life, "read twice", n);

@@ -33,6 +33,7 @@ struct keep_life {
     uint64_t sitting_first; // row number of this sitting's first row, less one
     uint64_t seen[KEEP_LIFE_ROWS_MAX + 1]; // how often row n was read back
     int64_t tape_bytes;
+    bool without_sealer; // tapes stay, and are read back as they are
     char why[256]; // what is wrong; "" while nothing is
 };
 

@@ -9,6 +9,7 @@
 #include "keep_life.h"
 
 static struct keep_life life;
+static bool without_sealer; // of the next crashing, random or faulty life
 
 enum { LIFE_SEEDS = 200 };
 
@@ -42,6 +43,7 @@ Test(keep_life, a_second_sitting_goes_on_where_the_first_ended)
 static bool crashing_life(uint64_t seed, uint64_t at, enum sim_crash kind, uint32_t rows)
 {
     keep_life_begin(&life, seed);
+    life.without_sealer = without_sealer;
     sim_world_crash_at(life.world, at);
     bool alive = keep_life_start(&life) && keep_life_work(&life, rows) && keep_life_stop(&life);
     if (!alive)
@@ -74,6 +76,7 @@ Test(keep_life, a_kill_before_every_operation_loses_nothing_acknowledged)
 static void random_life(uint64_t seed)
 {
     keep_life_begin(&life, seed);
+    life.without_sealer = without_sealer;
     struct sim_faults *faults = sim_world_faults(life.world);
     faults->torn_sector = 500000;
     faults->slow_disk = 20000;
@@ -108,6 +111,7 @@ Test(keep_life, two_hundred_random_lives)
 static void faulty_life(uint64_t seed)
 {
     keep_life_begin(&life, seed);
+    life.without_sealer = without_sealer;
     struct sim_faults *faults = sim_world_faults(life.world);
     cr_assert(keep_life_start(&life));
     faults->write_error = 20000;
@@ -129,6 +133,19 @@ static void faulty_life(uint64_t seed)
 Test(keep_life, failing_writes_and_syncs_lose_nothing_that_was_taken)
 {
     for (uint64_t seed = 5000; seed < 5060; seed++)
+        faulty_life(seed);
+}
+
+// The tapes themselves, before any sealer has touched them.
+Test(keep_life, tapes_alone_lose_nothing_acknowledged)
+{
+    without_sealer = true;
+    uint64_t at = 1;
+    while (!crashing_life(6, at, SIM_CRASH_POWER, 400))
+        at++;
+    for (uint64_t seed = 3000; seed < 3000 + LIFE_SEEDS; seed++)
+        random_life(seed);
+    for (uint64_t seed = 7000; seed < 7060; seed++)
         faulty_life(seed);
 }
 

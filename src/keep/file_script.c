@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "format/ensure.h"
 
 static void script_advance(struct file_script *script);
@@ -330,9 +331,12 @@ static void run_now_done(void *context, int result, const char *path)
 
 int file_script_run_now(struct file_script *script, struct io *io)
 {
-    int result = 1;
-    file_script_run(script, io, run_now_done, &result);
-    while (result == 1)
-        io_run(io, -1);
-    return result;
+    script->now = 1;
+    file_script_run(script, io, run_now_done, &script->now);
+    for (int i = 0; i < FILE_SCRIPT_NOW_SECONDS && script->now == 1; i++) {
+        int64_t limit_ns = io_monotonic_ns(io) + LIMIT_SECOND_NS;
+        while (script->now == 1 && io_monotonic_ns(io) < limit_ns)
+            io_run(io, LIMIT_SECOND_NS);
+    }
+    return script->now == 1 ? -ETIMEDOUT : script->now;
 }

@@ -20,6 +20,7 @@
 enum {
     FILE_SCRIPT_STEPS_MAX = 1024,
     FILE_SCRIPT_PATH_BYTES = 128 * 1024, // of all paths of one script
+    FILE_SCRIPT_NOW_SECONDS = 120,
     FILE_SCRIPT_WRITE_BYTES_MAX = 8 << 20, // one write operation; larger ones are cut
 };
 
@@ -60,6 +61,7 @@ struct file_script {
     int failure;      // first error; the open file is still to be closed
     uint32_t part;    // bytes of the current step already done
     bool running;
+    int now; // result of file_script_run_now(); 1: not yet
     file_script_done *done;
     void *context;
     struct file_step steps[FILE_SCRIPT_STEPS_MAX];
@@ -84,7 +86,9 @@ void file_script_read(struct file_script *script, const char *path, void *bytes,
                       uint32_t *read);
 void file_script_run(struct file_script *script, struct io *io, file_script_done *done,
                      void *context);
-// Runs it to the end inside (start-up only: nothing else is in flight). The result as in `done`.
+// Runs it to the end inside (start-up only: nothing else is in flight). The result as in `done`, or
+// -ETIMEDOUT when the disk did not answer for FILE_SCRIPT_NOW_SECONDS: the script is then still
+// running and must not be freed before its loop is gone.
 int file_script_run_now(struct file_script *script, struct io *io);
 // The path a failed or current step concerns.
 const char *file_script_path(const struct file_script *script);

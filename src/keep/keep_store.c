@@ -153,6 +153,19 @@ static const char *remedy_of(int code)
     }
 }
 
+// The directory that holds the store's own name: until it is synced, a power cut takes the store away.
+static void parent_of(const struct keep_store *store, char *out)
+{
+    const char *end = store->path + strlen(store->path);
+    while (end > store->path + 1 && end[-1] == '/')
+        end--;
+    while (end > store->path && end[-1] != '/')
+        end--;
+    size_t size = (size_t)(end - store->path);
+    memcpy(out, size > 0 ? store->path : ".", size > 0 ? size : 1);
+    out[size > 0 ? size : 1] = 0;
+}
+
 static int make_directories(struct keep_store *store, struct io *io, struct io_message *message)
 {
     static const char *const names[] = {"tape", "segment", "quarantine"};
@@ -164,6 +177,8 @@ static int make_directories(struct keep_store *store, struct io *io, struct io_m
         file_script_mkdir(&store->script, path);
     }
     file_script_sync_directory(&store->script, store->path);
+    parent_of(store, path);
+    file_script_sync_directory(&store->script, path);
     int result = file_script_run_now(&store->script, io);
     if (result < 0)
         return refuse(message, result, file_script_path(&store->script), "cannot be created",
@@ -290,7 +305,7 @@ static int catalogue_create(struct keep_store *store, struct io *io, const char 
     if (result == 0 && found)
         return refuse(message, -EBADMSG, path, "is missing, but there are segments",
                       "restore it from a backup; `ringtape verify` lists what is there");
-    char text[1024];
+    char text[8192];
     ensure(catalogue_bytes_max(&store->catalogue) <= sizeof text);
     size_t size = catalogue_write(&store->catalogue, text, sizeof text);
     file_script_begin(&store->script);
@@ -365,6 +380,7 @@ int keep_store_open(struct keep_store **out, struct io *io, const char *path,
                     struct io_message *message)
 {
     size_t size = strlen(path);
+    *out = NULL;
     if (size == 0 || size > KEEP_PATH_BYTES_MAX)
         return refuse(message, -ENAMETOOLONG, path, "path is empty or too long",
                       "set a `store` of 1 to 900 bytes");
@@ -375,12 +391,12 @@ int keep_store_open(struct keep_store **out, struct io *io, const char *path,
     store->tape_next = 1;
     ensure(pthread_mutex_init(&store->mutex, NULL) == 0);
     int result = open_parts(store, io, message);
-    if (result < 0) {
-        keep_store_close(store);
-        return result;
-    }
     *out = store;
-    return 0;
+    if (result < 0 && !store->script.running) {
+        keep_store_close(store);
+        *out = NULL;
+    }
+    return result;
 }
 
 void keep_store_close(struct keep_store *store)
