@@ -61,6 +61,18 @@ static const uint8_t *reader_get(struct tape_reader *reader, uint64_t offset, si
     return source_get(&reader->source, offset, size, reader->room, got);
 }
 
+// A closed tape ends at its mark: what lies behind was being written when a write failed, was never
+// acknowledged, and its rows went to another tape.
+static bool reader_behind_closing(const struct tape_reader *reader,
+                                  const struct layout_batch *header)
+{
+    const struct layout_mark *mark = &reader->mark;
+    if (mark->magic == 0 || (mark->flags & LAYOUT_MARK_CLOSED) == 0)
+        return false;
+    return header->sequence > mark->sequence ||
+           (header->sequence == mark->sequence && header->revision > mark->revision);
+}
+
 // Is there a whole batch at exactly `offset`? *error: if not, why. Negative: errno.
 static int reader_batch_at(struct tape_reader *reader, uint64_t offset, struct reader_found *found,
                            enum tape_error *error)
@@ -77,6 +89,8 @@ static int reader_batch_at(struct tape_reader *reader, uint64_t offset, struct r
         *error = TAPE_OTHER_SALT;
     else if (offset < LAYOUT_SECTOR + slot)
         *error = TAPE_BAD_HEADER;
+    else if (reader_behind_closing(reader, &found->header))
+        *error = TAPE_NO_MAGIC;
     if (*error != TAPE_GOOD)
         return 0;
     bytes = reader_get(reader, offset, batch_size(&found->header), &got);
