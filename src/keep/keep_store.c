@@ -23,6 +23,8 @@ struct keep_store {
     uint32_t head; // ring of tapes waiting
     uint32_t waiting;
     uint32_t ring[KEEP_TAPES_WAITING_MAX];
+    struct tape_cursor unmarked[KEEP_UNMARKED_MAX];
+    uint32_t unmarked_next;
     // Start-up only.
     int list_failure;
     struct file_script script;
@@ -69,6 +71,27 @@ void keep_store_retire(struct keep_store *store, uint32_t tape)
     if (sealer)
         io_wake(sealer);
     ensure(pthread_mutex_unlock(&store->mutex) == 0);
+}
+
+void keep_store_unmarked(struct keep_store *store, const struct tape_cursor *cursor)
+{
+    ensure(pthread_mutex_lock(&store->mutex) == 0);
+    store->unmarked[store->unmarked_next++ % KEEP_UNMARKED_MAX] = *cursor;
+    ensure(pthread_mutex_unlock(&store->mutex) == 0);
+}
+
+bool keep_store_was_unmarked(struct keep_store *store, uint32_t tape, struct tape_cursor *cursor)
+{
+    bool found = false;
+    ensure(tape != 0);
+    ensure(pthread_mutex_lock(&store->mutex) == 0);
+    for (uint32_t i = 0; i < KEEP_UNMARKED_MAX && !found; i++) {
+        found = store->unmarked[i].number == tape;
+        if (found)
+            *cursor = store->unmarked[i];
+    }
+    ensure(pthread_mutex_unlock(&store->mutex) == 0);
+    return found;
 }
 
 uint32_t keep_store_take(struct keep_store *store)

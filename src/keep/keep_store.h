@@ -20,11 +20,13 @@
 
 #include "base/log.h"
 #include "format/catalogue.h"
+#include "format/tape.h"
 #include "io/io.h"
 
 enum {
     KEEP_PATH_BYTES_MAX = 900,   // of the store's directory
     KEEP_TAPES_WAITING_MAX = 65536, // 2 TiB of tapes at the default size
+    KEEP_UNMARKED_MAX = 256, // the oldest is forgotten
     KEEP_FILE_NAME_BYTES_MAX = KEEP_PATH_BYTES_MAX + 100,
 };
 
@@ -53,6 +55,11 @@ struct catalogue *keep_store_catalogue(struct keep_store *store);
 uint32_t keep_store_next_tape(struct keep_store *store);
 // The tape is complete and closed: the sealer may have it. Wakes the sealer.
 void keep_store_retire(struct keep_store *store, uint32_t tape);
+// Its closing mark could not be written: what lies behind the cursor's durable position must not be
+// read. Told before keep_store_retire(). A crash before the tape is sealed loses this knowledge.
+void keep_store_unmarked(struct keep_store *store, const struct tape_cursor *cursor);
+// Fills `cursor` if the tape was told unmarked.
+bool keep_store_was_unmarked(struct keep_store *store, uint32_t tape, struct tape_cursor *cursor);
 // The oldest tape waiting, or 0.
 uint32_t keep_store_take(struct keep_store *store);
 uint32_t keep_store_waiting(struct keep_store *store);

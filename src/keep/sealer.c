@@ -257,7 +257,7 @@ static void close_inputs(struct sealer *sealer)
         io_close(sealer->io, &sealer->op, handle, input_closed);
     else if (sealer->failure < 0)
         retry_later(sealer);
-    else if (sealer->tape.leftover)
+    else if (sealer->tape.number != 0 && sealer->tape.leftover)
         remove_inputs(sealer);
     else
         swap(sealer);

@@ -64,7 +64,9 @@ static void start_closing(struct tape_file *file, bool remove)
     file->state = TAPE_FILE_CLOSING;
     file->remove = remove;
     // A failed tape needs its closing mark most: what lies behind the mark must not be read.
-    file->step = remove || file->mark_failed ? CLOSE_TAPE_HANDLE : CLOSE_MARK;
+    file->step = remove ? CLOSE_TAPE_HANDLE : CLOSE_MARK;
+    file->tries = 0;
+    file->closed_unmarked = false;
     close_start(file);
 }
 
@@ -237,6 +239,13 @@ static void close_step_done(struct io *io, struct io_op *op)
     (void)io;
     struct tape_file *file = io_owner(op, struct tape_file, op);
     ensure(file->state == TAPE_FILE_CLOSING);
+    if (op->result < 0 && file->step == CLOSE_MARK) {
+        if (++file->tries < TAPE_FILE_MARK_TRIES) {
+            close_start(file);
+            return;
+        }
+        file->closed_unmarked = true;
+    }
     if (op->result < 0 && op->result != -ENOENT && file->failure == 0)
         file->failure = (int)op->result;
     file->step++;

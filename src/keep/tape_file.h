@@ -23,6 +23,8 @@
 #include "io/io.h"
 #include "keep/keep_store.h"
 
+enum { TAPE_FILE_MARK_TRIES = 4 }; // of the closing mark, in alternating slots
+
 enum tape_file_state {
     TAPE_FILE_IDLE,
     TAPE_FILE_PREPARING,
@@ -50,9 +52,11 @@ struct tape_file {
     int mark_handle;
     int directory_handle;
     uint8_t step;
+    uint8_t tries;
     int failure;
     bool remove;
     bool mark_failed;
+    bool closed_unmarked;      // closing: the closing mark is not on disk
     bool mark_in_flight;
     struct io_op op;
     struct io_op mark_op;

@@ -319,6 +319,8 @@ static void file_closed(struct tape_file *file, int result)
     struct tape_writer *writer = file->owner;
     if (result < 0)
         writer->counters.failures++;
+    if (file->cursor.durable_sequence != 0 && file->closed_unmarked)
+        keep_store_unmarked(writer->options.store, &file->cursor);
     if (file->cursor.durable_sequence != 0)
         keep_store_retire(writer->options.store, file->cursor.number);
     tape_writer_pump(writer);
