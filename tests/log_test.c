@@ -27,7 +27,8 @@ Test(log, lines_are_exact_and_cannot_be_forged)
     cr_assert_eq(pipe(ends), 0);
     (void)unsetenv("JOURNAL_STREAM");
     log_init(&log, ends[1], LOG_LEVEL_INFO);
-    log_write(&log, LOG_LEVEL_INFO, 1767225599123456789, "link up", "link=%d name=\"%s\"", 3, "x y");
+    log_write(&log, LOG_LEVEL_INFO, 1767225599123456789, "link up", "link=%d name=\"%s\"", 3,
+              "x y");
     cr_assert_str_eq(written(ends[0]),
                      "2025-12-31T23:59:59.123456Z info link up link=3 name=\"x y\"\n");
     log_write(&log, LOG_LEVEL_ERROR, 0, "evil", "cause=\"%s\"", "a\n1970 info forged\x1b[0m\x7f");

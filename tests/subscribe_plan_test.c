@@ -81,7 +81,7 @@ static void check(const struct plan_input *in)
         for (uint32_t channel = 0; channel < in->channel_count; channel++) {
             const uint32_t *copies = seen[symbol][channel];
             for (uint32_t copy = 0; copy < in->redundancy; copy++) {
-                cr_assert_neq(copies[copy], 0, "symbol %u channel %u lacks a copy", symbol, channel);
+                cr_assert_neq(copies[copy], 0, "symbol %u channel %u", symbol, channel);
                 if (copy > 0) cr_assert_neq(copies[copy], copies[copy - 1]);
             }
         }
@@ -128,7 +128,8 @@ Test(subscribe_plan, shards_get_about_the_same_and_keep_their_symbols)
     // The same name at another exchange is another symbol, with a shard of its own.
     uint32_t same = 0;
     for (uint32_t i = 0; i < SYMBOLS; i++)
-        same += plan_shard("binance", symbols[i].text, 8) == plan_shard("upbit", symbols[i].text, 8);
+        same += plan_shard("binance", symbols[i].text, 8) ==
+                plan_shard("upbit", symbols[i].text, 8);
     cr_assert(same < SYMBOLS / 4);
     // On disk and over restarts: the hash may never change.
     cr_assert_eq(plan_shard("binance", "BTCUSDT", 64), 34);
