@@ -343,15 +343,36 @@ static void control_serve(struct control *control)
 
 // ---- stop ----
 
-static bool control_workers_ended(struct control *control)
+static bool control_shards_ended(struct control *control)
 {
     bool ended = true;
     for (uint32_t i = 0; i < control->shard_count; i++) {
         struct worker *worker = &control->shards[i].worker;
         ended = ended && (!worker->started || atomic_load(&worker->ended));
     }
+    return ended;
+}
+
+static bool control_workers_ended(struct control *control)
+{
     struct worker *sealer = &control->sealer.worker;
-    return ended && (!sealer->started || atomic_load(&sealer->ended));
+    return control_shards_ended(control) && (!sealer->started || atomic_load(&sealer->ended));
+}
+
+// What a person needs to know about an end that takes too long.
+static void control_tell_late(struct control *control)
+{
+    for (uint32_t i = 0; i < control->shard_count; i++) {
+        struct worker *worker = &control->shards[i].worker;
+        if (worker->started && !atomic_load(&worker->ended))
+            log_write(&control->log, LOG_LEVEL_ERROR, io_utc_ns(control->io),
+                      "a shard did not end in time", "shard=%u remedy=\"%s\"", i,
+                      "a slow or stuck disk? what was acknowledged is durable");
+    }
+    struct worker *sealer = &control->sealer.worker;
+    if (sealer->started && !atomic_load(&sealer->ended))
+        control_log(control, LOG_LEVEL_WARNING, "the sealer did not end in time",
+                    "its step is done again at the next start");
 }
 
 // True: in time.
@@ -404,9 +425,8 @@ static int control_close(struct control *control, int code)
     if (control->io == NULL) return code;
     notify_manager("STOPPING=1");
     if (!control_stop_workers(control)) {
-        control_log(control, LOG_LEVEL_ERROR, "not everything ended in time",
-                    "a slow or stuck disk; what was acknowledged is durable");
-        _exit(EX_IOERR);
+        control_tell_late(control);
+        _exit(control_shards_ended(control) ? code : EX_IOERR);
     }
     if (control->counters_every_ns != 0 && control->shard_count > 0) control_print(control);
     bool durable = control_close_workers(control);
