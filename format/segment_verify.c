@@ -29,26 +29,27 @@ static void verify_fault(struct verify *verify, enum segment_error error, uint32
         verify->fault(verify->context, error, block, offset, bytes);
 }
 
-// Hash over everything before the footer.
-static void verify_file_hash(struct verify *verify)
+// The hash of bytes [from, end) of the file is `hash`.
+static void verify_hash(struct verify *verify, uint64_t from, uint64_t end, uint64_t hash,
+                        enum segment_error error)
 {
     struct segment *segment = verify->segment;
-    uint64_t end = segment->postscript.footer_offset;
     XXH3_state_t *state = XXH3_createState();
     ensure(state);
     (void)XXH3_64bits_reset(state);
-    for (uint64_t at = 0; at < end; at += VERIFY_CHUNK_BYTES) {
+    for (uint64_t at = from; at < end; at += VERIFY_CHUNK_BYTES) {
         size_t size = end - at < VERIFY_CHUNK_BYTES ? (size_t)(end - at) : VERIFY_CHUNK_BYTES;
         size_t got;
         const uint8_t *bytes = segment_get(segment, at, size, &got);
         if (!bytes || got != size) {
             verify_fault(verify, bytes ? SEGMENT_SHORT : SEGMENT_READ_FAILED, UINT32_MAX, at, size);
-            break;
+            (void)XXH3_freeState(state);
+            return;
         }
         (void)XXH3_64bits_update(state, bytes, size);
     }
-    if (XXH3_64bits_digest(state) != segment->postscript.file_hash)
-        verify_fault(verify, SEGMENT_BAD_FILE_HASH, UINT32_MAX, 0, end);
+    if (XXH3_64bits_digest(state) != hash)
+        verify_fault(verify, error, UINT32_MAX, from, end - from);
     (void)XXH3_freeState(state);
 }
 
@@ -138,13 +139,17 @@ enum segment_error segment_verify(struct segment *segment, segment_fault_callbac
         struct event_text name = index_name(index, s);
         (void)index_build_symbol(&verify.build, name.bytes, name.size);
     }
+    const struct layout_postscript *end = &segment->postscript;
     if (segment->footer_error != SEGMENT_GOOD)
         verify_fault(&verify, segment->footer_error, UINT32_MAX, 0, segment->source.size);
+    else // an index from outside was opened without reading the footer
+        verify_hash(&verify, end->footer_offset, end->footer_offset + end->footer_bytes,
+                    end->footer_hash, SEGMENT_BAD_FOOTER);
     for (uint32_t b = 0; b < index->block_count; b++)
         verify_block(&verify, b);
     // Where blocks are damaged, totals cannot agree and say nothing new.
     if (verify.first == SEGMENT_GOOD)
-        verify_file_hash(&verify);
+        verify_hash(&verify, 0, end->footer_offset, end->file_hash, SEGMENT_BAD_FILE_HASH);
     if (verify.first == SEGMENT_GOOD &&
         (!verify_symbols_agree(&verify) || !verify_blocks_agree(&verify)))
         verify_fault(&verify, SEGMENT_BAD_ORDER, UINT32_MAX, 0, segment->source.size);

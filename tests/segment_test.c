@@ -269,7 +269,7 @@ Test(segment, damage_costs_one_block_and_is_reported)
     struct rows *rows;
     struct segment_image image = trades_image(&rows);
     struct format_random random = {77};
-    for (int round = 0; round < 400; round++) {
+    for (int round = 0; round < 150; round++) {
         uint32_t at = random_below(&random, (uint32_t)image.size);
         uint8_t bit = (uint8_t)(1u << random_below(&random, 8));
         image.bytes[at] ^= bit;
@@ -326,7 +326,7 @@ Test(segment, a_foreign_index_is_not_used)
 {
     struct rows *rows;
     struct segment_image image = trades_image(&rows);
-    for (size_t at = 0; at < image.index_size; at += 3) {
+    for (size_t at = 0; at < image.index_size; at += 7) {
         image.index[at] ^= 4;
         struct segment *segment = open_image(&image, true);
         cr_assert(segment_rebuilt(segment), "at %d", (int)at);
