@@ -23,7 +23,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { PROGRESS_ROWS = 8192, SEGMENTS_TEXT_BYTES = 65536 };
+enum { PROGRESS_ROWS = 8192, SEGMENTS_TEXT_BYTES = 65536, METADATA_PAIRS = 6 };
 
 // Rows without a symbol, of links and of the daemon itself, get an exchange of their own.
 static const char no_exchange[] = "ringtape";
@@ -48,6 +48,9 @@ struct ringtape_export_work {
     size_t name_count;
     char sources[SEGMENTS_TEXT_BYTES]; // "98 99", for the file's metadata
     // Of the exchange being written.
+    char exchange[SEGMENT_SYMBOL_BYTES_MAX + 1];
+    char created_by[96];
+    struct parquet_pair pairs[METADATA_PAIRS];
     struct parquet_rows *layout;
     const char **symbols;
     struct ringtape_partition partition;
@@ -148,22 +151,27 @@ static int ringtape_export_write(void *context, const void *bytes, size_t size)
     return ringtape_partition_write(context, bytes, size);
 }
 
-static int ringtape_export_file_begin(struct ringtape_export_work *work, const char *exchange)
+// What stands in the footer; the writer needs it until the file is finished.
+static void ringtape_export_describe(struct ringtape_export_work *work)
 {
-    char created_by[96];
-    (void)snprintf(created_by, sizeof created_by, "ringtape version %s (build %s)",
-                   RINGTAPE_VERSION, RINGTAPE_COMMIT);
-    const struct parquet_pair pairs[] = {
-        {"ringtape.layout", PARQUET_ROWS_LAYOUT},     {"ringtape.store", work->export->identity},
-        {"ringtape.exchange", exchange},              {"ringtape.channel", work->schema->name},
-        {"ringtape.date", work->date},                {"ringtape.segments", work->sources},
+    const struct parquet_pair pairs[METADATA_PAIRS] = {
+        {"ringtape.layout", PARQUET_ROWS_LAYOUT}, {"ringtape.store", work->export->identity},
+        {"ringtape.exchange", work->exchange},    {"ringtape.channel", work->schema->name},
+        {"ringtape.date", work->date},            {"ringtape.segments", work->sources},
     };
+    memcpy(work->pairs, pairs, sizeof pairs);
+    (void)snprintf(work->created_by, sizeof work->created_by, "ringtape version %s (build %s)",
+                   RINGTAPE_VERSION, RINGTAPE_COMMIT);
+}
+
+static int ringtape_export_file_begin(struct ringtape_export_work *work)
+{
     struct parquet_options options = {
         .columns = work->layout->columns,
         .column_count = work->layout->column_count,
-        .created_by = created_by,
-        .metadata = pairs,
-        .metadata_count = sizeof pairs / sizeof pairs[0],
+        .created_by = work->created_by,
+        .metadata = work->pairs,
+        .metadata_count = METADATA_PAIRS,
         .write = ringtape_export_write,
         .context = &work->partition,
     };
@@ -219,7 +227,7 @@ static int ringtape_export_row(struct ringtape_export_work *work,
 
 // All rows of names[first, end), one symbol in some segments.
 static int ringtape_export_symbol_rows(struct ringtape_export_work *work, size_t first, size_t end,
-                                       uint32_t code, const char *exchange)
+                                       uint32_t code)
 {
     struct ringtape_export *export = work->export;
     struct ringtape_merge_row row;
@@ -236,7 +244,7 @@ static int ringtape_export_symbol_rows(struct ringtape_export_work *work, size_t
             if (result != 0) return result;
         }
         if (work->writer == NULL) {
-            result = ringtape_export_file_begin(work, exchange);
+            result = ringtape_export_file_begin(work);
             if (result != 0) return result;
         }
         result = ringtape_export_row(work, &row, work->names[first].text, code);
@@ -299,14 +307,14 @@ static void ringtape_export_told(struct ringtape_export_work *work, const char *
 }
 
 static int ringtape_export_exchange_rows(struct ringtape_export_work *work, size_t first,
-                                         size_t end, const char *exchange)
+                                         size_t end)
 {
     uint32_t code = 0;
     int error = 0;
     for (size_t i = first; i < end && error == 0; code++) {
         const size_t next = ringtape_export_symbol_end(work, i, end);
         const uint32_t symbol = work->symbols[code][0] != 0 ? code : SYMBOL_NONE;
-        error = ringtape_export_symbol_rows(work, i, next, symbol, exchange);
+        error = ringtape_export_symbol_rows(work, i, next, symbol);
         i = next;
     }
     if (error == 0 && work->writer != NULL) error = ringtape_export_file_end(work);
@@ -343,13 +351,16 @@ static void ringtape_export_exchange_free(struct ringtape_export_work *work)
 // Names [first, end) are those of one exchange.
 static int ringtape_export_exchange(struct ringtape_export_work *work, size_t first, size_t end)
 {
-    char exchange[SEGMENT_SYMBOL_BYTES_MAX + 1];
     const struct ringtape_export_name *name = &work->names[first];
-    (void)snprintf(exchange, sizeof exchange, "%.*s", (int)name->exchange_size, name->text);
-    if (exchange[0] == 0) (void)snprintf(exchange, sizeof exchange, "%s", no_exchange);
+    if (name->exchange_size > 0)
+        (void)snprintf(work->exchange, sizeof work->exchange, "%.*s", (int)name->exchange_size,
+                       name->text);
+    else
+        (void)snprintf(work->exchange, sizeof work->exchange, "%s", no_exchange);
     work->rows = work->refused = 0;
-    ringtape_partition_init(&work->partition, &work->export->publish, exchange, work->schema->name,
-                            work->date, work->export->identity,
+    ringtape_export_describe(work);
+    ringtape_partition_init(&work->partition, &work->export->publish, work->exchange,
+                            work->schema->name, work->date, work->export->identity,
                             ringtape_export_key(work, first, end));
     if (ringtape_partition_is_current(&work->partition)) {
         work->export->unchanged++;
@@ -357,7 +368,7 @@ static int ringtape_export_exchange(struct ringtape_export_work *work, size_t fi
         return 0;
     }
     int error = ringtape_export_open_layout(work, first, end);
-    if (error == 0) error = ringtape_export_exchange_rows(work, first, end, exchange);
+    if (error == 0) error = ringtape_export_exchange_rows(work, first, end);
     if (error == 0) error = ringtape_export_exchange_publish(work);
     if (error != 0) ringtape_partition_abandon(&work->partition);
     if (error != 0)

@@ -52,16 +52,16 @@ int ringtape_segment_open(struct ringtape_segment *opened, const struct store *s
                           const struct catalogue_segment *entry)
 {
     *opened = (struct ringtape_segment){0};
-    const int error = ringtape_segment_map(&opened->file, store, entry, ".segment");
+    const int error = ringtape_segment_map(&opened->file, store, entry, "segment");
     if (error != 0) return error;
     // Without its index a segment is read all the same.
-    (void)ringtape_segment_map(&opened->index, store, entry, ".index");
+    (void)ringtape_segment_map(&opened->index, store, entry, "index");
     opened->source = source_of_memory(opened->file.bytes, opened->file.size);
     const enum segment_error result = segment_open(&opened->segment, &opened->source,
                                                    opened->index.bytes, opened->index.size);
     if (result == SEGMENT_GOOD) return 0;
     char name[CATALOGUE_PATH_BYTES_MAX];
-    catalogue_segment_path(entry, ".segment", name);
+    catalogue_segment_path(entry, "segment", name);
     (void)ringtape_fail("%s/%s: %s", store_path(store), name, segment_error_text(result));
     opened->segment = NULL;
     ringtape_segment_close(opened);

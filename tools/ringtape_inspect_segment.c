@@ -2,6 +2,7 @@
 //
 // A segment: header, what each column costs and how it is coded, and on request each block with its
 // zones. An index file is shown by the same means, without columns.
+#include "format/column_codec.h"
 #include "format/decimal_text.h"
 #include "format/ensure.h"
 #include "format/segment.h"
@@ -13,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COLUMN_IDS = 256, CODECS = 64 };
+enum { COLUMN_IDS = 256, CODECS = 64, CODECS_TEXT_BYTES = 128 };
 
 // Sum over all blocks of one column.
 struct ringtape_inspect_column {
@@ -44,15 +45,17 @@ static void ringtape_inspect_column_name(char out[64], const struct channel_sche
         (void)snprintf(out, 64, "column %u", id);
 }
 
-// Codecs by number, in rising order: "1+4".
-static void ringtape_inspect_codecs(char out[64], uint64_t codecs)
+// Codecs in rising order: "packed+zstd".
+static void ringtape_inspect_codecs(char out[CODECS_TEXT_BYTES], uint64_t codecs)
 {
     size_t size = 0;
     out[0] = 0;
-    for (uint32_t c = 0; c < CODECS && size < 48; c++) {
+    for (uint32_t c = 0; c < CODECS; c++) {
         if (!(codecs >> c & 1)) continue;
-        const int added = snprintf(out + size, 64 - size, "%s%" PRIu32, size > 0 ? "+" : "", c);
-        size += added > 0 ? (size_t)added : 0;
+        const int added = snprintf(out + size, CODECS_TEXT_BYTES - size, "%s%s",
+                                   size > 0 ? "+" : "", column_codec_name((uint8_t)c));
+        if (added > 0) size += (size_t)added;
+        if (size >= CODECS_TEXT_BYTES) return; // cut
     }
 }
 
@@ -84,7 +87,7 @@ static void ringtape_inspect_columns_text(const struct ringtape_inspect_columns 
     ringtape_table_start(&table, headings, sizeof headings / sizeof headings[0]);
     for (uint16_t id = 0; id < COLUMN_IDS; id++) {
         const struct ringtape_inspect_column *column = &columns->column[id];
-        char name[64], codecs[64], bytes[RINGTAPE_TABLE_NUMBER_BYTES];
+        char name[64], codecs[CODECS_TEXT_BYTES], bytes[RINGTAPE_TABLE_NUMBER_BYTES];
         char ratio[RINGTAPE_TABLE_NUMBER_BYTES];
         if (column->blocks == 0) continue;
         ringtape_inspect_column_name(name, schema, id);
@@ -107,7 +110,7 @@ static void ringtape_inspect_columns_json(struct ringtape_json *json,
     ringtape_json_array(json, "columns");
     for (uint16_t id = 0; id < COLUMN_IDS; id++) {
         const struct ringtape_inspect_column *column = &columns->column[id];
-        char name[64], codecs[64];
+        char name[64], codecs[CODECS_TEXT_BYTES];
         if (column->blocks == 0) continue;
         ringtape_inspect_column_name(name, schema, id);
         ringtape_inspect_codecs(codecs, column->codecs);

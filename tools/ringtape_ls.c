@@ -149,7 +149,7 @@ static int ringtape_ls_tapes(struct ringtape_ls *ls, const struct store *store)
         char name[CATALOGUE_PATH_BYTES_MAX], path[RINGTAPE_PATH_BYTES_MAX];
         struct ringtape_tape tape;
         enum tape_error error;
-        catalogue_tape_path(numbers[i], ".tape", name);
+        catalogue_tape_path(numbers[i], "tape", name);
         (void)snprintf(path, sizeof path, "%s/%s", store_path(store), name);
         const int result = ringtape_tape_walk(path, &tape, &error, NULL, NULL);
         if (result == -ENOENT) continue; // sealed meanwhile

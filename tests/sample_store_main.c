@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// sample_store DIR: writes a small store with everything a reader can meet: all channels, three
+// exchanges, two days, segments of one day whose times overlap, a tape not sealed yet. Always the
+// same bytes. `sample_store DIR merged` writes the same rows with the day's trades in one segment,
+// as after a merge. Without arguments it tries itself out in a folder of its own.
+#include "format/catalogue.h"
+#include "format/ensure.h"
+#include "format/segment.h"
+#include "format/tape.h"
+#include "tests/format_random.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SYMBOLS = 5, ROWS_MAX = 26000, LEVELS_MAX = 60000, TEXT_MAX = 1 << 20, BUSY_ROWS = 12000 };
+
+static const char *const names[SYMBOLS] = {"binance:BTCUSDT", "binance:ETHUSDT", "upbit:KRW-BTC",
+                                           "binance-usdm:BTCUSDT", ""};
+static const uint8_t identity[LAYOUT_STORE_ID_BYTES] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55,
+                                                        0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb,
+                                                        0xcc, 0xdd, 0xee, 0xff};
+static const int64_t day_ns = INT64_C(1723075200000000000); // 2024-08-08
+
+struct sample {
+    const char *folder;
+    struct format_random random;
+    struct catalogue catalogue;
+    int64_t trades; // so far; their ids
+};
+
+static void *sample_memory(size_t bytes)
+{
+    void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    ensure(memory != NULL);
+    memset(memory, 0, bytes);
+    return memory;
+}
+
+static struct rows *sample_rows_new(enum channel channel)
+{
+    const struct channel_schema *schema = channel_schema(channel);
+    const struct rows_limits limits = {ROWS_MAX, schema->has_levels ? LEVELS_MAX : 0, TEXT_MAX};
+    return random_rows_new(channel, limits);
+}
+
+// ---- rows ----
+
+static void sample_text(struct sample *sample, struct event *event, int c)
+{
+    static const char *const texts[] = {"MARKET", "", "quote \" comma , end", "원 \xe2\x82\xac"};
+    static const uint8_t frame[] = {'{', 0xff, 0x00, '"', '\n', '}'};
+    if (event->channel == CHANNEL_RAW && c == RAW_FRAME) {
+        event_set_text(event, c, frame, random_below(&sample->random, sizeof frame + 1));
+        return;
+    }
+    const char *text = texts[random_below(&sample->random, 4)];
+    event_set_text(event, c, text, (uint32_t)strlen(text));
+}
+
+static uint32_t sample_codes(const struct column *column)
+{
+    uint32_t count = 0;
+    while (column->codes[count]) count++;
+    return count;
+}
+
+static void sample_cell(struct sample *sample, struct event *event, int c, int64_t time)
+{
+    const struct column *column = &channel_schema(event->channel)->columns[c];
+    struct format_random *random = &sample->random;
+    const bool is_time = column->type == COLUMN_TIME;
+    if (column->nullable && !is_time && random_below(random, 4) == 0) return;
+    if (column->type == COLUMN_TEXT)
+        sample_text(sample, event, c);
+    else if (column->type == COLUMN_DECIMAL)
+        event_set_decimal(event, c, (int64_t)random_below(random, 1000000000) - 1000,
+                          (uint8_t)random_below(random, 9));
+    else if (column->type == COLUMN_CODE)
+        event_set(event, c, random_below(random, sample_codes(column)));
+    else if (is_time)
+        event_set(event, c, time + (c == COLUMN_RECEIVE_TIME ? 1234567 : 0));
+    else
+        event_set(event, c, (int64_t)(random_next(random) >> (1 + random_below(random, 60))));
+}
+
+static void sample_row(struct sample *sample, struct rows *rows, uint32_t symbol, int64_t time)
+{
+    static struct event event;
+    static struct event_level levels[8];
+    const struct channel_schema *schema = rows->schema;
+    event_clear(&event, schema->channel, names[symbol][0] ? symbol : SYMBOL_NONE);
+    for (int c = 0; c < schema->column_count; c++) sample_cell(sample, &event, c, time);
+    if (schema->channel == CHANNEL_TRADE) event_set(&event, TRADE_ID, 1000 + sample->trades++);
+    if (schema->has_levels) {
+        event.level_count = random_below(&sample->random, 8);
+        event.levels = levels;
+        random_levels(&sample->random, levels, event.level_count, false);
+    }
+    ensure(rows_append(rows, &event));
+}
+
+// ---- files ----
+
+static FILE *sample_create(const struct sample *sample, const char *name)
+{
+    char path[1024];
+    const int size = snprintf(path, sizeof path, "%s/%s", sample->folder, name);
+    ensure(size > 0 && (size_t)size < sizeof path);
+    for (char *slash = strchr(path + strlen(sample->folder) + 1, '/'); slash;
+         slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        (void)mkdir(path, 0755);
+        *slash = '/';
+    }
+    FILE *file = fopen(path, "wb");
+    ensure(file != NULL);
+    return file;
+}
+
+static void sample_write(FILE *file, const void *bytes, size_t size)
+{
+    ensure(size == 0 || fwrite(bytes, 1, size, file) == size);
+}
+
+static void sample_drain(struct segment_writer *writer, FILE *file)
+{
+    size_t size;
+    const void *bytes = segment_writer_output(writer, &size);
+    sample_write(file, bytes, size);
+    segment_writer_taken(writer);
+}
+
+// Rows of one channel and day as segment `number`, out of tape `tape`.
+static void sample_segment(struct sample *sample, uint32_t number, int32_t day,
+                           const struct rows *rows, uint32_t tape)
+{
+    struct segment_writer *writer;
+    const struct segment_description what = {.salt = 1000 + number,
+                                             .created_ns = day_ns,
+                                             .channel = rows->schema->channel,
+                                             .day = day,
+                                             .number = number,
+                                             .writer = "sample 1"};
+    struct segment_description own = what;
+    struct catalogue_segment entry = {.number = number, .channel = what.channel, .day = day,
+                                      .tape_first = tape, .tape_last = tape};
+    char name[CATALOGUE_PATH_BYTES_MAX];
+    size_t size;
+    memcpy(own.store, identity, sizeof identity);
+    ensure(segment_writer_open(&writer, &own) == 0);
+    catalogue_segment_path(&entry, "segment", name);
+    FILE *file = sample_create(sample, name);
+    for (uint32_t s = 0; s < SYMBOLS; s++) {
+        const uint32_t symbol = names[s][0] ? s : SYMBOL_NONE;
+        uint64_t count = 0;
+        for (uint32_t r = 0; r < rows->count; r++) count += rows->symbol[r] == symbol;
+        if (count == 0) continue;
+        while (!segment_writer_symbol(writer, names[s], (uint32_t)strlen(names[s]), count))
+            sample_drain(writer, file);
+        for (uint32_t r = 0; r < rows->count; r++) {
+            const struct segment_provenance place = {tape, r};
+            if (rows->symbol[r] != symbol) continue;
+            while (!segment_writer_append(writer, rows, r, place)) sample_drain(writer, file);
+        }
+    }
+    while (!segment_writer_finish(writer)) sample_drain(writer, file);
+    sample_drain(writer, file);
+    ensure(fclose(file) == 0);
+    catalogue_segment_path(&entry, "index", name);
+    file = sample_create(sample, name);
+    const void *index = segment_writer_index(writer, &size);
+    sample_write(file, index, size);
+    ensure(fclose(file) == 0);
+    const struct segment_summary summary = segment_writer_summary(writer);
+    entry.rows = summary.rows;
+    entry.bytes = summary.bytes;
+    entry.time_min = summary.time_min;
+    entry.time_max = summary.time_max;
+    segment_writer_close(writer);
+    ensure(catalogue_add_segment(&sample->catalogue, &entry));
+}
+
+static struct event_text sample_symbol(const void *context, uint32_t symbol)
+{
+    (void)context;
+    return (struct event_text){(const uint8_t *)names[symbol], (uint32_t)strlen(names[symbol])};
+}
+
+// 50 trades and a status, in one batch, its mark beside it.
+static void sample_tape(struct sample *sample, uint32_t number)
+{
+    static uint8_t sector[2 * LAYOUT_SECTOR];
+    static uint32_t arrival[2][64];
+    struct rows *trades = sample_rows_new(CHANNEL_TRADE), *status = sample_rows_new(CHANNEL_STATUS);
+    struct tape_description what = {.salt = 7, .created_ns = day_ns, .number = number,
+                                    .writer = "sample 1"};
+    struct tape_encoder *encoder =
+        tape_encoder_init(sample_memory(tape_encoder_bytes(SYMBOLS)), SYMBOLS);
+    struct tape_batch_input input = {.count = 51, .symbol = sample_symbol};
+    struct tape_cursor cursor;
+    struct tape_write write;
+    char name[CATALOGUE_PATH_BYTES_MAX];
+    for (uint32_t r = 0; r < 50; r++) {
+        arrival[0][r] = r;
+        sample_row(sample, trades, r % 2, day_ns + 90000000000000 + r * 1000000ll);
+    }
+    arrival[1][0] = 50;
+    sample_row(sample, status, 4, day_ns + 90000000000000);
+    input.rows[CHANNEL_TRADE] = trades;
+    input.arrival[CHANNEL_TRADE] = arrival[0];
+    input.rows[CHANNEL_STATUS] = status;
+    input.arrival[CHANNEL_STATUS] = arrival[1];
+    memcpy(what.store, identity, sizeof identity);
+    catalogue_tape_path(number, "tape", name);
+    FILE *file = sample_create(sample, name);
+    tape_header_encode(&what, sector, &cursor);
+    sample_write(file, sector, LAYOUT_SECTOR);
+    const size_t room = tape_batch_bytes_max(&input);
+    uint8_t *buffer = sample_memory(room);
+    ensure(tape_append(encoder, &cursor, &input, buffer, room, &write) == 0);
+    ensure(write.offset == LAYOUT_SECTOR);
+    sample_write(file, buffer, write.bytes);
+    ensure(fclose(file) == 0);
+    tape_acknowledge(&cursor, &write);
+    memset(sector, 0, sizeof sector);
+    uint8_t mark[LAYOUT_SECTOR];
+    const uint64_t slot = tape_mark_encode(&cursor, true, mark);
+    memcpy(sector + slot, mark, sizeof mark);
+    catalogue_tape_path(number, "mark", name);
+    file = sample_create(sample, name);
+    sample_write(file, sector, sizeof sector);
+    ensure(fclose(file) == 0);
+}
+
+// ---- the store ----
+
+// A day's trades out of one tape: one busy symbol, some rare ones; Upbit's out of order.
+static void sample_trades(struct sample *sample, struct rows *rows, int64_t start)
+{
+    for (uint32_t r = 0; r < BUSY_ROWS; r++) {
+        const int64_t time = start + (int64_t)r * 10000000;
+        sample_row(sample, rows, 0, time);
+        if (r % 40 == 0) sample_row(sample, rows, 1, time);
+        if (r % 60 == 0)
+            sample_row(sample, rows, 2, time + (int64_t)random_below(&sample->random, 2000) * 1000000);
+        if (r % 80 == 0) sample_row(sample, rows, 3, time);
+    }
+}
+
+static void sample_others(struct sample *sample, uint32_t *number, int32_t day)
+{
+    for (int c = 0; c < CHANNEL_COUNT; c++) {
+        if (c == CHANNEL_TRADE || channel_schema((enum channel)c) == NULL) continue;
+        struct rows *rows = sample_rows_new((enum channel)c);
+        const bool no_symbol = c == CHANNEL_STATUS || c == CHANNEL_RAW;
+        for (uint32_t r = 0; r < 1500; r++) {
+            const uint32_t symbol = no_symbol && r % 3 == 0 ? 4 : r % 4;
+            sample_row(sample, rows, symbol, day_ns + (int64_t)r * 250000000);
+        }
+        sample_segment(sample, (*number)++, day, rows, 1);
+        free(rows);
+    }
+}
+
+static void sample_catalogue(struct sample *sample)
+{
+    const size_t room = catalogue_bytes_max(&sample->catalogue);
+    char *text = sample_memory(room);
+    FILE *file = sample_create(sample, "catalogue");
+    sample_write(file, text, catalogue_write(&sample->catalogue, text, room));
+    ensure(fclose(file) == 0);
+    file = sample_create(sample, "identity");
+    for (size_t i = 0; i < sizeof identity; i++) (void)fprintf(file, "%02x", identity[i]);
+    (void)fputc('\n', file);
+    ensure(fclose(file) == 0);
+    free(text);
+}
+
+static void sample_store(const char *folder, bool merged)
+{
+    static struct sample sample;
+    const int32_t day = catalogue_day_of(day_ns);
+    struct rows *first = sample_rows_new(CHANNEL_TRADE), *second = first;
+    uint32_t number = 1;
+    sample = (struct sample){.folder = folder, .random = {1}};
+    (void)mkdir(folder, 0755);
+    ensure(catalogue_init(&sample.catalogue, identity) == 0);
+    sample_trades(&sample, first, day_ns);
+    if (!merged) {
+        sample_segment(&sample, number++, day, first, 1);
+        second = sample_rows_new(CHANNEL_TRADE);
+    }
+    // Begins before the first ends: repaired and late rows do that.
+    sample_trades(&sample, second, day_ns + 100000000000);
+    if (merged) number++;
+    sample_segment(&sample, number++, day, second, 2);
+    struct rows *next = sample_rows_new(CHANNEL_TRADE);
+    sample_trades(&sample, next, day_ns + 86400000000000);
+    sample_segment(&sample, number++, day + 1, next, 2);
+    sample_others(&sample, &number, day);
+    sample.catalogue.next_segment = number;
+    sample.catalogue.next_tape = 4;
+    sample_tape(&sample, 3);
+    sample_catalogue(&sample);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc >= 2) {
+        sample_store(argv[1], argc > 2 && strcmp(argv[2], "merged") == 0);
+        return 0;
+    }
+    char folder[] = "/tmp/sample-store-XXXXXX", command[128];
+    ensure(mkdtemp(folder) != NULL);
+    sample_store(folder, false);
+    (void)snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command) == 0 ? 0 : 1;
+}
