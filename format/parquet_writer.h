@@ -10,8 +10,8 @@
 // index, column orders and (as long as it is true) sorting columns are written. docs/parquet.md
 // gives the reasons.
 //
-// Ownership: everything is allocated in parquet_open(), nothing later; columns, names and
-// dictionary texts are the caller's and must outlive the writer. Threading: none. Bounds: below;
+// Ownership: everything is allocated in parquet_open(), nothing later; what the options point to is
+// the caller's and must outlive the writer. Threading: none. Bounds: below;
 // memory is about PARQUET_ARENA_BYTES plus 16 bytes a cell of one page.
 // Errors: negative errno; an error of the callback or of zstd is final, every later call that
 // writes returns it again.
