@@ -245,7 +245,7 @@ static void sample_trades(struct sample *sample, struct rows *rows, int64_t star
         sample_row(sample, rows, 0, time);
         if (r % 40 == 0) sample_row(sample, rows, 1, time);
         if (r % 60 == 0)
-            sample_row(sample, rows, 2, time + (int64_t)random_below(&sample->random, 2000) * 1000000);
+            sample_row(sample, rows, 2, time + random_below(&sample->random, 2000) * 1000000ll);
         if (r % 80 == 0) sample_row(sample, rows, 3, time);
     }
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What other readers make of the Parquet writer's files: pyarrow (checksums on), DuckDB and Polars give
-the same rows and exact sums; statistics and page index lead no filter astray."""
+"""What other readers make of the Parquet writer's files: pyarrow (checksums on), DuckDB and Polars
+give the same rows and exact sums; statistics and page index lead no filter astray."""
 
 import datetime
 import functools
