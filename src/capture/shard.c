@@ -272,9 +272,33 @@ static void shard_reap(struct shard *shard)
 
 // ---- tick ----
 
+// A store that cannot be written does not stop capture, so somebody has to be told.
+static void shard_trouble_tell(struct shard *shard, const struct tape_writer_counters *tape)
+{
+    struct shard_trouble *trouble = &shard->trouble;
+    int64_t now_ns = io_monotonic_ns(shard->io);
+    bool failing = tape->failures > trouble->failures;
+    if (failing && (trouble->told_ns == 0 || now_ns - trouble->told_ns >= SHARD_TROUBLE_NS)) {
+        trouble->told_ns = now_ns;
+        trouble->failures = tape->failures;
+        log_write(shard->options.log, LOG_LEVEL_ERROR, io_utc_ns(shard->io),
+                  "the tape cannot be written",
+                  "shard=%u failures=%llu rows_waiting=%llu rows_lost=%llu remedy=\"free space on "
+                  "or mend the disk of the store; capture goes on, what is lost is listed\"",
+                  shard->options.index, (unsigned long long)tape->failures,
+                  (unsigned long long)(tape->rows - tape->rows_durable),
+                  (unsigned long long)tape->rows_refused);
+    } else if (!failing && trouble->told_ns != 0 && tape->rows == tape->rows_durable) {
+        trouble->told_ns = 0;
+        log_write(shard->options.log, LOG_LEVEL_INFO, io_utc_ns(shard->io),
+                  "the tape is written again", "shard=%u", shard->options.index);
+    }
+}
+
 static void shard_publish(struct shard *shard)
 {
     struct tape_writer_counters tape = tape_writer_counters(shard->writer);
+    shard_trouble_tell(shard, &tape);
     struct shard_counters now = {
         .messages = shard->intake.counters.messages,
         .bytes = shard->intake.counters.bytes,

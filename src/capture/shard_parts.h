@@ -15,6 +15,7 @@
 
 #define SHARD_TICK_NS (100 * LIMIT_MILLISECOND_NS)
 #define SHARD_REPLACE_NS (30 * LIMIT_SECOND_NS) // a replaced feed ends then at the latest
+#define SHARD_TROUBLE_NS (10 * LIMIT_SECOND_NS) // between two log lines about the tape
 #define SHARD_TAPE_STOP_NS (1500 * LIMIT_MILLISECOND_NS)
 enum {
     SHARD_NONE = LIMIT_LINKS,      // no slot
@@ -52,6 +53,11 @@ struct shard_queue { // one producer, one consumer
     struct shard_command commands[LIMIT_SHARD_COMMANDS];
 };
 
+struct shard_trouble { // with writing the tape
+    uint64_t failures; // of which was told
+    int64_t told_ns;   // monotonic; 0: all is well
+};
+
 enum shard_state { SHARD_RUNNING, SHARD_CLOSING_LINKS, SHARD_CLOSING_TAPE, SHARD_ENDED };
 
 struct shard {
@@ -72,6 +78,7 @@ struct shard {
     struct shard_instruments instruments[LIMIT_FEEDS];
     struct io_op tick;
     struct shard_queue queue;
+    struct shard_trouble trouble;
     struct shard_counters published;
 };
 
