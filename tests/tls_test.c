@@ -201,6 +201,28 @@ Test(tls, a_forgotten_session_gives_a_full_handshake)
     tls_pair_free(&second);
 }
 
+Test(tls, a_session_never_keeps_a_client_out)
+{
+    // The server falls back to 1.2 while the client holds a session of 1.3, and the other way round.
+    for (int first_1_2 = 0; first_1_2 < 2; first_1_2++) {
+        struct tls_pair pair = tls_pair_make("localhost", false, first_1_2 != 0);
+        struct tls_pair second = tls_pair_make("localhost", false, first_1_2 == 0);
+        handshake(&pair, "localhost", STEP_ALL);
+        handshake(&pair, "localhost", STEP_ALL);
+        cr_assert(tls_resumed(pair.client));
+        struct tls *server = pair.server;
+        pair.server = second.server;
+        tls_pair_start(&pair, "localhost");
+        tls_pair_pump(&pair, STEP_ALL);
+        if (!tls_established(pair.client))
+            handshake(&pair, "localhost", STEP_ALL);
+        cr_assert_not(tls_resumed(pair.client));
+        pair.server = server;
+        tls_pair_free(&pair);
+        tls_pair_free(&second);
+    }
+}
+
 // All that `from` has to say, in one piece, read to the end; the last answer.
 static int32_t carry_whole(struct tls *from, struct tls *to, uint8_t *plain, uint32_t *used)
 {

@@ -59,6 +59,17 @@ void http_parser_expect_no_body(struct http_parser *parser)
     parser->head_only = true;
 }
 
+// What holds between calls.
+static void http_check(const struct http_parser *parser)
+{
+    ensure(parser->head != NULL && parser->head_size <= parser->head_capacity);
+    ensure(parser->fields_count <= HTTP_FIELDS_MAX);
+    ensure(parser->overhead <= HTTP_CHUNK_OVERHEAD_MAX + 1);
+    ensure(parser->state > STATE_FIELDS || parser->line_offset <= parser->head_size);
+    ensure(parser->state != STATE_LENGTH || parser->left > 0);
+    ensure(parser->state != STATE_CHUNK_DATA || parser->left > 0);
+}
+
 static enum http_result fail(struct http_parser *parser, enum http_result error)
 {
     ensure(http_failed(error));
@@ -469,11 +480,13 @@ static enum http_result advance(struct http_parser *parser, const char **at, con
 enum http_result http_parse(struct http_parser *parser, const char **at, const char *end,
                             struct http_slice *body)
 {
-    ensure(*at <= end && parser->head != NULL);
+    ensure(*at <= end);
+    http_check(parser);
     enum http_result result = advance(parser, at, end, body);
     if (http_failed(result))
         return fail(parser, result);
     ensure(result != HTTP_MORE || *at == end);
+    http_check(parser);
     return result;
 }
 

@@ -48,6 +48,17 @@ struct tls {
     struct tls_failure failure;
 };
 
+// What holds between calls.
+static void tls_check(const struct tls *tls)
+{
+    bool over = tls->state == STATE_FAILED || tls->state == STATE_CLOSED;
+    ensure(!over || tls->input_left == 0);
+    ensure((tls->state == STATE_FAILED) == (tls->failure.result != TLS_WANT_INPUT));
+    ensure(tls->context == NULL || tls->state != STATE_OPEN || tls->library != NULL);
+    ensure(tls->context != NULL || tls->library == NULL);
+    ensure(tls->state == STATE_HANDSHAKE || tls->state == STATE_OPEN || !tls->resumed || over);
+}
+
 // ---- failures -----------------------------------------------------------------------------------
 
 // A fatal alert of the peer may say more than "alert".
@@ -62,6 +73,9 @@ static int alert_received(struct tls *tls)
 
 static enum tls_result fail(struct tls *tls, int code)
 {
+    // The session offered may be the reason (a server that fell back to 1.2): next time without.
+    if (tls->state == STATE_HANDSHAKE && tls->context->role == TLS_CLIENT)
+        tls_session_drop(&tls->context->sessions, tls->host);
     enum tls_result result = tls_failure_result(code, tls->state == STATE_OPEN);
     int alert = result == TLS_ERROR_ALERT ? alert_received(tls) : -1;
     if (alert == wolfssl_alert_protocol_version)
@@ -303,6 +317,7 @@ enum tls_result tls_start(struct tls *tls, const char *host)
 void tls_feed(struct tls *tls, const uint8_t *data, size_t size)
 {
     ensure(tls->input_left == 0 && tls->state != STATE_IDLE);
+    tls_check(tls);
     if (tls->state == STATE_FAILED || tls->state == STATE_CLOSED)
         return;
     tls->input = data;
@@ -337,6 +352,7 @@ static int32_t library_read(struct tls *tls, uint8_t *target, int target_size)
 int32_t tls_read(struct tls *tls, uint8_t *target, uint32_t target_size)
 {
     ensure(target_size > 0 && target_size <= INT32_MAX);
+    tls_check(tls);
     if (tls->state == STATE_HANDSHAKE) {
         enum tls_result result = drive_handshake(tls);
         if (tls->state != STATE_OPEN)
@@ -354,6 +370,7 @@ int32_t tls_read(struct tls *tls, uint8_t *target, uint32_t target_size)
 int32_t tls_write(struct tls *tls, const uint8_t *data, uint32_t size)
 {
     ensure(size > 0 && size <= TLS_RECORD_SIZE_MAX);
+    tls_check(tls);
     if (tls->state == STATE_FAILED)
         return (int32_t)tls->failure.result;
     if (tls->state == STATE_CLOSED)
@@ -384,10 +401,12 @@ enum tls_result tls_end_of_input(struct tls *tls)
         return tls->failure.result;
     if (tls->state == STATE_CLOSED || tls->context == NULL) {
         tls->state = STATE_CLOSED;
+        tls->input_left = 0;
         return TLS_CLOSED;
     }
     bool open = tls->state == STATE_OPEN;
     tls->state = STATE_FAILED;
+    tls->input_left = 0;
     return tls_failure_set(&tls->failure, TLS_ERROR_TRUNCATED, 0,
                        "tls: the connection was closed %s%s%s; %s",
                        open ? "without close_notify" : "during the handshake",
