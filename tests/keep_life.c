@@ -12,8 +12,8 @@
 #define LIFE_STORE "store"
 #define LIFE_EPOCH_NS 1767225600000000000ll // 2026-01-01, where simulated clocks begin
 
-static const char *const life_names[KEEP_LIFE_SYMBOLS] = {"BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT",
-                                                          "ADAUSDT", "TRXUSDT", "NEXOUSDT"};
+static const char *const life_names[KEEP_LIFE_SYMBOLS] = {
+    "BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "ADAUSDT", "TRXUSDT", "NEXOUSDT"};
 
 void keep_life_begin(struct keep_life *life, uint64_t seed)
 {
@@ -272,7 +272,8 @@ static bool same_event(const struct event *a, const struct event *b)
     for (uint32_t i = 0; i < a->level_count; i++) {
         const struct event_level *x = &a->levels[i];
         const struct event_level *y = &b->levels[i];
-        if (x->side != y->side || !same_number(x->price, x->price_scale, y->price, y->price_scale) ||
+        if (x->side != y->side ||
+            !same_number(x->price, x->price_scale, y->price, y->price_scale) ||
             !same_number(x->quantity, x->quantity_scale, y->quantity, y->quantity_scale))
             return false;
     }
@@ -347,7 +348,8 @@ static bool check_batch(struct keep_life *life, const struct tape_item *item, ui
     if (!good)
         wrong(life, "a batch cannot be decoded", item->header.sequence);
     for (int c = 0; good && c <= CHANNEL_DEPTH; c++) {
-        // Status rows are the writer's own. Trades and depth of one symbol are each in order; together they are by arrival only.
+        // Status rows are the writer's own. Trades and depth of one symbol are each in order;
+        // together they are by arrival only.
         for (uint32_t row = 0; good && row < batch.rows[c].count; row++)
             good = check_row(life, &batch.rows[c], row, batch.symbols[batch.rows[c].symbol[row]],
                              last + c * KEEP_LIFE_SYMBOLS);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// keep_life: one simulated life of a store: events are appended, made durable, sealed and merged; the
-// machine may crash before any disk operation and starts again. For tests.
+// keep_life: one simulated life of a store: events are appended, made durable, sealed and merged;
+// the machine may crash before any disk operation and starts again. For tests.
 //
-// The model. Row number n (1, 2, 3 ...) of the life is an event whose every value follows from n, so
-// a row read back names itself. The writer acknowledges a prefix of the rows it took. At the end the
-// store must hold every acknowledged row exactly once, with its values, in order within its symbol,
-// and nothing that was never appended.
+// The model. Row number n (1, 2, 3 ...) of the life is an event whose every value follows from n,
+// so a row read back names itself. The writer acknowledges a prefix of the rows it took. At the end
+// the store must hold every acknowledged row exactly once, with its values, in order within its
+// symbol, and nothing that was never appended.
 #ifndef RINGTAPE_TESTS_KEEP_LIFE_H
 #define RINGTAPE_TESTS_KEEP_LIFE_H
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The daemon's sealer on a loop of its own, run until it has nothing left to do.
 #include "control/seal.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // seal: `ringtaped --seal STORE`: without recording anything, brings all tapes of a store into
-// segments and makes one segment of each channel's day. What `ringtape seal` runs when no daemon has
-// the store.
+// segments and makes one segment of each channel's day. What `ringtape seal` runs when no daemon
+// has the store.
 #ifndef RINGTAPE_CONTROL_SEAL_H
 #define RINGTAPE_CONTROL_SEAL_H
 

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Batches are taken column by column; a channel is put in order once, by a counting sort over
+// symbol ranks (O(rows), stable) and, only where its rows are of several days, a stable merge sort
+// by day.
 #include "keep/gather.h"
 
 #include <errno.h>

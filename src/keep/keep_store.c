@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Opening runs synchronously, in this order: directories (made and synced, the parent too), lock,
+// identity, catalogue, tapes. Nothing is changed before the lock is held but the directories.
 #include "keep/keep_store.h"
 
 #include <errno.h>
@@ -176,7 +179,8 @@ static const char *remedy_of(int code)
     }
 }
 
-// The directory that holds the store's own name: until it is synced, a power cut takes the store away.
+// The directory that holds the store's own name: until it is synced, a power cut takes the store
+// away.
 static void parent_of(const struct keep_store *store, char *out)
 {
     const char *end = store->path + strlen(store->path);
@@ -226,11 +230,13 @@ static bool identity_parse(const char *text, uint32_t size, uint8_t identity[16]
 {
     if (size != 33 || text[32] != '\n')
         return false;
+    static const char digits[] = "0123456789abcdef";
     for (int i = 0; i < 16; i++) {
-        unsigned value;
-        if (sscanf(text + 2 * i, "%2x", &value) != 1)
+        const char *high = memchr(digits, text[2 * i], 16);
+        const char *low = memchr(digits, text[2 * i + 1], 16);
+        if (!high || !low)
             return false;
-        identity[i] = (uint8_t)value;
+        identity[i] = (uint8_t)((high - digits) << 4 | (low - digits));
     }
     return true;
 }
@@ -275,10 +281,12 @@ static void found_tape(void *context, const char *name)
 {
     struct keep_store *store = context;
     uint32_t tape = 0;
-    int end = 0;
-    if (sscanf(name, "%8" SCNu32 ".tape%n", &tape, &end) != 1 || end != 13 || name[end] != 0)
-        return;
-    if (tape == 0)
+    for (int i = 0; i < 8; i++) {
+        if (name[i] < '0' || name[i] > '9')
+            return;
+        tape = tape * 10 + (uint32_t)(name[i] - '0');
+    }
+    if (tape == 0 || strcmp(name + 8, ".tape") != 0)
         return;
     if (store->waiting == KEEP_TAPES_WAITING_MAX) {
         store->list_failure = -EOVERFLOW;

@@ -35,8 +35,9 @@ struct keep_store;
 // Creates the directory (its parent must exist) and what is missing in it, takes the lock, reads
 // identity and catalogue, and queues the tapes left by an earlier life, oldest first.
 // -EWOULDBLOCK: another ringtaped has it; -EROFS, -EACCES, -ENOSPC, ...; `message` names the path
-// and the remedy. Where the disk does not answer (-ETIMEDOUT) *store is set all the same, because it is
-// still being written to: close it once the loop is gone. `io` is used synchronously, so nothing else may be in flight on it.
+// and the remedy. Where the disk does not answer (-ETIMEDOUT) *store is set all the same, because
+// it is still being written to: close it once the loop is gone. `io` is used synchronously, so
+// nothing else may be in flight on it.
 int keep_store_open(struct keep_store **store, struct io *io, const char *path,
                     struct io_message *message);
 void keep_store_close(struct keep_store *store);

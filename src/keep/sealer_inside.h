@@ -22,7 +22,8 @@ enum {
 // Address space; resident is what one batch decodes to.
 #define SEALER_DECODE_BYTES (1ull << 30)
 #define SEALER_MERGE_ROWS_MAX 400000000ull // of one segment; its block table is bounded
-#define SEALER_LOOK_NS (3600ll * 1000000000ll) // finished days are made one segment at least so often
+// Finished days are made one segment at least so often.
+#define SEALER_LOOK_NS (3600ll * 1000000000ll)
 #define SEALER_RETRY_NS 1000000000ll
 
 enum sealer_state {

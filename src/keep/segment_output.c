@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// One operation is in flight in every state but IDLE and FEEDING (which never waits). Whatever
+// fails, the open file is closed before `done` hears of it.
 #include "keep/segment_output.h"
 
 #include <errno.h>
