@@ -203,7 +203,7 @@ Test(tls, a_forgotten_session_gives_a_full_handshake)
 
 Test(tls, a_session_never_keeps_a_client_out)
 {
-    // The server falls back to 1.2 while the client holds a session of 1.3, and the other way round.
+    // The server falls back to 1.2 while the client holds a session of 1.3, and the reverse.
     for (int first_1_2 = 0; first_1_2 < 2; first_1_2++) {
         struct tls_pair pair = tls_pair_make("localhost", false, first_1_2 != 0);
         struct tls_pair second = tls_pair_make("localhost", false, first_1_2 == 0);
