@@ -40,7 +40,8 @@ void certificates_make(void)
 void certificates_remove(void)
 {
     DIR *directory = opendir(folder);
-    ensure(directory != NULL);
+    if (directory == NULL)
+        return;
     for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory))
         if (entry->d_name[0] != '.')
             (void)unlink(certificates_path(entry->d_name));
