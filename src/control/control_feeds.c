@@ -273,11 +273,24 @@ static int control_symbol_compare(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct plan_symbol));
 }
 
+// Sorted, each once, whatever the exchange lists.
+static void control_listing_sort(struct control_listing *listing)
+{
+    struct plan_symbol *symbols = listing->symbols;
+    uint32_t kept = 0;
+    qsort(symbols, listing->count, sizeof *symbols, control_symbol_compare);
+    for (uint32_t i = 0; i < listing->count; i++) {
+        if (kept == 0 || control_symbol_compare(&symbols[kept - 1], &symbols[i]) != 0)
+            symbols[kept++] = symbols[i];
+    }
+    listing->count = kept;
+}
+
 // The symbols of an `all` feed are these from now on; the list is taken over or freed.
 static void control_listed(struct control *control, struct control_feed *feed,
                            struct control_listing *listing)
 {
-    qsort(listing->symbols, listing->count, sizeof *listing->symbols, control_symbol_compare);
+    control_listing_sort(listing);
     bool same = listing->count == feed->symbol_count &&
                 memcmp(listing->symbols, feed->symbols,
                        listing->count * sizeof *listing->symbols) == 0;
