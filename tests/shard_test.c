@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Shards on the simulated world, with the real tape writer and store under them: feeds added, replaced,
+// removed, links renewed, instruments written, and a stop at any moment that leaves everything that was
+// taken durable. The seeds interleave two shards and their peer.
+#include "capture/shard.h"
+
+#include "io_sim.h"
+#include "link_peer.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SHARDS_MAX = 2 };
+
+struct rig {
+    struct sim_world *world;
+    struct io *store_io;
+    struct io *peer_io;
+    struct io *io[SHARDS_MAX];
+    struct shard *shard[SHARDS_MAX];
+    uint32_t shards;
+    struct peer *peer;
+    struct keep_store *store;
+    struct log log;
+    struct permits permits;
+    struct dialect_channel channel;
+};
+
+static struct rig *rig_create(uint64_t seed, uint32_t shards)
+{
+    struct rig *rig = calloc(1, sizeof *rig);
+    struct io_message message = {{0}};
+    rig->world = sim_world_create(seed);
+    sim_world_use(rig->world);
+    cr_assert_eq(sim_disk_mkdir(rig->world, "/data"), 0);
+    cr_assert_eq(io_open_loop(&rig->store_io, &(struct io_options){.name = "store"}, &message), 0);
+    cr_assert_eq(io_open_loop(&rig->peer_io, &(struct io_options){.name = "peer"}, &message), 0);
+    cr_assert_eq(keep_store_open(&rig->store, rig->store_io, "/data/store", &message), 0, "%s",
+                 message.text);
+    rig->peer = peer_create(rig->peer_io);
+    rig->log.file = getenv("SHARD_TEST_LOG") != NULL ? 2 : -1;
+    rig->log.level = LOG_LEVEL_DEBUG;
+    permits_init(&rig->permits);
+    (void)permits_kind(&rig->permits, "binance", 300, 300 * LIMIT_SECOND_NS);
+    memcpy(rig->channel.text, "trade", 6);
+    for (uint32_t i = 0; i < shards; i++) {
+        const struct shard_options options = {
+            .index = i, .log = &rig->log, .permits = &rig->permits, .store = rig->store,
+            .tape_bytes = 1 << 20};
+        cr_assert_eq(io_open_loop(&rig->io[i], &(struct io_options){.name = "shard"}, &message), 0);
+        cr_assert_eq(shard_open(&rig->shard[i], rig->io[i], &options), 0);
+        rig->shards++;
+    }
+    return rig;
+}
+
+static void rig_destroy(struct rig *rig)
+{
+    for (uint32_t i = 0; i < rig->shards; i++) {
+        shard_close(rig->shard[i]);
+        io_close_loop(rig->io[i]);
+    }
+    keep_store_close(rig->store);
+    sim_world_destroy(rig->world);
+    peer_destroy(rig->peer);
+    free(rig);
+}
+
+static void rig_run(struct rig *rig, int64_t for_ns)
+{
+    (void)sim_world_run(rig->world, for_ns);
+}
+
+// Gives the feed of the first `symbol_count` symbols to all shards.
+static void rig_feed(struct rig *rig, uint32_t id, uint32_t replaces, uint32_t symbol_count,
+                     uint32_t redundancy)
+{
+    static struct plan_symbol symbols[64];
+    memcpy(symbols[0].text, "BTCUSDT", 8);
+    for (uint32_t i = 1; i < symbol_count; i++)
+        (void)snprintf(symbols[i].text, sizeof symbols[i].text, "C%uUSDT", i);
+    const struct plan_input input = {.dialect = dialect_by_name("binance"),
+                                     .channels = &rig->channel,
+                                     .channel_count = 1,
+                                     .symbols = symbols,
+                                     .symbol_count = symbol_count,
+                                     .redundancy = redundancy,
+                                     .shard_count = rig->shards};
+    for (uint32_t i = 0; i < rig->shards; i++) {
+        struct plan_share *share = plan_share_create(&input, i);
+        if (share == NULL) continue;
+        struct shard_feed *feed = calloc(1, sizeof *feed);
+        char url[64];
+        (void)snprintf(url, sizeof url, "ws://127.0.0.1:%u", rig->peer->port);
+        cr_assert_null(url_parse(url, true, &feed->url));
+        feed->id = id;
+        feed->replaces = replaces;
+        feed->share = share;
+        const struct shard_command command = {.kind = SHARD_FEED_ADD, .feed = feed};
+        cr_assert(shard_post(rig->shard[i], &command));
+    }
+}
+
+static void rig_post(struct rig *rig, struct shard_command command)
+{
+    for (uint32_t i = 0; i < rig->shards; i++) cr_assert(shard_post(rig->shard[i], &command));
+}
+
+static void rig_stop(struct rig *rig, bool durable_expected)
+{
+    rig_post(rig, (struct shard_command){.kind = SHARD_STOP});
+    rig_run(rig, 3 * LIMIT_SECOND_NS);
+    for (uint32_t i = 0; i < rig->shards; i++) {
+        bool durable = false;
+        cr_assert(shard_stopped(rig->shard[i], &durable), "shard %u has not stopped", i);
+        cr_assert(durable || !durable_expected);
+        struct shard_counters counters = shard_counters(rig->shard[i]);
+        if (durable_expected) cr_assert_eq(counters.durable, counters.events);
+        cr_assert_eq(counters.links, 0);
+    }
+}
+
+static uint64_t rig_sum_links(const struct rig *rig)
+{
+    uint64_t links = 0;
+    for (uint32_t i = 0; i < rig->shards; i++) links += shard_counters(rig->shard[i]).links_live;
+    return links;
+}
+
+Test(shard, what_a_feed_brings_is_durable_after_a_stop)
+{
+    struct rig *rig = rig_create(1, 2);
+    rig_feed(rig, 1, 0, 20, 1);
+    rig_run(rig, 10 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig_sum_links(rig), 2);
+    cr_assert_eq(rig->peer->streams, 20);
+    uint64_t symbols = 0;
+    for (uint32_t i = 0; i < 2; i++) symbols += shard_counters(rig->shard[i]).symbols;
+    cr_assert_eq(symbols, 20);
+    rig_stop(rig, true);
+    uint64_t messages = 0;
+    for (uint32_t i = 0; i < 2; i++) messages += shard_counters(rig->shard[i]).messages;
+    cr_assert_gt(messages, 180);
+    cr_assert_eq(rig->peer->closes, 2);
+    rig_destroy(rig);
+}
+
+Test(shard, copies_have_links_of_their_own)
+{
+    struct rig *rig = rig_create(2, 1);
+    rig_feed(rig, 1, 0, 5, 3);
+    rig_run(rig, 5 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig_sum_links(rig), 3);
+    cr_assert_eq(rig->peer->streams, 15);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
+Test(shard, a_replaced_feed_ends_when_the_new_one_is_live)
+{
+    struct rig *rig = rig_create(3, 1);
+    rig_feed(rig, 1, 0, 5, 1);
+    rig_run(rig, 2 * LIMIT_SECOND_NS);
+    // While the new feed cannot be connected the old one goes on.
+    rig->peer->mode = PEER_FORBIDDEN;
+    rig_feed(rig, 2, 1, 6, 1);
+    rig_run(rig, 5 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig_sum_links(rig), 1);
+    cr_assert_eq(rig->peer->closes, 0);
+    rig->peer->mode = PEER_GOOD;
+    rig_run(rig, 10 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig_sum_links(rig), 1);
+    cr_assert_eq(shard_counters(rig->shard[0]).links, 1);
+    cr_assert_eq(rig->peer->closes, 1);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
+Test(shard, a_feed_that_never_comes_up_still_replaces_after_a_while)
+{
+    struct rig *rig = rig_create(4, 1);
+    rig_feed(rig, 1, 0, 5, 1);
+    rig_run(rig, 2 * LIMIT_SECOND_NS);
+    rig->peer->mode = PEER_FORBIDDEN;
+    rig_feed(rig, 2, 1, 6, 1);
+    rig_run(rig, 29 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig_sum_links(rig), 1);
+    rig_run(rig, 5 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig_sum_links(rig), 0);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
+Test(shard, a_removed_feed_is_gone_and_can_come_again)
+{
+    struct rig *rig = rig_create(5, 2);
+    for (uint32_t id = 1; id <= 80; id++) { // more often than there are places
+        rig_feed(rig, id, 0, 8, 1);
+        rig_run(rig, LIMIT_SECOND_NS);
+        cr_assert_eq(rig_sum_links(rig), 2, "feed %u", id);
+        rig_post(rig, (struct shard_command){.kind = SHARD_FEED_REMOVE, .feed_id = id});
+        rig_run(rig, LIMIT_SECOND_NS);
+        cr_assert_eq(shard_counters(rig->shard[0]).links, 0);
+    }
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
+Test(shard, a_shutdown_notice_brings_a_successor_before_the_old_link_closes)
+{
+    struct rig *rig = rig_create(6, 1);
+    rig->peer->mode = PEER_SHUTDOWN; // with the fifth trade of every connection
+    rig_feed(rig, 1, 0, 1, 1);
+    rig_run(rig, 10 * LIMIT_SECOND_NS);
+    cr_assert_geq(rig->peer->connections, 5);
+    cr_assert_eq(rig->peer->closes + 1, rig->peer->connections);
+    cr_assert_eq(rig_sum_links(rig), 1);
+    struct shard_counters counters = shard_counters(rig->shard[0]);
+    cr_assert_eq(counters.downs, 0);
+    // Not a trade of the ten seconds is missing: those of the overlap come twice.
+    cr_assert_geq(counters.events, rig->peer->trade);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
+Test(shard, instruments_of_recorded_symbols_become_rows)
+{
+    static const char reply[] =
+        "{\"timezone\":\"UTC\",\"serverTime\":1,\"rateLimits\":[],\"exchangeFilters\":[],"
+        "\"symbols\":[{\"symbol\":\"BTCUSDT\",\"status\":\"TRADING\",\"baseAsset\":\"BTC\","
+        "\"quoteAsset\":\"USDT\",\"filters\":[]},{\"symbol\":\"NOBODY\",\"status\":\"TRADING\","
+        "\"baseAsset\":\"NO\",\"quoteAsset\":\"BODY\",\"filters\":[]}]}";
+    struct rig *rig = rig_create(7, 1);
+    rig->peer->mode = PEER_FORBIDDEN; // no trades between
+    rig_feed(rig, 1, 0, 2, 1);
+    rig_run(rig, 500 * LIMIT_MILLISECOND_NS);
+    uint64_t before = shard_counters(rig->shard[0]).events;
+    uint64_t downs = shard_counters(rig->shard[0]).downs;
+    struct shard_command command = {.kind = SHARD_INSTRUMENTS,
+                                    .dialect = dialect_by_name("binance"),
+                                    .body = malloc(sizeof reply),
+                                    .body_size = sizeof reply - 1};
+    memcpy(command.body, reply, sizeof reply);
+    cr_assert(shard_post(rig->shard[0], &command));
+    rig_run(rig, 500 * LIMIT_MILLISECOND_NS);
+    struct shard_counters after = shard_counters(rig->shard[0]);
+    cr_assert_eq(after.events - before - (after.downs - downs), 1);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
+Test(shard, a_stop_at_any_moment_ends_in_time_with_everything_durable)
+{
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct rig *rig = rig_create(seed, 1 + (uint32_t)(seed % 2));
+        struct sim_faults *faults = sim_world_faults(rig->world);
+        faults->receive_split = 200000;
+        faults->connect_refused = 100000;
+        faults->reset = 2000;
+        faults->mute = 30000;
+        rig_feed(rig, 1, 0, 10, 2);
+        rig_run(rig, (int64_t)sim_world_random(rig->world, 3000) * LIMIT_MILLISECOND_NS);
+        if (seed % 3 == 0) rig_feed(rig, 2, 1, 12, 1);
+        if (seed % 5 == 0) rig->peer->mode = PEER_SHUTDOWN;
+        rig_run(rig, (int64_t)sim_world_random(rig->world, 3000) * LIMIT_MILLISECOND_NS);
+        rig_stop(rig, true);
+        rig_destroy(rig);
+    }
+}
+
+Test(shard, a_full_disk_ends_the_stop_in_time_too)
+{
+    struct rig *rig = rig_create(8, 1);
+    rig_feed(rig, 1, 0, 5, 1);
+    rig_run(rig, 2 * LIMIT_SECOND_NS);
+    sim_disk_capacity(rig->world, 4096);
+    sim_world_faults(rig->world)->no_space = 1000000;
+    rig_run(rig, 5 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig_sum_links(rig), 1, "capture goes on");
+    rig_stop(rig, false);
+    rig_destroy(rig);
+}
+
+Test(shard, commands_after_a_stop_and_a_full_queue_leak_nothing)
+{
+    struct rig *rig = rig_create(9, 1);
+    rig_post(rig, (struct shard_command){.kind = SHARD_STOP});
+    rig_feed(rig, 1, 0, 5, 1);
+    const struct shard_command command = {.kind = SHARD_STATUS, .status = STATUS_CONFIGURED};
+    uint32_t posted = 0;
+    while (posted <= LIMIT_SHARD_COMMANDS && shard_post(rig->shard[0], &command)) posted++;
+    cr_assert_eq(posted, LIMIT_SHARD_COMMANDS - 2);
+    rig_run(rig, 3 * LIMIT_SECOND_NS);
+    cr_assert(shard_stopped(rig->shard[0], NULL));
+    rig_destroy(rig);
+}
