@@ -253,7 +253,9 @@ static int64_t parse_signed(struct catalogue_parser *parser)
     if (!negative)
         return (int64_t)parse_number(parser, INT64_MAX);
     parser->at++;
-    return (int64_t)(0 - parse_number(parser, (uint64_t)INT64_MAX + 1));
+    uint64_t magnitude = parse_number(parser, (uint64_t)INT64_MAX + 1);
+    parser->failed = parser->failed || magnitude == 0; // "-0" has another spelling
+    return (int64_t)(0 - magnitude);
 }
 
 static bool parse_hex(struct catalogue_parser *parser, uint8_t *out, size_t bytes)
@@ -530,7 +532,8 @@ bool catalogue_day_parse(const char *text, size_t size, int32_t *day)
         if (i != 4 && i != 7 && (text[i] < '0' || text[i] > '9'))
             return false;
     }
-    int year = (text[0] - '0') * 1000 + (text[1] - '0') * 100 + (text[2] - '0') * 10 + text[3] - '0';
+    int year = (text[0] - '0') * 1000 + (text[1] - '0') * 100;
+    year += (text[2] - '0') * 10 + text[3] - '0';
     int month = (text[5] - '0') * 10 + text[6] - '0';
     int day_of_month = (text[8] - '0') * 10 + text[9] - '0';
     if (year < 1 || month < 1 || month > 12 || day_of_month < 1 || day_of_month > 31)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A codec is a row of a table: size estimate (exact for the packed ones), encode, decode. Sizes of the
-// zstd codecs are known only by compressing; that is skipped where the packed form is tiny anyway.
+// A codec is a row of a table: size estimate (exact for the packed ones), encode, decode. Sizes of
+// the zstd codecs are known only by compressing; that is skipped where the packed form is tiny
+// anyway.
 #include "format/column_codec.h"
 
 #include <stdlib.h>
@@ -185,8 +186,8 @@ static inline uint64_t bit_get(const uint8_t *bytes, size_t size, uint64_t at, u
 
 // ---- encoding ----
 
-static uint8_t *encode_packed(const int64_t *values, uint32_t count, const struct column_shape *shape,
-                              uint8_t *out)
+static uint8_t *encode_packed(const int64_t *values, uint32_t count,
+                              const struct column_shape *shape, uint8_t *out)
 {
     unsigned width = column_width(shape->span / shape->step);
     out = wire_put_varint(out, wire_zigzag(shape->min));

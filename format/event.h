@@ -308,7 +308,7 @@ enum raw_reason { // numbers are on disk
     RAW_UNKNOWN_KEY = 6,    // the row is stored as well
     RAW_INCONSISTENT = 7,   // a derivable field contradicts; the row is stored as well
     RAW_KEPT = 8,           // keep_raw: everything is kept
-    RAW_TOO_LARGE = 9,      // frame cut to EVENT_TEXT_BYTES_MAX, or more than EVENT_LEVELS_MAX levels
+    RAW_TOO_LARGE = 9, // frame cut to EVENT_TEXT_BYTES_MAX, or more than EVENT_LEVELS_MAX levels
     RAW_DUPLICATE_KEY = 10, // which of the two values counts is not defined
 };
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Tables of a fixed size, filled from the front; the image is a copy of their used parts.
 #include "format/index_build.h"
 
 #include <errno.h>
@@ -10,15 +12,28 @@
 #include "format/segment.h"
 #include "format/wire.h"
 
-enum { INDEX_NAME_BYTES_MAX = SEGMENT_SYMBOLS_MAX * SEGMENT_SYMBOL_BYTES_MAX };
-
-int index_build_open(struct index_build *build)
+static uint32_t limit_of(uint64_t file_bytes, uint64_t unit_bytes, uint32_t max)
 {
-    *build = (struct index_build){.time_min = INT64_MAX, .time_max = INT64_MIN};
-    build->blocks = malloc(SEGMENT_BLOCKS_MAX * sizeof *build->blocks);
-    build->zones = malloc(SEGMENT_BLOCKS_MAX * sizeof *build->zones);
-    build->symbols = malloc(SEGMENT_SYMBOLS_MAX * sizeof *build->symbols);
-    build->names = malloc(INDEX_NAME_BYTES_MAX);
+    uint64_t count = file_bytes / unit_bytes;
+    return count < max ? (uint32_t)count + 1 : max;
+}
+
+struct index_build_limits index_build_limits_of(uint64_t file_bytes)
+{
+    return (struct index_build_limits){
+        .blocks = limit_of(file_bytes, LAYOUT_HEADER_BYTES, SEGMENT_BLOCKS_MAX),
+        .symbols = limit_of(file_bytes, 1, SEGMENT_SYMBOLS_MAX),
+        .name_bytes = limit_of(file_bytes, 1, SEGMENT_SYMBOLS_MAX * SEGMENT_SYMBOL_BYTES_MAX),
+    };
+}
+
+int index_build_open(struct index_build *build, struct index_build_limits limits)
+{
+    *build = (struct index_build){.limits = limits, .time_min = INT64_MAX, .time_max = INT64_MIN};
+    build->blocks = malloc(limits.blocks * sizeof *build->blocks);
+    build->zones = malloc(limits.blocks * sizeof *build->zones);
+    build->symbols = malloc(limits.symbols * sizeof *build->symbols);
+    build->names = malloc(limits.name_bytes);
     if (build->blocks && build->zones && build->symbols && build->names)
         return 0;
     index_build_close(build);
@@ -37,8 +52,8 @@ void index_build_close(struct index_build *build)
 uint32_t index_build_symbol(struct index_build *build, const void *name, uint32_t name_size)
 {
     ensure(name_size <= SEGMENT_SYMBOL_BYTES_MAX);
-    if (build->symbol_count == SEGMENT_SYMBOLS_MAX ||
-        name_size > INDEX_NAME_BYTES_MAX - build->name_bytes)
+    if (build->symbol_count == build->limits.symbols ||
+        name_size > build->limits.name_bytes - build->name_bytes)
         return SYMBOL_NONE;
     build->symbols[build->symbol_count] = (struct layout_index_symbol){
         .time_min = INT64_MAX,
@@ -70,7 +85,7 @@ void index_build_row(struct index_build *build, uint32_t symbol, uint32_t block,
 bool index_build_block(struct index_build *build, const struct layout_block *header,
                        uint64_t offset)
 {
-    if (build->block_count == SEGMENT_BLOCKS_MAX)
+    if (build->block_count == build->limits.blocks)
         return false;
     bool shared = (header->flags & LAYOUT_BLOCK_SHARED) != 0;
     build->blocks[build->block_count] = (struct layout_index_block){

@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// index_build: collects blocks and symbols and makes the image of an index of them. Serves the segment's
-// writer and whoever rebuilds an index from a segment.
+// index_build: collects blocks and symbols and makes the image of an index of them. Serves the
+// segment's writer and whoever rebuilds an index from a segment.
 //
-// Ownership: tables for the largest segment are allocated in index_build_open(); untouched parts cost
+// Ownership: the tables are allocated in index_build_open(); untouched parts of large ones cost
 // nothing. Threading: one owner.
 #ifndef RINGTAPE_FORMAT_INDEX_BUILD_H
 #define RINGTAPE_FORMAT_INDEX_BUILD_H
 
 #include "format/index.h"
 
+struct index_build_limits {
+    uint32_t blocks;
+    uint32_t symbols;
+    uint32_t name_bytes;
+};
+
 struct index_build {
+    struct index_build_limits limits;
     struct layout_index_block *blocks;
     struct layout_index_zone *zones;
     struct layout_index_symbol *symbols;
@@ -23,7 +30,9 @@ struct index_build {
     int64_t time_max;
 };
 
-int index_build_open(struct index_build *build); // 0 or -ENOMEM
+// Enough for any segment of `file_bytes`; UINT64_MAX: for any at all.
+struct index_build_limits index_build_limits_of(uint64_t file_bytes);
+int index_build_open(struct index_build *build, struct index_build_limits limits); // 0, -ENOMEM
 void index_build_close(struct index_build *build);
 // Adds a symbol without rows; its number, or SYMBOL_NONE when the tables are full.
 uint32_t index_build_symbol(struct index_build *build, const void *name, uint32_t name_size);

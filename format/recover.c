@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Reads the tape to its end and adds up what the reader says.
 #include "format/recover.h"
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Opening: header, postscript, then an index: the given one if it belongs to this file (same salt, size
-// and footer hash), else one rebuilt from the file. After that a block is one read and one decode.
+// Opening: header, postscript, then an index: the given one if it belongs to this file (same salt,
+// size and footer hash), else one rebuilt from the file. After that a block is one read and one
+// decode.
 #include "format/segment.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Payload of a block: number of the first symbol, name lengths, names; the column directory; the columns'
-// bytes in the order of the directory. docs/format.md "Block payload".
+// Payload of a block: number of the first symbol, name lengths, names; the column directory; the
+// columns' bytes in the order of the directory. docs/format.md "Block payload".
 #include "format/segment_builder.h"
 
 #include <errno.h>
@@ -390,29 +390,30 @@ static void builder_zones(const struct segment_builder *builder, struct layout_b
 }
 
 // Symbols of a block are numbered without gaps, because each comes once.
-static uint8_t *builder_put_names(const struct segment_builder *builder, segment_builder_name *name,
-                                  const void *context, struct layout_block *header, uint8_t *out)
+static uint8_t *builder_put_names(const struct segment_builder *builder,
+                                  const struct index_build *build, struct layout_block *header,
+                                  uint8_t *out)
 {
     uint32_t count = builder->rows.count;
     header->symbol = builder->rows.symbol[0];
     header->symbols = builder->rows.symbol[count - 1] - header->symbol + 1;
     header->flags = header->symbols > 1 ? LAYOUT_BLOCK_SHARED : 0;
     for (uint32_t s = 0; s < header->symbols; s++)
-        *out++ = (uint8_t)name(context, header->symbol + s).size;
+        *out++ = (uint8_t)index_build_name(build, header->symbol + s).size;
     for (uint32_t s = 0; s < header->symbols; s++) {
-        struct event_text text = name(context, header->symbol + s);
+        struct event_text text = index_build_name(build, header->symbol + s);
         ensure(text.size <= SEGMENT_SYMBOL_BYTES_MAX);
         out = wire_put(out, text.bytes, text.size);
     }
     return out;
 }
 
-// Entries with their bytes of data in between would need a second pass to write; so the directory has
-// room for all possible columns and the data is moved up behind it.
-static size_t builder_put_payload(struct segment_builder *builder, segment_builder_name *name,
-                                  const void *context, struct layout_block *header, uint8_t *out)
+// Entries with their bytes of data in between would need a second pass to write; so the directory
+// has room for all possible columns and the data is moved up behind it.
+static size_t builder_put_payload(struct segment_builder *builder, const struct index_build *build,
+                                  struct layout_block *header, uint8_t *out)
 {
-    uint8_t *directory = builder_put_names(builder, name, context, header, out);
+    uint8_t *directory = builder_put_names(builder, build, header, out);
     uint8_t *data = directory + sizeof(struct segment_directory) * SEGMENT_DIRECTORY_MAX;
     struct builder_output output = {.data = data};
     builder_put_columns(builder, &output, header);
@@ -436,8 +437,8 @@ size_t segment_builder_bytes_max(const struct segment_builder *builder)
     return bytes + SEGMENT_BLOCK_TEXT_BYTES_MAX;
 }
 
-size_t segment_builder_encode(struct segment_builder *builder, segment_builder_name *name,
-                              const void *name_context, struct layout_block *header, uint8_t *out)
+size_t segment_builder_encode(struct segment_builder *builder, const struct index_build *build,
+                              struct layout_block *header, uint8_t *out)
 {
     ensure(builder->rows.count > 0);
     ensure(header->salt != 0);
@@ -450,8 +451,7 @@ size_t segment_builder_encode(struct segment_builder *builder, segment_builder_n
     header->text_bytes = builder->rows.text_size;
     header->channel = (uint8_t)builder->schema->channel;
     builder_zones(builder, header);
-    size_t payload =
-        builder_put_payload(builder, name, name_context, header, out + LAYOUT_HEADER_BYTES);
+    size_t payload = builder_put_payload(builder, build, header, out + LAYOUT_HEADER_BYTES);
     ensure(payload + LAYOUT_HEADER_BYTES <= segment_builder_bytes_max(builder));
     header->payload_bytes = (uint32_t)payload;
     header->payload_hash = XXH3_64bits(out + LAYOUT_HEADER_BYTES, payload);

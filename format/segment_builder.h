@@ -7,6 +7,7 @@
 #define RINGTAPE_FORMAT_SEGMENT_BUILDER_H
 
 #include "format/column_codec.h"
+#include "format/index_build.h"
 #include "format/segment.h"
 #include "format/segment_scale.h"
 
@@ -36,19 +37,16 @@ struct segment_builder {
 int segment_builder_open(struct segment_builder *builder, const struct channel_schema *schema);
 void segment_builder_close(struct segment_builder *builder);
 void segment_builder_clear(struct segment_builder *builder);
-// Takes rows of `source` from `first` on, at most `count`, for symbol number `symbol`; returns how many
-// fit. 0: the block is full. An empty block takes at least one row.
+// Takes rows of `source` from `first` on, at most `count`, for symbol number `symbol`; returns how
+// many fit. 0: the block is full. An empty block takes at least one row.
 uint32_t segment_builder_add(struct segment_builder *builder, const struct rows *source,
                              uint32_t first, uint32_t count, uint32_t symbol,
                              const struct segment_provenance *provenance);
 // Room that a block always fits in.
 size_t segment_builder_bytes_max(const struct segment_builder *builder);
-// Names of symbol numbers, for the start of the payload.
-typedef struct event_text segment_builder_name(const void *context, uint32_t symbol);
 // Writes header and payload to `out`; `header` comes with salt, number and previous_hash and leaves
-// complete. Returns the bytes.
-size_t segment_builder_encode(struct segment_builder *builder, segment_builder_name *name,
-                              const void *name_context, struct layout_block *header,
-                              uint8_t *out);
+// complete; the names of the symbols are those of `build`. Returns the bytes.
+size_t segment_builder_encode(struct segment_builder *builder, const struct index_build *build,
+                              struct layout_block *header, uint8_t *out);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Order of work: names, directory, then the columns in the order of the directory, which is the order
-// in which later ones need earlier ones (lengths before text bytes, level counts before levels); texts
-// are put in order of rows at the end.
+// Order of work: names, directory, then the columns in the order of the directory, which is the
+// order in which later ones need earlier ones (lengths before text bytes, level counts before
+// levels); texts are put in order of rows at the end.
 #include "format/segment_decode.h"
 
 #include <errno.h>

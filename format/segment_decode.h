@@ -2,7 +2,8 @@
 //
 // segment_decode: bytes of one block → rows. Nothing in the bytes is trusted.
 //
-// Ownership: the decoder's memory grows to the largest block decoded and is kept. Threading: one owner.
+// Ownership: the decoder's memory grows to the largest block decoded and is kept. Threading: one
+// owner.
 #ifndef RINGTAPE_FORMAT_SEGMENT_DECODE_H
 #define RINGTAPE_FORMAT_SEGMENT_DECODE_H
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// segment_directory: what encoder and decoder of a block's payload share. docs/format.md "Block payload".
+// segment_directory: what encoder and decoder of a block's payload share. docs/format.md "Block
+// payload".
 #ifndef RINGTAPE_FORMAT_SEGMENT_DIRECTORY_H
 #define RINGTAPE_FORMAT_SEGMENT_DIRECTORY_H
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The footer repeats what the blocks say of themselves, so that opening a segment is two reads.
 #include "format/segment_footer.h"
 
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 //
 //     u64      magic
 //     u32 u32  symbols, blocks
-//     symbols  varint rows; if not 0: zigzag time_min, varint time_max - time_min, varint first block,
-//              varint blocks; u8 name length, name
+//     symbols  varint rows; if not 0: zigzag time_min, varint time_max - time_min, varint first
+//              block, varint blocks; u8 name length, name
 //     blocks   u32 bytes (header and payload), u32 rows, u64 header hash; the first lies behind the
 //              segment's header, each other behind the one before
 //

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The column list makes a segment readable by programs that do not know its channel.
 #include "format/segment_header.h"
 
 #include <string.h>

@@ -27,7 +27,8 @@ struct segment {
 
 // `size` bytes at `offset` (*got: how many there are), valid until the next call; NULL: room_error.
 const uint8_t *segment_get(struct segment *segment, uint64_t offset, size_t size, size_t *got);
-// Makes the index of the segment: from the footer, or, where that is damaged, by walking the blocks.
+// Makes the index of the segment: from the footer, or, where that is damaged, by walking the
+// blocks.
 enum segment_error segment_rebuild(struct segment *segment);
 // Decodes the block at `offset` of `bytes` bytes.
 enum segment_error segment_read_at(struct segment *segment, uint64_t offset, uint32_t bytes,

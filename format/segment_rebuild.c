@@ -2,11 +2,12 @@
 //
 // The index of a segment from the segment.
 //
-// With a good footer: its symbol table, and each block's header, read one by one. A block whose header
-// is damaged gets an entry with the widest ranges, so that whoever could need it meets the damage.
+// With a good footer: its symbol table, and each block's header, read one by one. A block whose
+// header is damaged gets an entry with the widest ranges, so that whoever could need it meets the
+// damage.
 //
-// Without: the blocks describe themselves. From the end of the header on, each block is decoded and its
-// symbols noted; where none begins, the next magic number with a right header is searched for.
+// Without: the blocks describe themselves. From the end of the header on, each block is decoded and
+// its symbols noted; where none begins, the next magic number with a right header is searched for.
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -139,8 +140,8 @@ static bool walk_find(struct segment *segment, uint64_t from, uint64_t *offset,
     return false;
 }
 
-// The index's number of each of the block's symbols, `first` + 0 ...; they are numbered as they were
-// written, and a symbol whose blocks are all lost has an empty name and no rows.
+// The index's number of each of the block's symbols, `first` + 0 ...; they are numbered as they
+// were written, and a symbol whose blocks are all lost has an empty name and no rows.
 static bool walk_symbols(struct segment *segment, struct index_build *build,
                          const struct layout_block *header)
 {
@@ -200,7 +201,8 @@ static enum segment_error rebuild_by_walking(struct segment *segment, struct ind
 enum segment_error segment_rebuild(struct segment *segment)
 {
     struct index_build build;
-    if (index_build_open(&build) != 0)
+    struct index_build_limits limits = index_build_limits_of(segment->source.size);
+    if (index_build_open(&build, limits) != 0)
         return SEGMENT_NO_MEMORY;
     enum segment_error error = segment->footer_error;
     if (error == SEGMENT_GOOD) {
@@ -211,7 +213,7 @@ enum segment_error segment_rebuild(struct segment *segment)
         free(segment->image);
         segment->image = NULL;
         index_build_close(&build);
-        if (index_build_open(&build) != 0)
+        if (index_build_open(&build, limits) != 0)
             return SEGMENT_NO_MEMORY;
         error = rebuild_by_walking(segment, &build);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Verifying decodes everything and builds the index anew from the rows; what the file says of itself
-// must be the same to the byte.
+// Verifying decodes everything and builds the index anew from the rows; what the file says of
+// itself must be the same to the byte.
 #include <string.h>
 #include <xxhash.h>
 
@@ -127,17 +127,37 @@ static bool verify_blocks_agree(const struct verify *verify)
                   index->block_count * sizeof *index->zones) == 0;
 }
 
+// False: the names of the index overlap.
+static bool verify_add_symbols(struct verify *verify)
+{
+    const struct index *index = &verify->segment->index;
+    for (uint32_t s = 0; s < index->symbol_count; s++) {
+        struct event_text name = index_name(index, s);
+        if (index_build_symbol(&verify->build, name.bytes, name.size) == SYMBOL_NONE)
+            return false;
+    }
+    return true;
+}
+
 enum segment_error segment_verify(struct segment *segment, segment_fault_callback *fault,
                                   void *context)
 {
     struct verify verify = {.segment = segment, .fault = fault, .context = context,
                             .previous_hash = segment->header_hash};
     const struct index *index = &segment->index;
-    if (index_build_open(&verify.build) != 0)
+    // More symbols or blocks than a file of this size can hold: a forged index.
+    struct index_build_limits limits = index_build_limits_of(segment->source.size);
+    if (index->symbol_count > limits.symbols || index->block_count > limits.blocks ||
+        index->header->name_bytes > limits.name_bytes) {
+        verify_fault(&verify, SEGMENT_BAD_INDEX, UINT32_MAX, 0, 0);
+        return SEGMENT_BAD_INDEX;
+    }
+    if (index_build_open(&verify.build, limits) != 0)
         return SEGMENT_NO_MEMORY;
-    for (uint32_t s = 0; s < index->symbol_count; s++) {
-        struct event_text name = index_name(index, s);
-        (void)index_build_symbol(&verify.build, name.bytes, name.size);
+    if (!verify_add_symbols(&verify)) {
+        verify_fault(&verify, SEGMENT_BAD_INDEX, UINT32_MAX, 0, 0);
+        index_build_close(&verify.build);
+        return SEGMENT_BAD_INDEX;
     }
     const struct layout_postscript *end = &segment->postscript;
     if (segment->footer_error != SEGMENT_GOOD)

@@ -6,8 +6,8 @@
 //       block full, or a symbol of another kind follows: block → output
 //     finish: last block → output, then footer → output; finished
 //
-// The output holds at least one whole block beside SEGMENT_OUTPUT_BYTES, so that a block never has to
-// be split: when SEGMENT_OUTPUT_BYTES are waiting, the caller must take them first.
+// The output holds at least one whole block beside SEGMENT_OUTPUT_BYTES, so that a block never has
+// to be split: when SEGMENT_OUTPUT_BYTES are waiting, the caller must take them first.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +70,7 @@ int segment_writer_open(struct segment_writer **opened, const struct segment_des
     writer->hash = XXH3_createState();
     int error = segment_builder_open(&writer->builder, writer->schema);
     if (error == 0)
-        error = index_build_open(&writer->build);
+        error = index_build_open(&writer->build, index_build_limits_of(UINT64_MAX));
     if (error == 0) {
         writer->output_size = SEGMENT_HEADER_BYTES_MAX + SEGMENT_OUTPUT_BYTES +
                               segment_builder_bytes_max(&writer->builder);
@@ -110,12 +110,6 @@ void segment_writer_taken(struct segment_writer *writer)
     writer->output_used = 0;
 }
 
-static struct event_text writer_name(const void *context, uint32_t symbol)
-{
-    const struct segment_writer *writer = context;
-    return index_build_name(&writer->build, symbol);
-}
-
 // The block in the making → output. False: the output must be taken first.
 static bool writer_flush(struct segment_writer *writer)
 {
@@ -129,7 +123,7 @@ static bool writer_flush(struct segment_writer *writer)
         .previous_hash = writer->previous_hash,
     };
     uint64_t offset = writer->offset;
-    size_t bytes = segment_builder_encode(&writer->builder, writer_name, writer, &header,
+    size_t bytes = segment_builder_encode(&writer->builder, &writer->build, &header,
                                           writer->output + writer->output_used);
     writer_put(writer, bytes);
     writer->previous_hash = header.hash;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Chosen by what is searched for: trades by id and price, quotes by update id and bid price.
 #include "format/segment_zone.h"
 
 struct segment_zone segment_zone_columns(const struct channel_schema *schema)

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// One place that cuts a read at the end of the source.
 #include "format/source.h"
 
 #include <errno.h>

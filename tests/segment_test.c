@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Goal: a segment gives back every row of every symbol in order, by value; an index can always be made
-// again; damage costs the block it is in and is reported. Method: random rows of every channel.
+// Goal: a segment gives back every row of every symbol in order, by value; an index can always be
+// made again; damage costs the block it is in and is reported. Method: random rows of every
+// channel.
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <xxhash.h>
@@ -315,7 +316,8 @@ Test(segment, a_cut_file_gives_its_whole_blocks)
         if (segment_open(&segment, &source, NULL, 0) != SEGMENT_GOOD)
             continue;
         const struct index *index = segment_index(segment);
-        cr_assert_eq(index->header->rows, index->block_count > 2 ? 20000 : index->block_count * 8192);
+        uint32_t blocks = index->block_count;
+        cr_assert_eq(index->header->rows, blocks > 2 ? 20000 : blocks * 8192);
         segment_close(segment);
     }
     image_free(&image);

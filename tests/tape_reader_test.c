@@ -214,8 +214,8 @@ Test(tape_reader, torn_writes_lose_nothing_acknowledged_and_are_not_damage)
             uint32_t kept = random_below(&random, 3); // sector: kept, lost, cut
             uint32_t from = kept == 0 ? LAYOUT_SECTOR
                                       : kept == 1 ? 0 : random_below(&random, LAYOUT_SECTOR);
-            memcpy(image->bytes + write.offset + at + from, image->before + write.offset + at + from,
-                   LAYOUT_SECTOR - from);
+            uint64_t lost = write.offset + at + from;
+            memcpy(image->bytes + lost, image->before + lost, LAYOUT_SECTOR - from);
         }
         struct seen seen = image_read(image, IMAGE_BYTES, true);
         cr_assert(seen.rows >= acknowledged, "seed %d: %d < %d", (int)seed, (int)seen.rows,
