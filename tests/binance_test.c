@@ -318,7 +318,9 @@ Test(binance, replies_and_shutdown)
         cr_expect_eq(frame->reply_id, replies[i].id);
         cr_expect_eq(frame->reply_failed, replies[i].failed);
         cr_expect_eq(frame->reply.size, strlen(replies[i].words));
-        cr_expect_eq(memcmp(frame->reply.bytes, replies[i].words, frame->reply.size), 0);
+        // No words at all are no bytes: memcmp() may not see their NULL.
+        size_t size = frame->reply.size;
+        cr_expect(size == 0 || memcmp(frame->reply.bytes, replies[i].words, size) == 0);
     }
     dialect_support_close(&support);
 }

@@ -9,6 +9,21 @@ run_environment() {
     export RINGTAPE_PYTHON=$deps/venv/bin/python
     export NODE_PATH=$deps/node/node_modules
     export PYTHONDONTWRITEBYTECODE=1
+    run_recordings
+}
+
+# Real recordings lie beside the checkout, or beside the one that this is a worktree of.
+run_recordings() {
+    local checkout
+    if [ -n "${RINGTAPE_REAL_DATA:-}" ]; then return; fi
+    checkout=$(dirname "$(git rev-parse --path-format=absolute --git-common-dir 2>/dev/null)")
+    for checkout in "$root" "$checkout"; do
+        if [ -d "$checkout/../shared/data" ]; then
+            RINGTAPE_REAL_DATA=$(cd "$checkout/../shared/data" && pwd)
+            export RINGTAPE_REAL_DATA
+            return
+        fi
+    done
 }
 
 # Scripts come before programs: they set the stage for them.
