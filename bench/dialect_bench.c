@@ -94,12 +94,13 @@ static void put_quote(uint32_t symbol)
     put("\"}}");
 }
 
+// Prices of one message lie close together, half of the levels are removed.
 static void put_levels(uint32_t count)
 {
+    const uint64_t middle = random_below(90000);
     for (uint32_t i = 0; i < count; i++) {
-        put("%s[\"", i == 0 ? "" : ",");
-        put_decimal(90000);
-        put("\",\"");
+        put("%s[\"%" PRIu64 ".%02" PRIu64 "000000\",\"", i == 0 ? "" : ",",
+            middle + random_below(10), random_below(100));
         if (random_below(2) == 0)
             put("0.00000000");
         else

@@ -90,30 +90,84 @@ static inline void begin_event(struct scan *scan, enum channel channel)
 
 // ---- levels ----
 
+// How the price before was written: digits before and behind the point. Prices of one message are
+// mostly written alike, and read by that guess, where a price ends does not depend on its digits: the
+// chain from level to level is cut.
+struct shape {
+    uint32_t whole;  // 1 ... 8; 0: none yet
+    uint32_t places; // 1 ... 8
+};
+
+// Eight bytes of which `count` are digits, moved up and filled with zeros in front.
+static inline uint64_t digits_of(const char *at, uint32_t count)
+{
+    const uint64_t zeros = 0x30 * SCAN_ONES;
+    return count == 8 ? scan_word(at) : scan_word(at) << (64 - 8 * count) | zeros >> (8 * count);
+}
+
+static inline bool price_of_shape(struct json_cursor *cursor, const struct shape *shape,
+                                  struct event_level *level)
+{
+    const char *at = cursor->at;
+    const uint32_t size = shape->whole + 1 + shape->places;
+    if (shape->whole == 0 || at[shape->whole] != '.' || at[size] != '"' || at + size >= cursor->end)
+        return false;
+    const uint64_t whole = digits_of(at, shape->whole);
+    const uint64_t places = digits_of(at + shape->whole + 1, shape->places);
+    if ((scan_not_digits(whole) | scan_not_digits(places)) != 0 ||
+        ((shape->whole > 1) & (*at == '0')))
+        return false;
+    level->price =
+        (int64_t)(scan_eight(whole) * scan_power_of_ten[shape->places] + scan_eight(places));
+    level->price_scale = (uint8_t)shape->places;
+    cursor->at = at + size;
+    return true;
+}
+
+static inline bool price(struct json_cursor *cursor, struct shape *shape, struct event_level *level)
+{
+    if (price_of_shape(cursor, shape, level))
+        return true;
+    const char *begin = cursor->at;
+    if (!scan_decimal(cursor, '"', &level->price, &level->price_scale))
+        return false;
+    const uint32_t size = (uint32_t)(cursor->at - begin);
+    const bool usual = level->price_scale > 0 && level->price_scale <= 8 &&
+                       size - 1 - level->price_scale <= 8;
+    shape->whole = usual ? size - 1 - level->price_scale : 0;
+    shape->places = level->price_scale;
+    return true;
+}
+
+// Out of line: the loop over the levels then stays small (measured).
+static __attribute__((noinline)) bool quantity(struct json_cursor *cursor,
+                                               struct event_level *level)
+{
+    return scan_decimal(cursor, '"', &level->quantity, &level->quantity_scale);
+}
+
 // [["price","quantity"],...] behind its key.
 static inline bool levels(struct scan *scan, uint8_t side)
 {
     struct json_cursor *cursor = &scan->cursor;
     uint32_t count = scan->event->level_count;
-    if (!SCAN_EXPECT(cursor, "["))
-        return false;
-    if (SCAN_EXPECT(cursor, "]"))
+    struct shape shape = {0, 0};
+    if (SCAN_EXPECT(cursor, "[]"))
         return true;
+    if (!SCAN_EXPECT(cursor, "[[\""))
+        return false;
     do {
         if (count == EVENT_LEVELS_MAX)
             return false;
         struct event_level *level = &scan->frame->levels[count++];
-        if (!SCAN_EXPECT(cursor, "[\"") ||
-            !scan_decimal(cursor, '"', &level->price, &level->price_scale) ||
-            !SCAN_EXPECT(cursor, "\",\"") ||
-            !scan_decimal(cursor, '"', &level->quantity, &level->quantity_scale) ||
-            !SCAN_EXPECT(cursor, "\"]"))
+        if (!price(cursor, &shape, level) || !SCAN_EXPECT(cursor, "\",\"") ||
+            !quantity(cursor, level))
             return false;
         level->side = side;
-    } while (SCAN_EXPECT(cursor, ","));
+    } while (SCAN_EXPECT(cursor, "\"],[\""));
     scan->event->level_count = count;
     scan->event->levels = scan->frame->levels;
-    return SCAN_EXPECT(cursor, "]");
+    return SCAN_EXPECT(cursor, "\"]]");
 }
 
 static inline bool both_sides(struct scan *scan)

@@ -144,8 +144,9 @@ static inline bool scan_time(struct json_cursor *cursor, int64_t *time_ns)
 
 // A non-negative number of at most sixteen digits before the point and as many after, 18 together,
 // followed by `close`, which is not taken.
-static inline bool scan_decimal(struct json_cursor *cursor, char close, int64_t *mantissa,
-                                uint8_t *scale)
+static inline __attribute__((always_inline)) bool scan_decimal(struct json_cursor *cursor,
+                                                               char close, int64_t *mantissa,
+                                                               uint8_t *scale)
 {
     const char *at = cursor->at;
     uint64_t value = 0;
@@ -153,7 +154,8 @@ static inline bool scan_decimal(struct json_cursor *cursor, char close, int64_t 
     uint32_t places = 0;
     if (whole == 8)
         whole += scan_digits(at + 8, &value);
-    if (whole == 0 || (*at == '0' && whole > 1))
+    // Not &&: whether a quantity begins with 0 is no thing to predict.
+    if ((whole == 0) | ((whole > 1) & (*at == '0')))
         return false;
     at += whole;
     if (*at == '.') {
