@@ -42,13 +42,16 @@ def trust(folder):
 
 
 def wait_for(condition, seconds=20, what="the condition"):
-    """The condition's value as soon as it is true; it is asked again every few milliseconds."""
+    """The condition's value as soon as it is true; it is asked again every few milliseconds. `what`:
+    text, or a function that makes it when it is too late."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < end, f"waited {seconds} s in vain for {what}"
+        assert (
+            time.monotonic() < end
+        ), f"waited {seconds} s in vain for {what() if callable(what) else what}"
         time.sleep(0.01)
 
 
@@ -227,7 +230,9 @@ class Ringtaped(Process):
             counters = self.counters()
             return counters if counters is not None and condition(counters) else None
 
-        return wait_for(found, seconds, f"{what}; now {self.counters()}; {self.errors[-5:]}")
+        return wait_for(
+            found, seconds, lambda: f"{what}; now {self.counters()}; {self.errors[-5:]}"
+        )
 
     def settle(self, rows, seconds=60):
         """Until at least `rows` events are durable and nothing has come for a few reports."""
