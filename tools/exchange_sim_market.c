@@ -104,7 +104,7 @@ static void symbol_base(uint32_t index, char *base)
         return;
     }
     uint32_t const rest = index - KNOWN;
-    (void)snprintf(base, MARKET_NAME_SIZE, "%c%c%cX", (int)('A' + rest / 676 % 26),
+    (void)snprintf(base, MARKET_NAME_SIZE, "%c%c%cQ", (int)('A' + rest / 676 % 26),
                    (int)('A' + rest / 26 % 26), (int)('A' + rest % 26));
 }
 

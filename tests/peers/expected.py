@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 # Not a matter of the message: when and where it arrived.
 OF_ARRIVAL = {"receive_time_ns", "link", "store", "tape", "tape_row"}
 SNAPSHOT = 4  # bit of flags
+LEVEL = ("level_index", "side", "price", "quantity")
 
 # Wire key -> (column, kind) for values that stand in the row as they are.
 SPOT_TICKER = {
@@ -58,18 +59,21 @@ def number(value):
     return Decimal(value) if isinstance(value, str) else value
 
 
-def levels(message, bids, asks):
-    for index, (price, quantity) in enumerate(message[bids]):
-        yield index, "bid", Decimal(price), Decimal(quantity)
-    for index, (price, quantity) in enumerate(message[asks], len(message[bids])):
-        yield index, "ask", Decimal(price), Decimal(quantity)
+def with_levels(row, sides, prices, quantities):
+    """A message with levels: its own values, and a row a level. Without levels it is one row."""
+    if not prices:
+        return row, dict.fromkeys(LEVEL, [None])
+    return row, dict(zip(LEVEL, (range(len(prices)), sides, prices, quantities)))
 
 
-def with_levels(row, found):
-    """A row a level; a message without levels is one row."""
-    names = ("level_index", "side", "price", "quantity")
-    rows = [{**row, **dict(zip(names, level))} for level in found]
-    return rows or [{**row, **dict.fromkeys(names)}]
+def binance_levels(row, bids, asks):
+    both = bids + asks
+    return with_levels(
+        row,
+        ["bid"] * len(bids) + ["ask"] * len(asks),
+        [Decimal(price) for price, _ in both],
+        [Decimal(quantity) for _, quantity in both],
+    )
 
 
 def trade_like(m, columns):
@@ -101,7 +105,7 @@ def binance_depth(m):
     }  # fmt: skip
     if "T" in m:
         row["transaction_time_ns"] = nanoseconds(m["T"])
-    return with_levels(row, levels(m, "b", "a"))
+    return binance_levels(row, m["b"], m["a"])
 
 
 def binance_kline(m):
@@ -125,26 +129,25 @@ def binance_ticker(m):
 
 
 def binance_rows(m):
-    """(channel, rows) of one event, unwrapped."""
+    """(channel, (values, values by level)) of one event, unwrapped."""
     kind = m.get("e", "bookTicker" if "B" in m else None)
     if kind == "trade":
-        return "trade", [trade_like(m, {"t": "id", "X": "kind"})]
+        return "trade", (trade_like(m, {"t": "id", "X": "kind"}), {})
     if kind == "aggTrade":
-        return "agg_trade", [
-            trade_like(m, {"a": "id", "f": "first_id", "l": "last_id", "nq": "normal_quantity"})
-        ]
+        keys = {"a": "id", "f": "first_id", "l": "last_id", "nq": "normal_quantity"}
+        return "agg_trade", (trade_like(m, keys), {})
     if kind == "bookTicker":
-        return "quote", [binance_quote(m)]
+        return "quote", (binance_quote(m), {})
     if kind == "depthUpdate":
         return "depth", binance_depth(m)
     if kind == "kline":
-        return "kline", [binance_kline(m)]
+        return "kline", (binance_kline(m), {})
     assert kind == "24hrTicker", f"no rule for {m}"
-    return "ticker", [binance_ticker(m)]
+    return "ticker", (binance_ticker(m), {})
 
 
 def upbit_rows(m):
-    """(channel, rows) of one event in the SIMPLE format."""
+    """The same of one event in the SIMPLE format."""
     flags = SNAPSHOT if m["st"] == "SNAPSHOT" else 0
     row = {"symbol": m["cd"], "event_time_ns": nanoseconds(m["tms"]), "flags": flags}
     side = {"ASK": "sell", "BID": "buy", None: None}[m.get("ab")]
@@ -153,36 +156,48 @@ def upbit_rows(m):
             "source": "orderbook", "total_ask_quantity": m["tas"], "total_bid_quantity": m["tbs"],
             "grouping": m.get("lv"), "ts_ns": row["event_time_ns"],
         }  # fmt: skip
-        found = []
-        for index, unit in enumerate(m["obu"]):
-            found.append((2 * index, "ask", unit["ap"], unit["as"]))
-            found.append((2 * index + 1, "bid", unit["bp"], unit["bs"]))
-        return "book", with_levels(row, found)
+        units = m["obu"]
+        prices = [unit[key] for unit in units for key in ("ap", "bp")]
+        quantities = [unit[key] for unit in units for key in ("as", "bs")]
+        return "book", with_levels(row, ["ask", "bid"] * len(units), prices, quantities)
     row |= {"trade_time_ns": nanoseconds(m["ttms"]), "side": side}
     if m["ty"] == "trade":
         row["ts_ns"] = row["trade_time_ns"]
-        return "trade", [{**row, **{column: m.get(key) for key, column in UPBIT_TRADE.items()}}]
+        return "trade", ({**row, **{c: m.get(key) for key, c in UPBIT_TRADE.items()}}, {})
     assert m["ty"] == "ticker", f"no rule for {m}"
     row["ts_ns"] = row["event_time_ns"]
-    return "ticker", [{**row, **{column: m.get(key) for key, column in UPBIT_TICKER.items()}}]
+    return "ticker", ({**row, **{c: m.get(key) for key, c in UPBIT_TICKER.items()}}, {})
 
 
 def rows_of(exchange, message):
-    channel, rows = (upbit_rows if exchange == "upbit" else binance_rows)(message)
-    for row in rows:
-        row.setdefault("flags", 0)
-    return channel, rows
+    channel, (row, each) = (upbit_rows if exchange == "upbit" else binance_rows)(message)
+    row.setdefault("flags", 0)
+    return channel, (row, each)
 
 
 class Expected:
-    """Rows by exchange and channel."""
+    """Rows by exchange and channel, kept as columns: {name: values}."""
 
     def __init__(self):
-        self.rows = defaultdict(list)
+        self.columns = defaultdict(dict)
+        self.counts = defaultdict(int)
 
     def add(self, exchange, message):
         channel, rows = rows_of(exchange, message)
-        self.rows[exchange, channel].extend(rows)
+        columns, count = self.columns[exchange, channel], self.counts[exchange, channel]
+        row, each = rows
+        length = len(next(iter(each.values()))) if each else 1
+        for name, value in row.items():
+            column = columns.get(name)
+            if column is None:
+                column = columns[name] = [None] * count
+            column.extend([value] * length)
+        for name, values in each.items():
+            columns.setdefault(name, []).extend(values)
+        self.counts[exchange, channel] = count + length
+        for column in columns.values():
+            if len(column) < count + length:
+                column.extend([None] * (count + length - len(column)))
 
 
 def capture_messages(path):
@@ -220,8 +235,11 @@ def read_files(folder):
     return pa.concat_tables([pq.ParquetFile(f).read() for f in files]), files
 
 
+FIRST_KEYS = ("symbol", "id", "last_id", "event_time_ns", "level_index")
+
+
 def plain(table):
-    """Without dictionaries, sorted by all that is not of arrival."""
+    """Without dictionaries, sorted by all that is not of arrival; what tells most comes first."""
     columns, names = [], [n for n in table.column_names if n not in OF_ARRIVAL and n != "ts"]
     for name in names:
         column = table[name]
@@ -229,28 +247,31 @@ def plain(table):
             column = pc.cast(column, column.type.value_type)
         columns.append(column)
     table = pa.table(columns, names=names).combine_chunks()
-    return table.sort_by([(name, "ascending") for name in names])
+    keys = [n for n in FIRST_KEYS if n in names]
+    keys += [n for n in names if n not in keys]
+    return table.sort_by([(name, "ascending") for name in keys])
 
 
-def expected_table(rows, schema):
+def expected_table(columns, count, schema):
     names = [f.name for f in schema]
-    for row in rows:
-        unknown = set(row) - set(names)
-        assert not {k for k in unknown if row[k] is not None}, f"no column for {unknown}"
-    arrays = [pa.array([row.get(f.name) for row in rows], type=f.type) for f in schema]
+    for name in set(columns) - set(names):
+        assert not any(v is not None for v in columns[name]), f"no column for {name}"
+    nothing = [None] * count
+    arrays = [pa.array(columns.get(f.name, nothing), type=f.type) for f in schema]
     return pa.table(arrays, schema=schema)
 
 
 def difference(expected, stored):
     """The first rows that only one side has, for people."""
-    left = expected.to_pylist()
-    right = stored.to_pylist()
-    text = [f"{len(left)} rows expected, {len(right)} stored"]
-    for a, b in zip(left, right):
-        if a != b:
-            text += [f"{k}: expected {a[k]!r}, stored {b[k]!r}" for k in a if a[k] != b[k]]
-            text.append(f"in {a}")
-            break
+    text = [f"{expected.num_rows} rows expected, {stored.num_rows} stored"]
+    for start in range(0, expected.num_rows, 10000):
+        left, right = expected.slice(start, 10000), stored.slice(start, 10000)
+        if left.equals(right):
+            continue
+        for a, b in zip(left.to_pylist(), right.to_pylist()):
+            if a != b:
+                text += [f"{k}: expected {a[k]!r}, stored {b[k]!r}" for k in a if a[k] != b[k]]
+                return "\n".join([*text, f"in {a}"])
     return "\n".join(text)
 
 
@@ -262,30 +283,29 @@ def same(expected, stored):
 
 def compare(expected, export):
     """Every row and column, by pyarrow and by DuckDB. Returns the number of rows compared."""
-    count = 0
+    total = 0
     found = folders(export)
-    missing = [key for key in expected.rows if key not in found]
+    missing = [key for key in expected.columns if key not in found]
     assert not missing, f"nothing was exported of {missing}"
-    for (exchange, channel), folder in sorted(found.items()):
-        if channel in ("status", "instrument"):
+    for key, folder in sorted(found.items()):
+        if key[1] in ("status", "instrument"):
             continue
-        rows = expected.rows.get((exchange, channel), [])
+        columns, count = expected.columns.get(key, {}), expected.counts.get(key, 0)
         table, files = read_files(folder)
         stored = plain(table)
+        assert pc.all(pc.equal(microseconds(table), pc.cast(table["ts"], pa.int64()))).as_py()
         # The time of a row without any time of the exchange is that of its arrival.
-        if rows and all("ts_ns" not in row for row in rows):
+        if count > 0 and "ts_ns" not in columns:
             assert table["ts_ns"].equals(table["receive_time_ns"])
             stored = stored.drop_columns("ts_ns")
-        wanted = plain(expected_table(rows, stored.schema))
+        wanted = plain(expected_table(columns, count, stored.schema))
         same(wanted, stored)
-        assert pc.all(
-            pc.equal(pc.cast(pc.floor(pc.divide(table["ts_ns"], 1000)), pa.int64()),
-                     pc.cast(pc.cast(table["ts"], pa.timestamp("us")), pa.int64()))
-        ).as_py()  # fmt: skip
-        columns = ", ".join(f'"{n}"' for n in stored.column_names)
-        query = duckdb.sql(
-            f"SELECT {columns} FROM read_parquet({files!r}, hive_partitioning=false)"
-        )
+        names = ", ".join(f'"{n}"' for n in stored.column_names)
+        query = duckdb.sql(f"SELECT {names} FROM read_parquet({files!r}, hive_partitioning=false)")
         same(wanted, plain(query.to_arrow_table()))
-        count += len(rows)
-    return count
+        total += count
+    return total
+
+
+def microseconds(table):
+    return pc.divide(pc.cast(table["ts_ns"], pa.int64()), 1000)
