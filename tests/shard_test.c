@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Shards on the simulated world, with the real tape writer and store under them: feeds added, replaced,
-// removed, links renewed, instruments written, and a stop at any moment that leaves everything that was
-// taken durable. The seeds interleave two shards and their peer.
+// Shards on the simulated world, with the real tape writer and store under them: feeds added,
+// replaced, removed, links renewed, instruments written, and a stop at any moment that leaves
+// everything that was taken durable. The seeds interleave two shards and their peer.
 #include "capture/shard.h"
 
 #include "io_sim.h"
