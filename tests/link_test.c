@@ -95,7 +95,7 @@ static void rig_feed(struct rig *rig, uint32_t streams)
         .permit_kind = permits_kind(&rig->permits, "binance", 300, 300 * LIMIT_SECOND_NS),
     };
     char url[64];
-    (void)snprintf(url, sizeof url, "ws://127.0.0.1:%u", rig->peer->port);
+    (void)snprintf(url, sizeof url, "ws://peer.test:%u", rig->peer->port);
     cr_assert_null(url_parse(url, true, &rig->feed.url));
 }
 
@@ -107,6 +107,7 @@ static struct rig *rig_create(uint64_t seed, uint32_t streams)
     sim_world_use(rig->world);
     cr_assert_eq(io_open_loop(&rig->io, &(struct io_options){.name = "link"}, &message), 0);
     cr_assert_eq(io_open_loop(&rig->peer_io, &(struct io_options){.name = "peer"}, &message), 0);
+    sim_world_name(rig->world, "peer.test", "127.0.0.1");
     rig->peer = peer_create(rig->peer_io);
     rig->log.file = getenv("LINK_TEST_LOG") != NULL ? 2 : -1;
     rig->log.level = LOG_LEVEL_DEBUG;

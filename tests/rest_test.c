@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// One GET against a scripted server in the simulated world: whole replies in every framing and any
+// split, failures with their cause, time-outs, cancellation, and the next request after each.
+#include "capture/rest.h"
+
+#include "io_sim.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEAD "HTTP/1.1 200 OK\r\n"
+
+// Answers every connection with the same bytes.
+struct server {
+    struct io *io;
+    const char *reply;
+    bool close_after;
+    uint16_t port;
+    int handle;
+    struct io_op accept;
+    struct io_op receive;
+    struct io_op send;
+    struct io_op close;
+    uint32_t requests;
+    char request[2048];
+};
+
+struct rig {
+    struct sim_world *world;
+    struct io *io;
+    struct server server;
+    struct rest rest;
+    struct url url;
+    uint32_t answers;
+    bool ok;
+    char body[256];
+};
+
+static void server_nothing(struct io *io, struct io_op *op)
+{
+    (void)io;
+    (void)op;
+}
+
+static void server_settle(struct server *server)
+{
+    if (server->handle < 0 || !io_idle(&server->receive) || !io_idle(&server->send)) return;
+    int handle = server->handle;
+    server->handle = -1;
+    io_close(server->io, &server->close, handle, server_nothing);
+}
+
+static void server_sent(struct io *io, struct io_op *op)
+{
+    struct server *server = io_owner(op, struct server, send);
+    if (server->close_after) io_cancel(io, &server->receive);
+    server_settle(server);
+}
+
+static void server_received(struct io *io, struct io_op *op)
+{
+    struct server *server = io_owner(op, struct server, receive);
+    if (op->result <= 0) {
+        server_settle(server);
+        return;
+    }
+    size_t had = strlen(server->request);
+    cr_assert_lt(had + (size_t)op->result, sizeof server->request);
+    memcpy(server->request + had, op->data, (size_t)op->result);
+    server->request[had + (size_t)op->result] = '\0';
+    if (strstr(server->request, "\r\n\r\n") == NULL || server->reply == NULL) return;
+    server->requests++;
+    if (io_idle(&server->send))
+        io_send(io, &server->send, server->handle, server->reply,
+                (uint32_t)strlen(server->reply), server_sent);
+}
+
+static void server_accepted(struct io *io, struct io_op *op)
+{
+    struct server *server = io_owner(op, struct server, accept);
+    if (op->result < 0) return;
+    cr_assert_lt(server->handle, 0);
+    server->handle = (int)op->result;
+    server->request[0] = '\0';
+    io_receive(io, &server->receive, server->handle, server_received);
+}
+
+static struct rig *rig_create(const char *reply, bool close_after)
+{
+    struct rig *rig = calloc(1, sizeof *rig);
+    struct io_message message;
+    struct io_address address = {.bytes = {127, 0, 0, 1}};
+    rig->world = sim_world_create(1);
+    sim_world_use(rig->world);
+    cr_assert_eq(io_open_loop(&rig->io, &(struct io_options){.name = "rest"}, &message), 0);
+    struct server *server = &rig->server;
+    sim_world_name(rig->world, "rest.test", "127.0.0.1");
+    cr_assert_eq(io_open_loop(&server->io, &(struct io_options){.name = "server"}, &message), 0);
+    server->reply = reply;
+    server->close_after = close_after;
+    server->handle = -1;
+    int listener = io_listen(server->io, &address, &server->port);
+    cr_assert_geq(listener, 0);
+    io_accept(server->io, &server->accept, listener, server_accepted);
+    char text[64];
+    (void)snprintf(text, sizeof text, "http://rest.test:%u/base", server->port);
+    cr_assert_null(url_parse(text, false, &rig->url));
+    cr_assert_eq(rest_open(&rig->rest, rig->io, NULL), 0);
+    return rig;
+}
+
+static void rig_destroy(struct rig *rig)
+{
+    rest_close(&rig->rest);
+    sim_world_destroy(rig->world);
+    free(rig);
+}
+
+static void answered(void *context, struct rest *rest)
+{
+    struct rig *rig = context;
+    rig->answers++;
+    rig->ok = rest->ok;
+    uint32_t size = rest->body_size < sizeof rig->body - 1 ? rest->body_size
+                                                           : (uint32_t)sizeof rig->body - 1;
+    memcpy(rig->body, rest->body, size);
+    rig->body[size] = '\0';
+}
+
+static void rig_get(struct rig *rig, int64_t for_ns)
+{
+    uint32_t before = rig->answers;
+    rest_get(&rig->rest, &rig->url, "/api?x=1", answered, rig);
+    (void)sim_world_run(rig->world, for_ns);
+    cr_assert_eq(rig->answers, before + 1, "%u answers, state %d", rig->answers - before,
+                 rig->rest.state);
+    cr_assert_eq(rig->rest.state, REST_IDLE);
+}
+
+static const struct {
+    const char *reply;
+    bool close_after;
+    const char *body;    // NULL: not ok
+    const char *failure; // part of it
+} replies[] = {
+    {HEAD "Content-Length: 5\r\n\r\nhello", false, "hello", ""},
+    {HEAD "Content-Length: 0\r\n\r\n", false, "", ""},
+    {HEAD "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", false, "hello", ""},
+    {HEAD "Connection: close\r\n\r\nhello", true, "hello", ""},
+    {HEAD "Content-Length: 9\r\n\r\nhello", true, NULL, "closed before the answer was whole"},
+    {"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nslow", false,
+     NULL, "the answer is 429: slow"},
+    {"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", false, NULL, "the answer is 500"},
+    {"SSH-2.0-OpenSSH\r\n\r\n", false, NULL, "not HTTP"},
+    {HEAD "Content-Length: 99999999999999999999\r\n\r\n", false, NULL, "not HTTP"},
+    {NULL, false, NULL, "no whole answer in time"},
+};
+
+Test(rest, whole_replies_are_bodies_and_everything_else_is_a_named_failure)
+{
+    for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
+        for (uint32_t split = 0; split <= 900000; split += 900000) {
+            struct rig *rig = rig_create(replies[i].reply, replies[i].close_after);
+            sim_world_faults(rig->world)->receive_split = split;
+            for (int again = 0; again < 2; again++) {
+                rig_get(rig, REST_LIMIT_NS + LIMIT_SECOND_NS);
+                cr_assert_eq(rig->ok, replies[i].body != NULL, "%zu: %s", i, rig->rest.failure);
+                if (rig->ok) cr_assert_str_eq(rig->body, replies[i].body);
+                if (!rig->ok)
+                    cr_assert(strstr(rig->rest.failure, replies[i].failure) != NULL, "%zu: %s", i,
+                              rig->rest.failure);
+            }
+            rig_destroy(rig);
+        }
+    }
+}
+
+Test(rest, the_request_is_what_exchanges_expect)
+{
+    struct rig *rig = rig_create(HEAD "Content-Length: 0\r\n\r\n", false);
+    rig_get(rig, LIMIT_SECOND_NS);
+    const char *request = rig->server.request;
+    cr_assert_eq(strncmp(request, "GET /base/api?x=1 HTTP/1.1\r\n", 28), 0, "%s", request);
+    cr_assert_not_null(strstr(request, "Host: rest.test:"));
+    cr_assert_null(strstr(request, "Origin"));
+    rig_destroy(rig);
+}
+
+Test(rest, retry_after_is_told)
+{
+    struct rig *rig = rig_create(replies[5].reply, false);
+    rig_get(rig, LIMIT_SECOND_NS);
+    cr_assert_eq(rig->rest.status, 429);
+    cr_assert_eq(rig->rest.retry_after_s, 7);
+    rig_destroy(rig);
+}
+
+Test(rest, every_op_failing_is_a_failure_and_the_next_request_works)
+{
+    static const enum io_kind kinds[] = {IO_RESOLVE, IO_CONNECT, IO_RECEIVE, IO_SEND};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct rig *rig = rig_create(replies[0].reply, true);
+        sim_world_fail(rig->world, kinds[i], 0, -104); // ECONNRESET
+        rig_get(rig, REST_LIMIT_NS + LIMIT_SECOND_NS);
+        cr_assert_not(rig->ok, "op %d", (int)kinds[i]);
+        cr_assert_gt(strlen(rig->rest.failure), 0);
+        rig_get(rig, LIMIT_SECOND_NS);
+        cr_assert(rig->ok, "op %d: %s", (int)kinds[i], rig->rest.failure);
+        rig_destroy(rig);
+    }
+}
+
+Test(rest, a_cancel_at_every_step_calls_back_once)
+{
+    for (int steps = 0; steps < 25; steps++) {
+        struct rig *rig = rig_create(replies[0].reply, false);
+        rest_get(&rig->rest, &rig->url, "/", answered, rig);
+        for (int i = 0; i < steps; i++) (void)sim_world_step(rig->world);
+        rest_cancel(&rig->rest);
+        (void)sim_world_run(rig->world, LIMIT_SECOND_NS);
+        cr_assert_eq(rig->answers, 1);
+        cr_assert_eq(rig->rest.state, REST_IDLE);
+        rig_destroy(rig);
+    }
+}
