@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // Property: no bytes make the batch decoder leave its memory; what it accepts is encoded again to a
-// batch that decodes to the same rows. The first byte says whether hashes are made right before, which
-// is what a hostile writer would do and what lets mutations reach the columns.
+// batch that decodes to the same rows. The first byte says whether hashes are made right before,
+// which is what a hostile writer would do and what lets mutations reach the columns.
 #include <stdlib.h>
 
 #include "tests/tape_fixture.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Property: an index image is refused or everything in it can be used. The first byte says whether its
-// hashes are made right before.
+// Property: an index image is refused or everything in it can be used. The first byte says whether
+// its hashes are made right before.
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>

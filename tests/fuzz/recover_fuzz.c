@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Property: a tape with any damage gives only rows it held, each at most once; what the reader counts
-// as given and lost never exceeds what was written. The input is edits (offset, value) to a good tape.
+// Property: a tape with any damage gives only rows it held, each at most once; what the reader
+// counts as given and lost never exceeds what was written. The input is edits (offset, value) to a
+// good tape.
 #include "format/recover.h"
 #include "tests/tape_fixture.h"
 

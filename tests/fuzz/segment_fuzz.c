@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // Property: no bytes make the segment reader leave its memory. Even first bytes: the input is edits
-// (offset, value) to a good segment, whose block hashes are then made right, as a hostile writer would;
-// odd: the input is the file.
+// (offset, value) to a good segment, whose block hashes are then made right, as a hostile writer
+// would; odd: the input is the file.
 #include <xxhash.h>
 
 #include "tests/segment_fixture.h"
