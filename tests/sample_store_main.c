@@ -3,7 +3,8 @@
 // sample_store DIR: writes a small store with everything a reader can meet: all channels, three
 // exchanges, two days, segments of one day whose times overlap, a tape not sealed yet. Always the
 // same bytes. `sample_store DIR merged` writes the same rows with the day's trades in one segment,
-// as after a merge. Without arguments it tries itself out in a folder of its own.
+// as after a merge; `sample_store DIR unfit` has a trade whose price no Parquet type holds. Without
+// arguments it tries itself out in a folder of its own.
 #include "format/catalogue.h"
 #include "format/ensure.h"
 #include "format/segment.h"
@@ -250,6 +251,13 @@ static void sample_trades(struct sample *sample, struct rows *rows, int64_t star
     }
 }
 
+// Nine digits behind the point are one more than DECIMAL(18,8) has.
+static void sample_unfit(struct rows *rows, uint32_t index)
+{
+    rows->value[TRADE_PRICE][index] = 123456789;
+    rows->scale[TRADE_PRICE][index] = 9;
+}
+
 static void sample_others(struct sample *sample, uint32_t *number, int32_t day)
 {
     for (int c = 0; c < CHANNEL_COUNT; c++) {
@@ -279,8 +287,9 @@ static void sample_catalogue(struct sample *sample)
     free(text);
 }
 
-static void sample_store(const char *folder, bool merged)
+static void sample_store(const char *folder, const char *variant)
 {
+    const bool merged = strcmp(variant, "merged") == 0;
     static struct sample sample;
     const int32_t day = catalogue_day_of(day_ns);
     struct rows *first = sample_rows_new(CHANNEL_TRADE), *second = first;
@@ -289,6 +298,7 @@ static void sample_store(const char *folder, bool merged)
     (void)mkdir(folder, 0755);
     ensure(catalogue_init(&sample.catalogue, identity) == 0);
     sample_trades(&sample, first, day_ns);
+    if (strcmp(variant, "unfit") == 0) sample_unfit(first, 17);
     if (!merged) {
         sample_segment(&sample, number++, day, first, 1);
         second = sample_rows_new(CHANNEL_TRADE);
@@ -310,12 +320,12 @@ static void sample_store(const char *folder, bool merged)
 int main(int argc, char **argv)
 {
     if (argc >= 2) {
-        sample_store(argv[1], argc > 2 && strcmp(argv[2], "merged") == 0);
+        sample_store(argv[1], argc > 2 ? argv[2] : "");
         return 0;
     }
     char folder[] = "/tmp/sample-store-XXXXXX", command[128];
     ensure(mkdtemp(folder) != NULL);
-    sample_store(folder, false);
+    sample_store(folder, "");
     (void)snprintf(command, sizeof command, "rm -r %s", folder);
     return system(command) == 0 ? 0 : 1;
 }

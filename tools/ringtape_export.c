@@ -84,7 +84,8 @@ static int ringtape_export_all(struct ringtape_export *export)
 
 static void ringtape_export_sum(struct ringtape_export *export)
 {
-    char rows[RINGTAPE_TABLE_NUMBER_BYTES], bytes[RINGTAPE_TABLE_NUMBER_BYTES];
+    char count[2 * RINGTAPE_TABLE_NUMBER_BYTES], rows[2 * RINGTAPE_TABLE_NUMBER_BYTES];
+    char bytes[RINGTAPE_TABLE_NUMBER_BYTES];
     uint32_t tapes;
     (void)store_tapes(export->store, &tapes);
     if (export->json_wanted) {
@@ -99,18 +100,19 @@ static void ringtape_export_sum(struct ringtape_export *export)
         ringtape_json_object_end(&export->json);
         ringtape_json_line(&export->json);
     } else {
-        (void)printf("%" PRIu64 " partitions written, %" PRIu64 " unchanged; %s rows, %s\n",
-                     export->written, export->unchanged, ringtape_table_number(rows, export->rows),
+        (void)printf("%s written, %" PRIu64 " unchanged; %s, %s\n",
+                     ringtape_table_count(count, export->written, "partition"), export->unchanged,
+                     ringtape_table_count(rows, export->rows, "row"),
                      ringtape_table_bytes(bytes, export->bytes));
     }
     (void)fflush(stdout);
     if (export->refused > 0)
-        (void)ringtape_fail("%" PRIu64 " rows left out, because they do not fit the Parquet types",
-                            export->refused);
+        (void)ringtape_fail("%s left out, not fit for the Parquet types",
+                            ringtape_table_count(rows, export->refused, "row"));
     if (tapes > 0)
-        (void)ringtape_fail("note: %" PRIu32 " tapes are not sealed yet, their rows are not in the "
-                            "export; 'ringtape seal --store %s' seals them",
-                            tapes, export->query.store);
+        (void)ringtape_fail("note: %s not sealed yet, the rows are not in the export; "
+                            "'ringtape seal --store %s' seals",
+                            ringtape_table_count(count, tapes, "tape"), export->query.store);
 }
 
 static int ringtape_export_run(struct ringtape_export *export)

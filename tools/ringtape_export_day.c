@@ -285,7 +285,7 @@ static int ringtape_export_open_layout(struct ringtape_export_work *work, size_t
 static void ringtape_export_told(struct ringtape_export_work *work, const char *what)
 {
     struct ringtape_export *export = work->export;
-    char rows[RINGTAPE_TABLE_NUMBER_BYTES], bytes[RINGTAPE_TABLE_NUMBER_BYTES];
+    char rows[2 * RINGTAPE_TABLE_NUMBER_BYTES], bytes[RINGTAPE_TABLE_NUMBER_BYTES];
     ringtape_progress_clear(&export->progress);
     if (export->json_wanted) {
         ringtape_json_object(&export->json, NULL);
@@ -301,8 +301,8 @@ static void ringtape_export_told(struct ringtape_export_work *work, const char *
     if (strcmp(what, "unchanged") == 0)
         (void)printf("unchanged  %s\n", work->partition.path);
     else
-        (void)printf("%-9s  %s  %s rows, %s\n", what, work->partition.path,
-                     ringtape_table_number(rows, work->rows - work->refused),
+        (void)printf("%-9s  %s  %s, %s\n", what, work->partition.path,
+                     ringtape_table_count(rows, work->rows - work->refused, "row"),
                      ringtape_table_bytes(bytes, work->partition.bytes));
 }
 

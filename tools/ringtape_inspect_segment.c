@@ -222,7 +222,8 @@ static void ringtape_inspect_index_head(struct ringtape_inspect *inspect, const 
     const struct channel_schema *schema =
         header->channel < CHANNEL_COUNT ? channel_schema((enum channel)header->channel) : NULL;
     char day[11], first[TIME_TEXT_BYTES_MAX], last[TIME_TEXT_BYTES_MAX];
-    char ratio[RINGTAPE_TABLE_NUMBER_BYTES];
+    char ratio[RINGTAPE_TABLE_NUMBER_BYTES], rows[2 * RINGTAPE_TABLE_NUMBER_BYTES];
+    char symbols[2 * RINGTAPE_TABLE_NUMBER_BYTES], blocks[2 * RINGTAPE_TABLE_NUMBER_BYTES];
     catalogue_day_text(header->day, day);
     if (inspect->json_wanted) {
         struct ringtape_json *json = &inspect->json;
@@ -239,9 +240,10 @@ static void ringtape_inspect_index_head(struct ringtape_inspect *inspect, const 
     }
     (void)printf("segment   %" PRIu32 ", %s, %s\n", header->number,
                  schema ? schema->name : "unknown channel", day);
-    (void)printf("holds     %" PRIu64 " rows of %" PRIu32 " symbols in %" PRIu32
-                 " blocks, %" PRIu64 " bytes (%s a row)\n",
-                 header->rows, header->symbol_count, header->block_count, bytes,
+    (void)printf("holds     %s of %s in %s, %" PRIu64 " bytes (%s a row)\n",
+                 ringtape_table_count(rows, header->rows, "row"),
+                 ringtape_table_count(symbols, header->symbol_count, "symbol"),
+                 ringtape_table_count(blocks, header->block_count, "block"), bytes,
                  ringtape_table_ratio(ratio, bytes, header->rows));
     (void)printf("first     %s\nlast      %s\n", ringtape_inspect_time(first, header->time_min),
                  ringtape_inspect_time(last, header->time_max));
@@ -287,7 +289,10 @@ static int ringtape_inspect_segment_body(struct ringtape_inspect *inspect, struc
         ringtape_inspect_columns_json(&inspect->json, &columns, schema);
         ringtape_json_count(&inspect->json, "damages", columns.damages);
     } else {
-        if (columns.damages > 0) (void)printf("damage    %" PRIu64 " blocks\n", columns.damages);
+        char damages[2 * RINGTAPE_TABLE_NUMBER_BYTES];
+        if (columns.damages > 0)
+            (void)printf("damage    %s\n",
+                         ringtape_table_count(damages, columns.damages, "block"));
         ringtape_inspect_columns_text(&columns, schema, index->header->rows);
     }
     ringtape_inspect_blocks(inspect, index);

@@ -73,29 +73,32 @@ static void ringtape_inspect_tape_text(const struct ringtape_inspect *inspect,
                                        const struct ringtape_tape *tape)
 {
     char identity[RINGTAPE_INSPECT_IDENTITY_BYTES], time[TIME_TEXT_BYTES_MAX];
-    char ratio[RINGTAPE_TABLE_NUMBER_BYTES];
+    char ratio[RINGTAPE_TABLE_NUMBER_BYTES], count[2 * RINGTAPE_TABLE_NUMBER_BYTES];
+    char rows[2 * RINGTAPE_TABLE_NUMBER_BYTES];
     const struct layout_tape *header = &tape->header;
+    const bool torn = tape->torn && tape->damages == 0;
     ringtape_inspect_identity(identity, header->store);
     (void)printf("tape      %" PRIu32 " of shard %" PRIu32 ", %s%s\n", header->number,
                  header->shard, ringtape_tape_state(tape),
-                 tape->torn ? ", ends in a write that was never acknowledged" : "");
+                 torn ? ", ends in a write that was never acknowledged" : "");
     (void)printf("store     %s\n", identity);
     (void)printf("format    %d.%d, written by %.*s at %s\n", header->major, header->minor,
                  LAYOUT_WRITER_BYTES, header->writer,
                  ringtape_inspect_time(time, header->created_ns));
-    (void)printf("holds     %" PRIu64 " rows in %" PRIu64 " batches, %" PRIu64
-                 " bytes (%s a row)\n",
-                 tape->rows, tape->batches, tape->bytes,
+    (void)printf("holds     %s in %" PRIu64 " batch%s, %" PRIu64 " bytes (%s a row)\n",
+                 ringtape_table_count(rows, tape->rows, "row"), tape->batches,
+                 tape->batches == 1 ? "" : "es", tape->bytes,
                  ringtape_table_ratio(ratio, tape->bytes, tape->rows));
     if (tape->damages > 0)
-        (void)printf("damage    %" PRIu64 " places, %" PRIu64 " rows lost\n", tape->damages,
-                     tape->rows_lost);
+        (void)printf("damage    %s, %s lost\n",
+                     ringtape_table_count(count, tape->damages, "place"),
+                     ringtape_table_count(rows, tape->rows_lost, "row"));
+    if (tape->time_min > tape->time_max) return;
     (void)printf("channels ");
     for (int c = 0; c < CHANNEL_COUNT; c++)
         if ((tape->channels >> c & 1) && channel_schema((enum channel)c))
             (void)printf(" %s", channel_schema((enum channel)c)->name);
     (void)putchar('\n');
-    if (tape->time_min > tape->time_max) return;
     (void)printf("first     %s\n", ringtape_inspect_time(time, tape->time_min));
     (void)printf("last      %s\n", ringtape_inspect_time(time, tape->time_max));
     if (inspect->blocks) (void)putchar('\n');

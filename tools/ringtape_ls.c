@@ -175,17 +175,18 @@ static int ringtape_ls_tapes(struct ringtape_ls *ls, const struct store *store)
 
 static void ringtape_ls_sum(const struct ringtape_ls *ls)
 {
-    char rows[RINGTAPE_TABLE_NUMBER_BYTES], bytes[RINGTAPE_TABLE_NUMBER_BYTES];
+    char count[2 * RINGTAPE_TABLE_NUMBER_BYTES], rows[2 * RINGTAPE_TABLE_NUMBER_BYTES];
+    char bytes[RINGTAPE_TABLE_NUMBER_BYTES];
     if (ls->segments + ls->tapes == 0) {
         (void)puts("nothing is stored yet");
         return;
     }
-    (void)printf("\n%" PRIu64 " segments, %s rows, %s", ls->segments,
-                 ringtape_table_number(rows, ls->segment_rows),
+    (void)printf("\n%s, %s, %s", ringtape_table_count(count, ls->segments, "segment"),
+                 ringtape_table_count(rows, ls->segment_rows, "row"),
                  ringtape_table_bytes(bytes, ls->segment_bytes));
     if (ls->tapes > 0)
-        (void)printf("; %" PRIu64 " tapes, %s rows, %s", ls->tapes,
-                     ringtape_table_number(rows, ls->tape_rows),
+        (void)printf("; %s, %s, %s", ringtape_table_count(count, ls->tapes, "tape"),
+                     ringtape_table_count(rows, ls->tape_rows, "row"),
                      ringtape_table_bytes(bytes, ls->tape_bytes));
     (void)putchar('\n');
 }

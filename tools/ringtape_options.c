@@ -36,10 +36,10 @@ static void ringtape_options_help_option(const struct ringtape_option *option)
     char left[64];
     (void)snprintf(left, sizeof left, "--%s%s%s", option->name, option->value ? " " : "",
                    option->value ? option->value : "");
-    (void)printf("  %-20s ", left);
+    (void)printf("  %-22s ", left);
     for (const char *c = option->help; *c != 0; c++) {
         (void)putchar(*c);
-        if (*c == '\n') (void)printf("  %-20s ", "");
+        if (*c == '\n') (void)printf("  %-22s ", "");
     }
     (void)putchar('\n');
 }

@@ -97,6 +97,15 @@ const char *ringtape_table_number(char out[RINGTAPE_TABLE_NUMBER_BYTES], uint64_
     return out;
 }
 
+const char *ringtape_table_count(char out[2 * RINGTAPE_TABLE_NUMBER_BYTES], uint64_t count,
+                                 const char *thing)
+{
+    char number[RINGTAPE_TABLE_NUMBER_BYTES];
+    (void)snprintf(out, 2 * RINGTAPE_TABLE_NUMBER_BYTES, "%s %s%s",
+                   ringtape_table_number(number, count), thing, count == 1 ? "" : "s");
+    return out;
+}
+
 const char *ringtape_table_bytes(char out[RINGTAPE_TABLE_NUMBER_BYTES], uint64_t bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -37,6 +37,9 @@ enum { RINGTAPE_TABLE_NUMBER_BYTES = 32 };
 const char *ringtape_table_number(char out[RINGTAPE_TABLE_NUMBER_BYTES], uint64_t value);
 // "11.8 MiB"
 const char *ringtape_table_bytes(char out[RINGTAPE_TABLE_NUMBER_BYTES], uint64_t bytes);
+// "1 tape", "2 tapes"; counts with commas
+const char *ringtape_table_count(char out[2 * RINGTAPE_TABLE_NUMBER_BYTES], uint64_t count,
+                                 const char *thing);
 // bytes / rows with two decimals, "-" without rows
 const char *ringtape_table_ratio(char out[RINGTAPE_TABLE_NUMBER_BYTES], uint64_t bytes,
                                  uint64_t rows);

@@ -64,18 +64,19 @@ static void ringtape_verify_json_end(struct ringtape_json *json,
 
 static void ringtape_verify_text_end(const struct store_verify_result *result)
 {
-    char files[RINGTAPE_TABLE_NUMBER_BYTES], bytes[RINGTAPE_TABLE_NUMBER_BYTES];
-    char rows[RINGTAPE_TABLE_NUMBER_BYTES], lost[RINGTAPE_TABLE_NUMBER_BYTES];
-    (void)printf("%s  %s files, %s, %s rows", result->damages == 0 ? "whole" : "DAMAGED",
-                 ringtape_table_number(files, result->files),
+    char files[2 * RINGTAPE_TABLE_NUMBER_BYTES], rows[2 * RINGTAPE_TABLE_NUMBER_BYTES];
+    char bytes[RINGTAPE_TABLE_NUMBER_BYTES];
+    (void)printf("%s  %s, %s, %s", result->damages == 0 ? "whole" : "DAMAGED",
+                 ringtape_table_count(files, result->files, "file"),
                  ringtape_table_bytes(bytes, result->bytes),
-                 ringtape_table_number(rows, result->rows));
+                 ringtape_table_count(rows, result->rows, "row"));
     if (result->damages > 0)
-        (void)printf("; %" PRIu64 " places damaged, %s rows known lost", result->damages,
-                     ringtape_table_number(lost, result->rows_lost));
+        (void)printf("; damaged in %s, %s known lost",
+                     ringtape_table_count(files, result->damages, "place"),
+                     ringtape_table_count(rows, result->rows_lost, "row"));
     if (result->leftovers > 0)
-        (void)printf("; %" PRIu64 " leftover files, removed at the daemon's next start",
-                     result->leftovers);
+        (void)printf("; %s, removed at the daemon's next start",
+                     ringtape_table_count(files, result->leftovers, "leftover file"));
     (void)putchar('\n');
 }
 
