@@ -253,11 +253,12 @@ static int enter_tape(struct store_scan *scan, struct scan_entry *entry)
                                  mark > 0 ? (size_t)mark : 0, &bad);
     scan->reading = error == 0;
     scan->reader.look_ahead = TAPE_LIVE_LOOK_AHEAD;
-    // A tape that is just being created has no header yet, and no rows.
-    if (error == -EBADMSG && bad == TAPE_NO_MAGIC)
-        return 0;
     if (error != -EBADMSG)
         return error;
+    // A tape that is just being created has no header yet, and no rows.
+    error = tape_reader_unused(&source, scan->mark, mark > 0 ? (size_t)mark : 0);
+    if (error != 0)
+        return error < 0 ? error : 0;
     struct store_damage damage = {
         .path = entry->path, .what = tape_error_text(bad), .bytes = entry->file.size};
     return report(scan, &damage);

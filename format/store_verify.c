@@ -217,12 +217,13 @@ static int verify_tape(struct verify *verify, uint32_t number)
         result = walk_tape(verify, &reader);
         tape_reader_close(&reader);
     } else if (result == -EBADMSG) {
-        // Without header: being created, or damaged if anything was ever marked durable.
-        result = 0;
-        if (error != TAPE_NO_MAGIC) {
+        // Without header: being created, or damaged if anything was ever appended.
+        result = tape_reader_unused(&source, mark, mark_size > 0 ? (size_t)mark_size : 0);
+        if (result == 0) {
             struct tape_damage damage = {.bytes = file.size, .error = error};
             tape_fault(verify, &damage);
         }
+        result = result < 0 ? result : 0;
     }
     verify->result->files++;
     verify->result->bytes += file.size;

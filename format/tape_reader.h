@@ -79,6 +79,10 @@ enum { TAPE_LIVE_LOOK_AHEAD = 16 << 20 };
 // with the header when the result is -EBADMSG; other negative: errno of the source.
 int tape_reader_open(struct tape_reader *reader, const struct source *source,
                      const void *mark_bytes, size_t mark_size, enum tape_error *error);
+// After -EBADMSG: was anything ever appended to this file? A crash while a tape is created leaves
+// one without a good header, and nothing is lost with it; any other is damaged. 1: nothing was; 0:
+// it was (or a mark says so); negative: errno of the source.
+int tape_reader_unused(const struct source *source, const void *mark_bytes, size_t mark_size);
 // 1: `item` is filled; 0: the end (for now); negative: errno of the source or -ENOMEM.
 int tape_reader_next(struct tape_reader *reader, struct tape_item *item);
 void tape_reader_close(struct tape_reader *reader);

@@ -115,6 +115,7 @@ bool keep_life_start(struct keep_life *life)
         .store = life->store,
         .symbols = life->symbols,
         .tape_bytes = life->tape_bytes,
+        .tape_age_ns = life->tape_age_ns,
         .queue_bytes = 64 << 20,
     };
     ensure(tape_writer_open(&life->writer, life->shard_io, &options) == 0);
@@ -353,6 +354,12 @@ static bool check_batch(struct keep_life *life, const struct tape_item *item, ui
         for (uint32_t row = 0; good && row < batch.rows[c].count; row++)
             good = check_row(life, &batch.rows[c], row, batch.symbols[batch.rows[c].symbol[row]],
                              last + c * KEEP_LIFE_SYMBOLS);
+    }
+    const struct rows *status = &batch.rows[CHANNEL_STATUS];
+    for (uint32_t row = 0; good && row < status->count; row++) {
+        static struct event event;
+        rows_get(status, row, &event, NULL);
+        life->told_lost += (uint64_t)event.value[STATUS_COUNT];
     }
     free(memory);
     return good;

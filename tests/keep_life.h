@@ -32,7 +32,9 @@ struct keep_life {
     bool acknowledged[KEEP_LIFE_ROWS_MAX + 1]; // row n was durable at some time
     uint64_t sitting_first; // row number of this sitting's first row, less one
     uint64_t seen[KEEP_LIFE_ROWS_MAX + 1]; // how often row n was read back
+    uint64_t told_lost; // rows that status rows of tapes tell as refused
     int64_t tape_bytes;
+    int64_t tape_age_ns; // 0: as the writer has it
     bool without_sealer; // tapes stay, and are read back as they are
     char why[256]; // what is wrong; "" while nothing is
 };

@@ -57,6 +57,7 @@ void sealer_next(struct sealer *sealer)
         return;
     }
     uint32_t tape = keep_store_take(sealer->store);
+    sealer->tries = 0;
     if (tape != 0) {
         sealer_tape_start(sealer, tape);
         return;
@@ -89,6 +90,12 @@ static void retry(struct io *io, struct io_op *op)
     }
     sealer->made_count = 0;
     sealer->failure = 0;
+    // A tape that cannot be read must not hold up those behind it.
+    if (++sealer->tries >= SEALER_TAPE_TRIES && keep_store_waiting(sealer->store) > 0) {
+        sealer->tries = 0;
+        keep_store_retire(sealer->store, tape);
+        tape = keep_store_take(sealer->store);
+    }
     sealer_tape_start(sealer, tape);
 }
 

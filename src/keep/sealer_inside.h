@@ -12,6 +12,7 @@
 
 enum {
     SEALER_SEGMENTS_MAX = 1 << 14,   // of one tape: channels x days x slices
+    SEALER_TAPE_TRIES = 4,           // then the tapes behind it come first
     SEALER_MERGE_COUNT = 8,          // segments of about one size that become one
     SEALER_MERGE_INPUTS_MAX = 16,    // of one merge: bounds open files and decoded blocks
     SEALER_REFUSED_MAX = 256,
@@ -100,6 +101,7 @@ struct sealer {
     struct io_op op;
     struct io_op retry_op;
     int failure; // of the attempt under way
+    uint32_t tries; // failed attempts at this tape
     struct sealer_tape tape;
     struct sealer_merge merge;
     struct gather gather;

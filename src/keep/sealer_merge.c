@@ -281,6 +281,8 @@ static void input_opened(struct io *io, struct io_op *op)
     struct sealer *sealer = io_owner(op, struct sealer, op);
     struct sealer_input *input = &sealer->merge.inputs[sealer->merge.opened];
     if (op->result < 0) {
+        if (op->result == -ENOENT)
+            refuse(sealer, input, strerror(ENOENT));
         sealer_fail(sealer, (int)op->result, input->path);
         return;
     }

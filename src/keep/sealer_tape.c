@@ -135,15 +135,19 @@ static int64_t read_tape(void *context, uint64_t offset, void *out, size_t size)
     return io_read_now(sealer->io, sealer->tape.handle, out, size, (int64_t)offset);
 }
 
-static bool all_zero(struct sealer *sealer)
+// A crash while it was prepared leaves a tape that nothing was ever appended to: no damage.
+static void without_header(struct sealer *sealer, const struct source *source,
+                           enum tape_error error)
 {
-    uint8_t sector[LAYOUT_SECTOR];
-    int64_t got = read_tape(sealer, 0, sector, sizeof sector);
-    for (int64_t i = 0; i < got; i++) {
-        if (sector[i] != 0)
-            return false;
+    struct sealer_tape *tape = &sealer->tape;
+    int unused = tape_reader_unused(source, tape->mark, tape->mark_size);
+    if (unused < 0) {
+        sealer_fail(sealer, unused, tape->path);
+        return;
     }
-    return got >= 0;
+    if (unused == 0)
+        damage(sealer, tape_error_text(error), 0, 0);
+    sealer_commit(sealer);
 }
 
 static void tape_opened(struct io *io, struct io_op *op)
@@ -166,10 +170,7 @@ static void tape_opened(struct io *io, struct io_op *op)
                                   tape->mark_size, &error);
     tape->reading = result == 0;
     if (result == -EBADMSG) {
-        // A crash while it was prepared: nothing was ever appended. Anything else is damage.
-        if (!all_zero(sealer))
-            damage(sealer, tape_error_text(error), 0, 0);
-        sealer_commit(sealer);
+        without_header(sealer, &source, error);
     } else if (result < 0) {
         sealer_fail(sealer, result, tape->path);
     } else {

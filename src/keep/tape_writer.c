@@ -234,6 +234,8 @@ bool tape_writer_switch(struct tape_writer *writer)
     for (int i = 0; i < TAPE_WRITER_FILES; i++) {
         if (is_spare(writer, &writer->files[i])) {
             writer->current = &writer->files[i];
+            // It may have waited for hours: a tape's age is that of its rows.
+            writer->current->created_ns = io_utc_ns(writer->io);
             writer->counters.tape = writer->current->cursor.number;
             writer->counters.tapes++;
             ensure(writer->written == 0);
@@ -292,6 +294,8 @@ static bool outlived(const struct tape_writer *writer)
     return other_day || now_ns - file->created_ns >= writer->options.tape_age_ns;
 }
 
+static void tell_refused(struct tape_writer *writer);
+
 static void tick(struct io *io, struct io_op *op)
 {
     struct tape_writer *writer = io_owner(op, struct tape_writer, tick_op);
@@ -307,6 +311,9 @@ static void tick(struct io *io, struct io_op *op)
         retire_current(writer);
     if (writer->current)
         tape_file_mark(writer->current);
+    // The feed may have fallen silent since.
+    if (writer->refused_since_ok > 0 && rows_waiting(writer) == 0 && !writer->stopping)
+        tell_refused(writer);
     io_timeout(io, &writer->tick_op, LIMIT_SECOND_NS, tick);
     tape_writer_pump(writer);
 }
@@ -330,6 +337,8 @@ static void tell_refused(struct tape_writer *writer)
     if (batch_append(writer->batch, event)) {
         writer->counters.rows++;
         writer->refused_since_ok = 0;
+        if (writer->oldest_ns == 0)
+            writer->oldest_ns = io_monotonic_ns(writer->io);
     }
 }
 
@@ -386,7 +395,7 @@ static bool all_closed(const struct tape_writer *writer)
 // What could not be written in time is dropped and counted.
 static void give_up(struct tape_writer *writer)
 {
-    writer->counters.rows_refused = writer->counters.rows - writer->counters.rows_durable;
+    writer->counters.rows_refused += writer->counters.rows - writer->counters.rows_durable;
     batch_clear(writer->batch);
     writer->written = 0;
     for (int h = 0; h < 2; h++) {
@@ -446,6 +455,8 @@ void tape_writer_stop(struct tape_writer *writer, int64_t limit_ns,
                       void (*stopped)(void *context, bool ok), void *context)
 {
     ensure(!writer->stopping);
+    if (writer->refused_since_ok > 0)
+        tell_refused(writer);
     writer->stopping = true;
     writer->stopped = stopped;
     writer->context = context;
