@@ -42,8 +42,8 @@ def trust(folder):
 
 
 def wait_for(condition, seconds=20, what="the condition"):
-    """The condition's value as soon as it is true; it is asked again every few milliseconds. `what`:
-    text, or a function that makes it when it is too late."""
+    """The condition's value as soon as it is true; it is asked again every few milliseconds.
+    `what`: text, or a function that makes it when it is too late."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
