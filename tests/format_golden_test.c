@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Goal: files written by any released version stay readable. tests/golden/1.0.* were written by this
-// test with RINGTAPE_GOLDEN_WRITE set to a folder; they are kept for ever, and a new version of the
-// format adds files of its own. The rows in them are those of golden_event().
+// Goal: files written by any released version stay readable. tests/golden/1.0.* were written by
+// this test with RINGTAPE_GOLDEN_WRITE set to a folder; they are kept for ever, and a new version
+// of the format adds files of its own. The rows in them are those of golden_event().
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>

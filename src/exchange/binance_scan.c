@@ -91,8 +91,8 @@ static inline void begin_event(struct scan *scan, enum channel channel)
 // ---- levels ----
 
 // How the price before was written: digits before and behind the point. Prices of one message are
-// mostly written alike, and read by that guess, where a price ends does not depend on its digits: the
-// chain from level to level is cut.
+// mostly written alike, and read by that guess, where a price ends does not depend on its digits:
+// the chain from level to level is cut.
 struct shape {
     uint32_t whole;  // 1 ... 8; 0: none yet
     uint32_t places; // 1 ... 8

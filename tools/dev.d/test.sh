@@ -84,8 +84,8 @@ test_pytest() {
     local all failures errors skipped failed
     compgen -G 'tests/peers/*_test.py' >/dev/null || return 0
     rm -f "$xml"
-    timeout -k 10 1200 "$deps/venv/bin/python" -m pytest tests/peers -o 'python_files=*_test.py' -p no:cacheprovider \
-        -ra --junitxml="$xml" >"$log" 2>&1 </dev/null || status=$?
+    timeout -k 10 1200 "$deps/venv/bin/python" -m pytest tests/peers -o 'python_files=*_test.py' \
+        -p no:cacheprovider -ra --junitxml="$xml" >"$log" 2>&1 </dev/null || status=$?
     if [ ! -e "$xml" ]; then
         test_count peers 0 1 0 $((SECONDS - start))
         return
