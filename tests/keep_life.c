@@ -8,6 +8,7 @@
 #include "format/ensure.h"
 #include "format/segment.h"
 #include "format/tape_reader.h"
+#include "sim_store.h"
 
 #define LIFE_STORE "store"
 #define LIFE_EPOCH_NS 1767225600000000000ll // 2026-01-01, where simulated clocks begin
@@ -306,34 +307,26 @@ static bool check_row(struct keep_life *life, const struct rows *rows, uint32_t 
     return true;
 }
 
-static bool check_segment(struct keep_life *life, const struct catalogue_segment *listed)
+struct walked { // between the blocks of a segment
+    struct keep_life *life;
+    uint32_t number; // of the segment
+    uint64_t last[KEEP_LIFE_SYMBOLS];
+};
+
+static bool check_block(void *context, const struct catalogue_segment *listed,
+                        const struct segment *segment, const struct segment_block *block)
 {
-    char path[CATALOGUE_PATH_BYTES_MAX + 16] = LIFE_STORE "/";
-    catalogue_segment_path(listed, "segment", path + strlen(path));
-    int64_t size = sim_disk_size(life->world, path);
-    if (size < 0)
-        return wrong(life, "a listed segment is missing", listed->number);
-    uint8_t *bytes = aligned_alloc(64, ((size_t)size + 63) & ~(size_t)63);
-    (void)sim_disk_read(life->world, path, bytes, (uint32_t)size, 0);
-    struct source source = source_of_memory(bytes, (uint64_t)size);
-    struct segment *segment;
-    bool good = segment_open(&segment, &source, NULL, 0) == SEGMENT_GOOD;
-    if (!good)
-        wrong(life, "a listed segment does not open", listed->number);
-    uint64_t last[KEEP_LIFE_SYMBOLS] = {0};
-    for (uint32_t b = 0; good && b < segment_index(segment)->block_count; b++) {
-        struct segment_block block;
-        good = segment_read(segment, b, UINT64_MAX, &block) == SEGMENT_GOOD;
-        if (!good)
-            wrong(life, "a block of a listed segment cannot be read", listed->number);
-        for (uint32_t row = 0; good && row < block.rows->count; row++)
-            good = check_row(life, block.rows, row,
-                             index_name(segment_index(segment), block.rows->symbol[row]), last);
+    struct walked *walked = context;
+    if (walked->number != listed->number)
+        *walked = (struct walked){.life = walked->life, .number = listed->number};
+    if (listed->channel == CHANNEL_STATUS)
+        return true; // the writer's own
+    for (uint32_t row = 0; row < block->rows->count; row++) {
+        struct event_text name = index_name(segment_index(segment), block->rows->symbol[row]);
+        if (!check_row(walked->life, block->rows, row, name, walked->last))
+            return false;
     }
-    if (segment)
-        segment_close(segment);
-    free(bytes);
-    return good;
+    return true;
 }
 
 static bool check_batch(struct keep_life *life, const struct tape_item *item, uint64_t last[])
@@ -410,10 +403,9 @@ bool keep_life_check(struct keep_life *life)
     struct io_options options = {.name = "check"};
     ensure(io_open_loop(&life->shard_io, &options, &message) == 0);
     ensure(keep_store_open(&life->store, life->shard_io, LIFE_STORE, &message) == 0);
-    const struct catalogue *catalogue = keep_store_catalogue(life->store);
-    bool good = true;
-    for (uint32_t i = 0; good && i < catalogue->segment_count; i++)
-        good = check_segment(life, &catalogue->segments[i]);
+    struct walked walked = {.life = life};
+    bool good = sim_store_walk(life->world, LIFE_STORE, keep_store_catalogue(life->store),
+                               check_block, &walked, life->why);
     good = good && check_tapes(life);
     for (uint64_t n = 1; good && n <= life->appended; n++) {
         if (life->seen[n] > 1)
