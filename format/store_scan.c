@@ -291,6 +291,8 @@ static int decode_batch(struct store_scan *scan, const struct scan_entry *entry,
 static int damaged_tape(struct store_scan *scan, const struct scan_entry *entry,
                         const struct tape_damage *found)
 {
+    if (!found->acknowledged) // part of a write that a crash cut off: nobody was told it is there
+        return 0;
     struct store_damage damage = {.path = entry->path,
                                   .what = tape_error_text(found->error),
                                   .offset = found->offset,

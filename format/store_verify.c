@@ -184,9 +184,9 @@ static int walk_tape(struct verify *verify, struct tape_reader *reader)
     struct tape_item item;
     int result;
     while ((result = tape_reader_next(reader, &item)) > 0) {
-        if (item.is_damage)
+        if (item.is_damage && item.damage.acknowledged)
             tape_fault(verify, &item.damage);
-        else if ((result = check_batch(verify, &item)) < 0)
+        else if (!item.is_damage && (result = check_batch(verify, &item)) < 0)
             return result;
         advance(verify, reader->offset);
     }

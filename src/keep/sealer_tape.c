@@ -83,8 +83,9 @@ static int next_batch(struct sealer *sealer)
         return result;
     const struct tape_item *item = &tape->item;
     if (item->is_damage) {
-        damage(sealer, tape_error_text(item->damage.error), item->damage.offset,
-               item->damage.rows);
+        if (item->damage.acknowledged) // else part of a write that a crash cut off
+            damage(sealer, tape_error_text(item->damage.error), item->damage.offset,
+                   item->damage.rows);
         return 1;
     }
     if (tape->leftover)
