@@ -260,3 +260,98 @@ Test(keep_faults, a_missing_file_does_not_stop_all_merging)
         keep_life_end(&life);
     }
 }
+
+// ---- leftovers ----
+
+// A file of segment/2025-12-31/ that a crash may leave, or that is none of ours; does a start remove
+// it? %u: a number that was given, and is no segment any more.
+static const struct {
+    const char *name;
+    bool removed;
+} leftovers[] = {
+    {"trade-%08u.segment", true},      {"trade-%08u.index", true},
+    {"depth-%08u.segment.new", true},  {"depth-90000002.index.new", true},
+    {"trade-90000000.segment", false}, {"notes-%u.txt", false},
+    {"-.segment", false},
+};
+
+static uint32_t number_merged_away(void)
+{
+    const struct catalogue *catalogue = keep_store_catalogue(life.store);
+    for (uint32_t number = 1; number < catalogue->next_segment; number++) {
+        bool listed = false;
+        for (uint32_t i = 0; i < catalogue->segment_count; i++)
+            listed = listed || catalogue->segments[i].number == number;
+        if (!listed)
+            return number;
+    }
+    cr_assert(false, "nothing was merged");
+    return 0;
+}
+
+static void leftover_path(size_t i, uint32_t number, char path[128])
+{
+    (void)strcpy(path, "store/segment/2025-12-31/");
+    size_t size = strlen(path);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    (void)snprintf(path + size, 128 - size, leftovers[i].name, number);
+#pragma GCC diagnostic pop
+}
+
+Test(keep_faults, leftovers_of_a_crash_are_removed_at_the_next_start)
+{
+    char path[128];
+    keep_life_begin(&life, 20);
+    for (int sitting = 0; sitting < 3; sitting++) {
+        cr_assert(keep_life_start(&life));
+        cr_assert(keep_life_work(&life, 300));
+        cr_assert(keep_life_stop(&life));
+    }
+    cr_assert(keep_life_settle(&life));
+    cr_assert(keep_life_start(&life));
+    uint32_t number = number_merged_away();
+    cr_assert(keep_life_stop(&life));
+    for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++) {
+        leftover_path(i, number, path);
+        sim_disk_write(life.world, path, "x", 1, 0);
+    }
+    cr_assert(keep_life_start(&life));
+    cr_assert(keep_life_stop(&life));
+    for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++) {
+        leftover_path(i, number, path);
+        cr_assert_eq(sim_disk_size(life.world, path), leftovers[i].removed ? -ENOENT : 1, "%s",
+                     path);
+    }
+    cr_assert(keep_life_check(&life), "%s", life.why);
+    cr_assert_eq(rows_seen(), life.appended);
+    keep_life_end(&life);
+}
+
+static void count_file(void *context, const char *name)
+{
+    (void)name;
+    ++*(uint32_t *)context;
+}
+
+// Whatever the crash, what is in segment/ afterwards is what the catalogue lists.
+Test(keep_faults, no_crash_leaves_files_for_ever)
+{
+    for (uint64_t at = 20; at < 400; at += 7) {
+        keep_life_begin(&life, 21);
+        sim_world_crash_at(life.world, at);
+        if (!(keep_life_start(&life) && keep_life_work(&life, 900) && keep_life_stop(&life)))
+            keep_life_crash(&life, SIM_CRASH_POWER);
+        sim_world_crash_at(life.world, 0);
+        cr_assert(keep_life_settle(&life));
+        cr_assert(keep_life_start(&life)); // numbers of a sealing cut short are given by now
+        uint32_t files = 0;
+        uint32_t listed = keep_store_catalogue(life.store)->segment_count;
+        (void)io_list(life.shard_io, "store/segment/2025-12-31", count_file, &files);
+        (void)io_list(life.shard_io, "store/segment/2026-01-01", count_file, &files);
+        cr_assert_eq(files, 2 * listed, "crash at %lu", (unsigned long)at);
+        cr_assert_eq(keep_store_catalogue(life.store)->tape_count, 0);
+        cr_assert(keep_life_stop(&life));
+        keep_life_end(&life);
+    }
+}

@@ -14,6 +14,7 @@
 #include "format/catalogue.h"
 #include "format/ensure.h"
 #include "keep/file_script.h"
+#include "keep/keep_sweep.h"
 
 struct keep_store {
     char path[KEEP_PATH_BYTES_MAX + 1];
@@ -302,6 +303,17 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+// Sealed tapes whose deletion was done, but not told to the catalogue any more.
+static void forget_deleted(struct keep_store *store)
+{
+    struct catalogue *catalogue = &store->catalogue;
+    for (uint32_t i = catalogue->tape_count; i-- > 0;) {
+        uint32_t tape = catalogue->tapes[i];
+        if (!bsearch(&tape, store->ring, store->waiting, sizeof *store->ring, ascending))
+            ensure(catalogue_forget_tape(catalogue, tape));
+    }
+}
+
 static int find_tapes(struct keep_store *store, struct io *io, struct io_message *message)
 {
     char path[KEEP_FILE_NAME_BYTES_MAX];
@@ -314,6 +326,7 @@ static int find_tapes(struct keep_store *store, struct io *io, struct io_message
     qsort(store->ring, store->waiting, sizeof *store->ring, ascending);
     if (store->waiting > 0 && store->ring[store->waiting - 1] >= store->tape_next)
         store->tape_next = store->ring[store->waiting - 1] + 1;
+    forget_deleted(store);
     return 0;
 }
 
@@ -404,7 +417,14 @@ static int open_parts(struct keep_store *store, struct io *io, struct io_message
         result = read_catalogue(store, io, message);
     if (result == 0)
         result = find_tapes(store, io, message);
-    return result;
+    if (result < 0)
+        return result;
+    // Leftovers only cost space: what cannot be removed now waits for another start.
+    result = keep_sweep(store->path, &store->catalogue, &store->script, io);
+    if (store->script.running)
+        return refuse(message, result, file_script_path(&store->script), "cannot be removed",
+                      remedy_of(result));
+    return 0;
 }
 
 int keep_store_open(struct keep_store **out, struct io *io, const char *path,
