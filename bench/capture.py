@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -29,7 +30,7 @@ import duckdb  # noqa: E402
 import expected  # noqa: E402
 import support  # noqa: E402
 
-FULL = {"repetitions": 5, "ringtape": 4000000, "picows": 400000, "websockets": 120000}
+FULL = {"repetitions": 3, "ringtape": 2500000, "picows": 400000, "websockets": 120000}
 SMOKE = {"repetitions": 1, "ringtape": 150000, "picows": 20000, "websockets": 5000}
 CAPTURE = "hftbacktest_spot_btcusdt_20240808.gz"
 
@@ -213,6 +214,7 @@ def main():
     parser.add_argument("--smoke", action="store_true", help="the same in seconds on little data")
     parser.add_argument("--case", choices=["single", "packed"], action="append")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     sizes = SMOKE if options.smoke else FULL
     (ROOT / "zig-out").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="capture-certificates-") as folder:

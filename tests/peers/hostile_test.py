@@ -121,8 +121,8 @@ VIOLATIONS = {
 
 @pytest.mark.parametrize("breach", VIOLATIONS.values(), ids=VIOLATIONS.keys())
 def test_broken_protocol(breach, tmp_path, certificates):
-    """A rule is broken after some good trades: these are kept, and so is what comes after the daemon
-    has connected again."""
+    """A rule is broken after some good trades: these are kept, and so is what comes after the
+    daemon has connected again."""
 
     def broken(connection):
         connection.trades(1, 10)

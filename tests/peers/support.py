@@ -2,6 +2,7 @@
 """What the end-to-end tests share: programs, certificates, recordings, waiting."""
 
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
@@ -55,6 +56,11 @@ def wait_for(condition, seconds=20, what="the condition"):
         time.sleep(0.01)
 
 
+def die_with_parent():
+    """In the child: it is killed when its parent ends in whatever way (PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
 class Process:
     """A program, its output read line by line as it comes; killed at the latest on leaving."""
 
@@ -64,7 +70,12 @@ class Process:
         self.errors = []
         self.usage = None  # of resources, once finished
         self.child = subprocess.Popen(
-            self.arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+            self.arguments,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=die_with_parent,
+            **options,
         )
         self.readers = [
             threading.Thread(target=self._read, args=(self.child.stdout, self.lines), daemon=True),
