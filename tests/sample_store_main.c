@@ -74,17 +74,19 @@ static void sample_cell(struct sample *sample, struct event *event, int c, int64
     struct format_random *random = &sample->random;
     const bool is_time = column->type == COLUMN_TIME;
     if (column->nullable && !is_time && random_below(random, 4) == 0) return;
+    // One random number a statement: compilers differ in the order of arguments.
+    const uint64_t number = random_next(random);
+    const uint32_t shift = 1 + random_below(random, 60);
     if (column->type == COLUMN_TEXT)
         sample_text(sample, event, c);
     else if (column->type == COLUMN_DECIMAL)
-        event_set_decimal(event, c, (int64_t)random_below(random, 1000000000) - 1000,
-                          (uint8_t)random_below(random, 9));
+        event_set_decimal(event, c, (int64_t)(number % 1000000000) - 1000, (uint8_t)(shift % 9));
     else if (column->type == COLUMN_CODE)
         event_set(event, c, random_below(random, sample_codes(column)));
     else if (is_time)
         event_set(event, c, time + (c == COLUMN_RECEIVE_TIME ? 1234567 : 0));
     else
-        event_set(event, c, (int64_t)(random_next(random) >> (1 + random_below(random, 60))));
+        event_set(event, c, (int64_t)(number >> shift));
 }
 
 static void sample_row(struct sample *sample, struct rows *rows, uint32_t symbol, int64_t time)
@@ -98,7 +100,14 @@ static void sample_row(struct sample *sample, struct rows *rows, uint32_t symbol
     if (schema->has_levels) {
         event.level_count = random_below(&sample->random, 8);
         event.levels = levels;
-        random_levels(&sample->random, levels, event.level_count, false);
+        for (uint32_t l = 0; l < event.level_count; l++) {
+            const uint64_t number = random_next(&sample->random);
+            levels[l] = (struct event_level){.price = 6000000 + (int64_t)(number % 1000),
+                                             .quantity = (int64_t)(number / 1000 % 100000),
+                                             .price_scale = 2,
+                                             .quantity_scale = 5,
+                                             .side = number >> 63};
+        }
     }
     ensure(rows_append(rows, &event));
 }
