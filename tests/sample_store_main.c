@@ -106,7 +106,7 @@ static void sample_row(struct sample *sample, struct rows *rows, uint32_t symbol
                                              .quantity = (int64_t)(number / 1000 % 100000),
                                              .price_scale = 2,
                                              .quantity_scale = 5,
-                                             .side = number >> 63};
+                                             .side = number >> 63 != 0};
         }
     }
     ensure(rows_append(rows, &event));
