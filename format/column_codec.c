@@ -20,6 +20,8 @@ struct column_scratch {
     uint32_t count_max;
     ZSTD_CCtx *compress;
     ZSTD_DCtx *decompress;
+    uint64_t *quotients; // [count_max] (value - min) / step
+    uint64_t *changes;   // [count_max] zigzag of (value - value before) / change_step
     uint8_t *varints;    // [count_max * WIRE_VARINT_BYTES_MAX]
     uint8_t *compressed; // room for the frame of the varints and the head before it
     size_t compressed_size;
@@ -35,9 +37,12 @@ struct column_scratch *column_scratch_open(uint32_t count_max)
     scratch->compressed_size = ZSTD_compressBound(varint_bytes) + 64;
     scratch->compress = ZSTD_createCCtx();
     scratch->decompress = ZSTD_createDCtx();
+    scratch->quotients = malloc(((size_t)count_max + 1) * sizeof *scratch->quotients);
+    scratch->changes = malloc(((size_t)count_max + 1) * sizeof *scratch->changes);
     scratch->varints = malloc(varint_bytes);
     scratch->compressed = malloc(scratch->compressed_size);
-    if (scratch->compress && scratch->decompress && scratch->varints && scratch->compressed)
+    if (scratch->compress && scratch->decompress && scratch->quotients && scratch->changes &&
+        scratch->varints && scratch->compressed)
         return scratch;
     column_scratch_close(scratch);
     return NULL;
@@ -49,6 +54,8 @@ void column_scratch_close(struct column_scratch *scratch)
         return;
     (void)ZSTD_freeCCtx(scratch->compress);
     (void)ZSTD_freeDCtx(scratch->decompress);
+    free(scratch->quotients);
+    free(scratch->changes);
     free(scratch->varints);
     free(scratch->compressed);
     free(scratch);
@@ -186,7 +193,23 @@ static inline uint64_t bit_get(const uint8_t *bytes, size_t size, uint64_t at, u
 
 // ---- encoding ----
 
-static uint8_t *encode_packed(const int64_t *values, uint32_t count,
+// Divisions are the dearest part of encoding: once a value, and none where the step is 1.
+static void column_divide(struct column_scratch *scratch, const int64_t *values, uint32_t count,
+                          const struct column_shape *shape)
+{
+    const uint64_t min = (uint64_t)shape->min;
+    const int64_t change_step = (int64_t)shape->change_step;
+    for (uint32_t i = 0; i < count; i++)
+        scratch->quotients[i] = (uint64_t)values[i] - min;
+    for (uint32_t i = 0; i < count && shape->step != 1; i++)
+        scratch->quotients[i] /= shape->step;
+    for (uint32_t i = 1; i < count; i++) {
+        int64_t change = column_delta(values, i);
+        scratch->changes[i] = wire_zigzag(change_step == 1 ? change : change / change_step);
+    }
+}
+
+static uint8_t *encode_packed(const struct column_scratch *scratch, uint32_t count,
                               const struct column_shape *shape, uint8_t *out)
 {
     unsigned width = column_width(shape->span / shape->step);
@@ -195,7 +218,7 @@ static uint8_t *encode_packed(const int64_t *values, uint32_t count,
     *out++ = (uint8_t)width;
     struct bit_writer writer = {.out = out};
     for (uint32_t i = 0; i < count; i++)
-        bit_put(&writer, ((uint64_t)values[i] - (uint64_t)shape->min) / shape->step, width);
+        bit_put(&writer, scratch->quotients[i], width);
     return bit_finish(&writer);
 }
 
@@ -223,7 +246,7 @@ static uint8_t *encode_delta_packed(const int64_t *values, uint32_t count,
     struct bit_writer writer = {.out = out};
     for (uint32_t i = 1; i < count; i++) {
         uint64_t difference = (uint64_t)column_delta(values, i) - (uint64_t)shape->delta_min;
-        bit_put(&writer, difference / step, width);
+        bit_put(&writer, step == 1 ? difference : difference / step, width);
     }
     return bit_finish(&writer);
 }
@@ -251,29 +274,35 @@ static size_t encode_frame(struct column_scratch *scratch, const uint8_t *varint
     return ZSTD_isError(bytes) ? SIZE_MAX : head + bytes;
 }
 
-static size_t encode_varint_zstd(struct column_scratch *scratch, const int64_t *values,
-                                 uint32_t count, const struct column_shape *shape)
+static size_t encode_varint_zstd(struct column_scratch *scratch, uint32_t count,
+                                 const struct column_shape *shape)
 {
     uint8_t *head = wire_put_varint(scratch->compressed, wire_zigzag(shape->min));
     head = wire_put_varint(head, shape->step);
     uint8_t *out = scratch->varints;
     for (uint32_t i = 0; i < count; i++)
-        out = wire_put_varint(out, ((uint64_t)values[i] - (uint64_t)shape->min) / shape->step);
+        out = wire_put_varint(out, scratch->quotients[i]);
     return encode_frame(scratch, out, head);
 }
 
-static size_t encode_delta_zstd(struct column_scratch *scratch, const int64_t *values,
-                                uint32_t count, const struct column_shape *shape)
+static size_t encode_delta_zstd(struct column_scratch *scratch, int64_t first, uint32_t count,
+                                const struct column_shape *shape)
 {
     ensure(shape->change_step > 0 && shape->change_step <= INT64_MAX);
-    uint8_t *head = wire_put_varint(scratch->compressed, wire_zigzag(values[0]));
+    uint8_t *head = wire_put_varint(scratch->compressed, wire_zigzag(first));
     head = wire_put_varint(head, shape->change_step);
     uint8_t *out = scratch->varints;
-    for (uint32_t i = 1; i < count; i++) {
-        int64_t change = column_delta(values, i) / (int64_t)shape->change_step;
-        out = wire_put_varint(out, wire_zigzag(change));
-    }
+    for (uint32_t i = 1; i < count; i++)
+        out = wire_put_varint(out, scratch->changes[i]);
     return encode_frame(scratch, out, head);
+}
+
+static size_t varint_bytes_of(const uint64_t *values, uint32_t from, uint32_t count)
+{
+    size_t bytes = 0;
+    for (uint32_t i = from; i < count; i++)
+        bytes += wire_varint_bytes(values[i]);
+    return bytes;
 }
 
 // Takes what lies in scratch->compressed if it beats `best`.
@@ -298,26 +327,30 @@ size_t column_encode(struct column_scratch *scratch, const int64_t *values, uint
         return (size_t)(wire_put_varint(out, wire_zigzag(values[0])) - out);
     }
     column_look_deltas(values, count, &shape);
+    column_divide(scratch, values, count, &shape);
     size_t packed = size_packed(count, &shape);
     size_t delta = size_delta_packed(values, count, &shape);
     size_t best = (size_t)count * 8;
     *codec = COLUMN_CODEC_PLAIN;
     if (packed < best || delta < best) {
-        bool by_delta = delta < packed;
-        best = by_delta ? delta : packed;
-        *codec = by_delta ? COLUMN_CODEC_DELTA_PACKED : COLUMN_CODEC_PACKED;
-        uint8_t *end = by_delta ? encode_delta_packed(values, count, &shape, out)
-                                : encode_packed(values, count, &shape, out);
+        best = delta < packed ? delta : packed;
+        *codec = delta < packed ? COLUMN_CODEC_DELTA_PACKED : COLUMN_CODEC_PACKED;
+        uint8_t *end = delta < packed ? encode_delta_packed(values, count, &shape, out)
+                                      : encode_packed(scratch, count, &shape, out);
         ensure((size_t)(end - out) == best);
     } else {
         memcpy(out, values, best);
     }
     if (best <= COLUMN_SMALL_BYTES)
         return best;
-    size_t bytes = encode_varint_zstd(scratch, values, count, &shape);
-    best = column_take(scratch, bytes, COLUMN_CODEC_VARINT_ZSTD, best, out, codec);
-    bytes = encode_delta_zstd(scratch, values, count, &shape);
-    return column_take(scratch, bytes, COLUMN_CODEC_DELTA_ZSTD, best, out, codec);
+    // Compressing is nine tenths of the work: only the shorter of the two inputs is worth it.
+    bool by_delta = varint_bytes_of(scratch->changes, 1, count) <
+                    varint_bytes_of(scratch->quotients, 0, count);
+    size_t bytes = by_delta ? encode_delta_zstd(scratch, values[0], count, &shape)
+                            : encode_varint_zstd(scratch, count, &shape);
+    return column_take(scratch, bytes,
+                       by_delta ? COLUMN_CODEC_DELTA_ZSTD : COLUMN_CODEC_VARINT_ZSTD, best, out,
+                       codec);
 }
 
 // ---- decoding ----
