@@ -25,7 +25,7 @@ struct scan {
 };
 
 // First eight and last eight (or all) bytes of a name of 1 ... 16 bytes.
-static inline bool names_agree(struct json_slice lower, struct json_slice name)
+SCAN_INLINE bool names_agree(struct json_slice lower, struct json_slice name)
 {
     if (lower.size != name.size || name.size > 16)
         return false;
@@ -50,7 +50,7 @@ static inline bool names_agree(struct json_slice lower, struct json_slice name)
      scan_decimal_column(&(scan)->cursor, '"', (scan)->event, column))
 
 // In a combined stream the name is as long as in the stream's name, so its end need not be found.
-static inline bool symbol_of(struct scan *scan)
+SCAN_INLINE bool symbol_of(struct scan *scan)
 {
     const struct dialect_context *context = scan->frame->context;
     struct json_slice name = {scan->cursor.at, scan->stream.size};
@@ -64,7 +64,7 @@ static inline bool symbol_of(struct scan *scan)
     return scan->event->symbol != SYMBOL_NONE;
 }
 
-static inline bool maker(struct scan *scan, int column)
+SCAN_INLINE bool maker(struct scan *scan, int column)
 {
     bool value;
     if (!SCAN_EXPECT(&scan->cursor, ",\"m\":") || !scan_boolean(&scan->cursor, &value))
@@ -73,7 +73,7 @@ static inline bool maker(struct scan *scan, int column)
     return true;
 }
 
-static inline bool best_match(struct scan *scan, int column)
+SCAN_INLINE bool best_match(struct scan *scan, int column)
 {
     bool value;
     if (!SCAN_EXPECT(&scan->cursor, ",\"M\":") || !scan_boolean(&scan->cursor, &value))
@@ -82,7 +82,7 @@ static inline bool best_match(struct scan *scan, int column)
     return true;
 }
 
-static inline void begin_event(struct scan *scan, enum channel channel)
+SCAN_INLINE void begin_event(struct scan *scan, enum channel channel)
 {
     event_clear(scan->event, channel, SYMBOL_NONE);
     event_set(scan->event, COLUMN_FLAGS, 0);
@@ -99,13 +99,13 @@ struct shape {
 };
 
 // Eight bytes of which `count` are digits, moved up and filled with zeros in front.
-static inline uint64_t digits_of(const char *at, uint32_t count)
+SCAN_INLINE uint64_t digits_of(const char *at, uint32_t count)
 {
     const uint64_t zeros = 0x30 * SCAN_ONES;
     return count == 8 ? scan_word(at) : scan_word(at) << (64 - 8 * count) | zeros >> (8 * count);
 }
 
-static inline bool price_of_shape(struct json_cursor *cursor, const struct shape *shape,
+SCAN_INLINE bool price_of_shape(struct json_cursor *cursor, const struct shape *shape,
                                   struct event_level *level)
 {
     const char *at = cursor->at;
@@ -124,7 +124,7 @@ static inline bool price_of_shape(struct json_cursor *cursor, const struct shape
     return true;
 }
 
-static inline bool price(struct json_cursor *cursor, struct shape *shape, struct event_level *level)
+SCAN_INLINE bool price(struct json_cursor *cursor, struct shape *shape, struct event_level *level)
 {
     if (price_of_shape(cursor, shape, level))
         return true;
@@ -202,7 +202,7 @@ static inline bool spot_agg_trade(struct scan *scan)
            best_match(scan, AGG_TRADE_BEST_MATCH);
 }
 
-static inline bool quote_prices(struct scan *scan)
+SCAN_INLINE bool quote_prices(struct scan *scan)
 {
     return SCAN_DECIMAL(scan, "\",\"b\":\"", QUOTE_BID_PRICE) &&
            SCAN_DECIMAL(scan, "\",\"B\":\"", QUOTE_BID_QUANTITY) &&
@@ -387,7 +387,7 @@ static inline bool usdm_message(struct scan *scan)
 
 // Takes {"stream":"symbol@ if it is there. Where the context names a raw stream, the strict reader
 // holds each message against that name.
-static inline bool begin_frame(struct scan *scan, struct dialect_frame *frame, struct event *event)
+SCAN_INLINE bool begin_frame(struct scan *scan, struct dialect_frame *frame, struct event *event)
 {
     scan->cursor = json_cursor((const char *)frame->bytes, frame->size);
     scan->frame = frame;
@@ -398,7 +398,7 @@ static inline bool begin_frame(struct scan *scan, struct dialect_frame *frame, s
     return scan_until(&scan->cursor, '@', &scan->stream) && SCAN_EXPECT(&scan->cursor, "@");
 }
 
-static inline bool end_frame(struct scan *scan)
+SCAN_INLINE bool end_frame(struct scan *scan)
 {
     return (scan->stream.size == 0 || SCAN_EXPECT(&scan->cursor, "}")) &&
            SCAN_EXPECT(&scan->cursor, "}") && json_cursor_done(&scan->cursor);

@@ -12,17 +12,21 @@
 
 #include "exchange/strict.h"
 
+// Inlined by order: left to themselves, compilers call the larger ones, and a quarter of the time goes
+// into saving registers.
+#define SCAN_INLINE static inline __attribute__((always_inline))
+
 #define SCAN_ONES 0x0101010101010101ull
 #define SCAN_HIGHS 0x8080808080808080ull
 
-static inline uint64_t scan_word(const char *at)
+SCAN_INLINE uint64_t scan_word(const char *at)
 {
     uint64_t word;
     __builtin_memcpy(&word, at, sizeof word);
     return word;
 }
 
-static inline uint32_t scan_half(const char *at)
+SCAN_INLINE uint32_t scan_half(const char *at)
 {
     uint32_t half;
     __builtin_memcpy(&half, at, sizeof half);
@@ -33,7 +37,7 @@ static inline uint32_t scan_half(const char *at)
 // of it is folded, where compilers call memcmp() for the longer ones.
 #define SCAN_EXPECT(cursor, literal) scan_expect((cursor), "" literal, sizeof(literal) - 1)
 
-static inline __attribute__((always_inline)) bool scan_expect(struct json_cursor *cursor,
+SCAN_INLINE bool scan_expect(struct json_cursor *cursor,
                                                               const char *literal, size_t size)
 {
     const char *at = cursor->at;
@@ -56,7 +60,7 @@ static inline __attribute__((always_inline)) bool scan_expect(struct json_cursor
 }
 
 // Zero in each byte that is '0' ... '9', as long as all bytes before it are.
-static inline uint64_t scan_not_digits(uint64_t word)
+SCAN_INLINE uint64_t scan_not_digits(uint64_t word)
 {
     // A digit's high nibble is 3, and stays so when 6 is added.
     const uint64_t high = word & 0xf0 * SCAN_ONES;
@@ -65,7 +69,7 @@ static inline uint64_t scan_not_digits(uint64_t word)
 }
 
 // The value of eight ASCII digits, first digit in the lowest byte.
-static inline uint64_t scan_eight(uint64_t word)
+SCAN_INLINE uint64_t scan_eight(uint64_t word)
 {
     word -= 0x30 * SCAN_ONES;
     word = word * 10 + (word >> 8);
@@ -81,7 +85,7 @@ static const uint64_t scan_power_of_ten[9] = {1,      10,      100,      1000,  
 //
 // What limits a scanner is the chain from one token's length to the next token's address. So eight
 // digits are a branch of their own: where it is predicted, the chain is cut.
-static inline uint32_t scan_digits(const char *at, uint64_t *value)
+SCAN_INLINE uint32_t scan_digits(const char *at, uint64_t *value)
 {
     const uint64_t word = scan_word(at);
     const uint64_t wrong = scan_not_digits(word);
@@ -100,7 +104,7 @@ static inline uint32_t scan_digits(const char *at, uint64_t *value)
 
 // A non-negative integer of at most 18 digits, without leading zero. What follows it shows at the
 // next literal.
-static inline bool scan_integer(struct json_cursor *cursor, int64_t *integer)
+SCAN_INLINE bool scan_integer(struct json_cursor *cursor, int64_t *integer)
 {
     const char *at = cursor->at;
     uint64_t value = 0;
@@ -120,7 +124,7 @@ static inline bool scan_integer(struct json_cursor *cursor, int64_t *integer)
 
 // Sixteen digits are microseconds, thirteen milliseconds of our age: both of fixed length. Any
 // other count goes the general way.
-static inline bool scan_time(struct json_cursor *cursor, int64_t *time_ns)
+SCAN_INLINE bool scan_time(struct json_cursor *cursor, int64_t *time_ns)
 {
     enum { MICROSECONDS_DIGITS = 16, MILLISECONDS_DIGITS = 13 };
     const uint64_t head = scan_word(cursor->at), tail = scan_word(cursor->at + 8);
@@ -144,7 +148,7 @@ static inline bool scan_time(struct json_cursor *cursor, int64_t *time_ns)
 
 // A non-negative number of at most sixteen digits before the point and as many after, 18 together,
 // followed by `close`, which is not taken.
-static inline __attribute__((always_inline)) bool scan_decimal(struct json_cursor *cursor,
+SCAN_INLINE bool scan_decimal(struct json_cursor *cursor,
                                                                char close, int64_t *mantissa,
                                                                uint8_t *scale)
 {
@@ -175,7 +179,7 @@ static inline __attribute__((always_inline)) bool scan_decimal(struct json_curso
 }
 
 // Column setters on top.
-static inline bool scan_integer_column(struct json_cursor *cursor, struct event *event, int column)
+SCAN_INLINE bool scan_integer_column(struct json_cursor *cursor, struct event *event, int column)
 {
     int64_t value;
     if (!scan_integer(cursor, &value))
@@ -184,7 +188,7 @@ static inline bool scan_integer_column(struct json_cursor *cursor, struct event 
     return true;
 }
 
-static inline bool scan_time_column(struct json_cursor *cursor, struct event *event, int column)
+SCAN_INLINE bool scan_time_column(struct json_cursor *cursor, struct event *event, int column)
 {
     int64_t value;
     if (!scan_time(cursor, &value))
@@ -193,7 +197,7 @@ static inline bool scan_time_column(struct json_cursor *cursor, struct event *ev
     return true;
 }
 
-static inline bool scan_decimal_column(struct json_cursor *cursor, char close, struct event *event,
+SCAN_INLINE bool scan_decimal_column(struct json_cursor *cursor, char close, struct event *event,
                                        int column)
 {
     int64_t mantissa;
@@ -205,14 +209,14 @@ static inline bool scan_decimal_column(struct json_cursor *cursor, char close, s
 }
 
 // true or false, not followed by more of a word: that shows at the next literal.
-static inline bool scan_boolean(struct json_cursor *cursor, bool *value)
+SCAN_INLINE bool scan_boolean(struct json_cursor *cursor, bool *value)
 {
     *value = *cursor->at == 't';
     return *value ? SCAN_EXPECT(cursor, "true") : SCAN_EXPECT(cursor, "false");
 }
 
 // The bytes up to the next `stop`, of which there are 1 ... 24; `stop` is not taken.
-static inline bool scan_until(struct json_cursor *cursor, char stop, struct json_slice *text)
+SCAN_INLINE bool scan_until(struct json_cursor *cursor, char stop, struct json_slice *text)
 {
     const char *begin = cursor->at;
     for (uint32_t i = 0; i < 32; i += 8) {
@@ -231,7 +235,7 @@ static inline bool scan_until(struct json_cursor *cursor, char stop, struct json
 }
 
 // A word of capital letters and underscores up to its quote, not taken.
-static inline bool scan_capitals(struct json_cursor *cursor, struct json_slice *text)
+SCAN_INLINE bool scan_capitals(struct json_cursor *cursor, struct json_slice *text)
 {
     if (!scan_until(cursor, '"', text))
         return false;
@@ -242,7 +246,7 @@ static inline bool scan_capitals(struct json_cursor *cursor, struct json_slice *
 }
 
 // A string up to its quote, not taken, that is the name of a symbol.
-static inline bool scan_symbol(struct json_cursor *cursor, const struct dialect_context *context,
+SCAN_INLINE bool scan_symbol(struct json_cursor *cursor, const struct dialect_context *context,
                                struct json_slice *name, uint32_t *symbol)
 {
     if (!scan_until(cursor, '"', name))
