@@ -42,6 +42,7 @@ struct rig {
     uint32_t status_count[STATUS_CHANNEL_RESUMED + 1];
     char cause[512];  // detail of the last down or refused row
     int64_t receive_ns;
+    int64_t step_ns;   // count of the last clock step; 0: none
     uint32_t states;  // bit s: state s was seen
 };
 
@@ -60,6 +61,8 @@ static bool rig_sink(void *context, const struct event *event)
     } else if (event->channel == CHANNEL_STATUS) {
         int64_t kind = event->value[STATUS_KIND];
         rig->status_count[kind]++;
+        if (kind == STATUS_CLOCK_STEP)
+            rig->step_ns = event_has(event, STATUS_COUNT) ? event->value[STATUS_COUNT] : 0;
         if (kind == STATUS_LINK_DOWN || kind == STATUS_LINK_REFUSED) {
             struct event_text text = event_text(event, STATUS_DETAIL);
             uint32_t size = text.size < sizeof rig->cause - 1 ? text.size : sizeof rig->cause - 1;
@@ -394,6 +397,12 @@ Test(link, a_step_of_the_clock_is_a_row)
     sim_world_step_clock(rig->world, LIMIT_MINUTE_NS);
     (void)rig_run(rig, LIMIT_SECOND_NS, RIG_NEVER);
     cr_assert_eq(rig->status_count[STATUS_CLOCK_STEP], 1);
+    cr_assert_gt(rig->step_ns, 59 * LIMIT_SECOND_NS);
+    sim_world_step_clock(rig->world, -LIMIT_MINUTE_NS);
+    (void)rig_run(rig, 3 * LIMIT_MINUTE_NS, RIG_NEVER);
+    cr_assert_eq(rig->status_count[STATUS_CLOCK_STEP], 2, "%u rows",
+                 rig->status_count[STATUS_CLOCK_STEP]);
+    cr_assert_eq(rig->step_ns, 0);
     rig_stop(rig);
     rig_destroy(rig);
 }

@@ -63,6 +63,7 @@ int link_shared_open(struct link_shared *shared)
         return -ENOMEM;
     }
     shared->utc_offset_ns = io_utc_ns(shared->io) - io_monotonic_ns(shared->io);
+    shared->clock_steps = io_counters(shared->io).clock_steps;
     return 0;
 }
 
@@ -74,6 +75,28 @@ void link_shared_close(struct link_shared *shared)
     shared->plain = NULL;
     shared->frame = NULL;
     shared->request = NULL;
+}
+
+// Every link hears of a step with its next receipt; the first look takes it.
+void link_shared_clock(struct link_shared *shared, uint32_t link)
+{
+    uint64_t steps = io_counters(shared->io).clock_steps;
+    int64_t offset_ns = io_utc_ns(shared->io) - io_monotonic_ns(shared->io);
+    int64_t forward_ns = offset_ns - shared->utc_offset_ns;
+    shared->utc_offset_ns = offset_ns;
+    if (steps == shared->clock_steps) return;
+    shared->clock_steps = steps;
+    bool forward = forward_ns > 0;
+    int64_t now_ns = io_utc_ns(shared->io);
+    intake_status(shared->intake, now_ns,
+                  &(struct intake_status){.kind = STATUS_CLOCK_STEP,
+                                          .link = link,
+                                          .symbol = SYMBOL_NONE,
+                                          .count = forward ? forward_ns : INTAKE_NO_COUNT,
+                                          .detail = forward ? "forward" : "back"});
+    log_write(shared->log, LOG_LEVEL_WARNING, now_ns, "the clock stepped",
+              "direction=%s remedy=\"receive times around it are off; let a time daemon slew\"",
+              forward ? "forward" : "back");
 }
 
 int link_open(struct link *link, struct link_shared *shared, const struct link_feed *feed,

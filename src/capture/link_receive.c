@@ -214,23 +214,11 @@ static void link_received_end(struct link *link, int64_t result)
     }
 }
 
-// A step of the system's clock is a fact about all receive times around it.
-static void link_clock_stepped(struct link *link)
-{
-    struct link_shared *shared = link->shared;
-    int64_t offset_ns = io_utc_ns(shared->io) - io_monotonic_ns(shared->io);
-    int64_t step_ns = offset_ns - shared->utc_offset_ns;
-    shared->utc_offset_ns = offset_ns;
-    link_status(link, STATUS_CLOCK_STEP, step_ns, NULL);
-    log_write(shared->log, LOG_LEVEL_WARNING, io_utc_ns(shared->io), "the clock stepped",
-              "step_ns=%lld", (long long)step_ns);
-}
-
 static void link_received(struct io *io, struct io_op *op)
 {
     (void)io;
     struct link *link = io_owner(op, struct link, receive);
-    if (op->clock_stepped) link_clock_stepped(link);
+    if (op->clock_stepped) link_shared_clock(link->shared, link->number);
     if (op->result <= 0)
         link_received_end(link, op->result);
     else if (!link->hanging_up)

@@ -358,6 +358,7 @@ static void shard_tick_done(struct io *io, struct io_op *op)
     struct shard *shard = io_owner(op, struct shard, tick);
     if (shard->state == SHARD_ENDED) return;
     io_timeout(io, &shard->tick, SHARD_TICK_NS, shard_tick_done);
+    link_shared_clock(&shard->shared, INTAKE_NO_LINK);
     shard_reap(shard);
     if (shard->state == SHARD_RUNNING) {
         shard_feed_tick(shard, io_monotonic_ns(io));
