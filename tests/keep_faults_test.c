@@ -263,8 +263,8 @@ Test(keep_faults, a_missing_file_does_not_stop_all_merging)
 
 // ---- leftovers ----
 
-// A file of segment/2025-12-31/ that a crash may leave, or that is none of ours; does a start remove
-// it? %u: a number that was given, and is no segment any more.
+// A file of segment/2025-12-31/ that a crash may leave, or that is none of ours; does a start
+// remove it? %u: a number that was given, and is no segment any more.
 static const struct {
     const char *name;
     bool removed;

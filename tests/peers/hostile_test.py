@@ -245,14 +245,23 @@ def test_a_full_disk_loses_nothing_that_was_stored(small_disk, tmp_path, certifi
             again = daemon.wait_counters(
                 lambda c: c["durable"] > full["durable"] + 20000, 60, "recording again"
             )
-            daemon.terminate()
-    support.ringtape("verify", "--store", small_disk / "store")
-    listing = "".join(
-        support.ringtape("cat", "--store", small_disk / "store", "--channel", channel, "--json")
-        for channel in ("trade", "quote")
-    )
-    stored = listing.count("\n")
-    assert stored >= again["durable"] * 0.9
+            assert daemon.terminate() == 0
+            end = daemon.counters()
+    store = small_disk / "store"
+    support.ringtape("verify", "--store", store)
+    stored = {
+        channel: support.ringtape(
+            "cat", "--store", store, "--channel", channel, "--json"
+        ).splitlines()
+        for channel in ("trade", "quote", "instrument", "status", "raw")
+    }
+    assert sum(map(len, stored.values())) == end["durable"] >= again["durable"]
+    lost = [
+        row for row in map(json.loads, stored["status"])
+        if row["kind"] == "hole_lost" and "store" in row["detail"]
+    ]  # fmt: skip
+    assert sum(row["count"] for row in lost) == end["refused"] > 0
+    assert all(row["from_time"] <= row["to_time"] for row in lost)
 
 
 def test_a_killed_daemon_keeps_what_was_durable(tmp_path, certificates):

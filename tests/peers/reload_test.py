@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SIGHUP: the running daemon takes on another configuration, or says why not and goes on."""
+
+import json
+import signal
+import time
+
+import support
+
+
+def status_rows(store):
+    text = support.ringtape("cat", "--store", store, "--channel", "status", "--json")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def kinds(store, kind):
+    return [row for row in status_rows(store) if row["kind"] == kind]
+
+
+def reload(daemon, path, store, feeds):
+    support.write_config(path, store, feeds)
+    before = len(daemon.errors)
+    daemon.child.send_signal(signal.SIGHUP)
+    support.wait_for(
+        lambda: any("configuration read again" in line for line in daemon.errors[before:]),
+        what="the configuration to be read again",
+    )
+
+
+def refusals(daemon):
+    return [line for line in daemon.errors if "is not used" in line and "c.yaml" in line]
+
+
+def trades(store, symbol):
+    return len(
+        support.ringtape(
+            "cat", "--store", store, "--channel", "trade", "--symbol", f"binance:{symbol}", "--json"
+        ).splitlines()
+    )
+
+
+def test_feeds_come_and_go(tmp_path, certificates):
+    config, store = tmp_path / "c.yaml", tmp_path / "store"
+    with support.Simulator(
+        "--symbols=binance:3", "--symbols=upbit:2", "--rate=500", certificates=certificates
+    ) as simulator:
+        listing = simulator.get("binance", "/api/v3/exchangeInfo")[0]
+        names = sorted(entry["symbol"] for entry in listing["symbols"])
+        first = support.feed(simulator, "binance", ["trade"], names[:2])
+        other = support.feed(simulator, "binance", ["trade"], names[1:])
+        upbit = support.feed(simulator, "upbit", ["trade"], "all")
+        with support.Ringtaped(config, store, [first]) as daemon:
+            daemon.wait_counters(lambda c: c["durable"] > 100 and c["links_live"] == 1)
+            reload(daemon, config, store, [other, upbit])
+            durable = daemon.wait_counters(lambda c: c["links_live"] >= 2)["durable"]
+            daemon.wait_counters(lambda c: c["durable"] > durable + 300)
+            gone = trades(store, names[0])
+            assert trades(store, names[2]) > 0
+            reload(daemon, config, store, [upbit])
+            durable = daemon.wait_counters(lambda c: c["links_live"] == 1)["durable"]
+            daemon.wait_counters(lambda c: c["durable"] > durable + 50)
+            assert daemon.terminate() == 0
+        assert trades(store, names[0]) <= gone + 100
+    support.ringtape("verify", "--store", store)
+    assert len(kinds(store, "configured")) >= 3
+    assert {row["symbol"] for row in kinds(store, "symbol_removed")} >= {f"binance:{names[0]}"}
+
+
+def test_a_broken_configuration_changes_nothing(tmp_path, certificates):
+    config, store = tmp_path / "c.yaml", tmp_path / "store"
+    with support.Simulator(
+        "--symbols=binance:2", "--rate=500", certificates=certificates
+    ) as simulator:
+        feed = support.feed(simulator, "binance", ["trade"], "all")
+        with support.Ringtaped(config, store, [feed]) as daemon:
+            daemon.wait_counters(lambda c: c["durable"] > 50)
+            for broken in ("store: [\n", "store: /tmp\nfeeds:\n  - exchange: nowhere\n", ""):
+                config.write_text(broken)
+                told = len(refusals(daemon))
+                daemon.child.send_signal(signal.SIGHUP)
+                support.wait_for(lambda: len(refusals(daemon)) > told, what="the refusal")
+                durable = daemon.counters()["durable"]
+                daemon.wait_counters(lambda c: c["durable"] > durable + 50)
+                assert daemon.counters()["links_live"] == 1
+            assert daemon.terminate() == 0
+    assert not kinds(store, "symbol_removed")
+
+
+def test_many_reloads_in_a_row_and_a_stop_amid_them(tmp_path, certificates):
+    config, store = tmp_path / "c.yaml", tmp_path / "store"
+    with support.Simulator(
+        "--symbols=binance:4", "--rate=500", "--no-limits", certificates=certificates
+    ) as simulator:
+        feeds = [
+            support.feed(simulator, "binance", channels, "all")
+            for channels in (["trade"], ["trade", "quote"], ["depth"])
+        ]
+        with support.Ringtaped(config, store, [feeds[0]]) as daemon:
+            daemon.wait_counters(lambda c: c["durable"] > 50)
+            for i in range(30):
+                support.write_config(config, store, [feeds[i % 3]])
+                daemon.child.send_signal(signal.SIGHUP)
+                time.sleep(0.02 * (i % 4))
+            assert daemon.alive(), daemon.errors
+            assert daemon.terminate() == 0
+    support.ringtape("verify", "--store", store)
