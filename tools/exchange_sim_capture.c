@@ -311,7 +311,9 @@ bool exchange_sim_capture_next(struct exchange_sim_capture *capture,
             end--;
         if (end == text || starts(text, end, "configuration:"))
             continue;
-        *line = (struct exchange_sim_capture_line){.number = capture->line};
+        static const uint8_t nothing[CAPTURE_PADDING];
+        *line = (struct exchange_sim_capture_line){
+            .number = capture->line, .text = nothing, .url = (const char *)nothing};
         capture_classify(line, text, end);
         return true;
     }
