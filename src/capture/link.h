@@ -81,9 +81,9 @@ struct link_shared {
 // Allocates the buffers; the pointers above them are set by the caller. 0 or -ENOMEM.
 int link_shared_open(struct link_shared *shared);
 void link_shared_close(struct link_shared *shared);
-// Writes a status row if the loop has noticed a step of the UTC clock since the last call. `link`: who
-// asks, or INTAKE_NO_LINK. The count of the row is the size of a step forward; after a step back the
-// loop's time runs slower until it is caught up with, and the row has no count.
+// Writes a status row if the loop has noticed a step of the UTC clock since the last call. `link`:
+// who asks, or INTAKE_NO_LINK. The count of the row is the size of a step forward; after a step
+// back the loop's time runs slower until it is caught up with, and the row has no count.
 void link_shared_clock(struct link_shared *shared, uint32_t link);
 
 // What the links of a feed share. Constant while they live.
