@@ -23,6 +23,12 @@ void log_init(struct log *log, int file, enum log_level level)
     log->journal = getenv("JOURNAL_STREAM") != NULL;
 }
 
+void log_set_level(struct log *log, enum log_level level)
+{
+    ensure(level <= LOG_LEVEL_DEBUG);
+    __atomic_store_n(&log->level, level, __ATOMIC_RELAXED);
+}
+
 const char *log_level_name(enum log_level level)
 {
     ensure(level <= LOG_LEVEL_DEBUG);
@@ -77,7 +83,7 @@ void log_write(const struct log *log, enum log_level level, int64_t utc_ns, cons
                const char *format, ...)
 {
     ensure(level <= LOG_LEVEL_DEBUG);
-    if (level > log->level || log->file < 0) return;
+    if (level > __atomic_load_n(&log->level, __ATOMIC_RELAXED) || log->file < 0) return;
     char line[LOG_LINE_BYTES_MAX];
     size_t room = sizeof line - 1; // for the newline
     size_t size = log_cut(log_prefix(log, level, utc_ns, message, line), room);

@@ -33,6 +33,8 @@ struct log {
 // Lines go to `file`; `journal` by the environment variable JOURNAL_STREAM.
 void log_init(struct log *log, int file, enum log_level level);
 
+void log_set_level(struct log *log, enum log_level level);
+
 // "message key=value key="two words"": `format` gives the pairs.
 __attribute__((format(printf, 5, 6))) void log_write(const struct log *log, enum log_level level,
                                                      int64_t utc_ns, const char *message,

@@ -295,7 +295,7 @@ static void control_reload(struct control *control)
             config->seal_time_ns != control->config.seal_time_ns)
             control_log(control, LOG_LEVEL_WARNING, "a part of the configuration needs a restart",
                         "store, shards, commit_interval, seal_after");
-        control->log.level = config->log_level;
+        log_set_level(&control->log, config->log_level);
         control_status_configured(control, config->hash);
         control_feeds_apply(control, config);
         control_log(control, LOG_LEVEL_INFO, "configuration read again", "SIGHUP");
