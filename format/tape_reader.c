@@ -340,6 +340,42 @@ static int reader_missing(struct tape_reader *reader, enum tape_error error, str
     return reader_gap(reader, &behind, error, item);
 }
 
+// The header's salt and hash are repeated in the batches: what stands in for a damaged header is
+// taken from the first batch, if that can be read, and the damage is given as the first item.
+// 0 or the negative errno of the source; *error stays where there is no such batch.
+static int reader_do_without_header(struct tape_reader *reader, enum tape_error *error)
+{
+    struct layout_batch first;
+    int64_t got;
+    for (uint64_t slot = 1; slot <= 2; slot++) {
+        const uint8_t *bytes = reader_get(reader, slot * LAYOUT_SECTOR, LAYOUT_SECTOR, &got);
+        if (!bytes)
+            return (int)got;
+        if (tape_decode_header(bytes, (size_t)got, &first) != TAPE_GOOD || first.sequence != 1)
+            continue;
+        bytes = reader_get(reader, 0, LAYOUT_SECTOR, &got);
+        if (!bytes)
+            return (int)got;
+        // A live tape may have got its header meanwhile.
+        if (tape_header_decode(bytes, (size_t)got, &reader->header) != TAPE_GOOD) {
+            reader->header = (struct layout_tape){
+                .magic = LAYOUT_TAPE_MAGIC, .salt = first.salt, .hash = first.previous_hash};
+            reader->header_error = *error;
+        }
+        *error = TAPE_GOOD;
+        return 0;
+    }
+    return 0;
+}
+
+static int reader_give_header_damage(struct tape_reader *reader, struct tape_item *item)
+{
+    struct tape_damage damage = {
+        .bytes = LAYOUT_SECTOR, .error = reader->header_error, .acknowledged = true};
+    reader->header_error = TAPE_GOOD;
+    return reader_give_damage(reader, &damage, item);
+}
+
 int tape_reader_open(struct tape_reader *reader, const struct source *source,
                      const void *mark_bytes, size_t mark_size, enum tape_error *error)
 {
@@ -351,9 +387,12 @@ int tape_reader_open(struct tape_reader *reader, const struct source *source,
         return (int)got;
     }
     *error = tape_header_decode(bytes, (size_t)got, &reader->header);
-    if (*error != TAPE_GOOD) {
+    int result = 0;
+    if (*error == TAPE_NO_MAGIC || *error == TAPE_BAD_HASH)
+        result = reader_do_without_header(reader, error);
+    if (result < 0 || *error != TAPE_GOOD) {
         tape_reader_close(reader);
-        return -EBADMSG;
+        return result < 0 ? result : -EBADMSG;
     }
     if (mark_bytes)
         (void)tape_mark_decode(mark_bytes, mark_size, reader->header.salt, &reader->mark);
@@ -402,6 +441,8 @@ int tape_reader_next(struct tape_reader *reader, struct tape_item *item)
 {
     ensure(reader->header.magic == LAYOUT_TAPE_MAGIC);
     ensure(reader->offset % LAYOUT_SECTOR == 0);
+    if (reader->header_error != TAPE_GOOD)
+        return reader_give_header_damage(reader, item);
     struct reader_found found;
     enum tape_error error;
     int result = reader_batch_in(reader, reader->offset, reader->sequence + 1, -1, &found, &error);

@@ -69,14 +69,17 @@ struct tape_reader {
     uint32_t last_rows;
     bool last_slotted;
     bool end_damage_given;
+    enum tape_error header_error; // to be given as damage
     uint8_t *room;
     size_t room_size;
 };
 
 enum { TAPE_LIVE_LOOK_AHEAD = 16 << 20 };
 
-// Reads the file header. `mark_bytes` (may be NULL): the .mark file. *error tells what is wrong
-// with the header when the result is -EBADMSG; other negative: errno of the source.
+// Reads the file header. `mark_bytes` (may be NULL): the .mark file. A damaged header in front of a
+// good batch costs no rows: it is the first damage given, and only magic, salt and hash of `header`
+// are known. Otherwise -EBADMSG, and *error tells what is wrong; other negative: errno of the
+// source.
 int tape_reader_open(struct tape_reader *reader, const struct source *source,
                      const void *mark_bytes, size_t mark_size, enum tape_error *error);
 // After -EBADMSG: was anything ever appended to this file? A crash while a tape is created leaves

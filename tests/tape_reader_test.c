@@ -347,8 +347,29 @@ Test(tape_reader, errors_of_the_source_are_handed_on)
     struct recover_report report;
     cr_assert_eq(recover_tape(&source, NULL, 0, &report), -EIO);
     image->bytes[0] ^= 1;
+    cr_assert_eq(recover_tape(&source, NULL, 0, &report), -EIO);
+    memset(image->bytes, 0, 3 * LAYOUT_SECTOR);
     cr_assert_eq(recover_tape(&source, NULL, 0, &report), 0);
     cr_assert_eq(report.verdict, RECOVER_FOREIGN);
     cr_assert_str_eq(recover_verdict_text(report.verdict), "foreign");
+    image_close(image);
+}
+
+// Any bit of the first sector: all rows come, and the damage is told.
+Test(tape_reader, a_damaged_header_costs_no_rows)
+{
+    struct image *image = image_random(9, 20);
+    struct source source = {.size = IMAGE_BYTES, .bytes = image->bytes};
+    struct recover_report whole;
+    struct recover_report report;
+    cr_assert_eq(recover_tape(&source, NULL, 0, &whole), 0);
+    cr_assert_gt(whole.rows, 0);
+    for (uint32_t at = 0; at < LAYOUT_SECTOR; at += at < 80 ? 1 : 97) {
+        image->bytes[at] ^= 4;
+        cr_assert_eq(recover_tape(&source, NULL, 0, &report), 0);
+        cr_assert_eq(report.rows, whole.rows, "byte %u", at);
+        cr_assert_eq(report.damage_count, whole.damage_count + 1, "byte %u", at);
+        image->bytes[at] ^= 4;
+    }
     image_close(image);
 }
