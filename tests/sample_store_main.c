@@ -3,7 +3,8 @@
 // sample_store DIR: writes a small store with everything a reader can meet: all channels, three
 // exchanges, two days, segments of one day whose times overlap, a tape not sealed yet. Always the
 // same bytes. `sample_store DIR merged` writes the same rows with the day's trades in one segment,
-// as after a merge; `sample_store DIR unfit` has a trade whose price no Parquet type holds. Without
+// as after a merge; `sample_store DIR unfit` has a trade whose price no Parquet type holds;
+// `sample_store DIR overlap` a third day of twelve segments that all begin together. Without
 // arguments it tries itself out in a folder of its own.
 #include "format/catalogue.h"
 #include "format/ensure.h"
@@ -282,6 +283,19 @@ static void sample_others(struct sample *sample, uint32_t *number, int32_t day)
     }
 }
 
+// Twelve segments whose blocks all begin at the same time: more than a merge holds open.
+static void sample_overlap(struct sample *sample, uint32_t *number, int32_t day)
+{
+    const int64_t start = day_ns + 2 * INT64_C(86400000000000);
+    for (uint32_t segment = 0; segment < 12; segment++) {
+        struct rows *rows = sample_rows_new(CHANNEL_TRADE);
+        for (uint32_t r = 0; r < 300; r++)
+            sample_row(sample, rows, 0, start + 1000000 * (int64_t)(r * 12 + segment));
+        sample_segment(sample, (*number)++, day, rows, 1);
+        free(rows);
+    }
+}
+
 static void sample_catalogue(struct sample *sample)
 {
     const size_t room = catalogue_bytes_max(&sample->catalogue);
@@ -320,6 +334,7 @@ static void sample_store(const char *folder, const char *variant)
     sample_trades(&sample, next, day_ns + 86400000000000);
     sample_segment(&sample, number++, day + 1, next, 2);
     sample_others(&sample, &number, day);
+    if (strcmp(variant, "overlap") == 0) sample_overlap(&sample, &number, day + 2);
     sample.catalogue.next_segment = number;
     sample.catalogue.next_tape = 4;
     sample_tape(&sample, 3);

@@ -371,6 +371,17 @@ def test_a_row_that_does_not_fit_is_named_and_the_rest_exported(tmp_path):
     )
 
 
+def test_more_overlap_than_a_merge_holds_loses_order_but_no_row(tmp_path):
+    overlap = make(tmp_path / "overlap", "overlap")
+    folder = tmp_path / "parquet"
+    export(overlap, folder, "--channel", "trade", "--from", "2024-08-10", "--to", "2024-08-11")
+    (path,) = folder.rglob("*.parquet")
+    file = pq.ParquetFile(path)
+    ids = file.read(["id"])["id"].to_pylist()
+    assert len(ids) == len(set(ids)) == 3600
+    assert not file.metadata.row_group(0).sorting_columns
+
+
 def test_a_damaged_block_is_told_and_its_rows_only_are_missing(broken, tmp_path):
     folder = tmp_path / "parquet"
     result = export(broken, folder, "--channel", "trade", status=1)

@@ -15,7 +15,7 @@ CAPTURE = support.REAL_DATA / "captures" / "hftbacktest_spot_btcusdt_20240808.gz
 
 @pytest.mark.skipif(not CAPTURE.exists(), reason="no recordings; set RINGTAPE_REAL_DATA")
 def test_a_store_is_read_while_it_is_written(tmp_path, certificates):
-    """Small tapes, sealed all the time: rows move from tapes to segments under the readers' eyes."""
+    """Small tapes, sealed all the time: rows move from tapes to segments meanwhile."""
     store = tmp_path / "store"
     top = {"commit_interval": "1ms", "seal_after": {"size": "1MiB", "time": "1s"}}
     with support.Simulator(
