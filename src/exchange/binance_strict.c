@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+#include "format/ensure.h"
+
 // The parts of a frame.
 struct parts {
     struct json_value message;
@@ -227,6 +229,8 @@ bool binance_strict(struct dialect_frame *frame, struct event *event)
     struct json_value root;
     struct parts parts = {.symbol = {"", 0}, .suffix = {"", 0}};
     struct strict_reading reading;
+    ensure(frame->kind == DIALECT_FRAME_EVENTS);
+    ensure(frame->pending_count == 0);
     if (!strict_parse(frame, &root) || !unwrap(frame, &root, &parts))
         return false;
     const struct strict_message *message = message_type(frame, &parts);

@@ -12,8 +12,8 @@
 
 #include "exchange/strict.h"
 
-// Inlined by order: left to themselves, compilers call the larger ones, and a quarter of the time goes
-// into saving registers.
+// Inlined by order: left to themselves, compilers call the larger ones, and a quarter of the time
+// goes into saving registers.
 #define SCAN_INLINE static inline __attribute__((always_inline))
 
 #define SCAN_ONES 0x0101010101010101ull

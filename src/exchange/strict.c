@@ -35,6 +35,8 @@ void strict_raw(struct dialect_frame *frame, enum raw_reason reason, const char 
 
 bool strict_raw_next(struct dialect_frame *frame, struct event *event)
 {
+    ensure(frame->pending_at <= frame->pending_count);
+    ensure(frame->pending_count <= DIALECT_PENDING_MAX);
     if (frame->pending_at == frame->pending_count)
         return false;
     const struct dialect_pending *pending = &frame->pending[frame->pending_at++];
@@ -162,6 +164,7 @@ static bool text_of(struct strict_reading *reading, const struct json_value *val
     if (json_string_raw(value, text) == JSON_OK)
         return true;
     struct dialect_frame *frame = reading->frame;
+    ensure(frame->scratch_size <= DIALECT_SCRATCH_BYTES);
     char *target = frame->scratch + frame->scratch_size;
     if (json_string_decode(value, target, DIALECT_SCRATCH_BYTES - frame->scratch_size,
                            &text->size) != JSON_OK)
@@ -181,6 +184,7 @@ static struct member_name member_name(const char *prefix, const struct json_valu
 {
     struct member_name name = {.size = 0};
     const uint32_t prefix_size = (uint32_t)strlen(prefix);
+    ensure(prefix_size < sizeof name.text / 2); // a key of a table
     if (prefix_size > 0) {
         memcpy(name.text, prefix, prefix_size);
         name.text[prefix_size] = '.';
@@ -272,6 +276,8 @@ static bool push_level(struct strict_reading *reading, const struct json_value *
                        const struct json_value *quantity, uint8_t side, enum json_error *error)
 {
     struct event *event = reading->event;
+    ensure(side <= 1);
+    ensure(event->level_count <= EVENT_LEVELS_MAX);
     if (event->level_count == EVENT_LEVELS_MAX)
         return false;
     struct event_level *level = &reading->frame->levels[event->level_count];

@@ -62,6 +62,7 @@ bool upbit_strict(struct dialect_frame *frame, struct event *event)
 {
     struct json_value value;
     struct json_walk walk;
+    ensure(frame->kind == DIALECT_FRAME_EVENTS);
     if (frame->step == 0) {
         frame->step = 1;
         if (!strict_parse(frame, &value))
