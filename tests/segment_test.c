@@ -392,3 +392,51 @@ Test(segment, forged_blocks_never_leave_the_memory)
         free_rows(rows, 8);
     }
 }
+
+// Changes one byte of the column directory of block 0 and makes the hashes right.
+static void change_directory(struct segment_image *image, uint32_t entry, uint32_t field,
+                             uint8_t value)
+{
+    struct index index;
+    struct layout_block header;
+    cr_assert(index_open(&index, image->index, image->index_size));
+    uint8_t *bytes = image->bytes + index.blocks[0].offset;
+    memcpy(&header, bytes, sizeof header);
+    cr_assert_eq(header.symbols, 1);
+    uint8_t *directory = bytes + sizeof header + 1 + bytes[sizeof header];
+    directory[entry * 8 + field] = value;
+    header.payload_hash = XXH3_64bits(bytes + sizeof header, header.payload_bytes);
+    header.hash = XXH3_64bits(&header, sizeof header - sizeof header.hash);
+    memcpy(bytes, &header, sizeof header);
+    image->bytes[image->size - 1] ^= 1; // the footer has another hash: walk
+}
+
+Test(segment, an_unknown_codec_costs_its_column_only)
+{
+    struct rows *rows;
+    struct segment_image image = trades_image(&rows);
+    struct segment_block block;
+    change_directory(&image, 4, 1, 99); // price
+    struct segment *segment = open_image(&image, false);
+    cr_assert_eq(segment_index(segment)->header->rows, 20000);
+    cr_assert_eq(segment_read(segment, 0, UINT64_MAX, &block), SEGMENT_GOOD);
+    cr_assert_eq(block.unknown_columns, 1ull << TRADE_PRICE);
+    cr_assert_not(block.rows->present[5] >> TRADE_PRICE & 1);
+    cr_assert_eq(block.rows->value[TRADE_ID][5], 1005);
+    cr_assert_neq(segment_verify(segment, NULL, NULL), SEGMENT_GOOD);
+    segment_close(segment);
+    image_free(&image);
+    free(rows);
+}
+
+Test(segment, a_directory_out_of_order_is_refused)
+{
+    struct rows *rows;
+    struct segment_image image = trades_image(&rows);
+    change_directory(&image, 4, 0, TRADE_QUANTITY); // twice
+    struct segment *segment = open_image(&image, false);
+    cr_assert_eq(segment_index(segment)->block_count, 2, "block 0 is left out");
+    segment_close(segment);
+    image_free(&image);
+    free(rows);
+}

@@ -210,3 +210,45 @@ Test(tape, too_small_a_buffer_changes_nothing)
     cr_assert_eq(memcmp(&before, &fixture->cursor, sizeof before), 0);
     fixture_close(fixture);
 }
+
+// What a later minor version may do: a longer header, optional features.
+Test(tape, newer_minor_versions_are_read_and_newer_majors_refused)
+{
+    struct tape_fixture *fixture = fixture_open();
+    static uint8_t longer[64 << 10];
+    struct format_random random = {21};
+    fixture_fill(fixture, &random, 5, false);
+    struct tape_batch_place place = {.salt = 7, .sequence = 1};
+    int64_t bytes = tape_encode_batch(fixture->encoder, &place, &fixture->input, 0,
+                                      fixture->buffer, FIXTURE_BUFFER_BYTES);
+    struct layout_batch header;
+    struct tape_batch batch;
+    memcpy(&header, fixture->buffer, sizeof header);
+    header.minor = 1;
+    header.optional = 0x8000;
+    header.header_bytes = LAYOUT_HEADER_BYTES + 64;
+    header.flags = (uint64_t)bytes + 64 <= LAYOUT_SECTOR ? LAYOUT_BATCH_SLOTTED : 0;
+    memcpy(longer, &header, sizeof header);
+    memset(longer + 120, 0x5a, 64); // fields of the future
+    uint64_t hash = XXH3_64bits(longer, 184);
+    memcpy(longer + 184, &hash, sizeof hash);
+    memcpy(longer + 192, fixture->buffer + LAYOUT_HEADER_BYTES,
+           (size_t)bytes - LAYOUT_HEADER_BYTES);
+    cr_assert_eq(fixture_decode(fixture, longer, (size_t)bytes + 64, &batch), TAPE_GOOD);
+    cr_assert(fixture_equal(fixture, 0, &batch));
+
+    size_t memory;
+    for (int change = 0; change < 3; change++) {
+        memcpy(&header, fixture->buffer, sizeof header);
+        header.major = change == 0 ? 2 : 1;
+        header.required = change == 1;
+        header.flags |= change == 2 ? 0x8000 : 0;
+        header.hash = XXH3_64bits(&header, sizeof header - sizeof header.hash);
+        memcpy(longer, &header, sizeof header);
+        memcpy(longer + sizeof header, fixture->buffer + sizeof header,
+               (size_t)bytes - sizeof header);
+        cr_assert_eq(tape_check_batch(longer, (size_t)bytes, &header, &memory),
+                     change == 2 ? TAPE_BAD_HEADER : TAPE_NEWER);
+    }
+    fixture_close(fixture);
+}
