@@ -109,3 +109,46 @@ uint32_t rows_append_rows(struct rows *rows, const struct rows *source, uint32_t
     rows->count += count;
     return count;
 }
+
+static void select_columns(struct rows *rows, const struct rows *source, const uint32_t *index,
+                           uint32_t count)
+{
+    const uint32_t at = rows->count;
+    for (uint32_t row = 0; row < count; row++) {
+        rows->symbol[at + row] = source->symbol[index[row]];
+        rows->present[at + row] = source->present[index[row]];
+    }
+    for (int c = 0; c < rows->schema->column_count; c++) {
+        int64_t *to = rows->value[c];
+        const int64_t *from = source->value[c];
+        for (uint32_t row = 0; to && row < count; row++)
+            to[at + row] = from[index[row]];
+        uint8_t *to_scale = rows->scale[c];
+        const uint8_t *from_scale = source->scale[c];
+        for (uint32_t row = 0; to_scale && row < count; row++)
+            to_scale[at + row] = from_scale[index[row]];
+    }
+}
+
+void rows_append_selected(struct rows *rows, const struct rows *source, const uint32_t *index,
+                          uint32_t count)
+{
+    ensure(rows->schema == source->schema);
+    ensure(count <= rows->limits.rows - rows->count);
+    if (rows->schema->has_levels) {
+        for (uint32_t row = 0; row < count; row++) {
+            uint32_t taken = rows_append_rows(rows, source, index[row], 1, NULL);
+            ensure(taken == 1);
+        }
+        return;
+    }
+    select_columns(rows, source, index, count);
+    for (uint32_t row = 0; row < count && rows->text_columns != 0; row++) {
+        uint32_t taken = texts_that_fit(rows, source, index[row], 1);
+        ensure(taken == 1);
+        copy_texts(rows, source, index[row], 1);
+        rows->count++;
+    }
+    if (rows->text_columns == 0)
+        rows->count += count;
+}

@@ -79,6 +79,10 @@ bool segment_writer_append(struct segment_writer *writer, const struct rows *row
 uint32_t segment_writer_append_many(struct segment_writer *writer, const struct rows *rows,
                                     uint32_t first, uint32_t count,
                                     const struct segment_provenance *provenance);
+// The same for rows index[0 ... count) in that order: the fastest way for rows of many symbols.
+uint32_t segment_writer_append_selected(struct segment_writer *writer, const struct rows *rows,
+                                        const uint32_t *index, uint32_t count,
+                                        const struct segment_provenance *provenance);
 bool segment_writer_finish(struct segment_writer *writer);
 // Bytes waiting (at any time); they stay in place until segment_writer_taken().
 const void *segment_writer_output(struct segment_writer *writer, size_t *size);

@@ -127,7 +127,7 @@ static uint32_t builder_text_bytes(const struct rows *source, uint32_t row)
 
 // How many rows fit by number, levels and text.
 static uint32_t builder_room(const struct segment_builder *builder, const struct rows *source,
-                             uint32_t first, uint32_t count)
+                             const uint32_t *index, uint32_t count)
 {
     const struct rows *rows = &builder->rows;
     uint32_t room = SEGMENT_BLOCK_ROWS_MAX - rows->count;
@@ -140,8 +140,8 @@ static uint32_t builder_room(const struct segment_builder *builder, const struct
     for (uint32_t r = 0; r < count; r++) {
         bool first_of_block = rows->count == 0 && r == 0;
         if (builder->schema->has_levels)
-            levels += source->level_first[first + r + 1] - source->level_first[first + r];
-        text += builder_text_bytes(source, first + r);
+            levels += source->level_first[index[r] + 1] - source->level_first[index[r]];
+        text += builder_text_bytes(source, index[r]);
         if (levels > SEGMENT_BLOCK_LEVELS_MAX || (text > BUILDER_TEXT_BYTES && !first_of_block)) {
             ensure(!first_of_block); // an event is never larger than a block
             return r;
@@ -151,19 +151,18 @@ static uint32_t builder_room(const struct segment_builder *builder, const struct
 }
 
 uint32_t segment_builder_add(struct segment_builder *builder, const struct rows *source,
-                             uint32_t first, uint32_t count, uint32_t symbol,
+                             const uint32_t *index, uint32_t count, uint32_t symbol,
                              const struct segment_provenance *provenance)
 {
     uint32_t at = builder->rows.count;
     if (builder->closed)
         return 0;
-    count = builder_room(builder, source, first, count);
+    count = builder_room(builder, source, index, count);
     uint32_t fit = 0;
     while (fit < count && !builder->closed &&
-           builder_join(builder, source, first + fit, at + fit == 0))
+           builder_join(builder, source, index[fit], at + fit == 0))
         fit++;
-    uint32_t taken = rows_append_rows(&builder->rows, source, first, fit, NULL);
-    ensure(taken == fit);
+    rows_append_selected(&builder->rows, source, index, fit);
     for (uint32_t r = 0; r < fit; r++) {
         builder->rows.symbol[at + r] = symbol;
         builder->tape[at + r] = provenance ? provenance[r].tape : 0;

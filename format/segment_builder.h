@@ -37,10 +37,10 @@ struct segment_builder {
 int segment_builder_open(struct segment_builder *builder, const struct channel_schema *schema);
 void segment_builder_close(struct segment_builder *builder);
 void segment_builder_clear(struct segment_builder *builder);
-// Takes rows of `source` from `first` on, at most `count`, for symbol number `symbol`; returns how
-// many fit. 0: the block is full. An empty block takes at least one row.
+// Takes rows index[0 ... count) of `source` for symbol number `symbol`; returns how many fit. 0: the
+// block is full. An empty block takes at least one row. provenance: [count], or NULL.
 uint32_t segment_builder_add(struct segment_builder *builder, const struct rows *source,
-                             uint32_t first, uint32_t count, uint32_t symbol,
+                             const uint32_t *index, uint32_t count, uint32_t symbol,
                              const struct segment_provenance *provenance);
 // Room that a block always fits in.
 size_t segment_builder_bytes_max(const struct segment_builder *builder);

@@ -155,26 +155,25 @@ bool segment_writer_symbol(struct segment_writer *writer, const void *name, uint
     return true;
 }
 
-static void writer_account(struct segment_writer *writer, const struct rows *rows, uint32_t first,
-                           uint32_t count)
+static void writer_account(struct segment_writer *writer, const struct rows *rows,
+                           const uint32_t *index, uint32_t count)
 {
-    for (uint32_t r = first; r < first + count; r++)
+    for (uint32_t r = 0; r < count; r++)
         index_build_row(&writer->build, writer->symbol, writer->build.block_count,
-                        rows_time_ns(rows, r));
+                        rows_time_ns(rows, index[r]));
 }
 
-uint32_t segment_writer_append_many(struct segment_writer *writer, const struct rows *rows,
-                                    uint32_t first, uint32_t count,
-                                    const struct segment_provenance *provenance)
+uint32_t segment_writer_append_selected(struct segment_writer *writer, const struct rows *rows,
+                                        const uint32_t *index, uint32_t count,
+                                        const struct segment_provenance *provenance)
 {
     ensure(!writer->finished && writer->symbol != SYMBOL_NONE);
     ensure(rows->schema == writer->schema);
     uint32_t done = 0;
     while (done < count) {
         bool first_of_block = writer->builder.rows.count == 0;
-        uint32_t taken =
-            segment_builder_add(&writer->builder, rows, first + done, count - done, writer->symbol,
-                                provenance ? provenance + done : NULL);
+        uint32_t taken = segment_builder_add(&writer->builder, rows, index + done, count - done,
+                                             writer->symbol, provenance ? provenance + done : NULL);
         if (taken == 0) {
             ensure(!first_of_block);
             if (!writer_flush(writer))
@@ -182,8 +181,28 @@ uint32_t segment_writer_append_many(struct segment_writer *writer, const struct 
             continue;
         }
         writer->block_rare = writer->symbol_rare && (first_of_block || writer->block_rare);
-        writer_account(writer, rows, first + done, taken);
+        writer_account(writer, rows, index + done, taken);
         done += taken;
+    }
+    return done;
+}
+
+uint32_t segment_writer_append_many(struct segment_writer *writer, const struct rows *rows,
+                                    uint32_t first, uint32_t count,
+                                    const struct segment_provenance *provenance)
+{
+    enum { AT_ONCE = 512 };
+    uint32_t index[AT_ONCE];
+    uint32_t done = 0;
+    while (done < count) {
+        uint32_t part = count - done < AT_ONCE ? count - done : AT_ONCE;
+        for (uint32_t r = 0; r < part; r++)
+            index[r] = first + done + r;
+        uint32_t taken = segment_writer_append_selected(writer, rows, index, part,
+                                                        provenance ? provenance + done : NULL);
+        done += taken;
+        if (taken < part)
+            break;
     }
     return done;
 }
@@ -191,7 +210,7 @@ uint32_t segment_writer_append_many(struct segment_writer *writer, const struct 
 bool segment_writer_append(struct segment_writer *writer, const struct rows *rows, uint32_t index,
                            struct segment_provenance provenance)
 {
-    return segment_writer_append_many(writer, rows, index, 1, &provenance) == 1;
+    return segment_writer_append_selected(writer, rows, &index, 1, &provenance) == 1;
 }
 
 // ---- end ----

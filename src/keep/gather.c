@@ -13,6 +13,8 @@
 #include "format/catalogue.h"
 #include "format/ensure.h"
 
+enum { GATHER_FEED_ROWS = 256 }; // handed to the segment's writer at a time
+
 // ---- memory ----
 
 static struct rows_limits limits_of(const struct channel_schema *schema)
@@ -318,6 +320,22 @@ static bool announce(struct gather *gather, struct segment_writer *writer,
     return gather->announced;
 }
 
+// The next rows of a run, at most GATHER_FEED_ROWS; returns how many the writer took.
+static uint32_t feed_some(const struct gather *gather, struct segment_writer *writer,
+                          const struct rows *rows, const struct gather_run *run)
+{
+    struct segment_provenance provenance[GATHER_FEED_ROWS];
+    const uint32_t *order = gather->order + run->first + gather->fed;
+    uint32_t count = run->count - gather->fed;
+    if (count > GATHER_FEED_ROWS)
+        count = GATHER_FEED_ROWS;
+    for (uint32_t i = 0; i < count; i++) {
+        provenance[i] = (struct segment_provenance){
+            .tape = gather->tape, .row = gather->row_number[gather->sorted][order[i]]};
+    }
+    return segment_writer_append_selected(writer, rows, order, count, provenance);
+}
+
 bool gather_feed(void *context, struct segment_writer *writer, int *failure)
 {
     (void)failure;
@@ -327,11 +345,10 @@ bool gather_feed(void *context, struct segment_writer *writer, int *failure)
         const struct gather_run *run = &gather->runs[gather->run];
         if (!announce(gather, writer, run))
             return false;
-        for (; gather->fed < run->count; gather->fed++) {
-            uint32_t row = gather->order[run->first + gather->fed];
-            struct segment_provenance provenance = {
-                .tape = gather->tape, .row = gather->row_number[gather->sorted][row]};
-            if (!segment_writer_append(writer, rows, row, provenance))
+        while (gather->fed < run->count) {
+            uint32_t count = feed_some(gather, writer, rows, run);
+            gather->fed += count;
+            if (gather->fed < run->count && count < GATHER_FEED_ROWS)
                 return false;
         }
         gather->fed = 0;

@@ -17,6 +17,8 @@
 #include "format/ensure.h"
 #include "keep/sealer_inside.h"
 
+enum { MERGE_FEED_ROWS = 256 }; // handed to the writer at a time
+
 static void open_next(struct sealer *sealer);
 
 int sealer_merge_open(struct sealer *sealer)
@@ -191,20 +193,37 @@ static int read_block(struct sealer_input *input, uint32_t block)
     return 0;
 }
 
-// Rows of `symbol` of the decoded block, from merge->row on. False: output must be taken first.
+// The next rows of `symbol` of the decoded block, from merge->row on. False: output must be taken
+// first.
+static bool feed_some(struct sealer_merge *merge, const struct segment_block *block,
+                      uint32_t symbol, struct segment_writer *writer)
+{
+    uint32_t index[MERGE_FEED_ROWS] = {0};
+    struct segment_provenance provenance[MERGE_FEED_ROWS] = {0};
+    uint32_t count = 0;
+    uint32_t row = merge->row;
+    for (; row < block->rows->count && count < MERGE_FEED_ROWS; row++) {
+        if (block->rows->symbol[row] != symbol)
+            continue;
+        if (block->tape)
+            provenance[count] = (struct segment_provenance){.tape = block->tape[row],
+                                                            .row = block->row[row]};
+        index[count++] = row;
+    }
+    uint32_t taken =
+        segment_writer_append_selected(writer, block->rows, index, count, provenance);
+    ensure(taken <= count);
+    merge->row = taken < count ? index[taken] : row;
+    return taken == count;
+}
+
+// All of them.
 static bool feed_rows(struct sealer_merge *merge, const struct sealer_input *input,
                       uint32_t symbol, struct segment_writer *writer)
 {
     const struct segment_block *block = &input->block;
-    for (; merge->row < block->rows->count; merge->row++) {
-        uint32_t row = merge->row;
-        if (block->rows->symbol[row] != symbol)
-            continue;
-        struct segment_provenance provenance = {0};
-        if (block->tape)
-            provenance = (struct segment_provenance){.tape = block->tape[row],
-                                                     .row = block->row[row]};
-        if (!segment_writer_append(writer, block->rows, row, provenance))
+    while (merge->row < block->rows->count) {
+        if (!feed_some(merge, block, symbol, writer))
             return false;
     }
     merge->row = 0;
