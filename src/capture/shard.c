@@ -152,6 +152,7 @@ static void shard_obey(struct shard *shard, const struct shard_command *command)
     case SHARD_FEED_REMOVE: shard_feed_remove(shard, command->feed_id); return;
     case SHARD_INSTRUMENTS: shard_instruments_add(shard, command); return;
     case SHARD_STATUS: shard_status(shard, command->status, SYMBOL_NONE, command->detail); return;
+    case SHARD_ROLL: tape_writer_roll(shard->writer); return;
     case SHARD_STOP: shard_stop(shard); return;
     }
 }

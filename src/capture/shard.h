@@ -49,6 +49,7 @@ enum shard_command_kind {
     SHARD_FEED_REMOVE,
     SHARD_INSTRUMENTS, // the reply to instruments_path: rows of the instrument channel
     SHARD_STATUS,      // a status row of the daemon (started, configured)
+    SHARD_ROLL,        // end the tape, so that it can be sealed now
     SHARD_STOP,        // close the links, make all durable, end
 };
 

@@ -274,6 +274,14 @@ static void control_print(struct control *control)
 
 // ---- running ----
 
+// SIGUSR1, as `ringtape seal` sends it.
+static void control_roll(struct control *control)
+{
+    for (uint32_t i = 0; i < control->shard_count; i++)
+        (void)shard_post(control->shards[i].shard, &(struct shard_command){.kind = SHARD_ROLL});
+    control_log(control, LOG_LEVEL_INFO, "tapes end now, to be sealed", "asked by SIGUSR1");
+}
+
 static void control_reload(struct control *control)
 {
     static struct config_mistakes mistakes; // too large for a stack
@@ -311,6 +319,7 @@ static void control_tick_done(struct io *io, struct io_op *op)
     if (atomic_load(&control->signals.stop)) return; // the tick ends with the loop
     io_timeout(io, &control->tick, CONTROL_TICK_NS, control_tick_done);
     if (atomic_exchange(&control->signals.reload, false)) control_reload(control);
+    if (atomic_exchange(&control->signals.roll, false)) control_roll(control);
     control_feeds_tick(control);
     control_permits_save(control);
     int64_t now_ns = io_monotonic_ns(io);

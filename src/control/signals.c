@@ -14,6 +14,7 @@ static void signals_set(sigset_t *set)
     (void)sigaddset(set, SIGTERM);
     (void)sigaddset(set, SIGINT);
     (void)sigaddset(set, SIGHUP);
+    (void)sigaddset(set, SIGUSR1);
 }
 
 void signals_block(void)
@@ -30,6 +31,8 @@ static void signals_note(struct signals *signals, int number)
 {
     if (number == SIGHUP) {
         atomic_store(&signals->reload, true);
+    } else if (number == SIGUSR1) {
+        atomic_store(&signals->roll, true);
     } else if (atomic_exchange(&signals->stop, true)) {
         _exit(128 + number);
     }
@@ -54,6 +57,7 @@ int signals_start(struct signals *signals, struct io *io)
     signals->io = io;
     atomic_init(&signals->stop, false);
     atomic_init(&signals->reload, false);
+    atomic_init(&signals->roll, false);
     int error = pthread_create(&signals->thread, NULL, signals_wait, signals);
     if (error != 0) return -error;
     return -pthread_detach(signals->thread);

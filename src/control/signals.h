@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// signals: SIGTERM, SIGINT and SIGHUP as something a loop can look at. A thread of its own waits
+// signals: SIGTERM, SIGINT, SIGHUP and SIGUSR1 as something a loop can look at. A thread of its own waits
 // for them (no handler runs in the middle of anything), notes them and wakes the loop.
 //
 // signals_block() comes before any other thread is made, so that all inherit the mask. A second
@@ -19,6 +19,7 @@ struct signals {
     struct io *io;
     atomic_bool stop;   // SIGTERM or SIGINT
     atomic_bool reload; // SIGHUP; whoever sees it clears it
+    atomic_bool roll;   // SIGUSR1; likewise
 };
 
 void signals_block(void);

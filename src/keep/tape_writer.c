@@ -252,6 +252,8 @@ static void file_ready(struct tape_file *file, int result)
         writer->counters.failures++;
         writer->prepare_held = true;
     }
+    if (result == 0 && file->cursor.number <= writer->roll_last)
+        file->retiring = true; // asked for while it was being prepared
     tape_writer_pump(writer);
 }
 
@@ -281,6 +283,25 @@ static void pump_files(struct tape_writer *writer)
     }
     if (idle && !have_spare && !writer->closing && !writer->prepare_held)
         tape_file_prepare(idle, writer->options.shard, writer->options.tape_bytes, file_ready);
+}
+
+// The spare goes too (it is empty: its file is removed), so that every tape there is now has an end.
+void tape_writer_roll(struct tape_writer *writer)
+{
+    if (writer->stopping)
+        return;
+    if (rows_waiting(writer) > 0)
+        (void)tape_writer_encode(writer);
+    if (writer->current)
+        retire_current(writer);
+    for (int i = 0; i < TAPE_WRITER_FILES; i++) {
+        struct tape_file *file = &writer->files[i];
+        if (file->state == TAPE_FILE_READY)
+            file->retiring = true;
+        if (file->cursor.number > writer->roll_last)
+            writer->roll_last = file->cursor.number;
+    }
+    tape_writer_pump(writer);
 }
 
 // Full by age, or of a day that is over.

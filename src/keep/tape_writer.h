@@ -59,6 +59,8 @@ int tape_writer_open(struct tape_writer **writer, struct io *io,
                      const struct tape_writer_options *options);
 // False: refused (counted).
 bool tape_writer_append(struct tape_writer *writer, const struct event *event);
+// Retires the tape as it is, so that it can be sealed now; appending goes on on the next one.
+void tape_writer_roll(struct tape_writer *writer);
 // Makes all that was appended durable, retires the tape, then calls back once; ok false: some
 // rows could not be made durable within `limit_ns`. Nothing may be appended afterwards.
 void tape_writer_stop(struct tape_writer *writer, int64_t limit_ns,

@@ -46,6 +46,7 @@ struct tape_writer {
     bool stopping;
     bool closing;        // stopping, and all is durable or given up
     bool given_up;
+    uint32_t roll_last; // highest number of the tapes that tape_writer_roll() asked for
     bool prepare_held; // preparing failed: not again before the next tick
     struct io_op write_op;
     struct io_op commit_op;
