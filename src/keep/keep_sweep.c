@@ -4,7 +4,6 @@
 #include "keep/keep_sweep.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,11 +42,15 @@ static void found_day(void *context, const char *name)
 static bool parse(const char *name, uint32_t *number, const char **ending)
 {
     const char *dash = strrchr(name, '-');
-    int size = 0;
-    if (!dash || sscanf(dash, "-%10" SCNu32 ".%n", number, &size) != 1 || size == 0)
+    if (!dash)
         return false;
-    *ending = dash + size;
-    return true;
+    const char *digit = dash + 1;
+    uint64_t value = 0;
+    for (; *digit >= '0' && *digit <= '9' && value <= UINT32_MAX; digit++)
+        value = value * 10 + (uint64_t)(*digit - '0');
+    *number = (uint32_t)value;
+    *ending = digit + 1;
+    return digit > dash + 1 && *digit == '.' && value <= UINT32_MAX;
 }
 
 static bool is_leftover(const struct sweep *sweep, const char *name)
@@ -108,21 +111,25 @@ static int sweep_days(struct sweep *sweep, const char *store, struct io *io)
     return result;
 }
 
+static bool sweep_open(struct sweep *sweep)
+{
+    uint32_t count = sweep->catalogue->segment_count;
+    sweep->numbers = malloc((count + 1u) * sizeof *sweep->numbers);
+    sweep->days = malloc(KEEP_SWEEP_DAYS_MAX * sizeof *sweep->days);
+    if (!sweep->numbers || !sweep->days)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        sweep->numbers[i] = sweep->catalogue->segments[i].number;
+    qsort(sweep->numbers, count, sizeof *sweep->numbers, ascending);
+    return true;
+}
+
 int keep_sweep(const char *store, const struct catalogue *catalogue, struct file_script *script,
                struct io *io)
 {
     ensure(!script->running);
     struct sweep sweep = {.catalogue = catalogue, .script = script};
-    uint32_t count = catalogue->segment_count;
-    sweep.numbers = malloc((count + 1u) * sizeof *sweep.numbers);
-    sweep.days = malloc(KEEP_SWEEP_DAYS_MAX * sizeof *sweep.days);
-    int result = -ENOMEM;
-    if (sweep.numbers && sweep.days) {
-        for (uint32_t i = 0; i < count; i++)
-            sweep.numbers[i] = catalogue->segments[i].number;
-        qsort(sweep.numbers, count, sizeof *sweep.numbers, ascending);
-        result = sweep_days(&sweep, store, io);
-    }
+    int result = sweep_open(&sweep) ? sweep_days(&sweep, store, io) : -ENOMEM;
     free(sweep.numbers);
     free(sweep.days);
     return result;

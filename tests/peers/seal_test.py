@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sealing and merging change where rows are kept and nothing else: every channel's rows, columns and
-provenance are the same before and after, symbol by symbol in the order of arrival."""
+"""Sealing and merging change where rows are kept and nothing else: every channel's rows, columns
+and provenance are the same before and after, symbol by symbol in the order of arrival."""
 
 import subprocess
 
