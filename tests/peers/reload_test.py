@@ -104,3 +104,21 @@ def test_many_reloads_in_a_row_and_a_stop_amid_them(tmp_path, certificates):
             assert daemon.alive(), daemon.errors
             assert daemon.terminate() == 0
     support.ringtape("verify", "--store", store)
+
+
+def test_seal_asks_the_running_daemon(tmp_path, certificates):
+    """`ringtape seal` returns when every tape of that moment is sealed; recording goes on."""
+    config, store = tmp_path / "c.yaml", tmp_path / "store"
+    with support.Simulator(
+        "--symbols=binance:3", "--rate=500", certificates=certificates
+    ) as simulator:
+        feed = support.feed(simulator, "binance", ["trade"], "all")
+        with support.Ringtaped(config, store, [feed]) as daemon:
+            for _ in range(2):
+                durable = daemon.wait_counters(lambda c: c["links_live"] == 1)["durable"]
+                daemon.wait_counters(lambda c: c["durable"] > durable + 200)
+                support.ringtape("seal", "--store", store)
+                listing = json.loads(support.ringtape("ls", "--store", store, "--json"))
+                assert sum(entry["rows"] for entry in listing["segments"]) >= durable + 200
+            assert daemon.alive()
+    support.ringtape("verify", "--store", store)
