@@ -37,8 +37,8 @@ struct segment_builder {
 int segment_builder_open(struct segment_builder *builder, const struct channel_schema *schema);
 void segment_builder_close(struct segment_builder *builder);
 void segment_builder_clear(struct segment_builder *builder);
-// Takes rows index[0 ... count) of `source` for symbol number `symbol`; returns how many fit. 0: the
-// block is full. An empty block takes at least one row. provenance: [count], or NULL.
+// Takes rows index[0 ... count) of `source` for symbol number `symbol`; returns how many fit. 0:
+// the block is full. An empty block takes at least one row. provenance: [count], or NULL.
 uint32_t segment_builder_add(struct segment_builder *builder, const struct rows *source,
                              const uint32_t *index, uint32_t count, uint32_t symbol,
                              const struct segment_provenance *provenance);

@@ -12,6 +12,7 @@ import json
 import pathlib
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -28,9 +29,9 @@ CHANNELS = {
     "upbit": ["trade", "book", "ticker"],
 }
 RSS_LIMIT = 256 << 20
-# Capturing takes the same memory all the time; sealing takes some more now and then, and gives it
-# back. What comes in during the default 20 s is 280 MB.
-RSS_GROWTH = 64 << 20  # of the second half of the run over the first
+# Capturing takes the same memory all the time; sealing takes some more for a second, and gives it
+# back. So the peak is bounded, and the level between, the median, must stay.
+RSS_GROWTH = 8 << 20  # of the last third of the run over the first, beside a tenth
 running = []
 
 
@@ -112,12 +113,13 @@ def check_memory(memory):
     used = [m for m in memory if m > 0]
     if not used:
         fail("the daemon tells no memory")
-    middle = max(used[: len(used) // 2 + 1])
+    third = max(1, len(used) // 3)
+    early, late = (statistics.median(part) for part in (used[:third], used[-third:]))
     problems = []
     if max(used) > RSS_LIMIT:
         problems.append(f"memory: {megabytes(max(used))}, at most {megabytes(RSS_LIMIT)}")
-    if max(used) > middle + RSS_GROWTH:
-        problems.append(f"memory grew from {megabytes(middle)} to {megabytes(max(used))}")
+    if late > early * 1.1 + RSS_GROWTH:
+        problems.append(f"memory grew from {megabytes(early)} to {megabytes(late)}")
     return max(used), problems
 
 

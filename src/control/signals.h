@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// signals: SIGTERM, SIGINT, SIGHUP and SIGUSR1 as something a loop can look at. A thread of its own waits
-// for them (no handler runs in the middle of anything), notes them and wakes the loop.
+// signals: SIGTERM, SIGINT, SIGHUP and SIGUSR1 as something a loop can look at. A thread of its own
+// waits for them (no handler runs in the middle of anything), notes them and wakes the loop.
 //
 // signals_block() comes before any other thread is made, so that all inherit the mask. A second
 // SIGTERM or SIGINT ends the process at once: what is durable stays durable.

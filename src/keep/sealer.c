@@ -14,6 +14,7 @@
 #include "keep/sealer.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,15 @@ static void finish_stop(struct sealer *sealer)
         stopped(sealer->context);
 }
 
+// Between jobs the daemon should weigh what capture alone weighs: memory of rows, of decoding and
+// what the allocator keeps of writers and readers goes back to the system.
+static void rest(struct sealer *sealer)
+{
+    gather_rest(&sealer->gather);
+    ensure(madvise(sealer->decode_memory, SEALER_DECODE_BYTES, MADV_DONTNEED) == 0);
+    (void)malloc_trim(0);
+}
+
 void sealer_next(struct sealer *sealer)
 {
     ensure(sealer->tape.number == 0 && sealer->merge.input_count == 0);
@@ -65,7 +75,7 @@ void sealer_next(struct sealer *sealer)
     if (sealer_merge_start(sealer))
         return;
     sealer->counters.idle = true;
-    gather_rest(&sealer->gather);
+    rest(sealer);
 }
 
 static void look_again(void *context)

@@ -285,7 +285,7 @@ static void pump_files(struct tape_writer *writer)
         tape_file_prepare(idle, writer->options.shard, writer->options.tape_bytes, file_ready);
 }
 
-// The spare goes too (it is empty: its file is removed), so that every tape there is now has an end.
+// The spare goes too (it is empty: its file is removed): every tape there is now has an end.
 void tape_writer_roll(struct tape_writer *writer)
 {
     if (writer->stopping)
