@@ -274,7 +274,7 @@ def tests_do_not_sleep(tree):
 
 
 # The functions that take memory at start and give it back at the end.
-START = r"(_|^)(init|create|open|load|new|start|prepare|reserve|grow|allocate|malloc|realloc)"
+START = r"(_|^)(init|create|open|load|new|start|sweep|prepare|reserve|grow|allocate|malloc|realloc)"
 
 
 def memory_is_taken_at_start(tree):
