@@ -8,8 +8,8 @@
 // Under systemd (JOURNAL_STREAM is set) the time is left to the journal and the level becomes its
 // <N> prefix. Control characters are replaced, so a peer's words cannot forge lines.
 //
-// Bounds: a line is cut at LOG_LINE_BYTES_MAX. Threading: a `struct log` is constant after
-// log_init(); every line is one write(2), so lines of several threads do not mix.
+// Bounds: a line is cut at LOG_LINE_BYTES_MAX. Threading: any thread may log or set
+// the level; every line is one write(2), so lines of several threads do not mix.
 #ifndef RINGTAPE_BASE_LOG_H
 #define RINGTAPE_BASE_LOG_H
 
