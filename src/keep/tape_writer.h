@@ -12,9 +12,10 @@
 // to the sealer) when full, after `tape_age`, and at UTC midnight.
 //
 // Failures. A write or sync that fails ends the tape at its last durable batch: the tape is
-// retired, the batches in memory are written to a new one. While that fails too (disk full, device
-// gone) events pile up to the queue's bound; beyond it they are counted as refused, and a status
-// row says from when to when, as soon as writing works again. Capture never stops.
+// retired, the batches in memory are written to a new one. While no tape can be had (disk full,
+// device gone) one batch of rows is held (batch.h names the bounds); what comes beyond it is
+// counted as refused, and a status row says from when to when, as soon as writing works again.
+// Capture never stops.
 //
 // Threading: core-local to the shard's loop.
 #ifndef RINGTAPE_KEEP_TAPE_WRITER_H
