@@ -156,7 +156,7 @@ bool keep_life_work(struct keep_life *life, uint32_t rows)
         uint32_t burst = 1 + (uint32_t)sim_world_random(life->world, 40);
         burst = burst < rows ? burst : rows;
         append_burst(life, burst);
-        if (sim_world_random(life->world, 24) == 0)
+        if (life->rolls && sim_world_random(life->world, 24) == 0)
             tape_writer_roll(life->writer);
         rows -= burst;
         int64_t pause_ns = (int64_t)sim_world_random(life->world, 12000000);

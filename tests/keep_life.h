@@ -35,6 +35,7 @@ struct keep_life {
     uint64_t told_lost; // rows that status rows of tapes tell as refused
     int64_t tape_bytes;
     int64_t tape_age_ns; // 0: as the writer has it
+    bool rolls;          // tapes are ended early now and then, as SIGUSR1 does
     bool without_sealer; // tapes stay, and are read back as they are
     char why[256]; // what is wrong; "" while nothing is
 };

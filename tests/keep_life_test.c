@@ -16,6 +16,7 @@ enum { LIFE_SEEDS = 200 };
 Test(keep_life, all_rows_come_back)
 {
     keep_life_begin(&life, 1);
+    life.rolls = true;
     cr_assert(keep_life_start(&life));
     cr_assert(keep_life_work(&life, 3000));
     cr_assert(keep_life_stop(&life));
@@ -29,6 +30,7 @@ Test(keep_life, all_rows_come_back)
 Test(keep_life, a_second_sitting_goes_on_where_the_first_ended)
 {
     keep_life_begin(&life, 2);
+    life.rolls = true;
     for (int sitting = 0; sitting < 4; sitting++) {
         cr_assert(keep_life_start(&life));
         cr_assert(keep_life_work(&life, 500));
@@ -43,6 +45,7 @@ Test(keep_life, a_second_sitting_goes_on_where_the_first_ended)
 static bool crashing_life(uint64_t seed, uint64_t at, enum sim_crash kind, uint32_t rows)
 {
     keep_life_begin(&life, seed);
+    life.rolls = true;
     life.without_sealer = without_sealer;
     sim_world_crash_at(life.world, at);
     bool alive = keep_life_start(&life) && keep_life_work(&life, rows) && keep_life_stop(&life);
@@ -76,6 +79,7 @@ Test(keep_life, a_kill_before_every_operation_loses_nothing_acknowledged)
 static void random_life(uint64_t seed)
 {
     keep_life_begin(&life, seed);
+    life.rolls = true;
     life.without_sealer = without_sealer;
     struct sim_faults *faults = sim_world_faults(life.world);
     faults->torn_sector = 500000;
@@ -111,6 +115,7 @@ Test(keep_life, two_hundred_random_lives)
 static void faulty_life(uint64_t seed)
 {
     keep_life_begin(&life, seed);
+    life.rolls = true;
     life.without_sealer = without_sealer;
     struct sim_faults *faults = sim_world_faults(life.world);
     cr_assert(keep_life_start(&life));
@@ -154,6 +159,7 @@ Test(keep_life, the_same_seed_gives_the_same_life)
     uint64_t hashes[2];
     for (int i = 0; i < 2; i++) {
         keep_life_begin(&life, 77);
+        life.rolls = true;
         cr_assert(keep_life_start(&life));
         cr_assert(keep_life_work(&life, 700));
         cr_assert(keep_life_stop(&life));
