@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A codec is a row of a table: size estimate (exact for the packed ones), encode, decode. Sizes of
-// the zstd codecs are known only by compressing; that is skipped where the packed form is tiny
-// anyway.
+// A codec is a row of a table. Sizes of the zstd codecs are known only by compressing, so they are
+// tried only where the caller expects something of them.
 #include "format/column_codec.h"
 
 #include <stdlib.h>
@@ -25,6 +24,7 @@ struct column_scratch {
     uint8_t *varints;    // [count_max * WIRE_VARINT_BYTES_MAX]
     uint8_t *compressed; // room for the frame of the varints and the head before it
     size_t compressed_size;
+    struct modelled_room *modelled;
 };
 
 struct column_scratch *column_scratch_open(uint32_t count_max)
@@ -41,7 +41,8 @@ struct column_scratch *column_scratch_open(uint32_t count_max)
     scratch->changes = malloc(((size_t)count_max + 1) * sizeof *scratch->changes);
     scratch->varints = malloc(varint_bytes);
     scratch->compressed = malloc(scratch->compressed_size);
-    if (scratch->compress && scratch->decompress && scratch->quotients && scratch->changes &&
+    scratch->modelled = modelled_room_open(count_max);
+    if (scratch->modelled && scratch->compress && scratch->decompress && scratch->quotients && scratch->changes &&
         scratch->varints && scratch->compressed)
         return scratch;
     column_scratch_close(scratch);
@@ -58,6 +59,7 @@ void column_scratch_close(struct column_scratch *scratch)
     free(scratch->changes);
     free(scratch->varints);
     free(scratch->compressed);
+    modelled_room_close(scratch->modelled);
     free(scratch);
 }
 
@@ -67,9 +69,6 @@ struct column_shape {
     int64_t min;
     uint64_t span; // max - min
     uint64_t step; // greatest common divisor of all values - min; 0: constant
-    int64_t delta_min;
-    uint64_t delta_span;
-    uint64_t delta_step; // of all differences - delta_min; 0: all differences are equal
     uint64_t change_step; // of all |differences|; 0: constant
 };
 
@@ -117,22 +116,8 @@ static void column_look_values(const int64_t *values, uint32_t count, struct col
         shape->step = column_step(shape->step, (uint64_t)values[i] - (uint64_t)min);
 }
 
-static void column_look_deltas(const int64_t *values, uint32_t count, struct column_shape *shape)
+static void column_look_changes(const int64_t *values, uint32_t count, struct column_shape *shape)
 {
-    if (count < 2)
-        return;
-    int64_t min = column_delta(values, 1);
-    int64_t max = min;
-    for (uint32_t i = 2; i < count; i++) {
-        int64_t delta = column_delta(values, i);
-        min = delta < min ? delta : min;
-        max = delta > max ? delta : max;
-    }
-    shape->delta_min = min;
-    shape->delta_span = (uint64_t)max - (uint64_t)min;
-    for (uint32_t i = 1; i < count && shape->delta_step != 1; i++)
-        shape->delta_step =
-            column_step(shape->delta_step, (uint64_t)column_delta(values, i) - (uint64_t)min);
     for (uint32_t i = 1; i < count && shape->change_step != 1; i++)
         shape->change_step =
             column_step(shape->change_step, column_magnitude(column_delta(values, i)));
@@ -140,55 +125,9 @@ static void column_look_deltas(const int64_t *values, uint32_t count, struct col
         shape->change_step = 1;
 }
 
-static unsigned column_width(uint64_t span)
-{
-    return span == 0 ? 0 : 64 - (unsigned)__builtin_clzll(span);
-}
-
-// ---- bits ----
-
 static uint64_t packed_bytes(uint32_t count, unsigned width)
 {
-    return ((uint64_t)count * width + 7) / 8;
-}
-
-struct bit_writer {
-    uint8_t *out;
-    uint64_t pending;
-    unsigned used; // bits in pending, < 8 between calls
-};
-
-static inline void bit_put(struct bit_writer *writer, uint64_t value, unsigned width)
-{
-    unsigned __int128 wide = (unsigned __int128)value << writer->used | writer->pending;
-    unsigned bits = writer->used + width;
-    while (bits >= 8) {
-        *writer->out++ = (uint8_t)wide;
-        wide >>= 8;
-        bits -= 8;
-    }
-    writer->pending = (uint64_t)wide;
-    writer->used = bits;
-}
-
-static uint8_t *bit_finish(struct bit_writer *writer)
-{
-    if (writer->used != 0)
-        *writer->out++ = (uint8_t)writer->pending;
-    return writer->out;
-}
-
-// Bits [at, at + width) of `bytes`; `size` bytes are readable.
-static inline uint64_t bit_get(const uint8_t *bytes, size_t size, uint64_t at, unsigned width)
-{
-    uint64_t low = 0;
-    size_t byte = (size_t)(at / 8);
-    unsigned shift = (unsigned)(at % 8);
-    memcpy(&low, bytes + byte, size - byte < 8 ? size - byte : 8);
-    uint64_t value = low >> shift;
-    if (shift + width > 64)
-        value |= (uint64_t)bytes[byte + 8] << (64 - shift);
-    return width == 64 ? value : value & ((1ull << width) - 1);
+    return bits_bytes((uint64_t)count * width);
 }
 
 // ---- encoding ----
@@ -207,57 +146,6 @@ static void column_divide(struct column_scratch *scratch, const int64_t *values,
         int64_t change = column_delta(values, i);
         scratch->changes[i] = wire_zigzag(change_step == 1 ? change : change / change_step);
     }
-}
-
-static uint8_t *encode_packed(const struct column_scratch *scratch, uint32_t count,
-                              const struct column_shape *shape, uint8_t *out)
-{
-    unsigned width = column_width(shape->span / shape->step);
-    out = wire_put_varint(out, wire_zigzag(shape->min));
-    out = wire_put_varint(out, shape->step);
-    *out++ = (uint8_t)width;
-    struct bit_writer writer = {.out = out};
-    for (uint32_t i = 0; i < count; i++)
-        bit_put(&writer, scratch->quotients[i], width);
-    return bit_finish(&writer);
-}
-
-static size_t size_packed(uint32_t count, const struct column_shape *shape)
-{
-    unsigned width = column_width(shape->span / shape->step);
-    return wire_varint_bytes(wire_zigzag(shape->min)) + wire_varint_bytes(shape->step) + 1 +
-           (size_t)packed_bytes(count, width);
-}
-
-static uint64_t delta_step(const struct column_shape *shape)
-{
-    return shape->delta_step == 0 ? 1 : shape->delta_step;
-}
-
-static uint8_t *encode_delta_packed(const int64_t *values, uint32_t count,
-                                    const struct column_shape *shape, uint8_t *out)
-{
-    uint64_t step = delta_step(shape);
-    unsigned width = column_width(shape->delta_span / step);
-    out = wire_put_varint(out, wire_zigzag(values[0]));
-    out = wire_put_varint(out, wire_zigzag(shape->delta_min));
-    out = wire_put_varint(out, step);
-    *out++ = (uint8_t)width;
-    struct bit_writer writer = {.out = out};
-    for (uint32_t i = 1; i < count; i++) {
-        uint64_t difference = (uint64_t)column_delta(values, i) - (uint64_t)shape->delta_min;
-        bit_put(&writer, step == 1 ? difference : difference / step, width);
-    }
-    return bit_finish(&writer);
-}
-
-static size_t size_delta_packed(const int64_t *values, uint32_t count,
-                                const struct column_shape *shape)
-{
-    uint64_t step = delta_step(shape);
-    return wire_varint_bytes(wire_zigzag(values[0])) +
-           wire_varint_bytes(wire_zigzag(shape->delta_min)) + wire_varint_bytes(step) + 1 +
-           (size_t)packed_bytes(count - 1, column_width(shape->delta_span / step));
 }
 
 // The varints are in scratch->varints: head and frame go to scratch->compressed. Their bytes, or
@@ -305,52 +193,96 @@ static size_t varint_bytes_of(const uint64_t *values, uint32_t from, uint32_t co
     return bytes;
 }
 
-// Takes what lies in scratch->compressed if it beats `best`.
-static size_t column_take(struct column_scratch *scratch, size_t bytes, uint8_t id, size_t best,
-                          uint8_t *out, uint8_t *codec)
+// Codecs 4 and 5, in scratch->compressed. Compressing is nine tenths of the work: only the shorter
+// of the two inputs is worth it.
+static size_t encode_zstd(struct column_scratch *scratch, const int64_t *values, uint32_t count,
+                          uint8_t *codec)
 {
-    if (bytes >= best)
-        return best;
-    memcpy(out, scratch->compressed, bytes);
-    *codec = id;
-    return bytes;
-}
-
-size_t column_encode(struct column_scratch *scratch, const int64_t *values, uint32_t count,
-                     uint8_t *out, uint8_t *codec)
-{
-    ensure(count > 0 && count <= scratch->count_max);
     struct column_shape shape = {0};
     column_look_values(values, count, &shape);
-    if (shape.span == 0) {
+    column_look_changes(values, count, &shape);
+    column_divide(scratch, values, count, &shape);
+    bool by_delta = varint_bytes_of(scratch->changes, 1, count) <
+                    varint_bytes_of(scratch->quotients, 0, count);
+    *codec = by_delta ? COLUMN_CODEC_DELTA_ZSTD : COLUMN_CODEC_VARINT_ZSTD;
+    return by_delta ? encode_delta_zstd(scratch, values[0], count, &shape)
+                    : encode_varint_zstd(scratch, count, &shape);
+}
+
+// What always works.
+static const struct model plain_models[] = {
+    {.predictor = MODEL_DELTA},
+    {.predictor = MODEL_VALUE},
+};
+
+static unsigned column_possible(const struct column_coding *coding, uint32_t count)
+{
+    unsigned possible = 0;
+    for (unsigned m = 0; m < coding->model_count; m++)
+        possible += model_possible(coding->frame, &coding->models[m], count);
+    return possible;
+}
+
+// The candidate that a sample makes out to be the best.
+static const struct model *column_choose(struct column_scratch *scratch,
+                                         const struct column_coding *coding, const int64_t *values,
+                                         uint32_t count)
+{
+    struct column_coding plain = *coding;
+    unsigned possible = column_possible(coding, count);
+    if (possible == 0) {
+        plain.models = plain_models;
+        plain.model_count = possible = sizeof plain_models / sizeof *plain_models;
+    }
+    const struct model *best = NULL;
+    uint64_t best_bits = UINT64_MAX;
+    for (unsigned m = 0; m < plain.model_count; m++) {
+        const struct model *model = &plain.models[m];
+        if (!model_possible(plain.frame, model, count))
+            continue;
+        if (possible == 1)
+            return model;
+        uint64_t bits =
+            modelled_estimate(scratch->modelled, plain.frame, model, values, count);
+        if (bits < best_bits) {
+            best_bits = bits;
+            best = model;
+        }
+    }
+    ensure(best);
+    return best;
+}
+
+static bool column_is_constant(const int64_t *values, uint32_t count)
+{
+    uint64_t difference = 0;
+    for (uint32_t i = 1; i < count; i++)
+        difference |= (uint64_t)values[i] ^ (uint64_t)values[0];
+    return difference == 0;
+}
+
+size_t column_encode(struct column_scratch *scratch, const struct column_coding *coding,
+                     const int64_t *values, uint32_t count, uint8_t *out, uint8_t *codec)
+{
+    ensure(count > 0 && count <= scratch->count_max);
+    if (column_is_constant(values, count)) {
         *codec = COLUMN_CODEC_CONSTANT;
         return (size_t)(wire_put_varint(out, wire_zigzag(values[0])) - out);
     }
-    column_look_deltas(values, count, &shape);
-    column_divide(scratch, values, count, &shape);
-    size_t packed = size_packed(count, &shape);
-    size_t delta = size_delta_packed(values, count, &shape);
-    size_t best = (size_t)count * 8;
-    *codec = COLUMN_CODEC_PLAIN;
-    if (packed < best || delta < best) {
-        best = delta < packed ? delta : packed;
-        *codec = delta < packed ? COLUMN_CODEC_DELTA_PACKED : COLUMN_CODEC_PACKED;
-        uint8_t *end = delta < packed ? encode_delta_packed(values, count, &shape, out)
-                                      : encode_packed(scratch, count, &shape, out);
-        ensure((size_t)(end - out) == best);
-    } else {
-        memcpy(out, values, best);
-    }
-    if (best <= COLUMN_SMALL_BYTES)
+    const struct model *model = column_choose(scratch, coding, values, count);
+    size_t best = (size_t)(modelled_encode(scratch->modelled, coding->level, coding->frame, model,
+                                           values, count, out) -
+                           out);
+    *codec = COLUMN_CODEC_MODELLED;
+    if (!coding->tries_zstd || best <= COLUMN_SMALL_BYTES)
         return best;
-    // Compressing is nine tenths of the work: only the shorter of the two inputs is worth it.
-    bool by_delta = varint_bytes_of(scratch->changes, 1, count) <
-                    varint_bytes_of(scratch->quotients, 0, count);
-    size_t bytes = by_delta ? encode_delta_zstd(scratch, values[0], count, &shape)
-                            : encode_varint_zstd(scratch, count, &shape);
-    return column_take(scratch, bytes,
-                       by_delta ? COLUMN_CODEC_DELTA_ZSTD : COLUMN_CODEC_VARINT_ZSTD, best, out,
-                       codec);
+    uint8_t zstd_codec;
+    size_t bytes = encode_zstd(scratch, values, count, &zstd_codec);
+    if (bytes >= best)
+        return best;
+    memcpy(out, scratch->compressed, bytes);
+    *codec = zstd_codec;
+    return bytes;
 }
 
 // ---- decoding ----
@@ -386,7 +318,7 @@ static bool decode_bits(struct wire_reader *in, uint32_t count, uint64_t *out)
     if (!bytes)
         return false;
     for (uint32_t i = 0; i < count; i++)
-        out[i] = width == 0 ? 0 : bit_get(bytes, size, (uint64_t)i * width, width);
+        out[i] = bits_at(bytes, size, (uint64_t)i * width, width);
     unsigned rest = (unsigned)((uint64_t)count * width % 8);
     return rest == 0 || bytes[size - 1] >> rest == 0;
 }
@@ -479,17 +411,26 @@ static const struct column_codec codecs[COLUMN_CODEC_COUNT] = {
     [COLUMN_CODEC_DELTA_PACKED] = {"delta packed", decode_delta_packed},
     [COLUMN_CODEC_VARINT_ZSTD] = {"varint zstd", decode_varint_zstd},
     [COLUMN_CODEC_DELTA_ZSTD] = {"delta zstd", decode_delta_zstd},
+    [COLUMN_CODEC_MODELLED] = {"modelled", NULL},
 };
 
-enum column_result column_decode(struct column_scratch *scratch, uint8_t codec,
-                                 const uint8_t *bytes, size_t size, int64_t *values, uint32_t count)
+enum column_result column_decode(struct column_scratch *scratch, const struct model_frame *frame,
+                                 uint8_t codec, const uint8_t *bytes, size_t size, int64_t *values,
+                                 uint32_t count)
 {
     ensure(count > 0 && count <= scratch->count_max);
     if (codec >= COLUMN_CODEC_COUNT)
         return COLUMN_UNKNOWN_CODEC;
     struct wire_reader in = wire_reader_of(bytes, size);
-    bool good = codecs[codec].decode(scratch, &in, values, count);
+    bool good = codec == COLUMN_CODEC_MODELLED
+                    ? modelled_decode(scratch->modelled, frame, &in, values, count)
+                    : codecs[codec].decode(scratch, &in, values, count);
     return good && !in.failed && wire_left(&in) == 0 ? COLUMN_GOOD : COLUMN_BAD;
+}
+
+struct modelled_room *column_modelled(struct column_scratch *scratch)
+{
+    return scratch->modelled;
 }
 
 const char *column_codec_name(uint8_t codec)

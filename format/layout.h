@@ -18,6 +18,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "big-endian machines a
 enum {
     LAYOUT_MAJOR = 1, // a reader refuses another major
     LAYOUT_MINOR = 0, // a reader reads any minor of its major
+    LAYOUT_SEGMENT_MINOR = 1, // of segments and their blocks: 1 brought codec 6
     LAYOUT_SECTOR = 4096, // unit of every tape write
     LAYOUT_HEADER_BYTES = 128, // batch and block headers
     LAYOUT_STORE_ID_BYTES = 16,

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "format/column_list.h"
 #include "format/event.h"
 #include "format/index.h"
 #include "format/rows.h"
@@ -47,6 +48,7 @@ struct segment_description {
     int32_t day;
     uint32_t number;
     const char *writer; // "ringtaped 0.1.0"
+    enum column_level level; // 0: dense
 };
 
 struct segment_provenance {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Payload of a block: number of the first symbol, name lengths, names; the column directory; the
-// columns' bytes in the order of the directory. docs/format.md "Block payload".
+// Taking rows, header and names; the columns are segment_encode.c's.
 #include "format/segment_builder.h"
 
 #include <errno.h>
@@ -10,27 +9,42 @@
 
 #include "format/ensure.h"
 #include "format/segment_directory.h"
+#include "format/segment_encode.h"
 #include "format/segment_zone.h"
 
-int segment_builder_open(struct segment_builder *builder, const struct channel_schema *schema)
+static bool builder_allocate(struct segment_builder *builder, const struct rows_limits *limits)
+{
+    const struct channel_schema *schema = builder->schema;
+    size_t rows_bytes = (rows_memory_bytes(schema, limits) + 63) & ~(size_t)63;
+    uint32_t longest = schema->has_levels ? SEGMENT_BLOCK_LEVELS_MAX : SEGMENT_BLOCK_ROWS_MAX;
+    size_t columns = (size_t)schema->column_count + 4;
+    builder->memory = aligned_alloc(64, rows_bytes);
+    builder->tape = malloc(SEGMENT_BLOCK_ROWS_MAX * sizeof *builder->tape);
+    builder->row = malloc(SEGMENT_BLOCK_ROWS_MAX * sizeof *builder->row);
+    builder->columns = malloc(columns * SEGMENT_BLOCK_ROWS_MAX * sizeof *builder->columns);
+    builder->bytes = malloc(SEGMENT_BLOCK_TEXT_BYTES_MAX);
+    builder->codec = column_scratch_open(longest);
+    if (schema->has_levels) {
+        size_t levels = SEGMENT_BLOCK_LEVELS_MAX;
+        builder->level_columns = malloc(5 * levels * sizeof *builder->level_columns);
+        builder->before = malloc(2 * levels * sizeof *builder->before);
+    }
+    return builder->memory && builder->tape && builder->row && builder->columns &&
+           builder->bytes && builder->codec &&
+           (!schema->has_levels || (builder->level_columns && builder->before));
+}
+
+int segment_builder_open(struct segment_builder *builder, const struct channel_schema *schema,
+                         enum column_level level)
 {
     struct rows_limits limits = {
         .rows = SEGMENT_BLOCK_ROWS_MAX,
         .levels = schema->has_levels ? SEGMENT_BLOCK_LEVELS_MAX : 0,
         .text_bytes = SEGMENT_BLOCK_TEXT_BYTES_MAX,
     };
-    uint32_t longest = schema->has_levels ? SEGMENT_BLOCK_LEVELS_MAX : SEGMENT_BLOCK_ROWS_MAX;
-    *builder = (struct segment_builder){.schema = schema,
-                                        .provenance = schema->identity_count == 0};
-    size_t rows_bytes = (rows_memory_bytes(schema, &limits) + 63) & ~(size_t)63;
-    builder->memory = aligned_alloc(64, rows_bytes);
-    builder->tape = malloc(SEGMENT_BLOCK_ROWS_MAX * sizeof *builder->tape);
-    builder->row = malloc(SEGMENT_BLOCK_ROWS_MAX * sizeof *builder->row);
-    builder->values = malloc(longest * sizeof *builder->values);
-    builder->bytes = malloc(SEGMENT_BLOCK_TEXT_BYTES_MAX);
-    builder->codec = column_scratch_open(longest);
-    if (!builder->memory || !builder->tape || !builder->row || !builder->values ||
-        !builder->bytes || !builder->codec) {
+    *builder = (struct segment_builder){
+        .schema = schema, .provenance = schema->identity_count == 0, .level = level};
+    if (!builder_allocate(builder, &limits)) {
         segment_builder_close(builder);
         return -ENOMEM;
     }
@@ -43,7 +57,9 @@ void segment_builder_close(struct segment_builder *builder)
     free(builder->memory);
     free(builder->tape);
     free(builder->row);
-    free(builder->values);
+    free(builder->columns);
+    free(builder->level_columns);
+    free(builder->before);
     free(builder->bytes);
     column_scratch_close(builder->codec);
     *builder = (struct segment_builder){0};
@@ -171,191 +187,6 @@ uint32_t segment_builder_add(struct segment_builder *builder, const struct rows 
     return fit;
 }
 
-// ---- encoding ----
-
-struct builder_output {
-    struct segment_directory entries[SEGMENT_DIRECTORY_MAX];
-    uint32_t count;
-    uint8_t *data; // where the next column's bytes go
-};
-
-static struct segment_directory *builder_entry(struct builder_output *output, unsigned id)
-{
-    ensure(output->count < SEGMENT_DIRECTORY_MAX);
-    ensure(output->count == 0 || output->entries[output->count - 1].id < id);
-    struct segment_directory *entry = &output->entries[output->count++];
-    *entry = (struct segment_directory){.id = (uint8_t)id};
-    return entry;
-}
-
-static void builder_put_values(struct segment_builder *builder, struct builder_output *output,
-                               unsigned id, uint32_t count)
-{
-    struct segment_directory *entry = builder_entry(output, id);
-    size_t bytes = column_encode(builder->codec, builder->values, count, output->data,
-                                 &entry->codec);
-    entry->bytes = (uint32_t)bytes;
-    output->data += bytes;
-}
-
-// Writes the bitmap of a column that not all rows have.
-static uint8_t builder_put_presence(struct segment_builder *builder, int column, uint8_t **data)
-{
-    const struct rows *rows = &builder->rows;
-    uint32_t size = (rows->count + 7) / 8;
-    memset(builder->bytes, 0, size);
-    for (uint32_t r = 0; r < rows->count; r++)
-        builder->bytes[r / 8] |= (uint8_t)((rows->present[r] >> column & 1) << (r % 8));
-    uint8_t packed[SEGMENT_BLOCK_ROWS_MAX / 8];
-    uint8_t codec;
-    size_t bytes = column_encode_bytes(builder->codec, builder->bytes, size, packed, &codec);
-    if (codec == COLUMN_BYTES_ZSTD)
-        *data = wire_put_varint(*data, bytes);
-    *data = wire_put(*data, packed, bytes);
-    return codec == COLUMN_BYTES_ZSTD ? SEGMENT_PRESENCE_ZSTD : SEGMENT_PRESENCE_BITMAP;
-}
-
-// The present values of a column at the block's scale; their number.
-static uint32_t builder_gather(struct segment_builder *builder, int column)
-{
-    const struct rows *rows = &builder->rows;
-    enum column_type type = builder->schema->columns[column].type;
-    uint32_t slot = builder->schema->columns[column].text;
-    uint8_t scale = builder->scales[column].scale;
-    uint32_t count = 0;
-    for (uint32_t r = 0; r < rows->count; r++) {
-        if (!(rows->present[r] >> column & 1))
-            continue;
-        if (type == COLUMN_TEXT)
-            builder->values[count++] = rows->text_length[slot][r];
-        else if (type == COLUMN_DECIMAL)
-            builder->values[count++] =
-                scale_move(rows->value[column][r], rows->scale[column][r], scale);
-        else
-            builder->values[count++] = rows->value[column][r];
-    }
-    return count;
-}
-
-static void builder_put_column(struct segment_builder *builder, struct builder_output *output,
-                               int column)
-{
-    const struct rows *rows = &builder->rows;
-    uint32_t count = 0;
-    for (uint32_t r = 0; r < rows->count; r++)
-        count += (uint32_t)(rows->present[r] >> column & 1);
-    if (count == 0)
-        return;
-    uint8_t *start = output->data;
-    struct segment_directory *entry = builder_entry(output, (unsigned)column);
-    if (count != rows->count)
-        entry->presence = builder_put_presence(builder, column, &output->data);
-    if (builder->schema->columns[column].type == COLUMN_DECIMAL)
-        entry->scale = builder->scales[column].scale;
-    uint32_t gathered = builder_gather(builder, column);
-    ensure(gathered == count);
-    output->data +=
-        column_encode(builder->codec, builder->values, count, output->data, &entry->codec);
-    entry->bytes = (uint32_t)(output->data - start);
-}
-
-static void builder_put_text(struct segment_builder *builder, struct builder_output *output,
-                             int column)
-{
-    const struct rows *rows = &builder->rows;
-    uint32_t slot = builder->schema->columns[column].text;
-    size_t size = 0;
-    bool any = false;
-    for (uint32_t r = 0; r < rows->count; r++) {
-        uint32_t length = rows->text_length[slot][r];
-        any = any || (rows->present[r] >> column & 1);
-        if (length != 0)
-            memcpy(builder->bytes + size, rows->text + rows->text_offset[slot][r], length);
-        size += length;
-    }
-    if (!any)
-        return;
-    struct segment_directory *entry =
-        builder_entry(output, SEGMENT_COLUMN_TEXT_BYTES + (unsigned)column);
-    size_t bytes = column_encode_bytes(builder->codec, builder->bytes, size, output->data,
-                                       &entry->codec);
-    entry->bytes = (uint32_t)bytes;
-    output->data += bytes;
-}
-
-static void builder_put_provenance(struct segment_builder *builder, struct builder_output *output)
-{
-    for (uint32_t r = 0; r < builder->rows.count; r++)
-        builder->values[r] = builder->tape[r];
-    builder_put_values(builder, output, SEGMENT_COLUMN_TAPE, builder->rows.count);
-    for (uint32_t r = 0; r < builder->rows.count; r++)
-        builder->values[r] = (int64_t)builder->row[r];
-    builder_put_values(builder, output, SEGMENT_COLUMN_ROW, builder->rows.count);
-}
-
-static void builder_put_level_decimals(struct segment_builder *builder,
-                                       struct builder_output *output, unsigned id,
-                                       const int64_t *mantissas, const uint8_t *scales,
-                                       uint8_t scale)
-{
-    uint32_t count = builder->rows.level_count;
-    for (uint32_t l = 0; l < count; l++)
-        builder->values[l] = builder->scale_per_level ? mantissas[l]
-                                                      : scale_move(mantissas[l], scales[l], scale);
-    builder_put_values(builder, output, id, count);
-    output->entries[output->count - 1].scale = builder->scale_per_level ? 0 : scale;
-}
-
-static void builder_put_bytes(struct segment_builder *builder, struct builder_output *output,
-                              unsigned id, const uint8_t *bytes)
-{
-    for (uint32_t l = 0; l < builder->rows.level_count; l++)
-        builder->values[l] = bytes[l];
-    builder_put_values(builder, output, id, builder->rows.level_count);
-}
-
-static void builder_put_levels(struct segment_builder *builder, struct builder_output *output)
-{
-    const struct rows *rows = &builder->rows;
-    for (uint32_t r = 0; r < rows->count; r++)
-        builder->values[r] = (int64_t)rows->level_first[r + 1] - rows->level_first[r];
-    builder_put_values(builder, output, SEGMENT_COLUMN_LEVEL_COUNT, rows->count);
-    if (rows->level_count == 0)
-        return;
-    builder_put_level_decimals(builder, output, SEGMENT_COLUMN_LEVEL_PRICE, rows->level_price,
-                               rows->level_price_scale, builder->level_price.scale);
-    builder_put_level_decimals(builder, output, SEGMENT_COLUMN_LEVEL_QUANTITY,
-                               rows->level_quantity, rows->level_quantity_scale,
-                               builder->level_quantity.scale);
-    builder_put_bytes(builder, output, SEGMENT_COLUMN_LEVEL_SIDE, rows->level_side);
-    if (!builder->scale_per_level)
-        return;
-    builder_put_bytes(builder, output, SEGMENT_COLUMN_LEVEL_PRICE_SCALE, rows->level_price_scale);
-    builder_put_bytes(builder, output, SEGMENT_COLUMN_LEVEL_QUANTITY_SCALE,
-                      rows->level_quantity_scale);
-}
-
-static void builder_put_columns(struct segment_builder *builder, struct builder_output *output,
-                                const struct layout_block *header)
-{
-    int count = builder->schema->column_count;
-    for (int c = 0; c < count; c++)
-        builder_put_column(builder, output, c);
-    if (header->flags & LAYOUT_BLOCK_SHARED) {
-        for (uint32_t r = 0; r < builder->rows.count; r++)
-            builder->values[r] = (int64_t)builder->rows.symbol[r] - header->symbol;
-        builder_put_values(builder, output, SEGMENT_COLUMN_SYMBOL, builder->rows.count);
-    }
-    if (builder->provenance)
-        builder_put_provenance(builder, output);
-    if (builder->schema->has_levels)
-        builder_put_levels(builder, output);
-    for (int c = 0; c < count; c++) {
-        if (builder->schema->columns[c].type == COLUMN_TEXT)
-            builder_put_text(builder, output, c);
-    }
-}
-
 // ---- header ----
 
 static void builder_widen(int64_t *min, int64_t *max, int64_t low, int64_t high)
@@ -407,32 +238,17 @@ static uint8_t *builder_put_names(const struct segment_builder *builder,
     return out;
 }
 
-// Entries with their bytes of data in between would need a second pass to write; so the directory
-// has room for all possible columns and the data is moved up behind it.
-static size_t builder_put_payload(struct segment_builder *builder, const struct index_build *build,
-                                  struct layout_block *header, uint8_t *out)
-{
-    uint8_t *directory = builder_put_names(builder, build, header, out);
-    uint8_t *data = directory + sizeof(struct segment_directory) * SEGMENT_DIRECTORY_MAX;
-    struct builder_output output = {.data = data};
-    builder_put_columns(builder, &output, header);
-    size_t directory_bytes = sizeof(struct segment_directory) * output.count;
-    size_t data_bytes = (size_t)(output.data - data);
-    memcpy(directory, output.entries, directory_bytes);
-    memmove(directory + directory_bytes, data, data_bytes);
-    header->columns = (uint8_t)output.count;
-    return (size_t)(directory - out) + directory_bytes + data_bytes;
-}
-
 size_t segment_builder_bytes_max(const struct segment_builder *builder)
 {
+    bool levels = builder->schema->has_levels;
     size_t columns = (size_t)builder->schema->column_count + 8;
     size_t bytes = LAYOUT_HEADER_BYTES +
                    (size_t)SEGMENT_BLOCK_ROWS_MAX * (1 + SEGMENT_SYMBOL_BYTES_MAX) +
                    sizeof(struct segment_directory) * SEGMENT_DIRECTORY_MAX;
     bytes += columns * (column_bytes_max(SEGMENT_BLOCK_ROWS_MAX) + SEGMENT_BLOCK_ROWS_MAX / 8 + 16);
-    if (builder->schema->has_levels)
+    if (levels)
         bytes += 5 * column_bytes_max(SEGMENT_BLOCK_LEVELS_MAX);
+    bytes += column_bytes_spare(levels ? SEGMENT_BLOCK_LEVELS_MAX : SEGMENT_BLOCK_ROWS_MAX);
     return bytes + SEGMENT_BLOCK_TEXT_BYTES_MAX;
 }
 
@@ -443,14 +259,17 @@ size_t segment_builder_encode(struct segment_builder *builder, const struct inde
     ensure(header->salt != 0);
     header->magic = LAYOUT_BLOCK_MAGIC;
     header->major = LAYOUT_MAJOR;
-    header->minor = LAYOUT_MINOR;
+    header->minor = LAYOUT_SEGMENT_MINOR;
     header->header_bytes = LAYOUT_HEADER_BYTES;
     header->rows = builder->rows.count;
     header->levels = builder->rows.level_count;
     header->text_bytes = builder->rows.text_size;
     header->channel = (uint8_t)builder->schema->channel;
     builder_zones(builder, header);
-    size_t payload = builder_put_payload(builder, build, header, out + LAYOUT_HEADER_BYTES);
+    uint8_t *start = out + LAYOUT_HEADER_BYTES;
+    uint8_t *end = builder_put_names(builder, build, header, start);
+    end = segment_encode_columns(builder, header, end);
+    size_t payload = (size_t)(end - start);
     ensure(payload + LAYOUT_HEADER_BYTES <= segment_builder_bytes_max(builder));
     header->payload_bytes = (uint32_t)payload;
     header->payload_hash = XXH3_64bits(out + LAYOUT_HEADER_BYTES, payload);

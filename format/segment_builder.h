@@ -7,6 +7,7 @@
 #define RINGTAPE_FORMAT_SEGMENT_BUILDER_H
 
 #include "format/column_codec.h"
+#include "format/column_recipe.h"
 #include "format/index_build.h"
 #include "format/segment.h"
 #include "format/segment_scale.h"
@@ -28,13 +29,20 @@ struct segment_builder {
     bool scale_per_level; // the levels of the only row share no scale
     bool closed;          // takes no more rows
     void *memory;
-    int64_t *values;      // scratch, [longest column]
+    enum column_level level;
+    struct model_frame frame;
+    // Values at the block's scale, absent ones left out.
+    int64_t *columns;        // [column_count + 3][SEGMENT_BLOCK_ROWS_MAX]
+    int64_t *level_columns;  // [5][SEGMENT_BLOCK_LEVELS_MAX], or NULL
+    uint32_t *before;        // [2][SEGMENT_BLOCK_LEVELS_MAX], or NULL
+    uint32_t counts[EVENT_COLUMNS_MAX]; // values that a column has
     uint8_t *bytes;       // scratch, [longest column or text]
     struct column_scratch *codec;
 };
 
 // 0 or -ENOMEM.
-int segment_builder_open(struct segment_builder *builder, const struct channel_schema *schema);
+int segment_builder_open(struct segment_builder *builder, const struct channel_schema *schema,
+                         enum column_level level);
 void segment_builder_close(struct segment_builder *builder);
 void segment_builder_clear(struct segment_builder *builder);
 // Takes rows index[0 ... count) of `source` for symbol number `symbol`; returns how many fit. 0:
@@ -42,7 +50,7 @@ void segment_builder_clear(struct segment_builder *builder);
 uint32_t segment_builder_add(struct segment_builder *builder, const struct rows *source,
                              const uint32_t *index, uint32_t count, uint32_t symbol,
                              const struct segment_provenance *provenance);
-// Room that a block always fits in.
+// Room that a block always fits in, what encoding needs on the way included.
 size_t segment_builder_bytes_max(const struct segment_builder *builder);
 // Writes header and payload to `out`; `header` comes with salt, number and previous_hash and leaves
 // complete; the names of the symbols are those of `build`. Returns the bytes.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Order of work: names, directory, then the columns in the order of the directory, which is the
-// order in which later ones need earlier ones (lengths before text bytes, level counts before
-// levels); texts are put in order of rows at the end.
+// Order of work: names, directory, then the columns in the order of the directory; a column that
+// another one's model refers to is read when it is needed (segment_decode_column.c). Texts are put in
+// order of rows at the end.
 #include "format/segment_decode.h"
 
 #include <errno.h>
@@ -10,17 +10,26 @@
 #include <xxhash.h>
 
 #include "format/ensure.h"
+#include "format/segment_decode_parts.h"
 
 int segment_decoder_open(struct segment_decoder *decoder, const struct channel_schema *schema)
 {
     uint32_t longest = schema->has_levels ? SEGMENT_BLOCK_LEVELS_MAX : SEGMENT_BLOCK_ROWS_MAX;
     *decoder = (struct segment_decoder){.schema = schema};
     decoder->codec = column_scratch_open(longest);
-    decoder->values = malloc(longest * sizeof *decoder->values);
+    decoder->values = malloc((longest + 1ul) * sizeof *decoder->values);
     decoder->tape = malloc(SEGMENT_BLOCK_ROWS_MAX * sizeof *decoder->tape);
     decoder->row = malloc(SEGMENT_BLOCK_ROWS_MAX * sizeof *decoder->row);
     decoder->bits = malloc(SEGMENT_BLOCK_ROWS_MAX);
-    if (decoder->codec && decoder->values && decoder->tape && decoder->row && decoder->bits)
+    decoder->symbols = malloc(SEGMENT_BLOCK_ROWS_MAX * sizeof *decoder->symbols);
+    bool levels = true;
+    if (schema->has_levels) {
+        decoder->sides = malloc(longest * sizeof *decoder->sides);
+        decoder->before = malloc(2ul * longest * sizeof *decoder->before);
+        levels = decoder->sides && decoder->before;
+    }
+    if (decoder->codec && decoder->values && decoder->tape && decoder->row && decoder->bits &&
+        decoder->symbols && levels)
         return 0;
     segment_decoder_close(decoder);
     return -ENOMEM;
@@ -33,6 +42,9 @@ void segment_decoder_close(struct segment_decoder *decoder)
     free(decoder->tape);
     free(decoder->row);
     free(decoder->bits);
+    free(decoder->symbols);
+    free(decoder->sides);
+    free(decoder->before);
     free(decoder->memory);
     free(decoder->text);
     *decoder = (struct segment_decoder){0};
@@ -108,22 +120,41 @@ static bool decoder_prepare(struct segment_decoder *decoder, const struct layout
     return true;
 }
 
-// Everything absent, as it stays for columns that are not there.
-static void decoder_zero(struct segment_decoder *decoder, uint32_t count)
+// Cells that nobody wrote to are 0, as the contract of rows says.
+static void decoder_blank(struct segment_decoder *decoder, uint32_t count)
 {
     struct rows *rows = &decoder->rows;
-    memset(rows->present, 0, count * sizeof *rows->present);
+    uint64_t kept = decoder->filled & decoder->wanted & ~decoder->unknown_columns;
     for (int c = 0; c < rows->schema->column_count; c++) {
+        if (kept >> c & 1)
+            continue;
         if (rows->value[c])
             memset(rows->value[c], 0, count * sizeof *rows->value[c]);
         if (rows->scale[c])
             memset(rows->scale[c], 0, count);
     }
+}
+
+static void decoder_start(struct segment_decoder *decoder, const struct layout_block *header,
+                          uint64_t wanted)
+{
+    struct rows *rows = &decoder->rows;
+    uint32_t count = header->rows;
+    decoder->wanted = wanted;
+    decoder->in_all_rows = 0;
+    decoder->filled = 0;
+    decoder->text_used = 0;
+    decoder->frame = (struct model_frame){.rows = count};
+    memset(decoder->column_state, DECODE_WAITING, sizeof decoder->column_state);
+    memset(rows->present, 0, count * sizeof *rows->present);
     for (int slot = 0; slot < (int)EVENT_TEXTS_MAX && rows->text_length[slot]; slot++)
         memset(rows->text_length[slot], 0, count * sizeof *rows->text_length[slot]);
     if (rows->level_first)
         memset(rows->level_first, 0, (count + 1) * sizeof *rows->level_first);
     rows->count = count;
+    uint32_t symbol = decoder->name_lengths[0] != 0 ? header->symbol : SYMBOL_NONE;
+    for (uint32_t r = 0; r < count; r++)
+        rows->symbol[r] = symbol;
 }
 
 // ---- names and directory ----
@@ -153,6 +184,7 @@ static bool decode_directory(struct segment_decoder *decoder, const struct layou
                              struct wire_reader *in)
 {
     uint64_t total = 0;
+    memset(decoder->column_of, SEGMENT_DIRECTORY_MAX, sizeof decoder->column_of);
     for (uint32_t c = 0; c < header->columns; c++) {
         struct segment_directory entry;
         const uint8_t *bytes = wire_get(in, sizeof entry);
@@ -164,354 +196,33 @@ static bool decode_directory(struct segment_decoder *decoder, const struct layou
             return false;
         decoder->columns[c] = (struct segment_column){entry.id, entry.codec, entry.presence,
                                                       entry.scale, entry.bytes};
+        decoder->column_of[entry.id] = (uint8_t)c;
         total += entry.bytes;
     }
     decoder->column_count = header->columns;
-    return total == wire_left(in);
-}
-
-// ---- columns ----
-
-static bool decode_bitmap(struct segment_decoder *decoder, const struct segment_column *column,
-                          struct wire_reader *in, const uint8_t **bitmap)
-{
-    uint32_t size = (decoder->rows.count + 7) / 8;
-    if (column->presence == SEGMENT_PRESENCE_BITMAP) {
-        *bitmap = wire_get(in, size);
-        return *bitmap != NULL;
-    }
-    uint64_t packed = wire_get_varint(in);
-    const uint8_t *bytes = wire_get(in, packed);
-    uint8_t *room = (uint8_t *)decoder->values; // free until the values come
-    *bitmap = room;
-    return bytes && column_decode_bytes(decoder->codec, COLUMN_BYTES_ZSTD, bytes, (size_t)packed,
-                                        room, size) == COLUMN_GOOD;
-}
-
-// decoder->bits: which rows have a value. Returns how many; 0: impossible.
-static uint32_t decode_presence(struct segment_decoder *decoder,
-                                const struct segment_column *column, struct wire_reader *in)
-{
-    uint32_t rows = decoder->rows.count;
-    const uint8_t *bitmap;
-    if (column->presence == SEGMENT_PRESENCE_ALL) {
-        memset(decoder->bits, 1, rows);
-        return rows;
-    }
-    if (!decode_bitmap(decoder, column, in, &bitmap))
-        return 0;
-    uint32_t count = 0;
-    for (uint32_t r = 0; r < rows; r++) {
-        decoder->bits[r] = bitmap[r / 8] >> (r % 8) & 1;
-        count += decoder->bits[r];
-    }
-    bool clean = rows % 8 == 0 || bitmap[rows / 8] >> (rows % 8) == 0;
-    return clean ? count : 0;
-}
-
-static enum column_result decode_values(struct segment_decoder *decoder,
-                                        const struct segment_column *column,
-                                        struct wire_reader *in, uint32_t count)
-{
-    size_t size = wire_left(in);
-    return column_decode(decoder->codec, column->codec, wire_get(in, size), size, decoder->values,
-                         count);
-}
-
-// Gathered values → cells.
-static bool decode_spread(struct segment_decoder *decoder, const struct segment_column *column)
-{
-    struct rows *rows = &decoder->rows;
-    const struct column *schema = &rows->schema->columns[column->id];
-    uint64_t bit = 1ull << column->id;
-    uint32_t v = 0;
-    for (uint32_t r = 0; r < rows->count; r++) {
-        if (!decoder->bits[r])
-            continue;
-        int64_t value = decoder->values[v++];
-        rows->present[r] |= bit;
-        if (schema->type != COLUMN_TEXT) {
-            rows->value[column->id][r] = value;
-            if (schema->type == COLUMN_DECIMAL)
-                rows->scale[column->id][r] = column->scale;
-        } else {
-            if ((uint64_t)value > EVENT_TEXT_BYTES_MAX)
-                return false;
-            rows->text_length[schema->text][r] = (uint32_t)value;
-        }
-    }
-    return true;
-}
-
-static enum column_result decode_column(struct segment_decoder *decoder,
-                                        const struct segment_column *column,
-                                        struct wire_reader *in)
-{
-    uint32_t count = decode_presence(decoder, column, in);
-    if (count == 0)
-        return COLUMN_BAD;
-    enum column_result result = decode_values(decoder, column, in, count);
-    if (result != COLUMN_GOOD)
-        return result;
-    return decode_spread(decoder, column) ? COLUMN_GOOD : COLUMN_BAD;
-}
-
-// The bytes of text column `c`; its lengths are known.
-static enum column_result decode_text_bytes(struct segment_decoder *decoder,
-                                            const struct segment_column *column, int c,
-                                            size_t *text_used, struct wire_reader *in)
-{
-    const struct rows *rows = &decoder->rows;
-    if (c >= rows->schema->column_count || rows->schema->columns[c].type != COLUMN_TEXT)
-        return COLUMN_BAD;
-    uint32_t slot = rows->schema->columns[c].text;
-    uint64_t size = 0;
-    for (uint32_t r = 0; r < rows->count; r++)
-        size += rows->text_length[slot][r];
-    if (size > rows->limits.text_bytes - *text_used)
-        return COLUMN_BAD;
-    uint8_t *out = decoder->text + *text_used;
-    size_t stored = wire_left(in);
-    if (size == 0)
-        return stored == 0 ? COLUMN_GOOD : COLUMN_BAD;
-    decoder->text_of[slot] = out;
-    *text_used += (size_t)size;
-    return column_decode_bytes(decoder->codec, column->codec, wire_get(in, stored), stored, out,
-                               (size_t)size);
-}
-
-// Texts lie by column in the block and by row in memory.
-static bool decode_place_texts(struct segment_decoder *decoder)
-{
-    struct rows *rows = &decoder->rows;
-    for (uint32_t r = 0; r < rows->count; r++) {
-        for (int slot = 0; slot < (int)EVENT_TEXTS_MAX && rows->text_length[slot]; slot++) {
-            uint32_t length = rows->text_length[slot][r];
-            rows->text_offset[slot][r] = rows->text_size;
-            if (length == 0)
-                continue;
-            if (!decoder->text_of[slot] || length > rows->limits.text_bytes - rows->text_size)
-                return false;
-            memcpy(rows->text + rows->text_size, decoder->text_of[slot], length);
-            decoder->text_of[slot] += length;
-            rows->text_size += length;
-        }
-    }
-    return true;
-}
-
-// ---- symbols, provenance, levels ----
-
-static bool decode_symbols(struct segment_decoder *decoder, const struct layout_block *header)
-{
-    struct rows *rows = &decoder->rows;
-    uint32_t last = 0;
-    for (uint32_t r = 0; r < rows->count; r++) {
-        uint64_t number = (uint64_t)decoder->values[r];
-        if (number >= header->symbols || number < last)
-            return false;
-        last = (uint32_t)number;
-        bool named = decoder->name_lengths[number] != 0;
-        rows->symbol[r] = named ? header->symbol + (uint32_t)number : SYMBOL_NONE;
-    }
-    return true;
-}
-
-static bool decode_tape_numbers(struct segment_decoder *decoder)
-{
-    for (uint32_t r = 0; r < decoder->rows.count; r++) {
-        if ((uint64_t)decoder->values[r] > UINT32_MAX)
-            return false;
-        decoder->tape[r] = (uint32_t)decoder->values[r];
-    }
-    return true;
-}
-
-static bool decode_level_counts(struct segment_decoder *decoder, const struct layout_block *header)
-{
-    struct rows *rows = &decoder->rows;
-    uint64_t sum = 0;
-    for (uint32_t r = 0; r < rows->count; r++) {
-        if ((uint64_t)decoder->values[r] > EVENT_LEVELS_MAX)
-            return false;
-        sum += (uint64_t)decoder->values[r];
-        if (sum > header->levels)
-            return false;
-        rows->level_first[r + 1] = (uint32_t)sum;
-    }
-    rows->level_count = (uint32_t)sum;
-    return sum == header->levels;
-}
-
-static bool decode_level_bytes(struct segment_decoder *decoder, uint8_t *out, uint8_t max)
-{
-    for (uint32_t l = 0; l < decoder->rows.level_count; l++) {
-        if ((uint64_t)decoder->values[l] > max)
-            return false;
-        out[l] = (uint8_t)decoder->values[l];
-    }
-    return true;
-}
-
-static bool decode_level_values(struct segment_decoder *decoder,
-                                const struct segment_column *column)
-{
-    struct rows *rows = &decoder->rows;
-    bool price = column->id == SEGMENT_COLUMN_LEVEL_PRICE;
-    memcpy(price ? rows->level_price : rows->level_quantity, decoder->values,
-           rows->level_count * sizeof(int64_t));
-    memset(price ? rows->level_price_scale : rows->level_quantity_scale, column->scale,
-           rows->level_count);
-    return true;
-}
-
-static bool decode_special_values(struct segment_decoder *decoder,
-                                  const struct layout_block *header,
-                                  const struct segment_column *column)
-{
-    struct rows *rows = &decoder->rows;
-    switch (column->id) {
-    case SEGMENT_COLUMN_SYMBOL:
-        return decode_symbols(decoder, header);
-    case SEGMENT_COLUMN_TAPE:
-        return decode_tape_numbers(decoder);
-    case SEGMENT_COLUMN_ROW:
-        memcpy(decoder->row, decoder->values, rows->count * sizeof *decoder->row);
-        return true;
-    case SEGMENT_COLUMN_LEVEL_COUNT:
-        return decode_level_counts(decoder, header);
-    case SEGMENT_COLUMN_LEVEL_PRICE:
-    case SEGMENT_COLUMN_LEVEL_QUANTITY:
-        return decode_level_values(decoder, column);
-    case SEGMENT_COLUMN_LEVEL_SIDE:
-        return decode_level_bytes(decoder, rows->level_side, 1);
-    case SEGMENT_COLUMN_LEVEL_PRICE_SCALE:
-        return decode_level_bytes(decoder, rows->level_price_scale, DECIMAL_SCALE_MAX);
-    case SEGMENT_COLUMN_LEVEL_QUANTITY_SCALE:
-        return decode_level_bytes(decoder, rows->level_quantity_scale, DECIMAL_SCALE_MAX);
-    default:
+    if (total != wire_left(in))
         return false;
-    }
-}
-
-static bool special_is_level(uint32_t id)
-{
-    return id >= SEGMENT_COLUMN_LEVEL_COUNT && id <= SEGMENT_COLUMN_LEVEL_QUANTITY_SCALE;
-}
-
-static enum column_result decode_special(struct segment_decoder *decoder,
-                                         const struct layout_block *header,
-                                         const struct segment_column *column,
-                                         struct wire_reader *in)
-{
-    uint32_t count = decoder->rows.count;
-    if (special_is_level(column->id)) {
-        if (!decoder->schema->has_levels)
-            return COLUMN_BAD;
-        if (decoder->unknown_levels)
-            return COLUMN_GOOD;
-        if (column->id != SEGMENT_COLUMN_LEVEL_COUNT)
-            count = decoder->rows.level_count;
-    }
-    if (count == 0 || column->presence != SEGMENT_PRESENCE_ALL)
-        return COLUMN_BAD;
-    enum column_result result = decode_values(decoder, column, in, count);
-    if (result != COLUMN_GOOD)
-        return result;
-    return decode_special_values(decoder, header, column) ? COLUMN_GOOD : COLUMN_BAD;
+    for (uint32_t c = 0; c < header->columns; c++)
+        decoder->column_bytes[c] = wire_get(in, decoder->columns[c].bytes);
+    return true;
 }
 
 // ---- the block ----
 
 // What a block must have for its rows to be whole.
-struct decode_seen {
-    bool symbol;
-    bool tape;
-    bool row;
-    uint32_t levels; // bit per level column
-    size_t text_used;
-};
-
-static void decode_note(struct decode_seen *seen, uint32_t id)
-{
-    seen->symbol = seen->symbol || id == SEGMENT_COLUMN_SYMBOL;
-    seen->tape = seen->tape || id == SEGMENT_COLUMN_TAPE;
-    seen->row = seen->row || id == SEGMENT_COLUMN_ROW;
-    if (special_is_level(id))
-        seen->levels |= 1u << (id - SEGMENT_COLUMN_LEVEL_COUNT);
-}
-
-static void decode_forget_levels(struct segment_decoder *decoder)
-{
-    struct rows *rows = &decoder->rows;
-    decoder->unknown_levels = true;
-    memset(rows->level_first, 0, (rows->count + 1) * sizeof *rows->level_first);
-    rows->level_count = 0;
-}
-
-// A codec or column of a newer version costs that column only, unless the rows hang on it.
-static enum segment_error decode_unknown(struct segment_decoder *decoder, uint32_t id)
-{
-    if (id < (uint32_t)decoder->schema->column_count) {
-        decoder->unknown_columns |= 1ull << id;
-        return SEGMENT_GOOD;
-    }
-    if (id >= SEGMENT_COLUMN_TEXT_BYTES) {
-        uint32_t c = id - SEGMENT_COLUMN_TEXT_BYTES;
-        uint32_t slot = decoder->schema->columns[c].text;
-        decoder->unknown_columns |= 1ull << c;
-        memset(decoder->rows.text_length[slot], 0,
-               decoder->rows.count * sizeof *decoder->rows.text_length[slot]);
-        for (uint32_t r = 0; r < decoder->rows.count; r++)
-            decoder->rows.present[r] &= ~(1ull << c);
-        return SEGMENT_GOOD;
-    }
-    if (special_is_level(id)) {
-        decode_forget_levels(decoder);
-        return SEGMENT_GOOD;
-    }
-    return SEGMENT_NEWER;
-}
-
-static enum segment_error decode_one(struct segment_decoder *decoder,
-                                     const struct layout_block *header, uint64_t wanted,
-                                     const struct segment_column *column, struct decode_seen *seen,
-                                     struct wire_reader *in)
-{
-    uint32_t id = column->id;
-    enum column_result result = COLUMN_GOOD;
-    decode_note(seen, id);
-    if (id < (uint32_t)decoder->schema->column_count) {
-        if (wanted >> id & 1)
-            result = decode_column(decoder, column, in);
-    } else if (id >= SEGMENT_COLUMN_TEXT_BYTES &&
-               id < SEGMENT_COLUMN_TEXT_BYTES + EVENT_COLUMNS_MAX) {
-        uint32_t c = id - SEGMENT_COLUMN_TEXT_BYTES;
-        if (c < (uint32_t)decoder->schema->column_count && wanted >> c & 1 &&
-            !(decoder->unknown_columns >> c & 1))
-            result = decode_text_bytes(decoder, column, (int)c, &seen->text_used, in);
-    } else if (special_is_level(id)) {
-        if (wanted & SEGMENT_COLUMNS_LEVELS)
-            result = decode_special(decoder, header, column, in);
-    } else if (id == SEGMENT_COLUMN_SYMBOL || id == SEGMENT_COLUMN_TAPE ||
-               id == SEGMENT_COLUMN_ROW) {
-        result = decode_special(decoder, header, column, in);
-    }
-    if (result == COLUMN_UNKNOWN_CODEC)
-        return decode_unknown(decoder, id);
-    return result == COLUMN_GOOD ? SEGMENT_GOOD : SEGMENT_BAD_CONTENT;
-}
-
-static bool decode_whole(const struct segment_decoder *decoder, const struct layout_block *header,
-                         const struct decode_seen *seen)
+static bool decode_whole(const struct segment_decoder *decoder, const struct layout_block *header)
 {
     bool shared = (header->flags & LAYOUT_BLOCK_SHARED) != 0;
     bool provenance = decoder->schema->identity_count == 0;
-    // Count, price, quantity and side; without levels the count alone.
-    uint32_t levels = header->levels != 0 ? 15 : 1;
-    return shared == seen->symbol && provenance == seen->tape && provenance == seen->row &&
-           (!decoder->schema->has_levels || (seen->levels & 15) == levels) &&
-           (decoder->schema->has_levels || header->levels == 0);
+    bool has_levels = decoder->schema->has_levels;
+    bool levels = header->levels != 0;
+    return shared == decoder_has(decoder, SEGMENT_COLUMN_SYMBOL) &&
+           provenance == decoder_has(decoder, SEGMENT_COLUMN_TAPE) &&
+           provenance == decoder_has(decoder, SEGMENT_COLUMN_ROW) &&
+           has_levels == decoder_has(decoder, SEGMENT_COLUMN_LEVEL_COUNT) &&
+           (has_levels || !levels) && levels == decoder_has(decoder, SEGMENT_COLUMN_LEVEL_PRICE) &&
+           levels == decoder_has(decoder, SEGMENT_COLUMN_LEVEL_QUANTITY) &&
+           levels == decoder_has(decoder, SEGMENT_COLUMN_LEVEL_SIDE);
 }
 
 enum segment_error segment_decode(struct segment_decoder *decoder, const uint8_t *bytes,
@@ -529,18 +240,16 @@ enum segment_error segment_decode(struct segment_decoder *decoder, const uint8_t
         return SEGMENT_NO_MEMORY;
     if (!decode_names(decoder, header, &in) || !decode_directory(decoder, header, &in))
         return SEGMENT_BAD_CONTENT;
-    struct decode_seen seen = {0};
-    decoder_zero(decoder, header->rows);
-    for (uint32_t r = 0; r < header->rows; r++)
-        decoder->rows.symbol[r] = decoder->name_lengths[0] != 0 ? header->symbol : SYMBOL_NONE;
+    if (!decode_whole(decoder, header))
+        return SEGMENT_BAD_CONTENT;
+    decoder_start(decoder, header, columns);
     for (uint32_t c = 0; c < decoder->column_count; c++) {
-        const struct segment_column *column = &decoder->columns[c];
-        struct wire_reader part = wire_reader_of(wire_get(&in, column->bytes), column->bytes);
-        enum segment_error error = decode_one(decoder, header, columns, column, &seen, &part);
+        enum segment_error error = decode_column(decoder, header, c);
         if (error != SEGMENT_GOOD)
             return error;
     }
-    if (!decode_whole(decoder, header, &seen) || !decode_place_texts(decoder))
-        return SEGMENT_BAD_CONTENT;
-    return SEGMENT_GOOD;
+    for (uint32_t r = 0; r < header->rows; r++)
+        decoder->rows.present[r] |= decoder->in_all_rows;
+    decoder_blank(decoder, header->rows);
+    return decode_place_texts(decoder) ? SEGMENT_GOOD : SEGMENT_BAD_CONTENT;
 }

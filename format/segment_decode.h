@@ -21,11 +21,22 @@ struct segment_decoder {
     uint64_t *row;    // [SEGMENT_BLOCK_ROWS_MAX]
     int64_t *values;  // [longest column]
     uint8_t *bits;    // [SEGMENT_BLOCK_ROWS_MAX]
+    int64_t *symbols; // [SEGMENT_BLOCK_ROWS_MAX] column 64 of a shared block
+    int64_t *sides;   // [SEGMENT_BLOCK_LEVELS_MAX] column 70, or NULL
+    uint32_t *before; // [2][SEGMENT_BLOCK_LEVELS_MAX], or NULL
+    struct model_frame frame;
     uint8_t *text;    // [text_size] texts column by column
     size_t text_size;
     const uint8_t *text_of[EVENT_TEXTS_MAX];
     struct segment_column columns[SEGMENT_DIRECTORY_MAX];
+    const uint8_t *column_bytes[SEGMENT_DIRECTORY_MAX];
+    uint8_t column_state[SEGMENT_DIRECTORY_MAX]; // decode_state
+    uint8_t column_of[256]; // place in columns[] by id, or SEGMENT_DIRECTORY_MAX
     uint32_t column_count;
+    uint64_t wanted;
+    uint64_t in_all_rows; // bit c: column c is wanted, read, and has a value in every row
+    uint64_t filled;      // bit c: cells of column c are written
+    size_t text_used;
     uint64_t unknown_columns;
     bool unknown_levels;
     // The names of the block, one behind the other, point into its payload.

@@ -56,7 +56,7 @@ size_t segment_footer_write(const struct index_build *build, uint64_t salt, uint
         .file_hash = file_hash,
         .salt = salt,
         .major = LAYOUT_MAJOR,
-        .minor = LAYOUT_MINOR,
+        .minor = LAYOUT_SEGMENT_MINOR,
         .postscript_bytes = sizeof postscript,
         .magic = LAYOUT_FOOTER_MAGIC,
     };

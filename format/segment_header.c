@@ -32,7 +32,7 @@ size_t segment_header_write(const struct segment_description *what, uint8_t *out
     struct layout_segment header = {
         .magic = LAYOUT_SEGMENT_MAGIC,
         .major = LAYOUT_MAJOR,
-        .minor = LAYOUT_MINOR,
+        .minor = LAYOUT_SEGMENT_MINOR,
         .salt = what->salt,
         .created_ns = what->created_ns,
         .number = what->number,

@@ -68,7 +68,7 @@ int segment_writer_open(struct segment_writer **opened, const struct segment_des
     writer->schema = channel_schema(what->channel);
     writer->symbol = SYMBOL_NONE;
     writer->hash = XXH3_createState();
-    int error = segment_builder_open(&writer->builder, writer->schema);
+    int error = segment_builder_open(&writer->builder, writer->schema, what->level);
     if (error == 0)
         error = index_build_open(&writer->build, index_build_limits_of(UINT64_MAX));
     if (error == 0) {

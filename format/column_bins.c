@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Choosing bins: the numbers are sorted and cut into some hundred pieces of equal count, a number
+// that fills a piece being one by itself; the cheapest grouping of neighbouring pieces is found by
+// dynamic programming. Costs are integers in 1/64 bit, so that every machine chooses alike.
+#include "format/column_bins.h"
+
+#include <stdlib.h>
+
+#include "format/ensure.h"
+
+enum {
+    BINS_PIECES = 96,  // aimed at; each can bring one more for a number that comes often
+    BINS_COST = 64,    // unit of a cost: 1/64 bit
+    BINS_HEAD_BITS = 20, // a bin's description, as measured
+    BINS_LOG = 10,     // weights of 2^10: 2^12 gains 0.1 % and costs cache
+    BINS_SHORT = 96,   // shorter lists are sorted by insertion
+};
+
+struct bins_room {
+    uint32_t count_max;
+    uint64_t *sorted;
+    uint64_t *other;  // second half of the radix sort; places of bins when decoding
+    uint8_t *symbols;
+    uint32_t *steps;
+    struct entropy_table table;
+};
+
+struct bins_room *bins_room_open(uint32_t count_max)
+{
+    struct bins_room *room = calloc(1, sizeof *room);
+    if (!room)
+        return NULL;
+    ensure(count_max > 0);
+    room->count_max = count_max;
+    room->sorted = malloc((size_t)count_max * sizeof *room->sorted);
+    room->other = malloc((size_t)count_max * sizeof *room->other);
+    room->symbols = malloc((size_t)count_max + ENTROPY_STATES);
+    room->steps = malloc((size_t)count_max * sizeof *room->steps);
+    if (room->sorted && room->other && room->symbols && room->steps)
+        return room;
+    bins_room_close(room);
+    return NULL;
+}
+
+void bins_room_close(struct bins_room *room)
+{
+    if (!room)
+        return;
+    free(room->sorted);
+    free(room->other);
+    free(room->symbols);
+    free(room->steps);
+    free(room);
+}
+
+// ---- sorting ----
+
+static void sort_short(uint64_t *numbers, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        uint64_t number = numbers[i];
+        uint32_t at = i;
+        for (; at > 0 && numbers[at - 1] > number; at--)
+            numbers[at] = numbers[at - 1];
+        numbers[at] = number;
+    }
+}
+
+// One pass of a radix sort by the byte at `shift`; false: all have the same there.
+static bool sort_pass(const uint64_t *from, uint64_t *to, uint32_t count, unsigned shift)
+{
+    uint32_t place[256] = {0};
+    for (uint32_t i = 0; i < count; i++)
+        place[from[i] >> shift & 255]++;
+    if (place[from[0] >> shift & 255] == count)
+        return false;
+    uint32_t before = 0;
+    for (unsigned b = 0; b < 256; b++) {
+        uint32_t here = place[b];
+        place[b] = before;
+        before += here;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        to[place[from[i] >> shift & 255]++] = from[i];
+    return true;
+}
+
+// room->sorted: the numbers, rising.
+static void bins_sort(struct bins_room *room, const uint64_t *numbers, uint32_t count)
+{
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < count; i++)
+        all |= numbers[i];
+    memcpy(room->sorted, numbers, count * sizeof *numbers);
+    if (count <= BINS_SHORT) {
+        sort_short(room->sorted, count);
+        return;
+    }
+    for (unsigned shift = 0; shift < bits_length(all); shift += 8) {
+        if (!sort_pass(room->sorted, room->other, count, shift))
+            continue;
+        uint64_t *sorted = room->other;
+        room->other = room->sorted;
+        room->sorted = sorted;
+    }
+}
+
+// ---- choosing ----
+
+static const uint8_t log_fraction[64] = {
+    0, 1, 3, 4, 6, 7, 8, 10, 11, 12, 13, 15, 16, 17, 18, 19,
+    21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 34, 35, 35, 36,
+    37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 47, 48, 49, 50, 51,
+    52, 52, 53, 54, 55, 56, 56, 57, 58, 59, 60, 60, 61, 62, 63, 63,
+};
+
+// log2(number) in BINS_COST; number > 0.
+static inline uint32_t cost_log(uint32_t number)
+{
+    unsigned whole = 31 - (unsigned)__builtin_clz(number);
+    uint32_t fraction = (uint32_t)((uint64_t)number << 6 >> whole) & 63;
+    return whole * BINS_COST + log_fraction[fraction];
+}
+
+struct bins_pieces {
+    unsigned count;
+    uint32_t start[BINS_PIECES_MAX + 1]; // start[count]: behind the last
+    uint64_t cost[BINS_PIECES_MAX + 1];  // of all before piece k, at best
+    uint16_t from[BINS_PIECES_MAX + 1];  // where the last bin of that begins
+};
+
+// Ends of pieces lie between different numbers.
+static void bins_cut(const uint64_t *sorted, uint32_t count, struct bins_pieces *pieces)
+{
+    uint32_t step = count / BINS_PIECES + 1;
+    pieces->count = 0;
+    pieces->start[0] = 0;
+    for (uint32_t at = 0; at < count;) {
+        uint32_t end = count - at <= step ? count : at + step;
+        uint32_t run = end - 1; // where the run that crosses the end begins
+        while (end < count && sorted[end] == sorted[end - 1])
+            end++;
+        while (run > at && sorted[run - 1] == sorted[run])
+            run--;
+        if (run > at && end - run >= step)
+            pieces->start[++pieces->count] = run;
+        pieces->start[++pieces->count] = end;
+        ensure(pieces->count <= BINS_PIECES_MAX);
+        at = end;
+    }
+}
+
+// The best last bin of the pieces before `end`.
+static void bins_best(const uint64_t *sorted, uint32_t count, struct bins_pieces *pieces,
+                      unsigned end)
+{
+    uint64_t best = UINT64_MAX;
+    uint64_t high = sorted[pieces->start[end] - 1];
+    uint32_t whole = cost_log(count);
+    for (unsigned from = end; from-- > 0;) {
+        uint32_t inside = pieces->start[end] - pieces->start[from];
+        unsigned bits = bits_length(high - sorted[pieces->start[from]]);
+        uint64_t plain = (uint64_t)inside * bits * BINS_COST;
+        if (plain > best) // and more so with more pieces
+            break;
+        uint64_t cost = pieces->cost[from] + BINS_HEAD_BITS * BINS_COST + plain +
+                        (uint64_t)inside * (whole - cost_log(inside));
+        if (cost < best) {
+            best = cost;
+            pieces->from[end] = (uint16_t)from;
+        }
+    }
+    pieces->cost[end] = best;
+}
+
+static void bins_take(const uint64_t *sorted, const struct bins_pieces *pieces,
+                      struct bins_plan *plan)
+{
+    plan->count = 0;
+    for (unsigned end = pieces->count; end > 0; end = pieces->from[end])
+        plan->count++;
+    unsigned b = plan->count;
+    for (unsigned end = pieces->count; end > 0; end = pieces->from[end]) {
+        uint32_t first = pieces->start[pieces->from[end]];
+        b--;
+        plan->lower[b] = sorted[first];
+        plan->counts[b] = pieces->start[end] - first;
+        plan->bits[b] = (uint8_t)bits_length(sorted[pieces->start[end] - 1] - sorted[first]);
+    }
+    ensure(b == 0);
+}
+
+static unsigned bins_log(const struct bins_plan *plan, uint32_t count)
+{
+    if (plan->count == 1)
+        return 0;
+    unsigned log = bits_length(count);
+    unsigned least = bits_length(plan->count) + 1;
+    log = log > BINS_LOG ? BINS_LOG : log;
+    log = log < least ? least : log;
+    return log < ENTROPY_LOG_MIN ? ENTROPY_LOG_MIN : log;
+}
+
+size_t bins_choose(struct bins_room *room, const uint64_t *numbers, uint32_t count,
+                   struct bins_plan *plan)
+{
+    struct bins_pieces pieces;
+    ensure(count > 0 && count <= room->count_max);
+    bins_sort(room, numbers, count);
+    bins_cut(room->sorted, count, &pieces);
+    pieces.cost[0] = 0;
+    for (unsigned end = 1; end <= pieces.count; end++)
+        bins_best(room->sorted, count, &pieces, end);
+    bins_take(room->sorted, &pieces, plan);
+    plan->log = bins_log(plan, count);
+    if (plan->log != 0)
+        entropy_weigh(plan->counts, plan->count, plan->log, plan->weights);
+    return (size_t)(pieces.cost[pieces.count] / (8ull * BINS_COST)) + 4 + plan->log / 2;
+}
+
+// ---- description ----
+
+// Elias gamma: as many zeros as bits follow the highest one, then the number, from its lowest bit.
+static void put_gamma(struct bits_writer *writer, uint64_t number)
+{
+    ensure(number > 0);
+    unsigned more = bits_length(number) - 1;
+    bits_put(writer, 0, more);
+    bits_put(writer, 1, 1);
+    bits_put(writer, number & bits_mask(more), more);
+}
+
+static uint64_t get_gamma(struct bits_reader *reader)
+{
+    unsigned more = 0;
+    while (more < 64 && bits_get(reader, 1) == 0)
+        more++;
+    return more == 64 ? 0 : 1ull << more | bits_get(reader, more);
+}
+
+// A number of about `like` bits: the difference of the lengths, then all bits but the highest.
+static void put_like(struct bits_writer *writer, uint64_t number, unsigned like)
+{
+    unsigned length = bits_length(number);
+    put_gamma(writer, wire_zigzag((int64_t)length - (int64_t)like) + 1);
+    if (length > 1)
+        bits_put(writer, number & bits_mask(length - 1), length - 1);
+}
+
+static bool get_length(struct bits_reader *reader, unsigned like, unsigned *length)
+{
+    uint64_t coded = get_gamma(reader);
+    int64_t difference = wire_unzigzag(coded - 1);
+    if (coded == 0 || difference < -(int64_t)like || difference > 64 - (int64_t)like)
+        return false;
+    *length = (unsigned)((int64_t)like + difference);
+    return true;
+}
+
+static bool get_like(struct bits_reader *reader, unsigned like, uint64_t *number)
+{
+    unsigned length;
+    if (!get_length(reader, like, &length))
+        return false;
+    *number = length == 0 ? 0 : 1ull << (length - 1) | bits_get(reader, length - 1);
+    return true;
+}
+
+static void put_description(const struct bins_plan *plan, struct bits_writer *writer)
+{
+    uint64_t least = 0; // that the next lower end can be
+    unsigned bits = 0;
+    ensure(plan->count > 0);
+    for (unsigned b = 0; b < plan->count; b++) {
+        put_like(writer, plan->lower[b] - least, bits);
+        put_gamma(writer, wire_zigzag((int64_t)plan->bits[b] - (int64_t)bits) + 1);
+        if (plan->log != 0)
+            put_gamma(writer, plan->weights[b]);
+        least = plan->lower[b] + 1;
+        bits = plan->bits[b];
+    }
+}
+
+static bool get_description(struct bits_reader *reader, struct bins_plan *plan)
+{
+    uint64_t least = 0;
+    uint64_t sum = 0;
+    unsigned bits = 0;
+    for (unsigned b = 0; b < plan->count; b++) {
+        uint64_t gap;
+        if (!get_like(reader, bits, &gap) || !get_length(reader, bits, &bits))
+            return false;
+        plan->lower[b] = least + gap;
+        plan->bits[b] = (uint8_t)bits;
+        uint64_t weight = plan->log == 0 ? 1 : get_gamma(reader);
+        if (plan->lower[b] < least || weight == 0 || weight > 1u << plan->log)
+            return false;
+        plan->weights[b] = (uint16_t)weight;
+        sum += weight;
+        least = plan->lower[b] + 1;
+        if (least == 0 && b + 1 < plan->count)
+            return false;
+    }
+    return sum == 1u << plan->log && reader->at <= (uint64_t)reader->size * 8;
+}
+
+// ---- the list ----
+
+// The bin of each number: the last one whose lower end is not above it.
+static void find_bins(const struct bins_plan *plan, const uint64_t *numbers, uint32_t count,
+                      uint8_t *symbols)
+{
+    uint64_t lower[256];
+    memset(lower, 0xff, sizeof lower);
+    memcpy(lower, plan->lower, plan->count * sizeof *lower);
+    unsigned half = 1;
+    while (half < plan->count)
+        half *= 2;
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned at = 0;
+        for (unsigned step = half / 2; step > 0; step /= 2)
+            at += lower[at + step] <= numbers[i] ? step : 0;
+        symbols[i] = (uint8_t)(at < plan->count ? at : plan->count - 1);
+    }
+}
+
+uint8_t *bins_encode(struct bins_room *room, const struct bins_plan *plan, const uint64_t *numbers,
+                     uint32_t count, uint8_t *out)
+{
+    ensure(count > 0 && count <= room->count_max);
+    *out++ = (uint8_t)plan->count;
+    *out++ = (uint8_t)plan->log;
+    struct bits_writer writer = {.out = out};
+    put_description(plan, &writer);
+    find_bins(plan, numbers, count, room->symbols);
+    if (plan->log != 0) {
+        entropy_table_encoder(&room->table, plan->weights, plan->count, plan->log);
+        entropy_encode(&room->table, room->symbols, count, room->steps, &writer);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned symbol = room->symbols[i];
+        ensure((numbers[i] - plan->lower[symbol] & ~bits_mask(plan->bits[symbol])) == 0);
+        bits_put(&writer, numbers[i] - plan->lower[symbol], plan->bits[symbol]);
+    }
+    return bits_finish(&writer);
+}
+
+// Places in the bins: a sum of widths says where each begins.
+static uint64_t get_places(const struct bins_plan *plan, const uint8_t *symbols, uint32_t count,
+                           const struct bits_reader *reader, uint64_t base, uint64_t step,
+                           uint64_t *out)
+{
+    uint64_t lower[256];
+    uint64_t at = reader->at;
+    for (unsigned b = 0; b < plan->count; b++)
+        lower[b] = base + step * plan->lower[b];
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned symbol = symbols[i];
+        unsigned bits = plan->bits[symbol];
+        out[i] = lower[symbol] + step * bits_at(reader->bytes, reader->size, at, bits);
+        at += bits;
+    }
+    return at;
+}
+
+bool bins_decode(struct bins_room *room, struct wire_reader *in, uint32_t count, uint64_t base,
+                 uint64_t step, uint64_t *out)
+{
+    struct bins_plan plan;
+    ensure(count > 0 && count <= room->count_max);
+    plan.count = wire_get_u8(in);
+    plan.log = wire_get_u8(in);
+    if (in->failed || plan.count == 0 || (plan.log == 0) != (plan.count == 1) ||
+        (plan.log != 0 && (plan.log < ENTROPY_LOG_MIN || plan.log > ENTROPY_LOG_MAX)))
+        return false;
+    struct bits_reader reader = {.bytes = in->at, .size = wire_left(in)};
+    if (!get_description(&reader, &plan))
+        return false;
+    if (plan.log == 0) {
+        memset(room->symbols, 0, count);
+    } else {
+        entropy_table_decoder(&room->table, plan.weights, plan.count, plan.log);
+        if (!entropy_decode(&room->table, &reader, room->symbols, count))
+            return false;
+    }
+    uint64_t end = get_places(&plan, room->symbols, count, &reader, base, step, out);
+    // Unused bits of the last byte are 0, and the list ends with it.
+    unsigned rest = (unsigned)(8 - end % 8) % 8;
+    return end <= (uint64_t)reader.size * 8 &&
+           bits_at(reader.bytes, reader.size, end, rest) == 0 && wire_get(in, bits_bytes(end));
+}

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A list is encoded by looking at it once (range, common divisor, runs, the commonest number), then
+// by trying the kinds that this look leaves in question.
+#include "format/column_list.h"
+
+#include <stdlib.h>
+
+#include "format/column_pack.h"
+#include "format/ensure.h"
+
+enum {
+    LIST_STEP_SAMPLE = 64,   // numbers that a common divisor is first looked for in
+    LIST_SPARSE_SHARE = 3,   // the common number must be one in three
+    LIST_RUN_LENGTH = 8,     // runs must be this long on average
+    LIST_DICTIONARY_MAX = 256,
+    LIST_DICTIONARY_SLOTS = 1024,
+    LIST_DICTIONARY_SAMPLE = 64,
+};
+
+// What one call needs; a list in a list has the second.
+struct list_desk {
+    uint64_t *numbers; // quotients; places in the dictionary; numbers that are not common
+    uint64_t *others;  // lengths of runs
+    uint8_t *bitmap;
+};
+
+struct list_room {
+    uint32_t count_max;
+    const struct vector_kernels *kernels;
+    struct bins_room *bins;
+    struct bins_plan plan;
+    struct list_desk desks[2];
+};
+
+struct list_room *list_room_open(uint32_t count_max)
+{
+    struct list_room *room = calloc(1, sizeof *room);
+    size_t bytes = ((size_t)count_max + LIST_SLACK) * sizeof(uint64_t);
+    if (!room)
+        return NULL;
+    room->count_max = count_max;
+    room->kernels = vector_kernels();
+    room->bins = bins_room_open(count_max);
+    bool good = room->bins != NULL;
+    for (int d = 0; d < 2; d++) {
+        struct list_desk *desk = &room->desks[d];
+        desk->numbers = malloc(bytes);
+        desk->others = malloc(bytes);
+        desk->bitmap = malloc(bits_bytes(count_max) + 1);
+        good = good && desk->numbers && desk->others && desk->bitmap;
+    }
+    if (good)
+        return room;
+    list_room_close(room);
+    return NULL;
+}
+
+void list_room_close(struct list_room *room)
+{
+    if (!room)
+        return;
+    bins_room_close(room->bins);
+    for (int d = 0; d < 2; d++) {
+        free(room->desks[d].numbers);
+        free(room->desks[d].others);
+        free(room->desks[d].bitmap);
+    }
+    free(room);
+}
+
+void list_room_kernels(struct list_room *room, const struct vector_kernels *kernels)
+{
+    ensure(kernels);
+    room->kernels = kernels;
+}
+
+const struct vector_kernels *list_kernels(const struct list_room *room)
+{
+    return room->kernels;
+}
+
+// ---- a look ----
+
+static uint64_t list_gcd(uint64_t a, uint64_t b)
+{
+    while (b != 0) {
+        uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+static void list_range(const uint64_t *numbers, uint32_t count, uint64_t *base, uint64_t *span)
+{
+    int64_t min = INT64_MAX;
+    int64_t max = INT64_MIN;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t number = (int64_t)numbers[i];
+        min = number < min ? number : min;
+        max = number > max ? number : max;
+    }
+    *base = (uint64_t)min;
+    *span = (uint64_t)max - (uint64_t)min;
+}
+
+// x with odd * x = 1 modulo 2^64, by Newton's method: each turn doubles the bits that are right.
+static uint64_t list_inverse(uint64_t odd)
+{
+    uint64_t inverse = odd;
+    ensure(odd & 1);
+    for (int turn = 0; turn < 5; turn++)
+        inverse *= 2 - odd * inverse;
+    ensure(odd * inverse == 1);
+    return inverse;
+}
+
+// out[i] = (numbers[i] - base) / step. Returns `count`, or the first place where that is not exact.
+// An exact quotient is the product with the inverse, which unlike a division is one cycle.
+static uint32_t list_divide(const uint64_t *numbers, uint32_t count, uint64_t base, uint64_t span,
+                            uint64_t step, uint64_t *out)
+{
+    unsigned zeros = (unsigned)__builtin_ctzll(step);
+    uint64_t inverse = list_inverse(step >> zeros);
+    uint64_t most = span / step;
+    uint64_t bad = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t number = numbers[i] - base;
+        uint64_t quotient = (number >> zeros) * inverse;
+        out[i] = quotient;
+        bad |= (uint64_t)(quotient > most) | (quotient * step ^ number);
+    }
+    if (bad == 0)
+        return count;
+    uint32_t at = 0;
+    while ((numbers[at] - base) % step == 0)
+        at++;
+    return at;
+}
+
+// The greatest common divisor of all distances from the base; desk->numbers: the quotients.
+static uint64_t list_step(const uint64_t *numbers, uint32_t count, uint64_t base, uint64_t span,
+                          uint64_t *quotients)
+{
+    uint64_t step = 0;
+    uint32_t stride = count / LIST_STEP_SAMPLE + 1;
+    for (uint32_t i = 0; i < count && step != 1; i += stride)
+        step = list_gcd(numbers[i] - base, step);
+    step = step == 0 ? list_gcd(span, 0) : step;
+    for (;;) {
+        uint32_t at = list_divide(numbers, count, base, span, step, quotients);
+        if (at == count)
+            return step;
+        step = list_gcd(numbers[at] - base, step);
+    }
+}
+
+// The number that more than half are, if one is (Boyer and Moore's vote); how many are it.
+static uint32_t list_common(const uint64_t *numbers, uint32_t count, uint64_t *common)
+{
+    uint32_t votes = 0;
+    uint32_t equal = 0;
+    *common = numbers[0];
+    for (uint32_t i = 0; i < count; i += 8) { // a sample is enough to guess by
+        if (votes == 0)
+            *common = numbers[i];
+        votes += numbers[i] == *common ? 1 : (uint32_t)-1;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        equal += numbers[i] == *common;
+    return equal;
+}
+
+// ---- encoding ----
+
+static uint8_t *encode_flat(struct list_room *room, enum column_level level, int depth,
+                            const uint64_t *numbers, uint32_t count, uint8_t *out);
+
+static uint8_t *put_head(uint8_t *out, enum list_kind kind, uint64_t base, uint64_t step)
+{
+    *out++ = (uint8_t)kind;
+    out = wire_put_varint(out, wire_zigzag((int64_t)base));
+    return wire_put_varint(out, step);
+}
+
+static uint8_t *encode_constant(uint64_t number, uint8_t *out)
+{
+    *out++ = LIST_CONSTANT;
+    return wire_put_varint(out, wire_zigzag((int64_t)number));
+}
+
+// Numbers as they are, packed or in bins.
+static uint8_t *encode_flat(struct list_room *room, enum column_level level, int depth,
+                            const uint64_t *numbers, uint32_t count, uint8_t *out)
+{
+    uint64_t base;
+    uint64_t span;
+    uint64_t *quotients = room->desks[depth].numbers;
+    list_range(numbers, count, &base, &span);
+    if (span == 0)
+        return encode_constant(base, out);
+    uint64_t step = list_step(numbers, count, base, span, quotients);
+    if (level == COLUMN_LEVEL_DENSE) {
+        size_t bins = bins_choose(room->bins, quotients, count, &room->plan);
+        if (bins < pack_bytes(room->kernels, quotients, count)) {
+            out = put_head(out, LIST_BINS, base, step);
+            return bins_encode(room->bins, &room->plan, quotients, count, out);
+        }
+    }
+    out = put_head(out, LIST_PACKED, base, step);
+    return pack_encode(room->kernels, quotients, count, out);
+}
+
+// The bytes of the numbers that are not `common`, in a list, behind a bitmap of where they are.
+static uint8_t *encode_sparse(struct list_room *room, const uint64_t *numbers, uint32_t count,
+                              uint64_t common, uint32_t others, uint8_t *out)
+{
+    uint64_t *rest = room->desks[0].others;
+    uint32_t kept = 0;
+    *out++ = LIST_SPARSE;
+    out = wire_put_varint(out, wire_zigzag((int64_t)common));
+    out = wire_put_varint(out, others);
+    memset(out, 0, bits_bytes(count));
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned other = numbers[i] != common;
+        out[i / 8] |= (uint8_t)(other << (i % 8));
+        rest[kept] = numbers[i];
+        kept += other;
+    }
+    ensure(kept == others);
+    return encode_flat(room, COLUMN_LEVEL_LIGHT, 1, rest, others, out + bits_bytes(count));
+}
+
+static uint8_t *encode_runs(struct list_room *room, const uint64_t *numbers, uint32_t count,
+                            uint8_t *out)
+{
+    uint64_t *values = room->desks[0].numbers;
+    uint64_t *lengths = room->desks[0].others;
+    uint32_t runs = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (i == 0 || numbers[i] != numbers[i - 1]) {
+            values[runs] = numbers[i];
+            lengths[runs++] = 0;
+        }
+        lengths[runs - 1]++;
+    }
+    *out++ = LIST_RUNS;
+    out = wire_put_varint(out, runs);
+    out = encode_flat(room, COLUMN_LEVEL_LIGHT, 1, values, runs, out);
+    return encode_flat(room, COLUMN_LEVEL_LIGHT, 1, lengths, runs, out);
+}
+
+// ---- dictionary ----
+
+struct dictionary {
+    uint32_t count;
+    uint64_t numbers[LIST_DICTIONARY_MAX];
+    uint16_t slots[LIST_DICTIONARY_SLOTS]; // place + 1; 0: free
+};
+
+// Where `number` is or becomes; LIST_DICTIONARY_MAX: full.
+static uint32_t dictionary_place(struct dictionary *dictionary, uint64_t number)
+{
+    uint32_t slot = (uint32_t)(number * 0x9e3779b97f4a7c15ull >> 54);
+    while (dictionary->slots[slot] != 0) {
+        uint32_t place = dictionary->slots[slot] - 1u;
+        if (dictionary->numbers[place] == number)
+            return place;
+        slot = (slot + 1) % LIST_DICTIONARY_SLOTS;
+    }
+    if (dictionary->count == LIST_DICTIONARY_MAX)
+        return LIST_DICTIONARY_MAX;
+    dictionary->numbers[dictionary->count] = number;
+    dictionary->slots[slot] = (uint16_t)++dictionary->count;
+    return dictionary->count - 1;
+}
+
+// desk->others: places. False: too many different numbers.
+static bool dictionary_fill(struct dictionary *dictionary, const uint64_t *numbers, uint32_t count,
+                            uint64_t *places)
+{
+    memset(dictionary->slots, 0, sizeof dictionary->slots);
+    dictionary->count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t place = dictionary_place(dictionary, numbers[i]);
+        if (place == LIST_DICTIONARY_MAX ||
+            (i == LIST_DICTIONARY_SAMPLE && dictionary->count > LIST_DICTIONARY_SAMPLE / 2))
+            return false;
+        places[i] = place;
+    }
+    return true;
+}
+
+static uint8_t *encode_dictionary(struct list_room *room, const struct dictionary *dictionary,
+                                  uint32_t count, uint8_t *out)
+{
+    *out++ = LIST_DICTIONARY;
+    out = wire_put_varint(out, dictionary->count);
+    out = encode_flat(room, COLUMN_LEVEL_LIGHT, 1, dictionary->numbers, dictionary->count, out);
+    return encode_flat(room, COLUMN_LEVEL_LIGHT, 1, room->desks[0].others, count, out);
+}
+
+// ---- choice ----
+
+// Takes the bytes [best, end) of another way of coding if they are fewer.
+static uint8_t *take_shorter(uint8_t *out, uint8_t *end, uint8_t *other_end)
+{
+    size_t bytes = (size_t)(end - out);
+    size_t other = (size_t)(other_end - end);
+    if (other >= bytes)
+        return end;
+    memmove(out, end, other);
+    return out + other;
+}
+
+static uint32_t list_runs(struct list_room *room, const uint64_t *numbers, uint32_t count)
+{
+    uint8_t *bitmap = room->desks[0].bitmap;
+    uint32_t runs = 0;
+    room->kernels->changes(numbers, count, 1, bitmap);
+    for (uint32_t i = 0; i < bits_bytes(count); i++)
+        runs += (uint32_t)__builtin_popcount(bitmap[i]);
+    return runs;
+}
+
+uint8_t *list_encode(struct list_room *room, enum column_level level, const uint64_t *numbers,
+                     uint32_t count, uint8_t *out)
+{
+    struct dictionary dictionary;
+    uint64_t common;
+    ensure(count > 0 && count <= room->count_max);
+    uint8_t *end = encode_flat(room, level, 0, numbers, count, out);
+    if (level == COLUMN_LEVEL_DENSE || out[0] == LIST_CONSTANT)
+        return end;
+    if (list_runs(room, numbers, count) < count / LIST_RUN_LENGTH)
+        end = take_shorter(out, end, encode_runs(room, numbers, count, end));
+    uint32_t equal = list_common(numbers, count, &common);
+    if (equal > count / LIST_SPARSE_SHARE)
+        end = take_shorter(out, end,
+                           encode_sparse(room, numbers, count, common, count - equal, end));
+    if ((size_t)(end - out) > count &&
+        dictionary_fill(&dictionary, numbers, count, room->desks[0].others))
+        end = take_shorter(out, end, encode_dictionary(room, &dictionary, count, end));
+    return end;
+}
+
+// ---- decoding ----
+
+struct list_head {
+    uint64_t base;
+    uint64_t step;
+};
+
+static struct list_head get_head(struct wire_reader *in)
+{
+    uint64_t base = (uint64_t)wire_unzigzag(wire_get_varint(in));
+    return (struct list_head){base, wire_get_varint(in)};
+}
+
+static bool decode_constant(struct wire_reader *in, uint32_t count, uint64_t *out)
+{
+    uint64_t number = (uint64_t)wire_unzigzag(wire_get_varint(in));
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = number;
+    return !in->failed;
+}
+
+// A list in a list is constant, packed or in bins.
+static bool decode_flat(struct list_room *room, unsigned kind, struct wire_reader *in,
+                        uint32_t count, uint64_t *out)
+{
+    if (kind == LIST_CONSTANT)
+        return decode_constant(in, count, out);
+    if (kind != LIST_PACKED && kind != LIST_BINS)
+        return false;
+    struct list_head head = get_head(in);
+    if (in->failed)
+        return false;
+    return kind == LIST_PACKED
+               ? pack_decode(room->kernels, in, count, head.base, head.step, out)
+               : bins_decode(room->bins, in, count, head.base, head.step, out);
+}
+
+static bool decode_inner(struct list_room *room, struct wire_reader *in, uint32_t count,
+                         uint64_t *out)
+{
+    unsigned kind = wire_get_u8(in);
+    return !in->failed && decode_flat(room, kind, in, count, out);
+}
+
+static bool decode_sparse(struct list_room *room, struct wire_reader *in, uint32_t count,
+                          uint64_t *out)
+{
+    uint64_t common = (uint64_t)wire_unzigzag(wire_get_varint(in));
+    uint64_t others = wire_get_varint(in);
+    const uint8_t *bitmap = wire_get(in, bits_bytes(count));
+    uint64_t *rest = room->desks[0].others;
+    if (!bitmap || others == 0 || others > count ||
+        (count % 8 != 0 && bitmap[count / 8] >> (count % 8) != 0) ||
+        !decode_inner(room, in, (uint32_t)others, rest))
+        return false;
+    uint32_t kept = 0;
+    rest[others] = 0; // read, not used, behind the last
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned other = bitmap[i / 8] >> (i % 8) & 1;
+        out[i] = other ? rest[kept] : common;
+        kept += other;
+        if (kept > others)
+            return false;
+    }
+    return kept == others;
+}
+
+static bool decode_dictionary(struct list_room *room, struct wire_reader *in, uint32_t count,
+                              uint64_t *out)
+{
+    uint64_t numbers[LIST_DICTIONARY_MAX];
+    uint64_t size = wire_get_varint(in);
+    uint64_t bad = 0;
+    if (in->failed || size == 0 || size > LIST_DICTIONARY_MAX || size > room->count_max ||
+        !decode_inner(room, in, (uint32_t)size, numbers) || !decode_inner(room, in, count, out))
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        bad |= (uint64_t)(out[i] >= size);
+        out[i] = numbers[out[i] % LIST_DICTIONARY_MAX];
+    }
+    return bad == 0;
+}
+
+static bool decode_runs(struct list_room *room, struct wire_reader *in, uint32_t count,
+                        uint64_t *out)
+{
+    uint64_t *values = room->desks[0].numbers;
+    uint64_t *lengths = room->desks[0].others;
+    uint64_t runs = wire_get_varint(in);
+    if (in->failed || runs == 0 || runs > count ||
+        !decode_inner(room, in, (uint32_t)runs, values) ||
+        !decode_inner(room, in, (uint32_t)runs, lengths))
+        return false;
+    uint32_t at = 0;
+    for (uint32_t r = 0; r < runs; r++) {
+        if (lengths[r] == 0 || lengths[r] > count - at)
+            return false;
+        for (uint64_t n = 0; n < lengths[r]; n++)
+            out[at++] = values[r];
+    }
+    return at == count;
+}
+
+bool list_decode(struct list_room *room, struct wire_reader *in, uint32_t count, uint64_t *out)
+{
+    ensure(count > 0 && count <= room->count_max);
+    unsigned kind = wire_get_u8(in);
+    if (in->failed)
+        return false;
+    switch (kind) {
+    case LIST_SPARSE:
+        return decode_sparse(room, in, count, out);
+    case LIST_DICTIONARY:
+        return decode_dictionary(room, in, count, out);
+    case LIST_RUNS:
+        return decode_runs(room, in, count, out);
+    default:
+        return decode_flat(room, kind, in, count, out);
+    }
+}
+
+const char *list_kind_name(uint8_t kind)
+{
+    static const char *const names[LIST_KIND_COUNT] = {
+        [LIST_CONSTANT] = "constant", [LIST_PACKED] = "packed",
+        [LIST_SPARSE] = "sparse",     [LIST_BINS] = "bins",
+        [LIST_DICTIONARY] = "dictionary", [LIST_RUNS] = "runs",
+    };
+    return kind < LIST_KIND_COUNT ? names[kind] : "unknown";
+}

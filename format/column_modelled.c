@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Residuals are sorted by context into one array, so that a list is a range of it; decoding merges
+// them back. The merge by one bit, the commonest, is a vector loop.
+#include "format/column_modelled.h"
+
+#include <stdlib.h>
+
+#include "format/ensure.h"
+
+enum {
+    MODELLED_SAMPLE = 1024, // numbers that models are compared on
+};
+
+struct modelled_room {
+    uint32_t count_max;
+    struct list_room *lists;
+    uint64_t *residuals; // [count_max + LIST_SLACK] in the column's order
+    uint64_t *sorted;    // the same by context
+    uint8_t *contexts;
+    uint8_t *bitmap;
+};
+
+// Where the residuals of each context lie in `sorted`.
+struct modelled_split {
+    unsigned contexts;
+    uint32_t start[MODEL_CONTEXTS_MAX + 1];
+};
+
+struct modelled_room *modelled_room_open(uint32_t count_max)
+{
+    struct modelled_room *room = calloc(1, sizeof *room);
+    size_t bytes = ((size_t)count_max + LIST_SLACK) * sizeof(uint64_t);
+    if (!room)
+        return NULL;
+    room->count_max = count_max;
+    room->lists = list_room_open(count_max);
+    room->residuals = calloc(1, bytes);
+    room->sorted = calloc(1, bytes);
+    room->contexts = malloc(count_max);
+    room->bitmap = malloc(bits_bytes(count_max) + 1);
+    if (room->lists && room->residuals && room->sorted && room->contexts && room->bitmap)
+        return room;
+    modelled_room_close(room);
+    return NULL;
+}
+
+void modelled_room_close(struct modelled_room *room)
+{
+    if (!room)
+        return;
+    list_room_close(room->lists);
+    free(room->residuals);
+    free(room->sorted);
+    free(room->contexts);
+    free(room->bitmap);
+    free(room);
+}
+
+struct list_room *modelled_lists(struct modelled_room *room)
+{
+    return room->lists;
+}
+
+// ---- contexts ----
+
+static void add_last(const struct model *model, const uint64_t *residuals, uint32_t count,
+                     uint8_t *contexts)
+{
+    const struct model_predicate *last = model_last(model);
+    uint64_t residual = 0;
+    if (!last)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        contexts[i] =
+            (uint8_t)(contexts[i] * (last->cap + 1) + model_last_value(last, residual));
+        residual = residuals[i];
+    }
+}
+
+static void split_count(const uint8_t *contexts, uint32_t count, struct modelled_split *split)
+{
+    uint32_t counts[256] = {0};
+    for (uint32_t i = 0; i < count; i++)
+        counts[contexts[i]]++;
+    split->start[0] = 0;
+    for (unsigned c = 0; c < split->contexts; c++)
+        split->start[c + 1] = split->start[c] + counts[c];
+    ensure(split->start[split->contexts] == count);
+}
+
+static void split_sort(const uint64_t *residuals, const uint8_t *contexts, uint32_t count,
+                       const struct modelled_split *split, uint64_t *sorted)
+{
+    uint32_t at[MODEL_CONTEXTS_MAX];
+    memcpy(at, split->start, sizeof at);
+    for (uint32_t i = 0; i < count; i++)
+        sorted[at[contexts[i]]++] = residuals[i];
+}
+
+// ---- encoding ----
+
+uint8_t *modelled_encode(struct modelled_room *room, enum column_level level,
+                         const struct model_frame *frame, const struct model *model,
+                         const int64_t *values, uint32_t count, uint8_t *out)
+{
+    struct modelled_split split = {.contexts = model_contexts(model)};
+    uint64_t start = model_start(frame, model, (const uint64_t *)values);
+    ensure(count > 0 && count <= room->count_max);
+    model_residuals(frame, model, start, (const uint64_t *)values, count, room->residuals);
+    out = model_put(model, out);
+    if (model_has_start(model))
+        out = wire_put_varint(out, wire_zigzag((int64_t)start));
+    if (split.contexts == 1)
+        return list_encode(room->lists, level, room->residuals, count, out);
+    model_context(frame, model, count, room->contexts);
+    add_last(model, room->residuals, count, room->contexts);
+    split_count(room->contexts, count, &split);
+    split_sort(room->residuals, room->contexts, count, &split, room->sorted);
+    for (unsigned c = 0; c < split.contexts; c++) {
+        uint32_t part = split.start[c + 1] - split.start[c];
+        out = wire_put_varint(out, part);
+        if (part != 0)
+            out = list_encode(room->lists, level, room->sorted + split.start[c], part, out);
+    }
+    return out;
+}
+
+// ---- estimate ----
+
+// Bits of `count` numbers by an ideal code of their lengths and the rest plain.
+static uint64_t estimate_list(const struct vector_kernels *kernels, const uint64_t *numbers,
+                              uint32_t count, uint64_t *room)
+{
+    uint32_t lengths[65] = {0};
+    uint64_t least = numbers[0];
+    uint64_t signs = 0;
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < count; i++)
+        least = (int64_t)numbers[i] < (int64_t)least ? numbers[i] : least;
+    // Around zero by magnitude and sign, elsewhere by the distance from the least.
+    bool around = (int64_t)least < 0 ? (int64_t)least > -(1ll << 40) : least < 1ull << 32;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t negative = around && (int64_t)numbers[i] < 0;
+        room[i] = around ? (negative ? 0 - numbers[i] : numbers[i]) : numbers[i] - least;
+        signs += (int64_t)least < 0 && room[i] != 0;
+    }
+    kernels->lengths(room, count, lengths);
+    for (unsigned b = 0; b < 65; b++) {
+        if (lengths[b] == 0)
+            continue;
+        unsigned code = bits_length(count / lengths[b]);
+        bits += (uint64_t)lengths[b] * ((b == 0 ? 0 : b - 1) + code);
+    }
+    return bits + (around ? signs : 0);
+}
+
+uint64_t modelled_estimate(struct modelled_room *room, const struct model_frame *frame,
+                           const struct model *model, const int64_t *values, uint32_t count)
+{
+    struct modelled_split split = {.contexts = model_contexts(model)};
+    uint64_t bits = 0;
+    uint64_t start = model_start(frame, model, (const uint64_t *)values);
+    ensure(count > 0 && count <= room->count_max);
+    uint32_t sample = count < MODELLED_SAMPLE ? count : MODELLED_SAMPLE;
+    model_residuals(frame, model, start, (const uint64_t *)values, sample, room->residuals);
+    model_context(frame, model, sample, room->contexts);
+    add_last(model, room->residuals, sample, room->contexts);
+    split_count(room->contexts, sample, &split);
+    split_sort(room->residuals, room->contexts, sample, &split, room->sorted);
+    for (unsigned c = 0; c < split.contexts; c++) {
+        uint32_t part = split.start[c + 1] - split.start[c];
+        if (part != 0)
+            bits += estimate_list(list_kernels(room->lists), room->sorted + split.start[c], part,
+                                  room->residuals);
+    }
+    return bits * count / sample + (uint64_t)split.contexts * 128;
+}
+
+// ---- decoding ----
+
+bool modelled_needs(const uint8_t *bytes, size_t size, struct modelled_needs *needs)
+{
+    struct wire_reader in = wire_reader_of(bytes, size);
+    struct model model;
+    *needs = (struct modelled_needs){0};
+    if (!model_get(&in, &model))
+        return false;
+    needs->lineage = model.lineage;
+    if (model_uses_column(&model))
+        needs->columns[needs->count++] = model.column;
+    for (unsigned p = 0; p < model.predicate_count; p++) {
+        if (model_predicate_uses_column(&model.predicates[p]))
+            needs->columns[needs->count++] = model.predicates[p].column;
+    }
+    return true;
+}
+
+static bool get_lists(struct modelled_room *room, struct wire_reader *in, uint32_t count,
+                      struct modelled_split *split)
+{
+    uint32_t at = 0;
+    for (unsigned c = 0; c < split->contexts; c++) {
+        uint64_t part = wire_get_varint(in);
+        split->start[c] = at;
+        if (in->failed || part > count - at)
+            return false;
+        if (part != 0 && !list_decode(room->lists, in, (uint32_t)part, room->sorted + at))
+            return false;
+        at += (uint32_t)part;
+    }
+    split->start[split->contexts] = at;
+    return at == count;
+}
+
+// Contexts of the other predicates are known; that of MODEL_LAST comes number by number.
+static bool merge_last(const struct modelled_room *room, const struct model_predicate *last,
+                       const struct modelled_split *split, uint32_t count, uint64_t *out)
+{
+    uint32_t at[MODEL_CONTEXTS_MAX];
+    uint64_t residual = 0;
+    memcpy(at, split->start, sizeof at);
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned context = room->contexts[i] * (last->cap + 1u) + model_last_value(last, residual);
+        if (at[context] == split->start[context + 1])
+            return false;
+        residual = room->sorted[at[context]++];
+        out[i] = residual;
+    }
+    return true;
+}
+
+// The residuals in the column's order.
+static bool merge(struct modelled_room *room, const struct model_frame *frame,
+                  const struct model *model, const struct modelled_split *split, uint32_t count,
+                  uint64_t *out)
+{
+    const struct model_predicate *last = model_last(model);
+    struct modelled_split found = {.contexts = split->contexts};
+    model_context(frame, model, count, room->contexts);
+    if (last)
+        return merge_last(room, last, split, count, out);
+    split_count(room->contexts, count, &found);
+    if (memcmp(found.start, split->start, (split->contexts + 1) * sizeof *found.start) != 0)
+        return false;
+    uint32_t at[MODEL_CONTEXTS_MAX];
+    memcpy(at, split->start, sizeof at);
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = room->sorted[at[room->contexts[i]]++];
+    return true;
+}
+
+// Two contexts by whether a column changed, the commonest model, without the detour over numbers.
+static bool model_is_change(const struct model *model)
+{
+    const struct model_predicate *only = &model->predicates[0];
+    return model->lineage == MODEL_SEQUENCE && model->predicate_count == 1 &&
+           only->kind == MODEL_CHANGE && only->cap == 1 && only->shift == 0;
+}
+
+static bool merge_change(struct modelled_room *room, const int64_t *x,
+                         const struct modelled_split *split, uint32_t count, uint64_t *out)
+{
+    const struct vector_kernels *kernels = list_kernels(room->lists);
+    uint32_t changes = 0;
+    kernels->changes((const uint64_t *)x, count, 0, room->bitmap);
+    for (uint32_t i = 0; i < bits_bytes(count); i++)
+        changes += (uint32_t)__builtin_popcount(room->bitmap[i]);
+    if (changes != count - split->start[1])
+        return false;
+    kernels->merge(room->bitmap, count, room->sorted, room->sorted + split->start[1], out);
+    return true;
+}
+
+bool modelled_decode(struct modelled_room *room, const struct model_frame *frame,
+                     struct wire_reader *in, int64_t *values, uint32_t count)
+{
+    struct model model;
+    struct modelled_split split;
+    uint64_t *out = (uint64_t *)values;
+    ensure(count > 0 && count <= room->count_max);
+    if (!model_get(in, &model) || !model_possible(frame, &model, count))
+        return false;
+    uint64_t start =
+        model_has_start(&model) ? (uint64_t)wire_unzigzag(wire_get_varint(in)) : 0;
+    split.contexts = model_contexts(&model);
+    if (split.contexts == 1) {
+        if (!list_decode(room->lists, in, count, out))
+            return false;
+    } else if (!get_lists(room, in, count, &split) ||
+               !(model_is_change(&model)
+                     ? merge_change(room, frame->columns[model.predicates[0].column], &split,
+                                    count, out)
+                     : merge(room, frame, &model, &split, count, out))) {
+        return false;
+    }
+    model_restore(frame, &model, start, count, out);
+    return true;
+}

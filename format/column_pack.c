@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The width of a vector follows from a histogram of lengths alone, so sizes are exact before a byte
+// is written.
+#include "format/column_pack.h"
+
+#include "format/column_bits.h"
+#include "format/ensure.h"
+
+enum {
+    PACK_PATCHED = 0x80,
+    PACK_PLACE_BITS = 10,
+};
+
+struct pack_shape {
+    unsigned width;
+    unsigned high;    // width of the high parts; 0: no patches
+    uint32_t patches;
+    size_t bytes;     // of the whole vector
+};
+
+static size_t pack_payload(uint32_t count, unsigned width)
+{
+    return count == VECTOR_COUNT ? vector_bytes(width) : bits_bytes((uint64_t)count * width);
+}
+
+// Every width is tried: with w bits the numbers longer than w become patches.
+static struct pack_shape pack_shape_of(const struct vector_kernels *kernels,
+                                       const uint64_t *numbers, uint32_t count)
+{
+    uint32_t lengths[65] = {0};
+    unsigned longest = 64;
+    ensure(count > 0 && count <= VECTOR_COUNT);
+    kernels->lengths(numbers, count, lengths);
+    while (longest > 0 && lengths[longest] == 0)
+        longest--;
+    struct pack_shape best = {longest, 0, 0, 1 + pack_payload(count, longest)};
+    uint32_t longer = 0;
+    for (unsigned width = longest; width-- > 0;) {
+        longer += lengths[width + 1];
+        unsigned high = longest - width;
+        size_t bytes = 4 + pack_payload(count, width) +
+                       bits_bytes((uint64_t)longer * (PACK_PLACE_BITS + high));
+        if (bytes < best.bytes)
+            best = (struct pack_shape){width, high, longer, bytes};
+    }
+    return best;
+}
+
+size_t pack_bytes(const struct vector_kernels *kernels, const uint64_t *numbers, uint32_t count)
+{
+    size_t bytes = 0;
+    for (uint32_t at = 0; at < count; at += VECTOR_COUNT) {
+        uint32_t part = count - at < VECTOR_COUNT ? count - at : VECTOR_COUNT;
+        bytes += pack_shape_of(kernels, numbers + at, part).bytes;
+    }
+    return bytes;
+}
+
+static uint8_t *pack_numbers(const struct vector_kernels *kernels, const uint64_t *numbers,
+                             uint32_t count, unsigned width, uint8_t *out)
+{
+    if (count == VECTOR_COUNT) {
+        kernels->pack(numbers, width, out);
+        return out + vector_bytes(width);
+    }
+    struct bits_writer writer = {.out = out};
+    for (uint32_t i = 0; i < count; i++)
+        bits_put(&writer, numbers[i] & bits_mask(width), width);
+    return bits_finish(&writer);
+}
+
+static uint8_t *pack_vector(const struct vector_kernels *kernels, const uint64_t *numbers,
+                            uint32_t count, uint8_t *out)
+{
+    struct pack_shape shape = pack_shape_of(kernels, numbers, count);
+    uint8_t *start = out;
+    *out++ = (uint8_t)(shape.width | (shape.high == 0 ? 0 : PACK_PATCHED));
+    if (shape.high != 0) {
+        *out++ = (uint8_t)shape.patches;
+        *out++ = (uint8_t)(shape.patches >> 8);
+        *out++ = (uint8_t)shape.high;
+    }
+    out = pack_numbers(kernels, numbers, count, shape.width, out);
+    if (shape.high != 0) {
+        struct bits_writer writer = {.out = out};
+        for (uint32_t i = 0; i < count; i++) {
+            uint64_t high = numbers[i] >> shape.width; // width < 64 where there are patches
+            if (high == 0)
+                continue;
+            bits_put(&writer, i, PACK_PLACE_BITS);
+            bits_put(&writer, high, shape.high);
+        }
+        out = bits_finish(&writer);
+    }
+    ensure((size_t)(out - start) == shape.bytes);
+    return out;
+}
+
+uint8_t *pack_encode(const struct vector_kernels *kernels, const uint64_t *numbers, uint32_t count,
+                     uint8_t *out)
+{
+    ensure(count > 0);
+    for (uint32_t at = 0; at < count; at += VECTOR_COUNT) {
+        uint32_t part = count - at < VECTOR_COUNT ? count - at : VECTOR_COUNT;
+        out = pack_vector(kernels, numbers + at, part, out);
+    }
+    return out;
+}
+
+// ---- decoding ----
+
+// The unused bits of the last byte are 0.
+static bool pack_clean(const uint8_t *bytes, size_t size, uint64_t bits)
+{
+    return bits % 8 == 0 || bytes[size - 1] >> (bits % 8) == 0;
+}
+
+static bool unpack_patches(struct wire_reader *in, uint32_t count, unsigned width, uint32_t patches,
+                           unsigned high, uint64_t step, uint64_t *out)
+{
+    uint64_t bits = (uint64_t)patches * (PACK_PLACE_BITS + high);
+    size_t size = bits_bytes(bits);
+    const uint8_t *bytes = wire_get(in, size);
+    if (!bytes || !pack_clean(bytes, size, bits))
+        return false;
+    struct bits_reader reader = {.bytes = bytes, .size = size};
+    uint64_t least = 0;
+    for (uint32_t p = 0; p < patches; p++) {
+        uint64_t place = bits_get(&reader, PACK_PLACE_BITS);
+        uint64_t part = bits_get(&reader, high);
+        if (place < least || place >= count || part == 0)
+            return false;
+        out[place] += step * (part << width);
+        least = place + 1;
+    }
+    return true;
+}
+
+static bool unpack_rest(struct wire_reader *in, uint32_t count, unsigned width, uint64_t base,
+                        uint64_t step, uint64_t *out)
+{
+    uint64_t bits = (uint64_t)count * width;
+    size_t size = bits_bytes(bits);
+    const uint8_t *bytes = wire_get(in, size);
+    if (!bytes || !pack_clean(bytes, size, bits))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = base + step * bits_at(bytes, size, (uint64_t)i * width, width);
+    return true;
+}
+
+static bool unpack_vector(const struct vector_kernels *kernels, struct wire_reader *in,
+                          uint32_t count, uint64_t base, uint64_t step, uint64_t *out)
+{
+    unsigned form = wire_get_u8(in);
+    unsigned width = form & ~(unsigned)PACK_PATCHED;
+    uint32_t patches = form & PACK_PATCHED ? wire_get_u16(in) : 0;
+    unsigned high = form & PACK_PATCHED ? wire_get_u8(in) : 0;
+    if (in->failed || width + high > 64 || patches > count ||
+        ((form & PACK_PATCHED) != 0 && (patches == 0 || high == 0)))
+        return false;
+    if (count == VECTOR_COUNT) {
+        const uint8_t *bytes = wire_get(in, vector_bytes(width));
+        if (!bytes)
+            return false;
+        kernels->unpack(bytes, width, base, step, out);
+    } else if (!unpack_rest(in, count, width, base, step, out)) {
+        return false;
+    }
+    return patches == 0 || unpack_patches(in, count, width, patches, high, step, out);
+}
+
+bool pack_decode(const struct vector_kernels *kernels, struct wire_reader *in, uint32_t count,
+                 uint64_t base, uint64_t step, uint64_t *out)
+{
+    ensure(count > 0);
+    for (uint32_t at = 0; at < count; at += VECTOR_COUNT) {
+        uint32_t part = count - at < VECTOR_COUNT ? count - at : VECTOR_COUNT;
+        if (!unpack_vector(kernels, in, part, base, step, out + at))
+            return false;
+    }
+    return true;
+}
