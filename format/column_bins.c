@@ -10,7 +10,7 @@
 #include "format/ensure.h"
 
 enum {
-    BINS_PIECES = 96,  // aimed at; each can bring one more for a number that comes often
+    BINS_PIECES = 180,  // aimed at; each can bring one more for a number that comes often
     BINS_COST = 64,    // unit of a cost: 1/64 bit
     BINS_HEAD_BITS = 20, // a bin's description, as measured
     BINS_LOG = 10,     // weights of 2^10: 2^12 gains 0.1 % and costs cache
@@ -153,7 +153,7 @@ static void bins_cut(const uint64_t *sorted, uint32_t count, struct bins_pieces 
 
 // The best last bin of the pieces before `end`.
 static void bins_best(const uint64_t *sorted, uint32_t count, struct bins_pieces *pieces,
-                      unsigned end)
+                      uint64_t head, unsigned end)
 {
     uint64_t best = UINT64_MAX;
     uint64_t high = sorted[pieces->start[end] - 1];
@@ -164,7 +164,7 @@ static void bins_best(const uint64_t *sorted, uint32_t count, struct bins_pieces
         uint64_t plain = (uint64_t)inside * bits * BINS_COST;
         if (plain > best) // and more so with more pieces
             break;
-        uint64_t cost = pieces->cost[from] + BINS_HEAD_BITS * BINS_COST + plain +
+        uint64_t cost = pieces->cost[from] + head + plain +
                         (uint64_t)inside * (whole - cost_log(inside));
         if (cost < best) {
             best = cost;
@@ -174,13 +174,16 @@ static void bins_best(const uint64_t *sorted, uint32_t count, struct bins_pieces
     pieces->cost[end] = best;
 }
 
-static void bins_take(const uint64_t *sorted, const struct bins_pieces *pieces,
+// False: more bins than there can be.
+static bool bins_take(const uint64_t *sorted, const struct bins_pieces *pieces,
                       struct bins_plan *plan)
 {
-    plan->count = 0;
+    unsigned b = 0;
     for (unsigned end = pieces->count; end > 0; end = pieces->from[end])
-        plan->count++;
-    unsigned b = plan->count;
+        b++;
+    if (b > BINS_MAX)
+        return false;
+    plan->count = b;
     for (unsigned end = pieces->count; end > 0; end = pieces->from[end]) {
         uint32_t first = pieces->start[pieces->from[end]];
         b--;
@@ -189,6 +192,7 @@ static void bins_take(const uint64_t *sorted, const struct bins_pieces *pieces,
         plan->bits[b] = (uint8_t)bits_length(sorted[pieces->start[end] - 1] - sorted[first]);
     }
     ensure(b == 0);
+    return true;
 }
 
 static unsigned bins_log(const struct bins_plan *plan, uint32_t count)
@@ -210,13 +214,39 @@ size_t bins_choose(struct bins_room *room, const uint64_t *numbers, uint32_t cou
     bins_sort(room, numbers, count);
     bins_cut(room->sorted, count, &pieces);
     pieces.cost[0] = 0;
-    for (unsigned end = 1; end <= pieces.count; end++)
-        bins_best(room->sorted, count, &pieces, end);
-    bins_take(room->sorted, &pieces, plan);
+    // The price of a bin rises until there are few enough; the first is nearly always right.
+    for (uint64_t head = BINS_HEAD_BITS * BINS_COST;; head *= 2) {
+        for (unsigned end = 1; end <= pieces.count; end++)
+            bins_best(room->sorted, count, &pieces, head, end);
+        if (bins_take(room->sorted, &pieces, plan))
+            break;
+    }
     plan->log = bins_log(plan, count);
     if (plan->log != 0)
         entropy_weigh(plan->counts, plan->count, plan->log, plan->weights);
     return (size_t)(pieces.cost[pieces.count] / (8ull * BINS_COST)) + 4 + plan->log / 2;
+}
+
+size_t bins_choose_lengths(const uint32_t lengths[65], uint32_t count, struct bins_plan *plan)
+{
+    uint64_t cost = 0;
+    plan->count = 0;
+    for (unsigned length = 0; length <= 64; length++) {
+        if (lengths[length] == 0)
+            continue;
+        unsigned b = plan->count++;
+        plan->bits[b] = (uint8_t)(length == 0 ? 0 : length - 1);
+        plan->lower[b] = length == 0 ? 0 : 1ull << plan->bits[b];
+        plan->counts[b] = lengths[length];
+        cost += BINS_HEAD_BITS * BINS_COST +
+                (uint64_t)lengths[length] * (plan->bits[b] * BINS_COST + cost_log(count) -
+                                             cost_log(lengths[length]));
+    }
+    ensure(plan->count > 0);
+    plan->log = bins_log(plan, count);
+    if (plan->log != 0)
+        entropy_weigh(plan->counts, plan->count, plan->log, plan->weights);
+    return (size_t)(cost / (8ull * BINS_COST)) + 4 + plan->log / 2;
 }
 
 // ---- description ----

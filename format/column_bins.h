@@ -17,7 +17,7 @@
 
 enum {
     BINS_MAX = ENTROPY_SYMBOLS_MAX,
-    BINS_PIECES_MAX = 192, // pieces of the sorted numbers that bins are made of
+    BINS_PIECES_MAX = 360, // pieces of the sorted numbers that bins are made of
 };
 
 struct bins_plan {
@@ -36,6 +36,8 @@ void bins_room_close(struct bins_room *room);
 // Chooses bins for `count` >= 1 numbers; returns about how many bytes bins_encode() will need.
 size_t bins_choose(struct bins_room *room, const uint64_t *numbers, uint32_t count,
                    struct bins_plan *plan);
+// The same without a search: a bin for each length in bits. `lengths`: how many numbers have it.
+size_t bins_choose_lengths(const uint32_t lengths[65], uint32_t count, struct bins_plan *plan);
 // Writes the list by the plan chosen for it; room for bins_bytes_max().
 uint8_t *bins_encode(struct bins_room *room, const struct bins_plan *plan, const uint64_t *numbers,
                      uint32_t count, uint8_t *out);

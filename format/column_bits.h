@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// column_bits: numbers of 0 to 64 bits one behind the other, lowest bit first. The writer needs room
-// for eight bytes more than it fills; the reader gives zeros behind the end, so that its loops need
-// no check, and the caller compares the bits taken with the bits there are.
+// column_bits: numbers of 0 to 64 bits one behind the other, lowest bit first. The writer needs
+// room for eight bytes more than it fills; the reader gives zeros behind the end, so that its loops
+// need no check, and the caller compares the bits taken with the bits there are.
 #ifndef RINGTAPE_FORMAT_COLUMN_BITS_H
 #define RINGTAPE_FORMAT_COLUMN_BITS_H
 

@@ -42,8 +42,8 @@ struct column_scratch *column_scratch_open(uint32_t count_max)
     scratch->varints = malloc(varint_bytes);
     scratch->compressed = malloc(scratch->compressed_size);
     scratch->modelled = modelled_room_open(count_max);
-    if (scratch->modelled && scratch->compress && scratch->decompress && scratch->quotients && scratch->changes &&
-        scratch->varints && scratch->compressed)
+    if (scratch->modelled && scratch->compress && scratch->decompress && scratch->quotients &&
+        scratch->changes && scratch->varints && scratch->compressed)
         return scratch;
     column_scratch_close(scratch);
     return NULL;
@@ -240,7 +240,7 @@ static const struct model *column_choose(struct column_scratch *scratch,
         const struct model *model = &plain.models[m];
         if (!model_possible(plain.frame, model, count))
             continue;
-        if (possible == 1)
+        if (possible == 1 || coding->takes_first)
             return model;
         uint64_t bits =
             modelled_estimate(scratch->modelled, plain.frame, model, values, count);

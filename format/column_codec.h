@@ -62,6 +62,7 @@ struct column_coding {
     const struct model_frame *frame;
     const struct model *models; // candidates; those that are not possible are passed over
     unsigned model_count;
+    bool takes_first; // the first possible one without a look
     bool tries_zstd;
 };
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// column_model: what one column of a block tells of another. A model predicts each number of a column
-// from the number before it or from other columns, and sorts what remains (the residuals) into
-// lists by what is known already (the context), so that each list holds numbers of one kind and is
-// coded by itself (column_list). Example: the event time of a trade changes by as much as its trade
-// time in most rows; whether the trade time changed at all decides between two lists.
+// column_model: what one column of a block tells of another. A model predicts each number of a
+// column from the number before it or from other columns, and sorts what remains (the residuals)
+// into lists by what is known already (the context), so that each list holds numbers of one kind
+// and is coded by itself (column_list). Example: the event time of a trade changes by as much as
+// its trade time in most rows; whether the trade time changed at all decides between two lists.
 //
-// The model stands in the column's bytes, so a reader needs no knowledge of channels. docs/format.md
-// "Modelled columns".
+// The model stands in the column's bytes, so a reader needs no knowledge of channels.
+// docs/format.md "Modelled columns".
 //
 // n numbers v[0 ... n), x: the column referred to, p: the number's predecessor (see lineage).
 //
@@ -20,8 +20,8 @@
 //     5 delta or value   x == x[p] ? v - v[p] : v
 //     6 follow           v - x[p]
 //
-// A number without predecessor has `start` in the place of what would come from it: v[p], v[p] - x[p]
-// (predictor 3), x[p] (predictor 6); and x counts as unchanged.
+// A number without predecessor has `start` in the place of what would come from it: v[p], v[p] -
+// x[p] (predictor 3), x[p] (predictor 6); and x counts as unchanged.
 //
 //     lineage            predecessor of number i
 //     0 sequence         i - 1
@@ -58,7 +58,7 @@ enum model_predicate_kind { // numbers are on disk; x: the predicate's column
     MODEL_DIRECTION = 1, // x - x[p]: 0 none, 1 up, 2 down (signed)
     MODEL_CODE = 2,      // min(cap, x), x taken as unsigned
     MODEL_FIRST = 3,     // 1: the predecessor is not in this row (or there is none)
-    MODEL_LAST = 4,      // min(cap, bits of |r of number i - 1| >> shift); must be the last predicate
+    MODEL_LAST = 4,      // min(cap, bits of |r of number i - 1| >> shift); only as the last one
     MODEL_PREDICATE_KIND_COUNT,
 };
 

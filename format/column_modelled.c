@@ -17,6 +17,7 @@ struct modelled_room {
     struct list_room *lists;
     uint64_t *residuals; // [count_max + LIST_SLACK] in the column's order
     uint64_t *sorted;    // the same by context
+    uint64_t *ones;      // those of the second of two contexts, on their way to `sorted`
     uint8_t *contexts;
     uint8_t *bitmap;
 };
@@ -37,9 +38,11 @@ struct modelled_room *modelled_room_open(uint32_t count_max)
     room->lists = list_room_open(count_max);
     room->residuals = calloc(1, bytes);
     room->sorted = calloc(1, bytes);
+    room->ones = calloc(1, bytes);
     room->contexts = malloc(count_max);
     room->bitmap = malloc(bits_bytes(count_max) + 1);
-    if (room->lists && room->residuals && room->sorted && room->contexts && room->bitmap)
+    if (room->lists && room->residuals && room->sorted && room->ones && room->contexts &&
+        room->bitmap)
         return room;
     modelled_room_close(room);
     return NULL;
@@ -52,6 +55,7 @@ void modelled_room_close(struct modelled_room *room)
     list_room_close(room->lists);
     free(room->residuals);
     free(room->sorted);
+    free(room->ones);
     free(room->contexts);
     free(room->bitmap);
     free(room);
@@ -98,6 +102,45 @@ static void split_sort(const uint64_t *residuals, const uint8_t *contexts, uint3
         sorted[at[contexts[i]]++] = residuals[i];
 }
 
+// Two contexts by whether a column changed: the commonest model, without the detour over numbers.
+static bool model_is_change(const struct model *model)
+{
+    const struct model_predicate *only = &model->predicates[0];
+    return model->lineage == MODEL_SEQUENCE && model->predicate_count == 1 &&
+           only->kind == MODEL_CHANGE && only->cap == 1 && only->shift == 0;
+}
+
+// room->bitmap: where it changed; how often.
+static uint32_t changes_of(struct modelled_room *room, const int64_t *x, uint32_t count)
+{
+    uint32_t changes = 0;
+    list_kernels(room->lists)->changes((const uint64_t *)x, count, 0, room->bitmap);
+    for (uint32_t i = 0; i < bits_bytes(count); i++)
+        changes += (uint32_t)__builtin_popcount(room->bitmap[i]);
+    return changes;
+}
+
+static void split_change(struct modelled_room *room, const int64_t *x, uint32_t count,
+                         struct modelled_split *split)
+{
+    uint32_t changes = changes_of(room, x, count);
+    split->start[0] = 0;
+    split->start[1] = count - changes;
+    split->start[2] = count;
+    list_kernels(room->lists)
+        ->split(room->bitmap, count, room->residuals, room->sorted, room->ones);
+    memcpy(room->sorted + split->start[1], room->ones, changes * sizeof *room->ones);
+}
+
+static void split_any(struct modelled_room *room, const struct model_frame *frame,
+                      const struct model *model, uint32_t count, struct modelled_split *split)
+{
+    model_context(frame, model, count, room->contexts);
+    add_last(model, room->residuals, count, room->contexts);
+    split_count(room->contexts, count, split);
+    split_sort(room->residuals, room->contexts, count, split, room->sorted);
+}
+
 // ---- encoding ----
 
 uint8_t *modelled_encode(struct modelled_room *room, enum column_level level,
@@ -113,10 +156,10 @@ uint8_t *modelled_encode(struct modelled_room *room, enum column_level level,
         out = wire_put_varint(out, wire_zigzag((int64_t)start));
     if (split.contexts == 1)
         return list_encode(room->lists, level, room->residuals, count, out);
-    model_context(frame, model, count, room->contexts);
-    add_last(model, room->residuals, count, room->contexts);
-    split_count(room->contexts, count, &split);
-    split_sort(room->residuals, room->contexts, count, &split, room->sorted);
+    if (model_is_change(model))
+        split_change(room, frame->columns[model->predicates[0].column], count, &split);
+    else
+        split_any(room, frame, model, count, &split);
     for (unsigned c = 0; c < split.contexts; c++) {
         uint32_t part = split.start[c + 1] - split.start[c];
         out = wire_put_varint(out, part);
@@ -164,10 +207,7 @@ uint64_t modelled_estimate(struct modelled_room *room, const struct model_frame 
     ensure(count > 0 && count <= room->count_max);
     uint32_t sample = count < MODELLED_SAMPLE ? count : MODELLED_SAMPLE;
     model_residuals(frame, model, start, (const uint64_t *)values, sample, room->residuals);
-    model_context(frame, model, sample, room->contexts);
-    add_last(model, room->residuals, sample, room->contexts);
-    split_count(room->contexts, sample, &split);
-    split_sort(room->residuals, room->contexts, sample, &split, room->sorted);
+    split_any(room, frame, model, sample, &split);
     for (unsigned c = 0; c < split.contexts; c++) {
         uint32_t part = split.start[c + 1] - split.start[c];
         if (part != 0)
@@ -250,23 +290,11 @@ static bool merge(struct modelled_room *room, const struct model_frame *frame,
     return true;
 }
 
-// Two contexts by whether a column changed, the commonest model, without the detour over numbers.
-static bool model_is_change(const struct model *model)
-{
-    const struct model_predicate *only = &model->predicates[0];
-    return model->lineage == MODEL_SEQUENCE && model->predicate_count == 1 &&
-           only->kind == MODEL_CHANGE && only->cap == 1 && only->shift == 0;
-}
-
 static bool merge_change(struct modelled_room *room, const int64_t *x,
                          const struct modelled_split *split, uint32_t count, uint64_t *out)
 {
     const struct vector_kernels *kernels = list_kernels(room->lists);
-    uint32_t changes = 0;
-    kernels->changes((const uint64_t *)x, count, 0, room->bitmap);
-    for (uint32_t i = 0; i < bits_bytes(count); i++)
-        changes += (uint32_t)__builtin_popcount(room->bitmap[i]);
-    if (changes != count - split->start[1])
+    if (changes_of(room, x, count) != count - split->start[1])
         return false;
     kernels->merge(room->bitmap, count, room->sorted, room->sorted + split->start[1], out);
     return true;

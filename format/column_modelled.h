@@ -36,8 +36,8 @@ struct modelled_needs {
     uint8_t lineage;
 };
 bool modelled_needs(const uint8_t *bytes, size_t size, struct modelled_needs *needs);
-// Decodes `count` >= 1 values from all of `in`. False: impossible content, or a column that is needed
-// is not there.
+// Decodes `count` >= 1 values from all of `in`. False: impossible content, or a column that is
+// needed is not there.
 bool modelled_decode(struct modelled_room *room, const struct model_frame *frame,
                      struct wire_reader *in, int64_t *values, uint32_t count);
 

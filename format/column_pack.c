@@ -25,13 +25,10 @@ static size_t pack_payload(uint32_t count, unsigned width)
 }
 
 // Every width is tried: with w bits the numbers longer than w become patches.
-static struct pack_shape pack_shape_of(const struct vector_kernels *kernels,
-                                       const uint64_t *numbers, uint32_t count)
+static struct pack_shape pack_shape_of(const uint32_t lengths[65], uint32_t count)
 {
-    uint32_t lengths[65] = {0};
     unsigned longest = 64;
     ensure(count > 0 && count <= VECTOR_COUNT);
-    kernels->lengths(numbers, count, lengths);
     while (longest > 0 && lengths[longest] == 0)
         longest--;
     struct pack_shape best = {longest, 0, 0, 1 + pack_payload(count, longest)};
@@ -52,7 +49,9 @@ size_t pack_bytes(const struct vector_kernels *kernels, const uint64_t *numbers,
     size_t bytes = 0;
     for (uint32_t at = 0; at < count; at += VECTOR_COUNT) {
         uint32_t part = count - at < VECTOR_COUNT ? count - at : VECTOR_COUNT;
-        bytes += pack_shape_of(kernels, numbers + at, part).bytes;
+        uint32_t lengths[65] = {0};
+        kernels->lengths(numbers + at, part, lengths);
+        bytes += pack_shape_of(lengths, part).bytes;
     }
     return bytes;
 }
@@ -71,9 +70,13 @@ static uint8_t *pack_numbers(const struct vector_kernels *kernels, const uint64_
 }
 
 static uint8_t *pack_vector(const struct vector_kernels *kernels, const uint64_t *numbers,
-                            uint32_t count, uint8_t *out)
+                            uint32_t count, uint32_t all_lengths[65], uint8_t *out)
 {
-    struct pack_shape shape = pack_shape_of(kernels, numbers, count);
+    uint32_t lengths[65] = {0};
+    kernels->lengths(numbers, count, lengths);
+    for (unsigned b = 0; b < 65; b++)
+        all_lengths[b] += lengths[b];
+    struct pack_shape shape = pack_shape_of(lengths, count);
     uint8_t *start = out;
     *out++ = (uint8_t)(shape.width | (shape.high == 0 ? 0 : PACK_PATCHED));
     if (shape.high != 0) {
@@ -98,12 +101,12 @@ static uint8_t *pack_vector(const struct vector_kernels *kernels, const uint64_t
 }
 
 uint8_t *pack_encode(const struct vector_kernels *kernels, const uint64_t *numbers, uint32_t count,
-                     uint8_t *out)
+                     uint32_t lengths[65], uint8_t *out)
 {
     ensure(count > 0);
     for (uint32_t at = 0; at < count; at += VECTOR_COUNT) {
         uint32_t part = count - at < VECTOR_COUNT ? count - at : VECTOR_COUNT;
-        out = pack_vector(kernels, numbers + at, part, out);
+        out = pack_vector(kernels, numbers + at, part, lengths, out);
     }
     return out;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Figures in the comments: bits a row on the recordings of Binance USD-M BTCUSDT, 2024-08-08, with the
-// model and without (plain difference), both in bins.
+// Figures in the comments: bits a row on the recordings of Binance USD-M BTCUSDT, 2024-08-08, with
+// the model and without (plain difference), both in bins.
 #include "format/column_recipe.h"
 
 #include "format/ensure.h"
@@ -83,7 +83,8 @@ static const struct recipe_line lines[] = {
      {MODEL_DELTA, 0, 0, 1, {CHANGE_BITS(QUOTE_TRANSACTION_TIME, 20, 7)}}},
     {CHANNEL_QUOTE, QUOTE_ID, true, {MODEL_DELTA, 0, 0, 0, {{0}}}},
     {CHANNEL_QUOTE, QUOTE_BID_PRICE, true, {MODEL_DELTA, 0, 0, 0, {{0}}}},
-    // Another best price has another quantity; at the same price it changes by an order's. 5.2 / 5.6.
+    // Another best price has another quantity; at the same price it changes by an order's. 5.2 /
+    // 5.6.
     {CHANNEL_QUOTE, QUOTE_BID_QUANTITY, true,
      {MODEL_DELTA_OR_VALUE, 0, QUOTE_BID_PRICE, 1, {CHANGED(QUOTE_BID_PRICE)}}},
     // The spread is one tick in nine of ten rows: both prices move together. 0.3 / 1.1.
@@ -109,7 +110,7 @@ static const struct recipe_line lines[] = {
     {CHANNEL_DEPTH, SEGMENT_COLUMN_LEVEL_PRICE, false,
      {MODEL_DELTA, MODEL_LIST, 0, 3, {CODE(SEGMENT_COLUMN_LEVEL_SIDE, 1), FIRST, LAST(0, 10)}}},
     {CHANNEL_DEPTH, SEGMENT_COLUMN_LEVEL_PRICE, true,
-     {MODEL_DELTA, MODEL_LIST, 0, 1, {FIRST}}},
+     {MODEL_DELTA, MODEL_LIST, 0, 2, {CODE(SEGMENT_COLUMN_LEVEL_SIDE, 1), FIRST}}},
     {CHANNEL_DEPTH, SEGMENT_COLUMN_LEVEL_QUANTITY, true, {MODEL_VALUE, 0, 0, 0, {{0}}}},
     {CHANNEL_DEPTH, SEGMENT_COLUMN_LEVEL_SIDE, true, {MODEL_EXCLUSIVE_OR, 0, 0, 1, {FIRST}}},
 
@@ -163,7 +164,8 @@ void recipe_for(enum channel channel, unsigned id, bool shared, enum column_leve
             (line->light || level == COLUMN_LEVEL_DENSE))
             recipe_add(recipe, &line->model, split);
     }
-    size_t count = recipe->count != 0 ? 1 : level == COLUMN_LEVEL_LIGHT ? 2 : 3;
+    recipe->known = recipe->count != 0;
+    size_t count = recipe->known ? 1 : level == COLUMN_LEVEL_LIGHT ? 2 : 3;
     for (size_t u = 0; u < count; u++)
         recipe_add(recipe, &usual[u], split);
 }

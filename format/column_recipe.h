@@ -14,6 +14,7 @@ enum { RECIPE_MODELS_MAX = 6 };
 
 struct recipe {
     unsigned count;
+    bool known; // the first possible one is usually the best
     struct model models[RECIPE_MODELS_MAX];
 };
 

@@ -58,6 +58,24 @@ static void scalar_changes(const uint64_t *values, uint32_t count, unsigned firs
     }
 }
 
+static void scalar_differs(const uint64_t *values, uint32_t count, uint64_t value, uint8_t *bitmap)
+{
+    memset(bitmap, 0, bits_bytes(count));
+    for (uint32_t i = 0; i < count; i++)
+        bitmap[i / 8] |= (uint8_t)((unsigned)(values[i] != value) << (i % 8));
+}
+
+static void scalar_split(const uint8_t *bitmap, uint32_t count, const uint64_t *numbers,
+                         uint64_t *zeros, uint64_t *ones)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (bitmap[i / 8] >> (i % 8) & 1)
+            *ones++ = numbers[i];
+        else
+            *zeros++ = numbers[i];
+    }
+}
+
 static void scalar_merge(const uint8_t *bitmap, uint32_t count, const uint64_t *zeros,
                          const uint64_t *ones, uint64_t *out)
 {
@@ -65,8 +83,16 @@ static void scalar_merge(const uint8_t *bitmap, uint32_t count, const uint64_t *
         out[i] = bitmap[i / 8] >> (i % 8) & 1 ? *ones++ : *zeros++;
 }
 
+static void scalar_fill(const uint8_t *bitmap, uint32_t count, uint64_t zero, const uint64_t *ones,
+                        uint64_t *out)
+{
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = bitmap[i / 8] >> (i % 8) & 1 ? *ones++ : zero;
+}
+
 static const struct vector_kernels vector_scalar = {
-    "scalar", scalar_pack, scalar_unpack, scalar_lengths, scalar_changes, scalar_merge,
+    "scalar",       scalar_pack,    scalar_unpack, scalar_lengths, scalar_changes,
+    scalar_differs, scalar_split,   scalar_merge,  scalar_fill,
 };
 
 // ---- the loops ----
@@ -156,6 +182,30 @@ VECTOR_INLINE void lanes_changes(const uint64_t *values, uint32_t count, unsigne
     }
 }
 
+VECTOR_INLINE void lanes_differs(const uint64_t *values, uint32_t count, uint64_t value,
+                                 uint8_t *bitmap)
+{
+    for (uint32_t i = 0; i < count; i += 8) {
+        uint32_t end = count - i < 8 ? count - i : 8;
+        unsigned byte = 0;
+        for (uint32_t b = 0; b < end; b++)
+            byte |= (unsigned)(values[i + b] != value) << b;
+        bitmap[i / 8] = (uint8_t)byte;
+    }
+}
+
+VECTOR_INLINE void lanes_split(const uint8_t *bitmap, uint32_t count, const uint64_t *numbers,
+                               uint64_t *zeros, uint64_t *ones)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned bit = bitmap[i / 8] >> (i % 8) & 1;
+        *ones = numbers[i]; // the next one overwrites it where it does not belong here
+        *zeros = numbers[i];
+        ones += bit;
+        zeros += bit ^ 1;
+    }
+}
+
 VECTOR_INLINE void lanes_merge(const uint8_t *bitmap, uint32_t count, const uint64_t *zeros,
                                const uint64_t *ones, uint64_t *out)
 {
@@ -166,6 +216,17 @@ VECTOR_INLINE void lanes_merge(const uint8_t *bitmap, uint32_t count, const uint
         out[i] = bit ? one : zero;
         ones += bit;
         zeros += bit ^ 1;
+    }
+}
+
+VECTOR_INLINE void lanes_fill(const uint8_t *bitmap, uint32_t count, uint64_t zero,
+                              const uint64_t *ones, uint64_t *out)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        unsigned bit = bitmap[i / 8] >> (i % 8) & 1;
+        uint64_t one = *ones;
+        out[i] = bit ? one : zero;
+        ones += bit;
     }
 }
 
@@ -196,15 +257,33 @@ static void baseline_changes(const uint64_t *values, uint32_t count, unsigned fi
     lanes_changes(values, count, first, bitmap);
 }
 
+static void baseline_differs(const uint64_t *values, uint32_t count, uint64_t value,
+                             uint8_t *bitmap)
+{
+    lanes_differs(values, count, value, bitmap);
+}
+
+static void baseline_split(const uint8_t *bitmap, uint32_t count, const uint64_t *numbers,
+                           uint64_t *zeros, uint64_t *ones)
+{
+    lanes_split(bitmap, count, numbers, zeros, ones);
+}
+
 static void baseline_merge(const uint8_t *bitmap, uint32_t count, const uint64_t *zeros,
                            const uint64_t *ones, uint64_t *out)
 {
     lanes_merge(bitmap, count, zeros, ones, out);
 }
 
+static void baseline_fill(const uint8_t *bitmap, uint32_t count, uint64_t zero,
+                          const uint64_t *ones, uint64_t *out)
+{
+    lanes_fill(bitmap, count, zero, ones, out);
+}
+
 static const struct vector_kernels vector_baseline = {
-    "baseline",       baseline_pack,    baseline_unpack,
-    baseline_lengths, baseline_changes, baseline_merge,
+    "baseline",       baseline_pack,  baseline_unpack, baseline_lengths, baseline_changes,
+    baseline_differs, baseline_split, baseline_merge,  baseline_fill,
 };
 
 // ---- AVX-512 ----
@@ -231,6 +310,32 @@ VECTOR_AVX512 static void avx512_changes(const uint64_t *values, uint32_t count,
         lanes_changes(values + i, count - i, values[i] != values[i - 1], bitmap + i / 8);
 }
 
+VECTOR_AVX512 static void avx512_differs(const uint64_t *values, uint32_t count, uint64_t value,
+                                         uint8_t *bitmap)
+{
+    __m512i same = _mm512_set1_epi64((long long)value);
+    uint32_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        bitmap[i / 8] = _mm512_cmpneq_epu64_mask(_mm512_loadu_si512(values + i), same);
+    lanes_differs(values + i, count - i, value, bitmap + i / 8);
+}
+
+VECTOR_AVX512 static void avx512_split(const uint8_t *bitmap, uint32_t count,
+                                       const uint64_t *numbers, uint64_t *zeros, uint64_t *ones)
+{
+    uint32_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        __mmask8 mask = bitmap[i / 8];
+        __m512i eight = _mm512_loadu_si512(numbers + i);
+        unsigned set = (unsigned)__builtin_popcount(mask);
+        _mm512_storeu_si512(zeros, _mm512_maskz_compress_epi64((__mmask8)~mask, eight));
+        _mm512_storeu_si512(ones, _mm512_maskz_compress_epi64(mask, eight));
+        ones += set;
+        zeros += 8 - set;
+    }
+    lanes_split(bitmap + i / 8, count - i, numbers + i, zeros, ones);
+}
+
 VECTOR_AVX512 static void avx512_merge(const uint8_t *bitmap, uint32_t count,
                                        const uint64_t *zeros, const uint64_t *ones, uint64_t *out)
 {
@@ -248,8 +353,23 @@ VECTOR_AVX512 static void avx512_merge(const uint8_t *bitmap, uint32_t count,
     lanes_merge(bitmap + i / 8, count - i, zeros, ones, out + i);
 }
 
+VECTOR_AVX512 static void avx512_fill(const uint8_t *bitmap, uint32_t count, uint64_t zero,
+                                      const uint64_t *ones, uint64_t *out)
+{
+    __m512i zeros = _mm512_set1_epi64((long long)zero);
+    uint32_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        __mmask8 mask = bitmap[i / 8];
+        _mm512_storeu_si512(out + i,
+                            _mm512_mask_expand_epi64(zeros, mask, _mm512_loadu_si512(ones)));
+        ones += __builtin_popcount(mask);
+    }
+    lanes_fill(bitmap + i / 8, count - i, zero, ones, out + i);
+}
+
 static const struct vector_kernels vector_avx512 = {
-    "avx512", avx512_pack, avx512_unpack, avx512_lengths, avx512_changes, avx512_merge,
+    "avx512",       avx512_pack,  avx512_unpack, avx512_lengths, avx512_changes,
+    avx512_differs, avx512_split, avx512_merge,  avx512_fill,
 };
 
 // Intel SDM volume 1, 15.2: the processor has F, DQ, CD, BW and VL, and the system saves the

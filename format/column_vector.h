@@ -5,7 +5,8 @@
 // and Boncz, "The FastLanes Compression Layout", VLDB 2023; its byte layout is not that one).
 //
 // Layout. Number i lies in lane i % 16 at place i / 16. A lane is 64 numbers of `width` bits one
-// behind the other, lowest bit first: `width` words of 64 bits. Word j of lane l is word j * 16 + l.
+// behind the other, lowest bit first: `width` words of 64 bits. Word j of lane l is word j * 16 +
+// l.
 //
 // There are three implementations, all of the same bytes: scalar (the reference), the machine's
 // baseline (AVX2 on x86-64-v3, NEON on aarch64), and AVX-512, chosen once at run time.
@@ -40,10 +41,19 @@ struct vector_kernels {
     // Bit i of `bitmap`: values[i] != values[i - 1]; bit 0 is `first`. Unused bits of the last byte
     // are 0.
     void (*changes)(const uint64_t *values, uint32_t count, unsigned first, uint8_t *bitmap);
+    // Bit i of `bitmap`: values[i] != value.
+    void (*differs)(const uint64_t *values, uint32_t count, uint64_t value, uint8_t *bitmap);
+    // Appends numbers[i] to `ones` where bit i of `bitmap` is set, else to `zeros`. Eight numbers
+    // behind the end of both may be written.
+    void (*split)(const uint8_t *bitmap, uint32_t count, const uint64_t *numbers, uint64_t *zeros,
+                  uint64_t *ones);
     // out[i] = bit i of `bitmap` set ? *ones++ : *zeros++. Eight numbers behind the end of both may
     // be read.
     void (*merge)(const uint8_t *bitmap, uint32_t count, const uint64_t *zeros,
                   const uint64_t *ones, uint64_t *out);
+    // The same with one number for all the zeros.
+    void (*fill)(const uint8_t *bitmap, uint32_t count, uint64_t zero, const uint64_t *ones,
+                 uint64_t *out);
 };
 
 // The fastest this machine runs.

@@ -57,6 +57,8 @@ uint32_t rows_append_rows(struct rows *rows, const struct rows *source, uint32_t
 // Appends rows index[0 ... count) of `source` (same schema), all of which must fit.
 void rows_append_selected(struct rows *rows, const struct rows *source, const uint32_t *index,
                           uint32_t count);
+// Is index[0 ... count) one number after the other?
+bool rows_selection_is_range(const uint32_t *index, uint32_t count);
 // Row `index` as an event; its texts and levels point into `rows` resp. `levels` (room for
 // as many levels as the row has, at most EVENT_LEVELS_MAX).
 void rows_get(const struct rows *rows, uint32_t index, struct event *event,

@@ -47,16 +47,24 @@ static void copy_symbols(struct rows *rows, const struct rows *source, uint32_t 
         to[row] = map && from[row] != SYMBOL_NONE ? map[from[row]] : from[row];
 }
 
+// Columns that no row has are not read: of a trade's thirteen, Binance fills nine.
 static void copy_columns(struct rows *rows, const struct rows *source, uint32_t first,
                          uint32_t count)
 {
-    memcpy(rows->present + rows->count, source->present + first, count * sizeof *rows->present);
+    uint32_t at = rows->count;
+    uint64_t any = 0;
+    for (uint32_t row = 0; row < count; row++)
+        any |= rows->present[at + row] = source->present[first + row];
     for (int c = 0; c < rows->schema->column_count; c++) {
-        if (rows->value[c])
-            memcpy(rows->value[c] + rows->count, source->value[c] + first,
-                   count * sizeof *rows->value[c]);
-        if (rows->scale[c])
-            memcpy(rows->scale[c] + rows->count, source->scale[c] + first, count);
+        bool there = any >> c & 1;
+        if (rows->value[c] && there)
+            memcpy(rows->value[c] + at, source->value[c] + first, count * sizeof *rows->value[c]);
+        else if (rows->value[c])
+            memset(rows->value[c] + at, 0, count * sizeof *rows->value[c]);
+        if (rows->scale[c] && there)
+            memcpy(rows->scale[c] + at, source->scale[c] + first, count);
+        else if (rows->scale[c])
+            memset(rows->scale[c] + at, 0, count);
     }
 }
 
@@ -130,11 +138,24 @@ static void select_columns(struct rows *rows, const struct rows *source, const u
     }
 }
 
+bool rows_selection_is_range(const uint32_t *index, uint32_t count)
+{
+    uint32_t gaps = 0;
+    for (uint32_t row = 0; row < count; row++)
+        gaps |= index[row] ^ (index[0] + row);
+    return gaps == 0 && count != 0;
+}
+
 void rows_append_selected(struct rows *rows, const struct rows *source, const uint32_t *index,
                           uint32_t count)
 {
     ensure(rows->schema == source->schema);
     ensure(count <= rows->limits.rows - rows->count);
+    if (rows_selection_is_range(index, count)) {
+        uint32_t taken = rows_append_rows(rows, source, index[0], count, NULL);
+        ensure(taken == count);
+        return;
+    }
     if (rows->schema->has_levels) {
         for (uint32_t row = 0; row < count; row++) {
             uint32_t taken = rows_append_rows(rows, source, index[row], 1, NULL);

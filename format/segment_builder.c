@@ -141,6 +141,18 @@ static uint32_t builder_text_bytes(const struct rows *source, uint32_t row)
     return bytes;
 }
 
+// Texts of all the rows together.
+static uint64_t builder_text_sum(const struct rows *source, const uint32_t *index, uint32_t count)
+{
+    uint64_t bytes = 0;
+    for (int slot = 0; slot < (int)EVENT_TEXTS_MAX && source->text_length[slot]; slot++) {
+        const uint32_t *lengths = source->text_length[slot];
+        for (uint32_t r = 0; r < count; r++)
+            bytes += lengths[index[r]];
+    }
+    return bytes;
+}
+
 // How many rows fit by number, levels and text.
 static uint32_t builder_room(const struct segment_builder *builder, const struct rows *source,
                              const uint32_t *index, uint32_t count)
@@ -151,7 +163,8 @@ static uint32_t builder_room(const struct segment_builder *builder, const struct
     uint64_t text = rows->text_size;
     if (count > room)
         count = room;
-    if (!builder->schema->has_levels && source->text_columns == 0)
+    if (!builder->schema->has_levels &&
+        text + builder_text_sum(source, index, count) <= BUILDER_TEXT_BYTES)
         return count;
     for (uint32_t r = 0; r < count; r++) {
         bool first_of_block = rows->count == 0 && r == 0;
@@ -166,6 +179,75 @@ static uint32_t builder_room(const struct segment_builder *builder, const struct
     return count;
 }
 
+// The largest magnitude at scale `scale` of values that all have the scale `from`; false: one does
+// not fit there.
+static bool range_magnitude(const int64_t *values, uint32_t count, unsigned from, unsigned scale,
+                            uint64_t *magnitude)
+{
+    struct scale_divisor divisor = scale_divisor_of(from > scale ? from - scale : 0);
+    uint64_t largest = 0;
+    unsigned bad = 0;
+    for (uint32_t r = 0; r < count; r++) {
+        int64_t quotient;
+        bad |= !scale_divides(&divisor, values[r], &quotient);
+        uint64_t size = quotient < 0 ? 0 - (uint64_t)quotient : (uint64_t)quotient;
+        largest = size > largest ? size : largest;
+    }
+    uint64_t factor = scale_powers[from < scale ? scale - from : 0];
+    if (bad != 0 || largest > INT64_MAX / factor)
+        return false;
+    *magnitude = largest * factor;
+    return true;
+}
+
+static bool range_has_scale(const uint8_t *scales, uint32_t count)
+{
+    unsigned different = 0;
+    for (uint32_t r = 0; r < count; r++)
+        different |= scales[r] ^ scales[0];
+    return different == 0;
+}
+
+// The commonest case at once: a range of rows whose decimals all fit the block's scales as they
+// are.
+static bool builder_join_range(struct segment_builder *builder, const struct rows *source,
+                               uint32_t first, uint32_t count)
+{
+    uint64_t largest[EVENT_COLUMNS_MAX];
+    uint64_t any = 0;
+    for (uint32_t r = 0; r < count; r++)
+        any |= source->present[first + r];
+    const uint64_t decimals = source->decimal_columns & any;
+    for (uint64_t left = decimals; left != 0; left &= left - 1) {
+        int c = __builtin_ctzll(left);
+        const uint8_t *scales = source->scale[c] + first;
+        if (!range_has_scale(scales, count) ||
+            !range_magnitude(source->value[c] + first, count, scales[0], builder->scales[c].scale,
+                             &largest[c]))
+            return false;
+    }
+    for (uint64_t left = decimals; left != 0; left &= left - 1) {
+        struct scale_track *track = &builder->scales[__builtin_ctzll(left)];
+        uint64_t size = largest[__builtin_ctzll(left)];
+        track->magnitude = size > track->magnitude ? size : track->magnitude;
+    }
+    return true;
+}
+
+static uint32_t builder_fit(struct segment_builder *builder, const struct rows *source,
+                            const uint32_t *index, uint32_t count)
+{
+    uint32_t at = builder->rows.count;
+    uint32_t fit = 0;
+    if (!builder->schema->has_levels && at != 0 && rows_selection_is_range(index, count) &&
+        builder_join_range(builder, source, index[0], count))
+        return count;
+    while (fit < count && !builder->closed &&
+           builder_join(builder, source, index[fit], at + fit == 0))
+        fit++;
+    return fit;
+}
+
 uint32_t segment_builder_add(struct segment_builder *builder, const struct rows *source,
                              const uint32_t *index, uint32_t count, uint32_t symbol,
                              const struct segment_provenance *provenance)
@@ -174,13 +256,11 @@ uint32_t segment_builder_add(struct segment_builder *builder, const struct rows 
     if (builder->closed)
         return 0;
     count = builder_room(builder, source, index, count);
-    uint32_t fit = 0;
-    while (fit < count && !builder->closed &&
-           builder_join(builder, source, index[fit], at + fit == 0))
-        fit++;
+    uint32_t fit = builder_fit(builder, source, index, count);
     rows_append_selected(&builder->rows, source, index, fit);
-    for (uint32_t r = 0; r < fit; r++) {
+    for (uint32_t r = 0; r < fit; r++)
         builder->rows.symbol[at + r] = symbol;
+    for (uint32_t r = 0; r < fit && builder->provenance; r++) {
         builder->tape[at + r] = provenance ? provenance[r].tape : 0;
         builder->row[at + r] = provenance ? provenance[r].row : 0;
     }
@@ -195,6 +275,30 @@ static void builder_widen(int64_t *min, int64_t *max, int64_t low, int64_t high)
     *max = high > *max ? high : *max;
 }
 
+static void builder_zone_ids(const struct rows *rows, struct segment_zone zone,
+                             struct layout_block *header)
+{
+    uint64_t both = 1ull << zone.id_low | 1ull << zone.id_high;
+    for (uint32_t r = 0; r < rows->count; r++) {
+        if ((rows->present[r] & both) == both)
+            builder_widen(&header->id_min, &header->id_max, rows->value[zone.id_low][r],
+                          rows->value[zone.id_high][r]);
+    }
+}
+
+static void builder_zone_prices(const struct rows *rows, struct segment_zone zone,
+                                struct layout_block *header)
+{
+    const int64_t *values = rows->value[zone.price_low];
+    const uint8_t *scales = rows->scale[zone.price_low];
+    for (uint32_t r = 0; r < rows->count; r++) {
+        if (!(rows->present[r] >> zone.price_low & 1))
+            continue;
+        int64_t price = scale_move(values[r], scales[r], header->price_scale);
+        builder_widen(&header->price_min, &header->price_max, price, price);
+    }
+}
+
 // Ranges of time, ids and prices.
 static void builder_zones(const struct segment_builder *builder, struct layout_block *header)
 {
@@ -202,21 +306,18 @@ static void builder_zones(const struct segment_builder *builder, struct layout_b
     struct segment_zone zone = segment_zone_columns(builder->schema);
     header->time_min = header->id_min = header->price_min = INT64_MAX;
     header->time_max = header->id_max = header->price_max = INT64_MIN;
-    if (zone.price_low >= 0)
-        header->price_scale = builder->scales[zone.price_low].scale;
+    unsigned first_time = builder->schema->times[0];
     for (uint32_t r = 0; r < rows->count; r++) {
-        int64_t time = rows_time_ns(rows, r);
+        bool usual = rows->present[r] >> first_time & 1;
+        int64_t time = usual ? rows->value[first_time][r] : rows_time_ns(rows, r);
         builder_widen(&header->time_min, &header->time_max, time, time);
-        if (zone.id_low >= 0 && rows->present[r] >> zone.id_low & 1 &&
-            rows->present[r] >> zone.id_high & 1)
-            builder_widen(&header->id_min, &header->id_max, rows->value[zone.id_low][r],
-                          rows->value[zone.id_high][r]);
-        if (zone.price_low >= 0 && rows->present[r] >> zone.price_low & 1) {
-            int64_t price = scale_move(rows->value[zone.price_low][r],
-                                       rows->scale[zone.price_low][r], header->price_scale);
-            builder_widen(&header->price_min, &header->price_max, price, price);
-        }
     }
+    if (zone.id_low >= 0)
+        builder_zone_ids(rows, zone, header);
+    if (zone.price_low < 0)
+        return;
+    header->price_scale = builder->scales[zone.price_low].scale;
+    builder_zone_prices(rows, zone, header);
 }
 
 // Symbols of a block are numbered without gaps, because each comes once.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Order of work: names, directory, then the columns in the order of the directory; a column that
-// another one's model refers to is read when it is needed (segment_decode_column.c). Texts are put in
-// order of rows at the end.
+// another one's model refers to is read when it is needed (segment_decode_column.c). Texts are put
+// in order of rows at the end.
 #include "format/segment_decode.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One column of a block. A modelled column refers to others, which are read before it, wanted or not;
-// a column that in the end refers to itself is damage.
+// One column of a block. A modelled column refers to others, which are read before it, wanted or
+// not; a column that in the end refers to itself is damage.
 #include "format/segment_decode_parts.h"
 
 #include "format/ensure.h"

@@ -45,15 +45,24 @@ static bool scales_are(const uint8_t *scales, uint32_t count, uint8_t scale)
     return different == 0;
 }
 
+// To the block's scale; all have the same in nearly every block.
 static void gather_decimals(const int64_t *mantissas, const uint8_t *scales, uint32_t count,
                             uint8_t scale, int64_t *out)
 {
-    if (scales_are(scales, count, scale)) {
-        memcpy(out, mantissas, count * sizeof *out);
+    if (count == 0 || !scales_are(scales, count, scales[0])) {
+        for (uint32_t i = 0; i < count; i++)
+            out[i] = scale_move(mantissas[i], scales[i], scale);
         return;
     }
+    if (scales[0] <= scale) {
+        uint64_t factor = scale_powers[scale - scales[0]];
+        for (uint32_t i = 0; i < count; i++)
+            out[i] = (int64_t)((uint64_t)mantissas[i] * factor);
+        return;
+    }
+    struct scale_divisor divisor = scale_divisor_of(scales[0] - scale);
     for (uint32_t i = 0; i < count; i++)
-        out[i] = scale_move(mantissas[i], scales[i], scale);
+        out[i] = scale_divide(&divisor, mantissas[i]);
 }
 
 static void gather_texts(const struct rows *rows, unsigned slot, int64_t *out)
@@ -197,6 +206,7 @@ static void builder_put_values(struct segment_builder *builder, struct builder_o
         .frame = &builder->frame,
         .models = recipe.models,
         .model_count = recipe.count,
+        .takes_first = recipe.known && builder->level == COLUMN_LEVEL_LIGHT,
         .tries_zstd = recipe_tries_zstd(channel) && builder->level == COLUMN_LEVEL_DENSE,
     };
     size_t bytes =

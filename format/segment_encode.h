@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// segment_encode: the columns of a block being built → directory and bytes. docs/format.md "Blocks".
+// segment_encode: the columns of a block being built → directory and bytes. docs/format.md
+// "Blocks".
 #ifndef RINGTAPE_FORMAT_SEGMENT_ENCODE_H
 #define RINGTAPE_FORMAT_SEGMENT_ENCODE_H
 

@@ -74,4 +74,36 @@ static inline int64_t scale_move(int64_t mantissa, uint8_t from, uint8_t to)
     return mantissa / (int64_t)scale_powers[from - to];
 }
 
+// Division by a power of ten where there is no remainder: a shift and a product with the inverse of
+// the power of five modulo 2^64 instead of 10 to 18 cycles for each value.
+struct scale_divisor {
+    unsigned shift;
+    uint64_t inverse;
+    uint64_t power;
+};
+
+static inline struct scale_divisor scale_divisor_of(unsigned places)
+{
+    uint64_t five = scale_powers[places] >> places;
+    uint64_t inverse = five;
+    for (int turn = 0; turn < 5; turn++) // Newton: twice as many bits are right each time
+        inverse *= 2 - five * inverse;
+    return (struct scale_divisor){places, inverse, scale_powers[places]};
+}
+
+static inline int64_t scale_divide(const struct scale_divisor *divisor, int64_t value)
+{
+    return (int64_t)((uint64_t)(value >> divisor->shift) * divisor->inverse);
+}
+
+// Is there no remainder? Then *quotient is the value divided.
+static inline bool scale_divides(const struct scale_divisor *divisor, int64_t value,
+                                 int64_t *quotient)
+{
+    int64_t most = (int64_t)(INT64_MAX / divisor->power);
+    *quotient = scale_divide(divisor, value);
+    return *quotient <= most && *quotient >= -most &&
+           (uint64_t)*quotient * divisor->power == (uint64_t)value;
+}
+
 #endif

@@ -45,7 +45,7 @@ Test(segment, columns_come_back_whatever_they_hold)
         struct model_frame frame = {.rows = count};
         enum column_level level = round % 2 ? COLUMN_LEVEL_LIGHT : COLUMN_LEVEL_DENSE;
         recipe_for(CHANNEL_KLINE, KLINE_TRADES, false, level, &recipe);
-        struct column_coding coding = {level, &frame, recipe.models, recipe.count, true};
+        struct column_coding coding = {level, &frame, recipe.models, recipe.count, false, true};
         size_t size = column_encode(scratch, &coding, values, count, bytes, &codec);
         cr_assert(size <= column_bytes_max(count));
         cr_assert_eq(column_decode(scratch, &frame, codec, bytes, size, back, count), COLUMN_GOOD,

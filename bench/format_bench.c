@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// format_bench: what rows cost in a segment, in bits and in CPU time. The engine of
+// bench/format.py, which hands in recordings and compares with peers.
+//
+//     format_bench recording EXCHANGE CHANNEL SYMBOL FRAMES [DIR [LEVEL]]
+//
+// FRAMES: i64 receive time, u32 bytes, message; again and again. One JSON line: rows, levels, bytes
+// (segment and index), and for both levels of coding bytes and CPU nanoseconds a row to encode and
+// to decode. What is decoded is compared with what was encoded. DIR gets each column as int64, for
+// the peers. With --smoke alone it tries itself out on rows of its own.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "exchange/dialect.h"
+#include "format/column_recipe.h"
+#include "format/segment.h"
+#include "tests/segment_fixture.h"
+
+enum {
+    BENCH_LEVELS_MAX = 1 << 21,
+    BENCH_TEXT_BYTES = 1 << 24,
+    BENCH_TIMES = 7, // repetitions, of which the median counts
+    BENCH_SPEED_ROWS = 400000, // rows (or levels) that times are taken over: laps of the recording
+};
+
+struct bench {
+    struct rows *rows;
+    const char *symbol;
+    struct segment_image image;
+};
+
+static int64_t bench_now_ns(void)
+{
+    struct timespec time;
+    ensure(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0);
+    return time.tv_sec * 1000000000ll + time.tv_nsec;
+}
+
+static int bench_compare(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double bench_median(double *times)
+{
+    qsort(times, BENCH_TIMES, sizeof *times, bench_compare);
+    return times[BENCH_TIMES / 2];
+}
+
+// ---- rows of a recording ----
+
+static uint8_t *read_file(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    ensure(file && fseek(file, 0, SEEK_END) == 0);
+    *size = (size_t)ftell(file);
+    uint8_t *bytes = malloc(*size + DIALECT_FRAME_PADDING);
+    ensure(bytes && fseek(file, 0, SEEK_SET) == 0);
+    ensure(fread(bytes, 1, *size, file) == *size);
+    memset(bytes + *size, 0, DIALECT_FRAME_PADDING);
+    (void)fclose(file);
+    return bytes;
+}
+
+static struct dialect_context bench_context(const struct dialect *dialect, const char *symbol)
+{
+    struct symbols *symbols = symbols_open(4);
+    ensure(symbols);
+    struct dialect_context context = {.symbols = symbols, .raw_symbol = SYMBOL_NONE};
+    context.exchange = symbols_exchange(symbols, dialect->name);
+    ensure(symbols_add(symbols, context.exchange, symbol, (uint32_t)strlen(symbol)) == 0);
+    return context;
+}
+
+static void bench_frame(struct bench *bench, struct dialect_frame *frame, int64_t receive_ns)
+{
+    static struct event event;
+    while (frame->dialect->next(frame, &event)) {
+        if (event.channel != bench->rows->schema->channel)
+            continue;
+        event_set(&event, COLUMN_RECEIVE_TIME, receive_ns);
+        event_set(&event, COLUMN_LINK, 1);
+        ensure(rows_append(bench->rows, &event));
+    }
+}
+
+static void bench_read(struct bench *bench, const char *exchange, const char *symbol,
+                       const char *path)
+{
+    static struct event_level levels[EVENT_LEVELS_MAX];
+    static struct dialect_frame frame;
+    const struct dialect *dialect = dialect_by_name(exchange);
+    ensure(dialect);
+    struct dialect_context context = bench_context(dialect, symbol);
+    size_t size;
+    uint8_t *bytes = read_file(path, &size);
+    for (size_t at = 0; at < size;) {
+        int64_t receive_ns;
+        uint32_t length;
+        memcpy(&receive_ns, bytes + at, sizeof receive_ns);
+        memcpy(&length, bytes + at + 8, sizeof length);
+        dialect_frame_begin(dialect, &frame, &context, bytes + at + 12, length, levels);
+        bench_frame(bench, &frame, receive_ns);
+        at += 12 + length;
+    }
+    free(bytes);
+}
+
+static struct rows *bench_rows(enum channel channel, uint32_t count)
+{
+    const struct channel_schema *schema = channel_schema(channel);
+    struct rows_limits limits = {count, schema->has_levels ? BENCH_LEVELS_MAX : 0,
+                                 schema->column_count ? BENCH_TEXT_BYTES : 0};
+    return random_rows_new(channel, limits);
+}
+
+// ---- measuring ----
+
+static void bench_encode(struct bench *bench, enum column_level level, uint32_t laps)
+{
+    struct segment_description what = {.store = "fifteen letters", .salt = 1, .created_ns = 1,
+                                       .channel = bench->rows->schema->channel, .number = 1,
+                                       .writer = "bench", .level = level};
+    struct segment_writer *writer;
+    image_free(&bench->image);
+    ensure(segment_writer_open(&writer, &what) == 0);
+    uint32_t count = bench->rows->count;
+    while (!segment_writer_symbol(writer, bench->symbol, (uint32_t)strlen(bench->symbol), count))
+        image_put(&bench->image, writer);
+    for (uint32_t lap = 0; lap < laps; lap++) {
+        for (uint32_t at = 0; at < count;) {
+            uint32_t taken = segment_writer_append_many(writer, bench->rows, at, count - at, NULL);
+            at += taken;
+            if (at < count)
+                image_put(&bench->image, writer);
+        }
+    }
+    image_end(&bench->image, writer);
+}
+
+// Decodes all; with `check`, compares.
+static void bench_decode(struct bench *bench, bool check)
+{
+    struct source source;
+    struct segment *segment;
+    struct segment_block block;
+    uint32_t row = 0;
+    source = source_of_memory(bench->image.bytes, bench->image.size);
+    ensure(segment_open(&segment, &source, bench->image.index, bench->image.index_size) == 0);
+    uint32_t blocks = segment_index(segment)->block_count;
+    for (uint32_t b = 0; b < blocks; b++) {
+        ensure(segment_read(segment, b, UINT64_MAX, &block) == SEGMENT_GOOD);
+        for (uint32_t r = 0; check && r < block.rows->count; r++)
+            ensure(image_row_equal(bench->rows, (row + r) % bench->rows->count, block.rows, r));
+        row += block.rows->count;
+    }
+    ensure(row % bench->rows->count == 0);
+    segment_close(segment);
+}
+
+static void bench_level(struct bench *bench, enum column_level level, const char *name, bool smoke)
+{
+    double encode[BENCH_TIMES];
+    double decode[BENCH_TIMES];
+    uint32_t each = bench->rows->count + bench->rows->level_count;
+    uint32_t laps = smoke ? 1 : BENCH_SPEED_ROWS / each + 1;
+    double rows = (double)bench->rows->count * laps;
+    for (int t = 0; t < BENCH_TIMES; t++) {
+        int64_t start = bench_now_ns();
+        if (t == 0 || !smoke)
+            bench_encode(bench, level, laps);
+        int64_t middle = bench_now_ns();
+        bench_decode(bench, false);
+        encode[t] = (double)(middle - start) / rows;
+        decode[t] = (double)(bench_now_ns() - middle) / rows;
+    }
+    bench_decode(bench, true);
+    bench_encode(bench, level, 1);
+    printf(", \"%s_bytes\": %zu, \"%s_encode_ns\": %.2f, \"%s_decode_ns\": %.2f", name,
+           bench->image.size + bench->image.index_size, name, bench_median(encode), name,
+           bench_median(decode));
+}
+
+static void bench_print_columns(struct bench *bench)
+{
+    struct source source;
+    struct segment *segment;
+    struct segment_block block;
+    uint64_t bytes[256] = {0};
+    source = source_of_memory(bench->image.bytes, bench->image.size);
+    ensure(segment_open(&segment, &source, bench->image.index, bench->image.index_size) == 0);
+    uint32_t blocks = segment_index(segment)->block_count;
+    for (uint32_t b = 0; b < blocks; b++) {
+        ensure(segment_read(segment, b, UINT64_MAX, &block) == SEGMENT_GOOD);
+        for (uint32_t c = 0; c < block.column_count; c++)
+            bytes[block.columns[c].id] += block.columns[c].bytes + 8;
+    }
+    for (unsigned id = 0; id < 256; id++)
+        if (bytes[id] != 0)
+            fprintf(stderr, "  %u:%.3f", id, (double)bytes[id] * 8 / bench->rows->count);
+    fprintf(stderr, "  blocks:%u\n", blocks);
+    segment_close(segment);
+}
+
+// ---- columns for the peers ----
+
+static void dump(const char *dir, const char *name, const int64_t *values, uint32_t count)
+{
+    char path[512];
+    ensure(snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path);
+    FILE *file = fopen(path, "wb");
+    ensure(file && fwrite(values, sizeof *values, count, file) == count);
+    ensure(fclose(file) == 0);
+}
+
+static void dump_levels(const struct rows *rows, const char *dir)
+{
+    int64_t *values = malloc((rows->level_count + rows->count + 1ul) * sizeof *values);
+    ensure(values);
+    for (uint32_t r = 0; r < rows->count; r++)
+        values[r] = (int64_t)rows->level_first[r + 1] - rows->level_first[r];
+    dump(dir, "level_count", values, rows->count);
+    dump(dir, "level_price", rows->level_price, rows->level_count);
+    dump(dir, "level_quantity", rows->level_quantity, rows->level_count);
+    for (uint32_t l = 0; l < rows->level_count; l++)
+        values[l] = rows->level_side[l];
+    dump(dir, "level_side", values, rows->level_count);
+    free(values);
+}
+
+// Columns that every row has; scales are the exchange's, the same in every row.
+static void dump_rows(const struct rows *rows, const char *dir)
+{
+    uint64_t all = UINT64_MAX;
+    for (uint32_t r = 0; r < rows->count; r++)
+        all &= rows->present[r];
+    for (int c = 0; c < rows->schema->column_count; c++) {
+        if (rows->value[c] && all >> c & 1)
+            dump(dir, rows->schema->columns[c].name, rows->value[c], rows->count);
+    }
+    if (rows->schema->has_levels)
+        dump_levels(rows, dir);
+}
+
+static void bench_report(struct bench *bench, const char *only, bool smoke)
+{
+    printf("{\"rows\": %u, \"levels\": %u", bench->rows->count, bench->rows->level_count);
+    if (!only || strcmp(only, "light") == 0) {
+        bench_level(bench, COLUMN_LEVEL_LIGHT, "light", smoke);
+        bench_print_columns(bench);
+    }
+    if (!only || strcmp(only, "dense") == 0) {
+        bench_level(bench, COLUMN_LEVEL_DENSE, "dense", smoke);
+        bench_print_columns(bench);
+    }
+    printf("}\n");
+}
+
+static int bench_recording(int argc, char **argv)
+{
+    if (argc < 6) {
+        fprintf(stderr, "usage: format_bench recording EXCHANGE CHANNEL SYMBOL FRAMES "
+                        "[DIR [LEVEL]]\n");
+        return 64;
+    }
+    enum channel channel = channel_by_name(argv[3]);
+    ensure(channel != CHANNEL_NONE);
+    struct bench bench = {.rows = bench_rows(channel, 1 << 18), .symbol = argv[4]};
+    bench_read(&bench, argv[2], argv[4], argv[5]);
+    if (argc > 6 && strcmp(argv[6], "-") != 0)
+        dump_rows(bench.rows, argv[6]);
+    bench_report(&bench, argc > 7 ? argv[7] : NULL, false);
+    return 0;
+}
+
+static int bench_smoke(void)
+{
+    static const enum channel channels[] = {CHANNEL_TRADE, CHANNEL_QUOTE, CHANNEL_DEPTH};
+    for (size_t c = 0; c < sizeof channels / sizeof *channels; c++) {
+        struct format_random random = {c + 1};
+        struct bench bench = {.rows = bench_rows(channels[c], 10000), .symbol = "smoke"};
+        random_rows(&random, bench.rows, 10000, 1);
+        bench_report(&bench, NULL, true);
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "recording") == 0)
+        return bench_recording(argc, argv);
+    return bench_smoke();
+}
