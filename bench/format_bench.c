@@ -4,11 +4,15 @@
 // bench/format.py, which hands in recordings and compares with peers.
 //
 //     format_bench recording EXCHANGE CHANNEL SYMBOL FRAMES [DIR [LEVEL]]
+//     format_bench synthetic ROWS [DIR]
+//     format_bench long_tail SYMBOLS TRADES (EXCHANGE SYMBOL FRAMES)...
+//     format_bench --smoke
 //
 // FRAMES: i64 receive time, u32 bytes, message; again and again. One JSON line: rows, levels, bytes
 // (segment and index), and for both levels of coding bytes and CPU nanoseconds a row to encode and
-// to decode. What is decoded is compared with what was encoded. DIR gets each column as int64, for
-// the peers. With --smoke alone it tries itself out on rows of its own.
+// to decode. What is decoded is compared with what was encoded. DIR ("-": none) gets each column
+// as int64, for the peers. `synthetic` makes up trades like those of the recordings. `long_tail`
+// spreads the recordings' trades over a day of many symbols and says the bytes of all of it.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,6 +282,152 @@ static int bench_recording(int argc, char **argv)
     return 0;
 }
 
+// ---- made-up trades ----
+
+// Bursts of three share time and side; what the recordings of BTCUSDT show, in round numbers.
+static void synthetic_rows(struct rows *rows, uint32_t count)
+{
+    static struct event event;
+    struct format_random random = {20240809};
+    int64_t time = 1723161600000000000;
+    int64_t receive = 0;
+    int64_t price = 6173700;
+    int64_t side = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (random_below(&random, 3) == 0) {
+            time += (1 + (int64_t)random_below(&random, 1u << random_below(&random, 10))) * 1000000;
+            side = random_below(&random, 2);
+            receive = 3000000 + random_below(&random, 2000000);
+        }
+        receive += 400 + random_below(&random, 2000);
+        price += random_below(&random, 4) != 0 ? 0 : (side ? -1 : 1) * (1 + (int64_t)random_below(&random, 9));
+        event_clear(&event, CHANNEL_TRADE, 0);
+        event_set(&event, COLUMN_RECEIVE_TIME, time + receive);
+        event_set(&event, COLUMN_LINK, 1);
+        event_set(&event, COLUMN_FLAGS, 0);
+        event_set(&event, TRADE_EVENT_TIME, time + (random_below(&random, 8) == 0) * 1000000);
+        event_set(&event, TRADE_TIME, time);
+        event_set(&event, TRADE_ID, 3700000000 + i);
+        event_set_decimal(&event, TRADE_PRICE, price, 2);
+        event_set_decimal(&event, TRADE_QUANTITY,
+                          1 + random_below(&random, 1u << random_below(&random, 20)), 5);
+        event_set(&event, TRADE_SIDE, side);
+        event_set(&event, TRADE_BEST_MATCH, 1);
+        ensure(rows_append(rows, &event));
+    }
+}
+
+static int bench_synthetic(uint32_t count, const char *dir, bool smoke)
+{
+    struct bench bench = {.rows = bench_rows(CHANNEL_TRADE, count), .symbol = "binance:SYNTHETIC"};
+    synthetic_rows(bench.rows, count);
+    if (dir && strcmp(dir, "-") != 0)
+        dump_rows(bench.rows, dir);
+    bench_report(&bench, NULL, smoke);
+    return 0;
+}
+
+// ---- a day of many symbols ----
+
+enum { TAIL_SOURCES_MAX = 8, TAIL_ZIPF_OFFSET = 3 };
+#define TAIL_DAY_NS (86400ll * 1000000000)
+
+struct tail {
+    uint32_t symbols;
+    uint64_t trades;
+    uint32_t source_count;
+    struct rows *sources[TAIL_SOURCES_MAX];
+    struct segment_writer *writer;
+    struct bench bench;
+};
+
+static void tail_drain(struct tail *tail)
+{
+    image_put(&tail->bench.image, tail->writer);
+}
+
+// Activity falls off like Zipf's law, the head flattened: the skew fitted for exchange-sim.
+static uint32_t tail_count(const struct tail *tail, uint32_t symbol)
+{
+    double sum = 0;
+    for (uint32_t s = 0; s < tail->symbols; s++)
+        sum += 1.0 / (s + TAIL_ZIPF_OFFSET);
+    return (uint32_t)((double)tail->trades / (symbol + TAIL_ZIPF_OFFSET) / sum) + 1;
+}
+
+// Row `from` of a recording as trade number `i` of a symbol: its gap to the trade before stretched
+// (to whole milliseconds, as recorded), its delays and everything else as they were.
+static void tail_row(const struct rows *source, uint32_t from, uint32_t i, double stretch,
+                     int64_t *time, struct rows *out)
+{
+    static struct event event;
+    static struct event_level level;
+    rows_get(source, from, &event, &level);
+    int64_t was = event.value[TRADE_TIME];
+    int64_t gap = from == 0 ? 0 : was - source->value[TRADE_TIME][from - 1];
+    *time += (int64_t)((double)gap * stretch) / 1000000 * 1000000;
+    int64_t shift = *time - was;
+    event.value[TRADE_TIME] += shift;
+    event.value[TRADE_EVENT_TIME] += shift;
+    event.value[COLUMN_RECEIVE_TIME] += shift;
+    event.value[TRADE_ID] = 1000000 + i;
+    ensure(rows_append(out, &event));
+}
+
+static void tail_symbol(struct tail *tail, uint32_t symbol)
+{
+    const struct rows *source = tail->sources[symbol % tail->source_count];
+    uint32_t count = tail_count(tail, symbol);
+    int64_t span = source->value[TRADE_TIME][source->count - 1] - source->value[TRADE_TIME][0];
+    double stretch = (double)TAIL_DAY_NS / count / ((double)span / source->count);
+    int64_t time = 1723161600000000000;
+    uint32_t from = (uint32_t)((uint64_t)symbol * 7919 % source->count);
+    char name[32];
+    int size = snprintf(name, sizeof name, "binance:S%uUSDT", symbol);
+    struct rows *rows = tail->bench.rows;
+    rows_clear(rows);
+    for (uint32_t i = 0; i < count; i++)
+        tail_row(source, (from + i) % source->count, i, stretch, &time, rows);
+    while (!segment_writer_symbol(tail->writer, name, (uint32_t)size, count))
+        tail_drain(tail);
+    for (uint32_t at = 0; at < count;) {
+        at += segment_writer_append_many(tail->writer, rows, at, count - at, NULL);
+        if (at < count)
+            tail_drain(tail);
+    }
+}
+
+static int bench_long_tail(int argc, char **argv)
+{
+    struct tail tail = {.symbols = (uint32_t)atoi(argv[2]), .trades = (uint64_t)atoll(argv[3])};
+    struct segment_description what = {.store = "fifteen letters", .salt = 1, .created_ns = 1,
+                                       .channel = CHANNEL_TRADE, .number = 1, .writer = "bench"};
+    ensure(tail.symbols > 0);
+    for (int a = 4; a + 2 < argc && tail.source_count < TAIL_SOURCES_MAX; a += 3) {
+        struct bench source = {.rows = bench_rows(CHANNEL_TRADE, 1 << 16)};
+        bench_read(&source, argv[a], argv[a + 1], argv[a + 2]);
+        tail.sources[tail.source_count++] = source.rows;
+    }
+    if (tail.source_count == 0) {
+        tail.sources[tail.source_count++] = bench_rows(CHANNEL_TRADE, 20000);
+        synthetic_rows(tail.sources[0], 20000);
+    }
+    tail.bench.rows = bench_rows(CHANNEL_TRADE, tail_count(&tail, 0));
+    ensure(segment_writer_open(&tail.writer, &what) == 0);
+    int64_t start = bench_now_ns();
+    for (uint32_t s = 0; s < tail.symbols; s++)
+        tail_symbol(&tail, s);
+    image_end(&tail.bench.image, tail.writer);
+    double seconds = (double)(bench_now_ns() - start) / 1e9;
+    const struct segment_image *image = &tail.bench.image;
+    printf("{\"rows\": %llu, \"bytes\": %zu, \"index_bytes\": %zu, \"seconds\": %.1f}\n",
+           (unsigned long long)image->summary.rows, image->size + image->index_size,
+           image->index_size, seconds);
+    tail.bench.rows->count = (uint32_t)image->summary.rows; // of the whole segment
+    bench_print_columns(&tail.bench);
+    return 0;
+}
+
 static int bench_smoke(void)
 {
     static const enum channel channels[] = {CHANNEL_TRADE, CHANNEL_QUOTE, CHANNEL_DEPTH};
@@ -294,5 +444,9 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "recording") == 0)
         return bench_recording(argc, argv);
+    if (argc > 2 && strcmp(argv[1], "synthetic") == 0)
+        return bench_synthetic((uint32_t)atoi(argv[2]), argc > 3 ? argv[3] : NULL, false);
+    if (argc > 3 && strcmp(argv[1], "long_tail") == 0)
+        return bench_long_tail(argc, argv);
     return bench_smoke();
 }

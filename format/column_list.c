@@ -18,6 +18,8 @@ enum {
     LIST_DICTIONARY_MAX = 256,
     LIST_DICTIONARY_SLOTS = 1024,
     LIST_DICTIONARY_SAMPLE = 64,
+    LIST_TICK_SAMPLE = 256,
+    LIST_TICK_SHARE = 16, // a rest is small below this part of the unit
 };
 
 // What one call needs; a list in a list has the second.
@@ -33,6 +35,8 @@ struct list_room {
     struct bins_room *bins;
     struct bins_plan plan;
     struct list_desk desks[2];
+    uint64_t *ticks;
+    uint64_t *rests;
 };
 
 struct list_room *list_room_open(uint32_t count_max)
@@ -44,7 +48,9 @@ struct list_room *list_room_open(uint32_t count_max)
     room->count_max = count_max;
     room->kernels = vector_kernels();
     room->bins = bins_room_open(count_max);
-    bool good = room->bins != NULL;
+    room->ticks = malloc(bytes);
+    room->rests = malloc(bytes);
+    bool good = room->bins && room->ticks && room->rests;
     for (int d = 0; d < 2; d++) {
         struct list_desk *desk = &room->desks[d];
         desk->numbers = malloc(bytes);
@@ -63,6 +69,8 @@ void list_room_close(struct list_room *room)
     if (!room)
         return;
     bins_room_close(room->bins);
+    free(room->ticks);
+    free(room->rests);
     for (int d = 0; d < 2; d++) {
         free(room->desks[d].numbers);
         free(room->desks[d].others);
@@ -333,6 +341,56 @@ static uint8_t *encode_dictionary(struct list_room *room, const struct dictionar
     return encode_flat(room, COLUMN_LEVEL_LIGHT, 1, room->desks[0].others, count, out);
 }
 
+// ---- ticks ----
+
+// number = unit * tick + rest, rest around zero.
+static uint64_t tick_of(uint64_t number, uint64_t unit)
+{
+    bool negative = (int64_t)number < 0;
+    uint64_t size = negative ? 0 - number : number;
+    uint64_t tick = (size + unit / 2) / unit;
+    return negative ? 0 - tick : tick;
+}
+
+// A unit that most numbers are nearly multiples of, or 0. One in eight would be by chance.
+static uint64_t tick_unit(const uint64_t *numbers, uint32_t count)
+{
+    static const uint64_t units[] = {1000000, 100000, 10000, 1000, 100, 40, 10};
+    uint32_t stride = count / LIST_TICK_SAMPLE + 1;
+    for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
+        uint64_t unit = units[u];
+        uint32_t near = 0;
+        uint32_t seen = 0;
+        uint32_t large = 0;
+        for (uint32_t i = 0; i < count; i += stride, seen++) {
+            uint64_t tick = tick_of(numbers[i], unit);
+            uint64_t rest = numbers[i] - unit * tick + unit / LIST_TICK_SHARE;
+            near += rest <= 2 * (unit / LIST_TICK_SHARE);
+            large += tick != 0;
+        }
+        if (near > seen / 2 + seen / 8 && large > seen / 2)
+            return unit;
+    }
+    return 0;
+}
+
+static uint8_t *encode_simple(struct list_room *room, enum column_level level,
+                              const uint64_t *numbers, uint32_t count, uint8_t *out);
+
+static uint8_t *encode_ticks(struct list_room *room, enum column_level level, uint64_t unit,
+                             const uint64_t *numbers, uint32_t count, uint8_t *out)
+{
+    ensure(unit > 1);
+    for (uint32_t i = 0; i < count; i++) {
+        room->ticks[i] = tick_of(numbers[i], unit);
+        room->rests[i] = numbers[i] - unit * room->ticks[i];
+    }
+    *out++ = LIST_TICKS;
+    out = wire_put_varint(out, unit);
+    out = encode_flat(room, level, 1, room->ticks, count, out);
+    return encode_simple(room, level, room->rests, count, out);
+}
+
 // ---- choice ----
 
 // Takes the bytes [best, end) of another way of coding if they are fewer.
@@ -344,6 +402,20 @@ static uint8_t *take_shorter(uint8_t *out, uint8_t *end, uint8_t *other_end)
         return end;
     memmove(out, end, other);
     return out + other;
+}
+
+// Flat, or without an entropy code sparse.
+static uint8_t *encode_simple(struct list_room *room, enum column_level level,
+                              const uint64_t *numbers, uint32_t count, uint8_t *out)
+{
+    uint64_t common;
+    uint8_t *end = encode_flat(room, level, 0, numbers, count, out);
+    if (level == COLUMN_LEVEL_DENSE || out[0] == LIST_CONSTANT)
+        return end;
+    uint32_t equal = list_common(numbers, count, &common);
+    if (equal <= count / LIST_SPARSE_SHARE)
+        return end;
+    return take_shorter(out, end, encode_sparse(room, numbers, count, common, count - equal, end));
 }
 
 static uint32_t list_runs(struct list_room *room, const uint64_t *numbers, uint32_t count)
@@ -360,17 +432,17 @@ uint8_t *list_encode(struct list_room *room, enum column_level level, const uint
                      uint32_t count, uint8_t *out)
 {
     struct dictionary dictionary;
-    uint64_t common;
     ensure(count > 0 && count <= room->count_max);
-    uint8_t *end = encode_flat(room, level, 0, numbers, count, out);
+    uint8_t *end = encode_simple(room, level, numbers, count, out);
+    if ((size_t)(end - out) > count) { // more than a byte a number: something to gain
+        uint64_t unit = tick_unit(numbers, count);
+        if (unit != 0)
+            end = take_shorter(out, end, encode_ticks(room, level, unit, numbers, count, end));
+    }
     if (level == COLUMN_LEVEL_DENSE || out[0] == LIST_CONSTANT)
         return end;
     if (list_runs(room, numbers, count) < count / LIST_RUN_LENGTH)
         end = take_shorter(out, end, encode_runs(room, numbers, count, end));
-    uint32_t equal = list_common(numbers, count, &common);
-    if (equal > count / LIST_SPARSE_SHARE)
-        end = take_shorter(out, end,
-                           encode_sparse(room, numbers, count, common, count - equal, end));
     if ((size_t)(end - out) > count &&
         dictionary_fill(&dictionary, numbers, count, room->desks[0].others))
         end = take_shorter(out, end, encode_dictionary(room, &dictionary, count, end));
@@ -477,6 +549,24 @@ static bool decode_runs(struct list_room *room, struct wire_reader *in, uint32_t
     return at == count;
 }
 
+// The ticks are a list of kind 0, 1 or 3, the rests one of kind 0 to 3.
+static bool decode_ticks(struct list_room *room, struct wire_reader *in, uint32_t count,
+                         uint64_t *out)
+{
+    uint64_t unit = wire_get_varint(in);
+    if (in->failed || !decode_inner(room, in, count, out))
+        return false;
+    unsigned kind = wire_get_u8(in);
+    bool good = !in->failed && (kind == LIST_SPARSE
+                                    ? decode_sparse(room, in, count, room->rests)
+                                    : decode_flat(room, kind, in, count, room->rests));
+    if (!good)
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = unit * out[i] + room->rests[i];
+    return true;
+}
+
 bool list_decode(struct list_room *room, struct wire_reader *in, uint32_t count, uint64_t *out)
 {
     ensure(count > 0 && count <= room->count_max);
@@ -490,6 +580,8 @@ bool list_decode(struct list_room *room, struct wire_reader *in, uint32_t count,
         return decode_dictionary(room, in, count, out);
     case LIST_RUNS:
         return decode_runs(room, in, count, out);
+    case LIST_TICKS:
+        return decode_ticks(room, in, count, out);
     default:
         return decode_flat(room, kind, in, count, out);
     }
@@ -501,6 +593,7 @@ const char *list_kind_name(uint8_t kind)
         [LIST_CONSTANT] = "constant", [LIST_PACKED] = "packed",
         [LIST_SPARSE] = "sparse",     [LIST_BINS] = "bins",
         [LIST_DICTIONARY] = "dictionary", [LIST_RUNS] = "runs",
+        [LIST_TICKS] = "ticks",
     };
     return kind < LIST_KIND_COUNT ? names[kind] : "unknown";
 }

@@ -10,6 +10,8 @@
 //     3 bins         base + step * n, n in bins with an entropy code (column_bins)
 //     4 dictionary   at most 256 different numbers, a list of their places
 //     5 runs         a list of numbers, a list of how often each comes
+//     6 ticks        unit * n + rest, a list of n, a list of rests: times of a clock that ticks
+//                    coarser than they are written
 //
 // Two levels: `light` leaves out the entropy code and its search, for a reader or a sealer in a
 // hurry. All arithmetic is modulo 2^64.
@@ -29,6 +31,7 @@ enum list_kind { // numbers are on disk
     LIST_BINS = 3,
     LIST_DICTIONARY = 4,
     LIST_RUNS = 5,
+    LIST_TICKS = 6,
     LIST_KIND_COUNT,
 };
 
