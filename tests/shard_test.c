@@ -24,6 +24,7 @@ Test(shard, what_a_feed_brings_is_durable_after_a_stop)
     uint64_t messages = 0;
     for (uint32_t i = 0; i < 2; i++) messages += shard_counters(rig->shard[i]).messages;
     cr_assert_gt(messages, 180);
+    cr_assert_eq(rig->peer->unsubscribed, 20);
     cr_assert_eq(rig->peer->closes, 2);
     rig_destroy(rig);
 }
@@ -97,6 +98,7 @@ Test(shard, a_shutdown_notice_brings_a_successor_before_the_old_link_closes)
     rig_run(rig, 10 * LIMIT_SECOND_NS);
     cr_assert_geq(rig->peer->connections, 5);
     cr_assert_eq(rig->peer->closes + 1, rig->peer->connections);
+    cr_assert_eq(rig->peer->unsubscribed, rig->peer->closes, "the old link takes its stream back");
     cr_assert_eq(rig_sum_links(rig), 1);
     struct shard_counters counters = shard_counters(rig->shard[0]);
     cr_assert_eq(counters.downs, 0);

@@ -139,6 +139,7 @@ static void shard_stop(struct shard *shard)
 {
     if (shard->state != SHARD_RUNNING) return;
     shard->state = SHARD_CLOSING_LINKS;
+    shard->stop_by_ns = io_monotonic_ns(shard->io) + SHARD_STOP_NS;
     for (uint32_t i = 0; i < shard->slots_high; i++) {
         struct shard_slot *slot = &shard->slots[i];
         if (slot->used && !slot->ended) link_stop(&slot->link);
@@ -351,7 +352,9 @@ static void shard_stop_on(struct shard *shard)
     }
     shard_status(shard, STATUS_STOPPED, SYMBOL_NONE, NULL);
     shard->state = SHARD_CLOSING_TAPE;
-    tape_writer_stop(shard->writer, SHARD_TAPE_STOP_NS, shard_tape_stopped, shard);
+    int64_t left_ns = shard->stop_by_ns - io_monotonic_ns(shard->io);
+    if (left_ns < SHARD_TICK_NS) left_ns = SHARD_TICK_NS; // a machine that stood still
+    tape_writer_stop(shard->writer, left_ns, shard_tape_stopped, shard);
 }
 
 static void shard_tick_done(struct io *io, struct io_op *op)
