@@ -40,6 +40,33 @@ Test(shard, copies_have_links_of_their_own)
     rig_destroy(rig);
 }
 
+Test(shard, a_feed_is_spread_over_as_few_links_as_the_exchange_allows)
+{
+    // By hash on two shards, there evenly on links of at most eight streams.
+    struct rig *rig = rig_create(10, 2);
+    rig->dialect.streams_max = 8;
+    rig_feed(rig, 1, 0, 61, 1);
+    rig_run(rig, 10 * LIMIT_SECOND_NS);
+    uint64_t live = 0;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct shard_counters counters = shard_counters(rig->shard[i]);
+        cr_assert_eq(counters.links_live, (counters.symbols + 7) / 8);
+        live += counters.links_live;
+    }
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < PEER_CONNECTIONS; i++) {
+        const struct peer_connection *connection = &rig->peer->connection[i];
+        if (connection->handle < 0) continue;
+        cr_assert(connection->streams >= 6 && connection->streams <= 8, "%u streams",
+                  connection->streams);
+        used++;
+    }
+    cr_assert_eq(used, live);
+    cr_assert_eq(rig->peer->streams, 61);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
 Test(shard, a_replaced_feed_ends_when_the_new_one_is_live)
 {
     struct rig *rig = rig_create(3, 1);

@@ -100,6 +100,7 @@ static void control_give(struct control *control, struct control_feed *feed)
         (void)snprintf(cause, sizeof cause, "needs %u links, max_links is %u", links,
                        feed->config.links_max);
         control_say(control, LOG_LEVEL_ERROR, "a feed cannot be recorded", feed, cause);
+        control->feeds_failed++; // one that ran before goes on as it was
         return;
     }
     uint32_t id = ++control->feed_id;
