@@ -264,7 +264,8 @@ static void control_print(struct control *control)
                  "\"rss_bytes\":%llu}\n",
                  time, C(sum.links), C(sum.links_live), C(sum.symbols), C(sum.messages),
                  C(sum.bytes), C(sum.events), C(sum.raw), C(sum.durable), C(sum.refused),
-                 C(sum.tape_bytes), C(sum.connects), C(sum.downs), C(sum.feeds_failed + control->feeds_failed),
+                 C(sum.tape_bytes), C(sum.connects), C(sum.downs),
+                 C(sum.feeds_failed + control->feeds_failed),
                  C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
                  C(sealed.rows), C(sealed.segments), C(sealed.bytes_out), C(sealed.failures),
                  C(control_rss_bytes()));
