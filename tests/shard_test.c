@@ -135,28 +135,43 @@ Test(shard, a_shutdown_notice_brings_a_successor_before_the_old_link_closes)
     rig_destroy(rig);
 }
 
-Test(shard, instruments_of_recorded_symbols_become_rows)
+// Instrument rows that a reply with this state of BTCUSDT makes; C1USDT is in it, too, and one that
+// is not recorded.
+static uint64_t instrument_rows(struct rig *rig, uint32_t server_time, const char *state)
 {
-    static const char reply[] =
-        "{\"timezone\":\"UTC\",\"serverTime\":1,\"rateLimits\":[],\"exchangeFilters\":[],"
-        "\"symbols\":[{\"symbol\":\"BTCUSDT\",\"status\":\"TRADING\",\"baseAsset\":\"BTC\","
-        "\"quoteAsset\":\"USDT\",\"filters\":[]},{\"symbol\":\"NOBODY\",\"status\":\"TRADING\","
-        "\"baseAsset\":\"NO\",\"quoteAsset\":\"BODY\",\"filters\":[]}]}";
-    struct rig *rig = rig_create(7, 1);
-    rig->peer->mode = PEER_FORBIDDEN; // no trades between
-    rig_feed(rig, 1, 0, 2, 1);
-    rig_run(rig, 500 * LIMIT_MILLISECOND_NS);
-    uint64_t before = shard_counters(rig->shard[0]).events;
-    uint64_t downs = shard_counters(rig->shard[0]).downs;
+    char reply[512];
+    int size = snprintf(
+        reply, sizeof reply,
+        "{\"timezone\":\"UTC\",\"serverTime\":%u,\"rateLimits\":[],\"exchangeFilters\":[],"
+        "\"symbols\":[{\"symbol\":\"BTCUSDT\",\"status\":\"%s\",\"baseAsset\":\"BTC\","
+        "\"quoteAsset\":\"USDT\",\"filters\":[]},{\"symbol\":\"C1USDT\",\"status\":\"TRADING\"},"
+        "{\"symbol\":\"NOBODY\",\"status\":\"TRADING\",\"baseAsset\":\"NO\","
+        "\"quoteAsset\":\"BODY\",\"filters\":[]}]}",
+        server_time, state);
+    cr_assert(size > 0 && (size_t)size < sizeof reply);
+    struct shard_counters before = shard_counters(rig->shard[0]);
     struct shard_command command = {.kind = SHARD_INSTRUMENTS,
                                     .dialect = dialect_by_name("binance"),
                                     .body = malloc(sizeof reply),
-                                    .body_size = sizeof reply - 1};
+                                    .body_size = (uint32_t)size};
     memcpy(command.body, reply, sizeof reply);
     cr_assert(shard_post(rig->shard[0], &command));
     rig_run(rig, 500 * LIMIT_MILLISECOND_NS);
     struct shard_counters after = shard_counters(rig->shard[0]);
-    cr_assert_eq(after.events - before - (after.downs - downs), 1);
+    return after.events - before.events - (after.downs - before.downs);
+}
+
+Test(shard, instruments_of_recorded_symbols_become_rows_where_they_changed)
+{
+    struct rig *rig = rig_create(7, 1);
+    rig->peer->mode = PEER_FORBIDDEN; // no trades between
+    rig_feed(rig, 1, 0, 2, 1);
+    rig_run(rig, 500 * LIMIT_MILLISECOND_NS);
+    cr_assert_eq(instrument_rows(rig, 1, "TRADING"), 2);
+    cr_assert_eq(instrument_rows(rig, 2, "TRADING"), 0);
+    cr_assert_eq(instrument_rows(rig, 3, "BREAK"), 1);
+    cr_assert_eq(instrument_rows(rig, 4, "BREAK"), 0);
+    cr_assert_eq(instrument_rows(rig, 5, "TRADING"), 1);
     rig_stop(rig, true);
     rig_destroy(rig);
 }

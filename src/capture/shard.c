@@ -32,6 +32,7 @@ static void shard_release(struct shard *shard)
     intake_close(&shard->intake);
     if (shard->symbols != NULL) symbols_close(shard->symbols);
     free(shard->symbol_uses);
+    free(shard->instrument_hash);
     free(shard->slots);
     free(shard);
 }
@@ -59,8 +60,10 @@ static int shard_open_parts(struct shard *shard)
     shard->shared.hear_context = shard;
     shard->symbols = symbols_open(LIMIT_SHARD_SYMBOLS);
     shard->symbol_uses = calloc(LIMIT_SHARD_SYMBOLS, sizeof *shard->symbol_uses);
+    shard->instrument_hash = calloc(LIMIT_SHARD_SYMBOLS, sizeof *shard->instrument_hash);
     shard->slots = calloc(LIMIT_LINKS, sizeof *shard->slots);
-    if (shard->symbols == NULL || shard->symbol_uses == NULL || shard->slots == NULL)
+    if (shard->symbols == NULL || shard->symbol_uses == NULL || shard->slots == NULL ||
+        shard->instrument_hash == NULL)
         return -ENOMEM;
     int error = link_shared_open(&shard->shared);
     if (error == 0) error = shard_open_tape(shard);
@@ -161,8 +164,7 @@ static void shard_obey(struct shard *shard, const struct shard_command *command)
 static void shard_drop(const struct shard_command *command)
 {
     if (command->kind == SHARD_FEED_ADD) {
-        plan_free(command->feed->share);
-        free(command->feed);
+        shard_feed_destroy(command->feed);
     } else if (command->kind == SHARD_INSTRUMENTS) {
         free(command->body);
     }

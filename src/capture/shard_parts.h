@@ -73,6 +73,7 @@ struct shard {
     bool durable;
     struct symbols *symbols;
     uint16_t *symbol_uses; // [LIMIT_SHARD_SYMBOLS] feeds that want the symbol
+    uint64_t *instrument_hash; // [LIMIT_SHARD_SYMBOLS] of the last instrument row; 0: none yet
     struct intake intake;
     struct link_shared shared;
     struct tape_writer *writer;
