@@ -255,7 +255,7 @@ pub fn build(b: *std.Build) void {
     o.* = .{
         .asan = b.option(bool, "asan", "Address sanitizer") orelse false,
         .tsan = b.option(bool, "tsan", "Thread sanitizer") orelse false,
-        .static = b.option(bool, "static", "Prefer static system libraries") orelse false,
+        .static = b.option(bool, "static", "System libraries inside, but for glibc") orelse false,
         .asan_dir = b.option([]const u8, "asan-dir", "Where libasan.so lies") orelse "/usr/lib",
         .wolfssl = b.option([]const u8, "wolfssl", "Prefix of a static wolfSSL, or the system's"),
         .git_commit = b.option([]const u8, "git-commit", "Shown by --version") orelse "unknown",

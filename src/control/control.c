@@ -448,6 +448,7 @@ static int control_close(struct control *control, int code)
     if (code == 0)
         control_log(control, durable ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "ringtaped ends",
                     durable ? "signal" : "not everything that arrived became durable");
+    signals_stop(&control->signals);
     io_close_loop(control->io);
     return code != 0 ? code : durable ? 0 : EX_IOERR;
 }
