@@ -47,8 +47,6 @@ const rooms = [_][]const u8{
 };
 /// The rooms that the exchange simulator shares with the daemon.
 const simulator_rooms = 4;
-/// Rooms without system headers; these must compile for aarch64, too.
-const pure_rooms = [_][]const u8{ "base", "protocol", "exchange", "derive" };
 
 const Options = struct {
     asan: bool,
@@ -245,7 +243,7 @@ pub fn build(b: *std.Build) void {
     const steps = .{
         .run = b.step("run", "Run ringtaped (-- --config FILE)"),
         .check = b.step("check", "Compile and link everything once, run nothing"),
-        .aarch64 = b.step("check-aarch64", "Compile the portable rooms for aarch64"),
+        .aarch64 = b.step("check-aarch64", "Compile format, daemon and tools for aarch64"),
         .@"test" = b.step("test", "Run tests and benchmark smokes (-- --filter 'segment/*')"),
         .fuzz = b.step("fuzz", "Run the fuzzers (-- --seconds N --seed N)"),
         .bench = b.step("bench", "Run the benchmarks (-- --smoke)"),
@@ -257,7 +255,7 @@ pub fn build(b: *std.Build) void {
     o.* = .{
         .asan = b.option(bool, "asan", "Address sanitizer") orelse false,
         .tsan = b.option(bool, "tsan", "Thread sanitizer") orelse false,
-        .static = b.option(bool, "static", "Prefer static system libraries") orelse false,
+        .static = b.option(bool, "static", "System libraries inside, but for glibc") orelse false,
         .asan_dir = b.option([]const u8, "asan-dir", "Where libasan.so lies") orelse "/usr/lib",
         .wolfssl = b.option([]const u8, "wolfssl", "Prefix of a static wolfSSL, or the system's"),
         .git_commit = b.option([]const u8, "git-commit", "Shown by --version") orelse "unknown",
@@ -468,8 +466,8 @@ fn benches(v: Variant) []const *Compile {
     return all.items;
 }
 
-/// The scalar paths for another architecture; nothing is linked, so headers alone are needed, and
-/// those of zstd and xxhash do not depend on the architecture.
+/// Format, daemon and tools by their scalar paths for another architecture. Nothing is linked, so
+/// headers alone are needed, and those of the libraries used do not depend on the architecture.
 fn portable(b: *std.Build, o: *const Options) []const *Compile {
     const v: Variant = .{
         .b = b,
@@ -479,12 +477,13 @@ fn portable(b: *std.Build, o: *const Options) []const *Compile {
         .prefix = "aarch64",
     };
     var all: std.ArrayList(*Compile) = .empty;
-    if (v.archive("format", list(b, "format", ".c"), &.{})) |a|
-        all.append(b.allocator, a) catch @panic("OOM");
-    for (pure_rooms) |name| {
-        const every = list(b, b.fmt("src/{s}", .{name}), ".c");
-        const files = without(b, every, &.{"src/protocol/tls.c"});
-        if (v.archive(name, files, &.{})) |a|
+    const folders = [_][]const u8{ "format", "tools" };
+    for (folders) |name| {
+        if (v.archive(name, list(b, name, ".c"), v.commitFlag())) |a|
+            all.append(b.allocator, a) catch @panic("OOM");
+    }
+    for (rooms) |name| {
+        if (v.archive(name, list(b, b.fmt("src/{s}", .{name}), ".c"), v.commitFlag())) |a|
             all.append(b.allocator, a) catch @panic("OOM");
     }
     for (all.items) |each|

@@ -386,6 +386,17 @@ Test(binance, subscriptions_cover_all_streams_in_batches)
     cr_assert_eq(position, 1);
     cr_assert_eq(support.dialect->subscribe(&four, &position, out, 40), 0);
     cr_assert_eq(position, 1);
+    // Taken back from there on.
+    size = support.dialect->unsubscribe(&four, &position, out, sizeof out);
+    out[size] = '\0';
+    cr_assert_str_eq(out, "{\"method\":\"UNSUBSCRIBE\",\"params\":[\"ethusdt@depth@100ms\","
+                          "\"bnbbtc@kline_1M\",\"币安人生usdt@depth20@100ms\"],\"id\":8}");
+    cr_assert_eq(support.dialect->unsubscribe(&four, &position, out, sizeof out), 0);
+    position = 0;
+    requests = 0;
+    while (support.dialect->unsubscribe(&what, &position, out, sizeof out) > 0) requests++;
+    cr_assert_eq(position, STREAMS);
+    cr_assert_eq(requests, 4, "what a second has room for");
     dialect_support_close(&support);
 }
 

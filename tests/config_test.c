@@ -141,6 +141,13 @@ Test(config, broken_yaml_names_its_line)
     cr_assert_eq(strncmp(mistakes.text[0], "r.yaml:", 7), 0, "%s", mistakes.text[0]);
 }
 
+Test(config, what_is_quoted_cannot_steer_a_terminal)
+{
+    cr_assert_not(parse("log_level: \"a\\e[2J\\nb\\x7f\"\n" FEED));
+    cr_assert_str_eq(mistakes.text[0], "r.yaml:1: log_level: expected error, warning, info or "
+                                       "debug, found \"a?[2J?b?\"");
+}
+
 Test(config, all_mistakes_are_told_at_once)
 {
     cr_assert_not(parse("shards: x\nstore: [1]\nfeeds:\n  - exchange: binance\n    channels: [no, "

@@ -206,6 +206,8 @@ bool sim_network_event(struct sim_world *world, struct io_op *op)
         return false;
     struct sim_socket *socket = (struct sim_socket *)(uintptr_t)op->private_words[2];
     socket->arrival_scheduled = false;
+    if (socket->segment_count == 0)
+        return true; // it went mute meanwhile
     sim_socket_arrived(world, socket);
     sim_segment_schedule(world, socket);
     return true;

@@ -165,6 +165,7 @@ static void peer_ticked(struct io *io, struct io_op *op)
     }
     char text[256];
     bool silent = peer->mode == PEER_SILENT && connection->sent >= 5;
+    silent |= connection->unsubscribed;
     if (!silent) {
         peer_trade_text(peer, text, sizeof text);
         peer_text(connection, text);
@@ -184,23 +185,56 @@ static uint32_t peer_count(const uint8_t *text, uint32_t size, char wanted)
     return count;
 }
 
-static void peer_subscribed(struct peer_connection *connection, const struct websocket_event *event)
+static void peer_reply(struct peer_connection *connection, const struct websocket_event *event,
+                       bool refused)
 {
-    struct peer *peer = connection->peer;
     char reply[96];
     uint32_t at = event->size;
     while (at > 0 && event->data[at - 1] != ':') at--; // ..."id":N}
-    peer->requests++;
-    peer->streams += peer_count(event->data, event->size, '@');
-    if (peer->mode == PEER_REFUSES)
+    if (refused)
         (void)snprintf(reply, sizeof reply, "{\"code\":2,\"msg\":\"Invalid request\",\"id\":%.*s",
                        (int)(event->size - at), (const char *)event->data + at);
     else
         (void)snprintf(reply, sizeof reply, "{\"result\":null,\"id\":%.*s",
                        (int)(event->size - at), (const char *)event->data + at);
     peer_text(connection, reply);
+}
+
+static void peer_subscribed(struct peer_connection *connection, const struct websocket_event *event)
+{
+    struct peer *peer = connection->peer;
+    uint32_t streams = peer_count(event->data, event->size, '@');
+    peer->requests++;
+    peer->streams += streams;
+    connection->streams += streams;
+    peer_reply(connection, event, peer->mode == PEER_REFUSES);
     if (!connection->subscribed) io_timeout(peer->io, &connection->timer, 0, peer_ticked);
     connection->subscribed = true;
+}
+
+static void peer_left(struct peer_connection *connection, const struct websocket_event *event)
+{
+    struct peer *peer = connection->peer;
+    uint32_t streams = peer_count(event->data, event->size, '@');
+    ensure(streams > 0 && streams <= connection->streams); // only what was subscribed to
+    peer->unsubscriptions++;
+    peer->unsubscribed += streams;
+    connection->streams -= streams;
+    connection->unsubscribed = connection->streams == 0;
+    if (peer->mode == PEER_LEFT_CUTS)
+        peer_hang_up(connection);
+    else if (peer->mode != PEER_LEFT_SILENT)
+        peer_reply(connection, event, peer->mode == PEER_LEFT_REFUSES);
+}
+
+static void peer_asked(struct peer_connection *connection, const struct websocket_event *event)
+{
+    static const char left[] = "{\"method\":\"UNSUBSCRIBE\",";
+    bool leaves = event->size > sizeof left && memcmp(event->data, left, sizeof left - 1) == 0;
+    if (leaves)
+        peer_left(connection, event);
+    else
+        peer_subscribed(connection, event);
 }
 
 static void peer_event(struct peer_connection *connection, const struct websocket_event *event)
@@ -208,11 +242,11 @@ static void peer_event(struct peer_connection *connection, const struct websocke
     struct peer *peer = connection->peer;
     if (peer->message_count < PEER_MESSAGES_MAX && event->opcode != WEBSOCKET_CLOSE)
         peer->message_ns[peer->message_count++] = io_monotonic_ns(peer->io);
-    if (event->opcode == WEBSOCKET_TEXT) peer_subscribed(connection, event);
+    if (event->opcode == WEBSOCKET_TEXT) peer_asked(connection, event);
     if (event->opcode == WEBSOCKET_PONG) peer->pongs++;
     if (event->opcode != WEBSOCKET_CLOSE) return;
     peer->closes++;
-    peer_hang_up(connection);
+    if (peer->mode != PEER_LEFT_SILENT) peer_hang_up(connection);
 }
 
 static void peer_upgrade(struct peer_connection *connection)

@@ -37,6 +37,10 @@ enum peer_mode {
     PEER_UNKNOWN_SYMBOL,
     PEER_FRAGMENTS,  // a trade in pieces with a ping between
     PEER_PINGS,      // a hundred pings a second
+    // with the first request that takes streams back
+    PEER_LEFT_CUTS,    // closes the socket
+    PEER_LEFT_REFUSES, // answers with an error
+    PEER_LEFT_SILENT,  // answers neither it nor the close frame
     PEER_MODES,
 };
 
@@ -58,9 +62,11 @@ struct peer_connection {
     int handle; // -1: free
     bool upgraded;
     bool subscribed;
+    bool unsubscribed; // from all: no more trades
     bool closing;
     bool misbehaved;
     uint32_t sent; // trades
+    uint32_t streams; // subscribed to
     struct http_parser http;
     struct websocket websocket;
     char head[HTTP_HEAD_SIZE];
@@ -80,6 +86,8 @@ struct peer {
     uint64_t connections;
     uint64_t requests; // subscriptions
     uint64_t streams;  // in them
+    uint64_t unsubscriptions;
+    uint64_t unsubscribed; // streams in them
     uint64_t pongs;
     uint64_t closes;   // close frames received
     uint32_t message_count;

@@ -178,6 +178,7 @@ Test(link, a_good_peer_is_lived_with_and_left_politely)
     cr_assert_geq(rig->trades, 95);
     cr_assert_not(rig->trade_back);
     rig_stop(rig);
+    cr_assert_eq(rig->peer->unsubscribed, 1, "what was subscribed was not taken back");
     cr_assert_eq(rig->peer->closes, 1, "no close frame was sent");
     cr_assert_eq(rig->news[LINK_NEWS_ENDED], 1);
     cr_assert_eq(rig->status_count[STATUS_LINK_DOWN], 1);
@@ -185,6 +186,84 @@ Test(link, a_good_peer_is_lived_with_and_left_politely)
     uint32_t all = ((1u << LINK_BACKOFF) - 1) & ~(1u << LINK_HANDSHAKING);
     cr_assert_eq(rig->states, all, "states seen: %x", rig->states);
     rig_destroy(rig);
+}
+
+static void check_pace(const struct peer *peer)
+{
+    for (uint32_t i = 5; i < peer->message_count; i++) {
+        int64_t apart_ns = peer->message_ns[i] - peer->message_ns[i - 5];
+        cr_assert_geq(apart_ns, LIMIT_SECOND_NS, "6 messages within %lld ns", (long long)apart_ns);
+    }
+}
+
+Test(link, a_full_link_takes_all_back_in_pace_and_in_time)
+{
+    // The worst moment: a pong has just gone out.
+    struct rig *rig = rig_create(12, STREAMS_MAX);
+    rig->peer->mode = PEER_PINGS;
+    link_start(&rig->link);
+    cr_assert(rig_run(rig, 10 * LIMIT_SECOND_NS, LINK_LIVE));
+    uint64_t pongs = rig->peer->pongs;
+    while (rig->peer->pongs == pongs) cr_assert(sim_world_step(rig->world));
+    int64_t begun_ns = sim_world_monotonic_ns(rig->world);
+    link_stop(&rig->link);
+    cr_assert_eq(rig->link.state, LINK_UNSUBSCRIBING);
+    cr_assert(rig_run(rig, LINK_UNSUBSCRIBE_NS + LINK_DRAIN_NS, LINK_IDLE));
+    cr_assert_eq(rig->peer->unsubscribed, STREAMS_MAX);
+    cr_assert_eq(rig->peer->closes, 1);
+    check_pace(rig->peer);
+    int64_t took_ns = sim_world_monotonic_ns(rig->world) - begun_ns;
+    cr_assert_leq(took_ns, LINK_UNSUBSCRIBE_NS + LINK_DRAIN_NS);
+    rig_destroy(rig);
+}
+
+Test(link, only_what_was_asked_for_is_taken_back)
+{
+    // The peer itself refuses to be asked for more. Six requests a quarter of a second apart.
+    for (uint32_t half = 0; half <= 8; half++) {
+        struct rig *rig = rig_create(13 + half, STREAMS_MAX);
+        link_start(&rig->link);
+        cr_assert(rig_run(rig, LIMIT_SECOND_NS, LINK_SUBSCRIBING));
+        (void)rig_run(rig, half * 125 * LIMIT_MILLISECOND_NS, RIG_NEVER);
+        cr_assert_eq(rig->link.state, LINK_SUBSCRIBING);
+        uint32_t asked = rig->link.subscribe_position;
+        rig_stop(rig);
+        cr_assert_eq(rig->peer->unsubscribed, asked);
+        check_pace(rig->peer);
+        rig_destroy(rig);
+    }
+}
+
+Test(link, an_exchange_without_such_a_request_is_just_closed)
+{
+    struct rig *rig = rig_create(30, 1);
+    rig->dialect.unsubscribe = NULL;
+    link_start(&rig->link);
+    cr_assert(rig_run(rig, LIMIT_SECOND_NS, LINK_LIVE));
+    rig_stop(rig);
+    cr_assert_eq(rig->peer->unsubscriptions, 0);
+    cr_assert_eq(rig->peer->closes, 1);
+    cr_assert_not(rig->states & 1u << LINK_UNSUBSCRIBING);
+    rig_destroy(rig);
+}
+
+Test(link, a_peer_that_dislikes_the_leaving_does_not_hold_it_up)
+{
+    static const enum peer_mode modes[] = {PEER_LEFT_CUTS, PEER_LEFT_REFUSES, PEER_LEFT_SILENT};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        struct rig *rig = rig_create(31 + i, STREAMS_MAX);
+        rig->peer->mode = modes[i];
+        link_start(&rig->link);
+        cr_assert(rig_run(rig, 10 * LIMIT_SECOND_NS, LINK_LIVE));
+        link_stop(&rig->link);
+        cr_assert(rig_run(rig, LINK_UNSUBSCRIBE_NS + LINK_DRAIN_NS, LINK_IDLE), "mode %d: %s",
+                  modes[i], link_state_name(rig->link.state));
+        cr_assert_eq(rig->status_count[STATUS_LINK_DOWN], 1);
+        cr_assert(strstr(rig->cause, "stopped") != NULL, "%s", rig->cause);
+        cr_assert_eq(rig->shared.counters.downs, 0, "leaving is no failure");
+        cr_assert_eq(rig->peer->unsubscriptions, modes[i] == PEER_LEFT_CUTS ? 1 : 4);
+        rig_destroy(rig);
+    }
 }
 
 Test(link, a_stopped_link_can_start_again)
@@ -292,10 +371,7 @@ Test(link, client_messages_keep_the_exchange_s_pace)
     cr_assert_eq(rig->peer->streams, STREAMS_MAX);
     cr_assert_geq(rig->peer->pongs, 40);
     cr_assert_geq(rig->peer->message_count, 10);
-    for (uint32_t i = 5; i < rig->peer->message_count; i++) {
-        int64_t apart_ns = rig->peer->message_ns[i] - rig->peer->message_ns[i - 5];
-        cr_assert_geq(apart_ns, LIMIT_SECOND_NS, "6 messages within %lld ns", (long long)apart_ns);
-    }
+    check_pace(rig->peer);
     rig_stop(rig);
     rig_destroy(rig);
 }

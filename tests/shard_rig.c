@@ -25,6 +25,7 @@ struct rig *rig_create(uint64_t seed, uint32_t shards)
     permits_init(&rig->permits);
     (void)permits_kind(&rig->permits, "binance", 300, 300 * LIMIT_SECOND_NS);
     memcpy(rig->channel.text, "trade", 6);
+    rig->dialect = *dialect_by_name("binance");
     for (uint32_t i = 0; i < shards; i++) {
         const struct shard_options options = {
             .index = i, .log = &rig->log, .permits = &rig->permits, .store = rig->store,
@@ -60,7 +61,7 @@ void rig_feed(struct rig *rig, uint32_t id, uint32_t replaces, uint32_t symbol_c
     memcpy(symbols[0].text, "BTCUSDT", 8);
     for (uint32_t i = 1; i < symbol_count; i++)
         (void)snprintf(symbols[i].text, sizeof symbols[i].text, "C%uUSDT", i);
-    const struct plan_input input = {.dialect = dialect_by_name("binance"),
+    const struct plan_input input = {.dialect = &rig->dialect,
                                      .channels = &rig->channel,
                                      .channel_count = 1,
                                      .symbols = symbols,

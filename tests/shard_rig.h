@@ -23,6 +23,7 @@ struct rig {
     struct log log;
     struct permits permits;
     struct dialect_channel channel;
+    struct dialect dialect; // Binance's, whose limits a test may change before the first feed
 };
 
 // A store in "/data/store", a peer on a loop of its own, `shards` shards.

@@ -24,6 +24,7 @@ Test(shard, what_a_feed_brings_is_durable_after_a_stop)
     uint64_t messages = 0;
     for (uint32_t i = 0; i < 2; i++) messages += shard_counters(rig->shard[i]).messages;
     cr_assert_gt(messages, 180);
+    cr_assert_eq(rig->peer->unsubscribed, 20);
     cr_assert_eq(rig->peer->closes, 2);
     rig_destroy(rig);
 }
@@ -35,6 +36,33 @@ Test(shard, copies_have_links_of_their_own)
     rig_run(rig, 5 * LIMIT_SECOND_NS);
     cr_assert_eq(rig_sum_links(rig), 3);
     cr_assert_eq(rig->peer->streams, 15);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
+Test(shard, a_feed_is_spread_over_as_few_links_as_the_exchange_allows)
+{
+    // By hash on two shards, there evenly on links of at most eight streams.
+    struct rig *rig = rig_create(10, 2);
+    rig->dialect.streams_max = 8;
+    rig_feed(rig, 1, 0, 61, 1);
+    rig_run(rig, 10 * LIMIT_SECOND_NS);
+    uint64_t live = 0;
+    for (uint32_t i = 0; i < 2; i++) {
+        struct shard_counters counters = shard_counters(rig->shard[i]);
+        cr_assert_eq(counters.links_live, (counters.symbols + 7) / 8);
+        live += counters.links_live;
+    }
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < PEER_CONNECTIONS; i++) {
+        const struct peer_connection *connection = &rig->peer->connection[i];
+        if (connection->handle < 0) continue;
+        cr_assert(connection->streams >= 6 && connection->streams <= 8, "%u streams",
+                  connection->streams);
+        used++;
+    }
+    cr_assert_eq(used, live);
+    cr_assert_eq(rig->peer->streams, 61);
     rig_stop(rig, true);
     rig_destroy(rig);
 }
@@ -97,6 +125,7 @@ Test(shard, a_shutdown_notice_brings_a_successor_before_the_old_link_closes)
     rig_run(rig, 10 * LIMIT_SECOND_NS);
     cr_assert_geq(rig->peer->connections, 5);
     cr_assert_eq(rig->peer->closes + 1, rig->peer->connections);
+    cr_assert_eq(rig->peer->unsubscribed, rig->peer->closes, "the old link takes its stream back");
     cr_assert_eq(rig_sum_links(rig), 1);
     struct shard_counters counters = shard_counters(rig->shard[0]);
     cr_assert_eq(counters.downs, 0);
@@ -106,28 +135,43 @@ Test(shard, a_shutdown_notice_brings_a_successor_before_the_old_link_closes)
     rig_destroy(rig);
 }
 
-Test(shard, instruments_of_recorded_symbols_become_rows)
+// Instrument rows that a reply with this state of BTCUSDT makes; C1USDT is in it, too, and one that
+// is not recorded.
+static uint64_t instrument_rows(struct rig *rig, uint32_t server_time, const char *state)
 {
-    static const char reply[] =
-        "{\"timezone\":\"UTC\",\"serverTime\":1,\"rateLimits\":[],\"exchangeFilters\":[],"
-        "\"symbols\":[{\"symbol\":\"BTCUSDT\",\"status\":\"TRADING\",\"baseAsset\":\"BTC\","
-        "\"quoteAsset\":\"USDT\",\"filters\":[]},{\"symbol\":\"NOBODY\",\"status\":\"TRADING\","
-        "\"baseAsset\":\"NO\",\"quoteAsset\":\"BODY\",\"filters\":[]}]}";
-    struct rig *rig = rig_create(7, 1);
-    rig->peer->mode = PEER_FORBIDDEN; // no trades between
-    rig_feed(rig, 1, 0, 2, 1);
-    rig_run(rig, 500 * LIMIT_MILLISECOND_NS);
-    uint64_t before = shard_counters(rig->shard[0]).events;
-    uint64_t downs = shard_counters(rig->shard[0]).downs;
+    char reply[512];
+    int size = snprintf(
+        reply, sizeof reply,
+        "{\"timezone\":\"UTC\",\"serverTime\":%u,\"rateLimits\":[],\"exchangeFilters\":[],"
+        "\"symbols\":[{\"symbol\":\"BTCUSDT\",\"status\":\"%s\",\"baseAsset\":\"BTC\","
+        "\"quoteAsset\":\"USDT\",\"filters\":[]},{\"symbol\":\"C1USDT\",\"status\":\"TRADING\"},"
+        "{\"symbol\":\"NOBODY\",\"status\":\"TRADING\",\"baseAsset\":\"NO\","
+        "\"quoteAsset\":\"BODY\",\"filters\":[]}]}",
+        server_time, state);
+    cr_assert(size > 0 && (size_t)size < sizeof reply);
+    struct shard_counters before = shard_counters(rig->shard[0]);
     struct shard_command command = {.kind = SHARD_INSTRUMENTS,
                                     .dialect = dialect_by_name("binance"),
                                     .body = malloc(sizeof reply),
-                                    .body_size = sizeof reply - 1};
+                                    .body_size = (uint32_t)size};
     memcpy(command.body, reply, sizeof reply);
     cr_assert(shard_post(rig->shard[0], &command));
     rig_run(rig, 500 * LIMIT_MILLISECOND_NS);
     struct shard_counters after = shard_counters(rig->shard[0]);
-    cr_assert_eq(after.events - before - (after.downs - downs), 1);
+    return after.events - before.events - (after.downs - before.downs);
+}
+
+Test(shard, instruments_of_recorded_symbols_become_rows_where_they_changed)
+{
+    struct rig *rig = rig_create(7, 1);
+    rig->peer->mode = PEER_FORBIDDEN; // no trades between
+    rig_feed(rig, 1, 0, 2, 1);
+    rig_run(rig, 500 * LIMIT_MILLISECOND_NS);
+    cr_assert_eq(instrument_rows(rig, 1, "TRADING"), 2);
+    cr_assert_eq(instrument_rows(rig, 2, "TRADING"), 0);
+    cr_assert_eq(instrument_rows(rig, 3, "BREAK"), 1);
+    cr_assert_eq(instrument_rows(rig, 4, "BREAK"), 0);
+    cr_assert_eq(instrument_rows(rig, 5, "TRADING"), 1);
     rig_stop(rig, true);
     rig_destroy(rig);
 }

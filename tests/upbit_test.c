@@ -212,6 +212,7 @@ Test(upbit, one_request_names_all_streams)
                           "{\"format\":\"SIMPLE\"}]");
     cr_assert_eq(position, 4);
     cr_assert_eq(support.dialect->subscribe(&what, &position, out, sizeof out), 0);
+    cr_assert_null(support.dialect->unsubscribe);
     for (uint32_t room = 0; room < 100; room++) {
         position = 0;
         cr_assert_eq(support.dialect->subscribe(&what, &position, out, room), 0);

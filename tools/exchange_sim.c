@@ -97,11 +97,12 @@ static void print_counts(const struct simulator *s, const char *event)
                  ",\"elapsed_s\":%.6f,\"subscriptions\":%u,\"late_us_max\":%" PRId64
                  ",\"blocked\":%" PRIu64 ",\"accepted\":%" PRIu64 ",\"refused\":%" PRIu64
                  ",\"rest\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"limit_closes\":%" PRIu64
-                 ",\"pings\":%" PRIu64 ",\"pongs\":%" PRIu64,
+                 ",\"unsubscribed\":%" PRIu64 ",\"pings\":%" PRIu64 ",\"pongs\":%" PRIu64,
                  event, s->hub.sent, s->hub.snapshots, s->hub.copies, s->hub.bytes,
                  (double)elapsed_ns / 1e9, s->hub.subscriptions, s->source.late_ns_max / 1000,
                  s->source.blocked, counters->accepted, counters->refused, counters->rest,
-                 counters->failed, counters->limit_closes, counters->pings, counters->pongs);
+                 counters->failed, counters->limit_closes, counters->unsubscribed,
+                 counters->pings, counters->pongs);
 }
 
 static void print_progress(struct simulator *s)

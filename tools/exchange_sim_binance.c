@@ -225,8 +225,8 @@ static void control_streams(const struct control *control, bool subscribe)
             continue;
         if (subscribe)
             subscribe_name(c, name, size);
-        else
-            (void)exchange_sim_connection_unsubscribe(c, name, size);
+        else if (exchange_sim_connection_unsubscribe(c, name, size))
+            c->server->counters.unsubscribed++;
     }
     reply_result(control, "null");
 }

@@ -116,6 +116,7 @@ struct exchange_sim_counters {
     uint64_t rest;         // replies
     uint64_t failed;       // TLS, HTTP or WebSocket errors of the client
     uint64_t limit_closes; // closed for breaking a rule
+    uint64_t unsubscribed; // streams that were taken back by request
     uint64_t pings;
     uint64_t pongs;
 };

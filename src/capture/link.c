@@ -17,20 +17,23 @@
 //     UPGRADING ────────── link_fail ──┤
 //      │ link_upgraded                 │
 //      ↓                               │
-//     SUBSCRIBING ─ link_fail, _drain ─┤
+//     SUBSCRIBING ───────── link_fail ─┤   link_stop → UNSUBSCRIBING
 //      │ link_enter_live               │
+//      ↓                               │
+//     LIVE ──────────────── link_fail ─┤
+//      │ link_stop                     │
 //      ↓                               ↓                  stopping or retired
-//     LIVE ──────── link_fail, _drain → DRAINING ── link_settle ──→ IDLE
+//     UNSUBSCRIBING ─── fail, _drain → DRAINING ── link_settle ──→ IDLE
 //                                      │ link_settle                 ↑
 //                                      ↓                             │ link_stop, link_retire
 //                                     BACKOFF ───────────────────────┘ (by way of DRAINING)
 //                                      │ link_begin (pause over, a permit)
 //                                      └──→ RESOLVING
 //
-// In flight:  RESOLVING, CONNECTING: attempt. HANDSHAKING ... LIVE: receive (for as long as the
-// connection stands), send at times. DRAINING: whatever is left; when nothing is, attempt closes
-// the handle. BACKOFF: timer alone. IDLE: nothing. The timer runs in every state but IDLE: it fires
-// at the state's deadline or at the next thing to do, and link_advance() does what is due.
+// In flight:  RESOLVING, CONNECTING: attempt. HANDSHAKING ... UNSUBSCRIBING: receive (for as long
+// as the connection stands), send at times. DRAINING: whatever is left; when nothing is, attempt
+// closes the handle. BACKOFF: timer alone. IDLE: nothing. The timer runs in every state but IDLE:
+// it fires at the state's deadline or at the next thing to do, and link_advance() does what is due.
 //
 // Every callback of a DRAINING link ends in link_settle(), which moves on when the last op is
 // over. A link never waits for its peer without a deadline.
@@ -140,14 +143,19 @@ const char *link_state_name(enum link_state state)
 {
     static const char *const names[] = {"idle",      "resolving",   "connecting",
                                         "handshaking", "upgrading", "subscribing",
-                                        "live",      "draining",    "backoff"};
+                                        "live",      "unsubscribing", "draining", "backoff"};
     ensure(state <= LINK_BACKOFF);
     return names[state];
 }
 
 bool link_connected(const struct link *link)
 {
-    return link->state >= LINK_HANDSHAKING && link->state <= LINK_LIVE;
+    return link->state >= LINK_HANDSHAKING && link->state <= LINK_UNSUBSCRIBING;
+}
+
+bool link_leaving(const struct link *link)
+{
+    return link->state == LINK_UNSUBSCRIBING || link->state == LINK_DRAINING;
 }
 
 void link_check(const struct link *link)
@@ -165,7 +173,8 @@ void link_check(const struct link *link)
     case LINK_HANDSHAKING:
     case LINK_UPGRADING:
     case LINK_SUBSCRIBING:
-    case LINK_LIVE: ensure(!attempting && link->handle >= 0); return;
+    case LINK_LIVE:
+    case LINK_UNSUBSCRIBING: ensure(!attempting && link->handle >= 0); return;
     case LINK_DRAINING: return;
     case LINK_BACKOFF: ensure(!attempting && !using_handle && link->handle < 0); return;
     }
@@ -233,9 +242,23 @@ void link_hear_news(struct link *link, enum link_news news)
 
 // ---- going down ----
 
+// Of a link that goes because it was told to.
+static void link_left(struct link *link)
+{
+    if (link->announced) {
+        char detail[LIMIT_CAUSE_BYTES];
+        (void)snprintf(detail, sizeof detail, "%s %s: %s", link->feed->dialect->name,
+                       link->address_text, link->retired ? "renewed" : "stopped");
+        link_status(link, STATUS_LINK_DOWN, INTAKE_NO_COUNT, detail);
+        link->announced = false;
+    }
+    link_enter(link, LINK_DRAINING, LINK_DRAIN_NS);
+}
+
 void link_fail(struct link *link, enum status_kind status, const char *format, ...)
 {
     ensure(link->state != LINK_IDLE && link->state != LINK_BACKOFF);
+    if (link->state == LINK_UNSUBSCRIBING) link_left(link);
     if (link->state == LINK_DRAINING) { // on the way out already: no second cause
         link_hang_up(link);
         return;
@@ -266,14 +289,7 @@ void link_drain(struct link *link)
 {
     ensure(link_connected(link));
     bool spoke = link->state >= LINK_SUBSCRIBING;
-    if (link->announced) {
-        char detail[LIMIT_CAUSE_BYTES];
-        (void)snprintf(detail, sizeof detail, "%s %s: %s", link->feed->dialect->name,
-                       link->address_text, link->retired ? "renewed" : "stopped");
-        link_status(link, STATUS_LINK_DOWN, INTAKE_NO_COUNT, detail);
-        link->announced = false;
-    }
-    link_enter(link, LINK_DRAINING, LINK_DRAIN_NS);
+    link_left(link);
     if (!spoke) {
         link_hang_up(link);
         return;
@@ -390,6 +406,28 @@ static void link_work(struct link *link, int64_t now_ns)
     link_arm(link, next_ns);
 }
 
+static void link_unsubscribe(struct link *link)
+{
+    ensure(link->state == LINK_SUBSCRIBING || link->state == LINK_LIVE);
+    if (link->feed->dialect->unsubscribe == NULL || link->subscribe_position == 0) {
+        link_drain(link);
+        return;
+    }
+    link->unsubscribe_position = 0;
+    link->leave_ns = io_monotonic_ns(link->shared->io) + LINK_UNSUBSCRIBE_NS;
+    link_enter(link, LINK_UNSUBSCRIBING, 0); // link_advance() does the rest
+}
+
+static void link_unsubscribe_on(struct link *link, int64_t now_ns)
+{
+    int64_t next_ns = now_ns < link->leave_ns ? link_take_back(link, now_ns) : INT64_MAX;
+    if (link->state != LINK_UNSUBSCRIBING) return; // the write failed
+    if (next_ns == INT64_MAX)
+        link_drain(link);
+    else
+        link_arm(link, next_ns < link->leave_ns ? next_ns : link->leave_ns);
+}
+
 // Does what is due: the deadline of the state has come.
 static void link_advance(struct link *link, int64_t now_ns)
 {
@@ -410,7 +448,11 @@ static void link_advance(struct link *link, int64_t now_ns)
         return;
     case LINK_SUBSCRIBING:
     case LINK_LIVE: link_work(link, now_ns); return;
-    case LINK_DRAINING: link_hang_up(link); return;
+    case LINK_UNSUBSCRIBING: link_unsubscribe_on(link, now_ns); return;
+    case LINK_DRAINING:
+        link->hanging_up = true; // the goodbye had its time
+        link_hang_up(link);
+        return;
     case LINK_BACKOFF: link_begin(link); return;
     }
 }
@@ -445,7 +487,9 @@ void link_start(struct link *link)
 
 static void link_leave(struct link *link)
 {
-    if (link_connected(link)) {
+    if (link->state == LINK_SUBSCRIBING || link->state == LINK_LIVE) {
+        link_unsubscribe(link);
+    } else if (link->state == LINK_HANDSHAKING || link->state == LINK_UPGRADING) {
         link_drain(link);
     } else if (link->state == LINK_RESOLVING || link->state == LINK_CONNECTING) {
         link_enter(link, LINK_DRAINING, LINK_DRAIN_NS);

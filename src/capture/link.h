@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // link: the state machine of one connection to an exchange: resolve, connect, TLS, upgrade,
-// subscribe, live, and back again with growing pauses until it is stopped. Drawn at the top of
-// link.c.
+// subscribe, live, and back again with growing pauses until it is stopped: then unsubscribe and
+// close. Drawn at the top of link.c.
 //
 // What arrives is decrypted into the shard's plaintext buffer, cut into messages, and given to the
 // shard's intake. Every coming and going is a status row and a log line with cause and remedy.
@@ -39,6 +39,7 @@ enum link_state {
     LINK_UPGRADING,
     LINK_SUBSCRIBING,
     LINK_LIVE,
+    LINK_UNSUBSCRIBING,
     LINK_DRAINING,
     LINK_BACKOFF,
 };
@@ -151,8 +152,10 @@ struct link {
     int64_t renew_ns;
     int64_t live_ns;   // when LIVE began
     int64_t retry_after_ns; // the exchange asked for a pause
+    int64_t leave_ns;  // UNSUBSCRIBING: what is not taken back by then is left to the close
 
     uint32_t subscribe_position;
+    uint32_t unsubscribe_position;
     uint32_t requests_sent;
     uint32_t requests_answered;
     uint64_t request_id;
@@ -171,8 +174,9 @@ int link_open(struct link *link, struct link_shared *shared, const struct link_f
 void link_close(struct link *link);
 
 void link_start(struct link *link);
-// Says goodbye and hangs up, within LINK_DRAIN_NS whatever the peer does; LINK_NEWS_ENDED follows
-// unless the link is idle already.
+// Takes back what it subscribed to (where the exchange has a request for it), at the pace of the
+// exchange's limits, says goodbye and hangs up: within LINK_UNSUBSCRIBE_NS and LINK_DRAIN_NS
+// whatever the peer does. LINK_NEWS_ENDED follows unless the link is idle already.
 void link_stop(struct link *link);
 // A successor has its streams: it lives on until it is closed, and is not connected again.
 void link_retire(struct link *link);
@@ -182,7 +186,9 @@ const char *link_state_name(enum link_state state);
 #define LINK_CONNECT_NS (5 * LIMIT_SECOND_NS)    // for each address
 #define LINK_STEP_NS (10 * LIMIT_SECOND_NS)      // resolve, TLS, upgrade
 #define LINK_SETTLE_NS (5 * LIMIT_SECOND_NS)     // after the last request
-#define LINK_DRAIN_NS (1 * LIMIT_SECOND_NS)
+// A message may have gone out just before; then four more a quarter of a second apart.
+#define LINK_UNSUBSCRIBE_NS (1100 * LIMIT_MILLISECOND_NS)
+#define LINK_DRAIN_NS (500 * LIMIT_MILLISECOND_NS) // for the peer's goodbye, however far away
 #define LINK_PAUSE_MIN_NS (250 * LIMIT_MILLISECOND_NS)
 #define LINK_PAUSE_MAX_NS (60 * LIMIT_SECOND_NS)
 #define LINK_STEADY_NS (60 * LIMIT_SECOND_NS)    // live this long, failures are forgotten

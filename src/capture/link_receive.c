@@ -24,6 +24,7 @@ void link_receive_start(struct link *link)
 static void link_reply(struct link *link, const struct dialect_frame *frame)
 {
     int size = frame->reply.size < 160 ? (int)frame->reply.size : 160;
+    if (link_leaving(link)) return; // whatever it says to that
     if (frame->reply_failed) {
         link_fail(link, STATUS_LINK_REFUSED,
                   "the exchange refused a request: %.*s; check symbols and channels", size,
@@ -164,6 +165,7 @@ static void link_plain(struct link *link, uint8_t *at, uint8_t *end)
     case LINK_UPGRADING: link_upgrade_reply(link, at, end); return;
     case LINK_SUBSCRIBING:
     case LINK_LIVE:
+    case LINK_UNSUBSCRIBING:
     case LINK_DRAINING: link_frames(link, at, end); return;
     case LINK_IDLE:
     case LINK_RESOLVING:

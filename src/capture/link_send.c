@@ -113,14 +113,21 @@ static bool link_send_ping(struct link *link, int64_t now_ns)
     return link_send_frame(link, WEBSOCKET_PING, NULL, 0);
 }
 
-static bool link_send_subscription(struct link *link)
+// The first `count` streams of the link.
+static struct dialect_subscribe link_subscribe(const struct link *link, uint32_t count)
 {
     struct dialect_subscribe what = {.context = &link->feed->context,
                                      .channels = link->feed->channels,
                                      .streams = link->streams.streams,
-                                     .stream_count = link->streams.count,
+                                     .stream_count = count,
                                      .request_id = link->request_id + 1};
     memcpy(what.ticket, link->ticket, sizeof what.ticket);
+    return what;
+}
+
+static bool link_send_subscription(struct link *link)
+{
+    const struct dialect_subscribe what = link_subscribe(link, link->streams.count);
     uint32_t before = link->subscribe_position;
     uint32_t size = link->feed->dialect->subscribe(&what, &link->subscribe_position,
                                                    link->shared->request,
@@ -159,4 +166,23 @@ int64_t link_talk(struct link *link, int64_t now_ns)
     }
     wanted = link->pong_wanted || !link_all_requested(link);
     return wanted ? now_ns + spacing_ns : link->ping_due_ns;
+}
+
+int64_t link_take_back(struct link *link, int64_t now_ns)
+{
+    ensure(link->state == LINK_UNSUBSCRIBING && link->feed->dialect->unsubscribe != NULL);
+    if (link->message_after_ns > now_ns) return link->message_after_ns;
+    link->message_after_ns = now_ns + link_spacing_ns(link->feed->dialect);
+    if (!link_output_empty(link)) return link->message_after_ns;
+    // What was asked for, be it all of the link's streams or not.
+    const struct dialect_subscribe what = link_subscribe(link, link->subscribe_position);
+    uint32_t size = link->feed->dialect->unsubscribe(&what, &link->unsubscribe_position,
+                                                     link->shared->request,
+                                                     DIALECT_REQUEST_BYTES_MAX);
+    ensure(size > 0 && size <= DIALECT_REQUEST_BYTES_MAX);
+    link->request_id++;
+    if (!link_send_frame(link, WEBSOCKET_TEXT, (const uint8_t *)link->shared->request, size))
+        return INT64_MAX;
+    return link->unsubscribe_position < link->subscribe_position ? link->message_after_ns
+                                                                 : INT64_MAX;
 }

@@ -24,6 +24,8 @@ void link_hear_news(struct link *link, enum link_news news);
 bool link_connected(const struct link *link);
 // Says goodbye (close frame, close_notify) and waits a while for the peer's.
 void link_drain(struct link *link);
+// A link on its way out: what the exchange still says is taken, but changes nothing.
+bool link_leaving(const struct link *link);
 // Cancels what is in flight; the last callback closes the handle.
 void link_hang_up(struct link *link);
 // To be called by every callback of a draining link.
@@ -64,6 +66,9 @@ void link_send_close(struct link *link, uint16_t code);
 // The next client message, if one is due and allowed: pong, ping, subscription. Returns when to
 // come again (INT64_MAX: nothing to do).
 int64_t link_talk(struct link *link, int64_t now_ns);
+// The next request that takes streams back, as link_talk() (INT64_MAX: all were, or the link has
+// failed).
+int64_t link_take_back(struct link *link, int64_t now_ns);
 // True when every stream was asked for.
 bool link_all_requested(const struct link *link);
 

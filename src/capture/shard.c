@@ -32,6 +32,7 @@ static void shard_release(struct shard *shard)
     intake_close(&shard->intake);
     if (shard->symbols != NULL) symbols_close(shard->symbols);
     free(shard->symbol_uses);
+    free(shard->instrument_hash);
     free(shard->slots);
     free(shard);
 }
@@ -59,8 +60,10 @@ static int shard_open_parts(struct shard *shard)
     shard->shared.hear_context = shard;
     shard->symbols = symbols_open(LIMIT_SHARD_SYMBOLS);
     shard->symbol_uses = calloc(LIMIT_SHARD_SYMBOLS, sizeof *shard->symbol_uses);
+    shard->instrument_hash = calloc(LIMIT_SHARD_SYMBOLS, sizeof *shard->instrument_hash);
     shard->slots = calloc(LIMIT_LINKS, sizeof *shard->slots);
-    if (shard->symbols == NULL || shard->symbol_uses == NULL || shard->slots == NULL)
+    if (shard->symbols == NULL || shard->symbol_uses == NULL || shard->slots == NULL ||
+        shard->instrument_hash == NULL)
         return -ENOMEM;
     int error = link_shared_open(&shard->shared);
     if (error == 0) error = shard_open_tape(shard);
@@ -139,6 +142,7 @@ static void shard_stop(struct shard *shard)
 {
     if (shard->state != SHARD_RUNNING) return;
     shard->state = SHARD_CLOSING_LINKS;
+    shard->stop_by_ns = io_monotonic_ns(shard->io) + SHARD_STOP_NS;
     for (uint32_t i = 0; i < shard->slots_high; i++) {
         struct shard_slot *slot = &shard->slots[i];
         if (slot->used && !slot->ended) link_stop(&slot->link);
@@ -160,8 +164,7 @@ static void shard_obey(struct shard *shard, const struct shard_command *command)
 static void shard_drop(const struct shard_command *command)
 {
     if (command->kind == SHARD_FEED_ADD) {
-        plan_free(command->feed->share);
-        free(command->feed);
+        shard_feed_destroy(command->feed);
     } else if (command->kind == SHARD_INSTRUMENTS) {
         free(command->body);
     }
@@ -351,7 +354,9 @@ static void shard_stop_on(struct shard *shard)
     }
     shard_status(shard, STATUS_STOPPED, SYMBOL_NONE, NULL);
     shard->state = SHARD_CLOSING_TAPE;
-    tape_writer_stop(shard->writer, SHARD_TAPE_STOP_NS, shard_tape_stopped, shard);
+    int64_t left_ns = shard->stop_by_ns - io_monotonic_ns(shard->io);
+    if (left_ns < SHARD_TICK_NS) left_ns = SHARD_TICK_NS; // a machine that stood still
+    tape_writer_stop(shard->writer, left_ns, shard_tape_stopped, shard);
 }
 
 static void shard_tick_done(struct io *io, struct io_op *op)

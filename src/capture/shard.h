@@ -34,15 +34,18 @@ struct shard_options {
     int64_t tape_age_ns;
 };
 
-// A feed's share with what its links need besides. Given to the shard, which frees it.
+// A feed's share with what its links need besides. Given to the shard with all it points to.
 struct shard_feed {
     uint32_t id;       // of the feed, never used again by another one
     uint32_t replaces; // feed that ends when this one is live; 0: none
     struct plan_share *share;
     struct url url;
-    char ca_file[LIMIT_PATH_BYTES + 1];
+    struct tls_context *tls; // NULL for ws://. Loading trust takes 30 ms: not on a shard's thread
     bool keep_raw;
 };
+
+// One that no shard has taken; NULL does nothing.
+void shard_feed_destroy(struct shard_feed *feed);
 
 enum shard_command_kind {
     SHARD_FEED_ADD,

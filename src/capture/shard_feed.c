@@ -4,13 +4,15 @@
 //
 // Contract: a feed that replaces another is connected first; the other ends when every link of the
 // new one was live, or after SHARD_REPLACE_NS. A symbol's added and removed rows are written when
-// the first feed wants it and when the last one lets go, so a replacement writes none.
+// the first feed wants it and when the last one lets go, so a replacement writes none. An
+// instrument row is written for what differs from the last one of this life; after a start all are.
 #include "capture/shard_parts.h"
 
 #include "format/ensure.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 static uint32_t shard_feed_find(const struct shard *shard, uint32_t id)
 {
@@ -78,19 +80,12 @@ static void shard_feed_each_symbol(struct shard *shard, const struct shard_feed_
 
 // ---- feeds ----
 
-static bool shard_feed_trust(struct shard *shard, struct shard_feed_place *place)
+void shard_feed_destroy(struct shard_feed *feed)
 {
-    const struct shard_feed *feed = place->feed;
-    if (!feed->url.tls) return true;
-    const struct tls_options options = {
-        .role = TLS_CLIENT, .ca_file = feed->ca_file[0] == '\0' ? NULL : feed->ca_file};
-    struct tls_failure failure = {0};
-    place->links.tls = tls_context_create(&options, &failure);
-    if (place->links.tls != NULL) return true;
-    log_write(shard->options.log, LOG_LEVEL_ERROR, io_utc_ns(shard->io),
-              "a feed cannot be recorded", "exchange=%s ca_file=\"%s\" cause=\"%s\"",
-              feed->share->dialect->name, feed->ca_file, failure.text);
-    return false;
+    if (feed == NULL) return;
+    tls_context_destroy(feed->tls);
+    plan_free(feed->share);
+    free(feed);
 }
 
 static bool shard_feed_fill(struct shard *shard, struct shard_feed_place *place)
@@ -103,13 +98,14 @@ static bool shard_feed_fill(struct shard *shard, struct shard_feed_place *place)
                     .raw_symbol = SYMBOL_NONE},
         .channels = place->feed->share->channels,
         .url = place->feed->url,
+        .tls = place->feed->tls,
         .permit_kind = permits_kind(shard->options.permits, dialect->name,
                                     dialect->connects_per_window_max, dialect->connect_window_ns),
         .keep_raw = place->feed->keep_raw,
     };
     ensure(place->links.context.exchange < SYMBOL_EXCHANGES_MAX);
-    if (shard_feed_number(shard, place->feed->share, place->links.context.exchange))
-        return shard_feed_trust(shard, place);
+    ensure((place->links.tls != NULL) == place->links.url.tls);
+    if (shard_feed_number(shard, place->feed->share, place->links.context.exchange)) return true;
     log_write(shard->options.log, LOG_LEVEL_ERROR, io_utc_ns(shard->io),
               "a feed cannot be recorded",
               "exchange=%s cause=\"more than %d symbols on a shard\" remedy=\"more shards\"",
@@ -140,8 +136,7 @@ void shard_feed_add(struct shard *shard, struct shard_feed *feed)
         log_write(shard->options.log, LOG_LEVEL_ERROR, io_utc_ns(shard->io),
                   "a feed cannot be recorded", "cause=\"too many feeds\" remedy=\"reload later\"");
         shard->feeds_failed++;
-        plan_free(feed->share);
-        free(feed);
+        shard_feed_destroy(feed);
         return;
     }
     struct shard_feed_place *place = &shard->feeds[index];
@@ -149,8 +144,7 @@ void shard_feed_add(struct shard *shard, struct shard_feed *feed)
     place->feed = feed;
     if (!shard_feed_fill(shard, place)) {
         shard->feeds_failed++;
-        plan_free(feed->share);
-        free(feed);
+        shard_feed_destroy(feed);
         place->feed = NULL;
         return; // what it was to replace goes on
     }
@@ -179,9 +173,7 @@ void shard_feed_free(struct shard *shard, struct shard_feed_place *place)
                   "shard=%u exchange=%s symbols=%u", shard->options.index,
                   place->links.dialect->name, place->feed->share->symbol_count);
     }
-    if (place->links.tls != NULL) tls_context_destroy(place->links.tls);
-    plan_free(place->feed->share);
-    free(place->feed);
+    shard_feed_destroy(place->feed);
     memset(place, 0, sizeof *place);
 }
 
@@ -240,10 +232,15 @@ static void shard_instrument(void *context, const struct event *event, const cha
     struct shard *shard = walk->shard;
     uint32_t number = symbols_find(shard->symbols, walk->exchange, symbol, symbol_size);
     if (number == SYMBOL_NONE || shard->symbol_uses[number] == 0) return;
+    // Everything else in the row is taken from its body. What was refused comes again.
+    struct event_text body = event_text(event, INSTRUMENT_BODY);
+    uint64_t hash = XXH3_64bits(body.bytes, body.size) | 1;
+    if (shard->instrument_hash[number] == hash) return;
     struct event row = *event;
     row.symbol = number;
     if (!event_has(&row, COLUMN_FLAGS)) event_set(&row, COLUMN_FLAGS, 0);
-    (void)intake_event(&shard->intake, &row, io_utc_ns(shard->io), INTAKE_NO_LINK);
+    if (intake_event(&shard->intake, &row, io_utc_ns(shard->io), INTAKE_NO_LINK))
+        shard->instrument_hash[number] = hash;
     walk->rows++;
 }
 

@@ -16,7 +16,7 @@
 #define SHARD_TICK_NS (100 * LIMIT_MILLISECOND_NS)
 #define SHARD_REPLACE_NS (30 * LIMIT_SECOND_NS) // a replaced feed ends then at the latest
 #define SHARD_TROUBLE_NS (10 * LIMIT_SECOND_NS) // between two log lines about the tape
-#define SHARD_TAPE_STOP_NS (1500 * LIMIT_MILLISECOND_NS)
+#define SHARD_STOP_NS (2700 * LIMIT_MILLISECOND_NS) // of which the tape has what links leave
 enum {
     SHARD_NONE = LIMIT_LINKS,      // no slot
     SHARD_INSTRUMENTS_A_TICK = 512, // rows, of about 3 KB each
@@ -58,15 +58,22 @@ struct shard_trouble { // with writing the tape
     int64_t told_ns;   // monotonic; 0: all is well
 };
 
+// A link takes no longer than this, the ticks around it included; a second is left for the tape.
+_Static_assert(LINK_UNSUBSCRIBE_NS + LINK_DRAIN_NS + SHARD_TICK_NS + LIMIT_SECOND_NS <=
+                   SHARD_STOP_NS,
+               "a stop is over in time");
+
 enum shard_state { SHARD_RUNNING, SHARD_CLOSING_LINKS, SHARD_CLOSING_TAPE, SHARD_ENDED };
 
 struct shard {
     struct shard_options options;
     struct io *io;
     enum shard_state state;
+    int64_t stop_by_ns; // monotonic; once stopping
     bool durable;
     struct symbols *symbols;
     uint16_t *symbol_uses; // [LIMIT_SHARD_SYMBOLS] feeds that want the symbol
+    uint64_t *instrument_hash; // [LIMIT_SHARD_SYMBOLS] of the last instrument row; 0: none yet
     struct intake intake;
     struct link_shared shared;
     struct tape_writer *writer;

@@ -45,6 +45,10 @@ __attribute__((format(printf, 4, 5))) static void config_mistake(struct config_w
     va_start(arguments, format);
     (void)vsnprintf(text + used, (size_t)(CONFIG_MISTAKE_BYTES + 1 - used), format, arguments);
     va_end(arguments);
+    // What is quoted from the file must not steer the reader's terminal.
+    for (; *text != '\0'; text++) {
+        if ((unsigned char)*text < ' ' || *text == 0x7f) *text = '?';
+    }
 }
 
 static int config_line(const yaml_node_t *node)

@@ -264,7 +264,8 @@ static void control_print(struct control *control)
                  "\"rss_bytes\":%llu}\n",
                  time, C(sum.links), C(sum.links_live), C(sum.symbols), C(sum.messages),
                  C(sum.bytes), C(sum.events), C(sum.raw), C(sum.durable), C(sum.refused),
-                 C(sum.tape_bytes), C(sum.connects), C(sum.downs), C(sum.feeds_failed),
+                 C(sum.tape_bytes), C(sum.connects), C(sum.downs),
+                 C(sum.feeds_failed + control->feeds_failed),
                  C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
                  C(sealed.rows), C(sealed.segments), C(sealed.bytes_out), C(sealed.failures),
                  C(control_rss_bytes()));
@@ -447,6 +448,7 @@ static int control_close(struct control *control, int code)
     if (code == 0)
         control_log(control, durable ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "ringtaped ends",
                     durable ? "signal" : "not everything that arrived became durable");
+    signals_stop(&control->signals);
     io_close_loop(control->io);
     return code != 0 ? code : durable ? 0 : EX_IOERR;
 }

@@ -72,6 +72,7 @@ struct control {
     struct control_sealer sealer;
     struct control_feed feeds[LIMIT_FEEDS];
     uint32_t feed_id; // of the next feed
+    uint64_t feeds_failed; // not given to the shards at all
     struct rest rest;
     struct tls_context *rest_tls;
     struct control_feed *asked; // whose instruments are on their way; NULL: nobody's

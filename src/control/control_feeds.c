@@ -58,22 +58,45 @@ static void control_remove(struct control *control, uint32_t shard, uint32_t id)
                        &(struct shard_command){.kind = SHARD_FEED_REMOVE, .feed_id = id});
 }
 
-static struct shard_feed *control_share_create(const struct control_feed *feed, uint32_t id,
-                                               struct plan_share *share)
+// Trust is loaded here, as it takes its time, and once for each shard, as threads share nothing.
+static struct tls_context *control_trust(struct control *control, const struct control_feed *feed)
+{
+    const char *ca_file = feed->config.ca_file;
+    const struct tls_options options = {.role = TLS_CLIENT,
+                                        .ca_file = ca_file[0] == '\0' ? NULL : ca_file};
+    struct tls_failure failure = {0};
+    struct tls_context *tls = tls_context_create(&options, &failure);
+    if (tls == NULL)
+        control_say(control, LOG_LEVEL_ERROR, "a feed cannot be recorded", feed, failure.text);
+    return tls;
+}
+
+// Takes `share` and `*spare`, if any, over. NULL: no memory or no trust; both are freed.
+static struct shard_feed *control_share_create(struct control *control,
+                                               const struct control_feed *feed, uint32_t id,
+                                               struct plan_share *share, struct tls_context **spare)
 {
     struct shard_feed *given = calloc(1, sizeof *given);
-    if (given == NULL) return NULL;
+    if (given == NULL) {
+        plan_free(share);
+        return NULL;
+    }
     given->id = id;
     given->replaces = feed->old_id;
     given->share = share;
     given->url = feed->config.url;
     given->keep_raw = feed->config.keep_raw;
-    memcpy(given->ca_file, feed->config.ca_file, sizeof given->ca_file);
-    return given;
+    given->tls = *spare;
+    *spare = NULL;
+    if (!given->url.tls || given->tls != NULL) return given;
+    given->tls = control_trust(control, feed);
+    if (given->tls != NULL) return given;
+    shard_feed_destroy(given);
+    return NULL;
 }
 
 static void control_give_shard(struct control *control, struct control_feed *feed, uint32_t id,
-                               uint32_t shard)
+                               uint32_t shard, struct tls_context **spare)
 {
     struct plan_input input = control_plan(&feed->config, feed->symbols, feed->symbol_count,
                                            control->shard_count);
@@ -82,12 +105,13 @@ static void control_give_shard(struct control *control, struct control_feed *fee
         control_remove(control, shard, feed->old_id);
         return;
     }
-    struct shard_feed *given = share == NULL ? NULL : control_share_create(feed, id, share);
+    struct shard_feed *given =
+        share == NULL ? NULL : control_share_create(control, feed, id, share, spare);
     const struct shard_command command = {.kind = SHARD_FEED_ADD, .feed = given};
     if (given != NULL && control_send(control, shard, &command)) return;
     control_say(control, LOG_LEVEL_ERROR, "a feed cannot be recorded", feed, "no memory or room");
-    plan_free(share);
-    free(given);
+    control->feeds_failed++;
+    shard_feed_destroy(given);
 }
 
 static void control_give(struct control *control, struct control_feed *feed)
@@ -100,11 +124,18 @@ static void control_give(struct control *control, struct control_feed *feed)
         (void)snprintf(cause, sizeof cause, "needs %u links, max_links is %u", links,
                        feed->config.links_max);
         control_say(control, LOG_LEVEL_ERROR, "a feed cannot be recorded", feed, cause);
+        control->feeds_failed++; // one that ran before goes on as it was
+        return;
+    }
+    struct tls_context *tls = feed->config.url.tls ? control_trust(control, feed) : NULL;
+    if (tls == NULL && feed->config.url.tls) {
+        control->feeds_failed++;
         return;
     }
     uint32_t id = ++control->feed_id;
     for (uint32_t shard = 0; shard < control->shard_count; shard++)
-        control_give_shard(control, feed, id, shard);
+        control_give_shard(control, feed, id, shard, &tls);
+    tls_context_destroy(tls);
     ensure(id != 0 && feed->symbol_count > 0);
     feed->id = id;
     feed->old_id = 0;
@@ -112,6 +143,7 @@ static void control_give(struct control *control, struct control_feed *feed)
 
 static bool control_listed_start(struct control_feed *feed)
 {
+    free(feed->symbols);
     feed->symbol_count = feed->config.symbol_count;
     feed->symbols = calloc(feed->symbol_count, sizeof *feed->symbols);
     if (feed->symbols == NULL) return false;
@@ -191,10 +223,13 @@ static void control_keep_equal(struct control *control, struct config *config, b
         taken[at] = true;
         done[i] = true;
         // Instruments may have changed; `all` follows them.
-        control->feeds[at].asking = control_wants_instruments(&config->feeds[i]);
-        control->feeds[at].ask_after_ns = 0;
+        struct control_feed *feed = &control->feeds[at];
+        feed->asking = control_wants_instruments(&config->feeds[i]);
+        feed->ask_after_ns = 0;
         free(config->feeds[i].symbols);
         config->feeds[i].symbols = NULL;
+        // What could not be given may be by now.
+        if (feed->id == 0 && !feed->config.symbols_all) control_feed_start(control, feed);
     }
 }
 
@@ -291,7 +326,8 @@ static void control_listed(struct control *control, struct control_feed *feed,
                            struct control_listing *listing)
 {
     control_listing_sort(listing);
-    bool same = listing->count == feed->symbol_count &&
+    bool given = feed->id != 0 && feed->old_id == 0; // else the last attempt failed
+    bool same = given && listing->count == feed->symbol_count &&
                 memcmp(listing->symbols, feed->symbols,
                        listing->count * sizeof *listing->symbols) == 0;
     if (same || listing->count == 0) {

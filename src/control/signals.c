@@ -46,9 +46,10 @@ static void *signals_wait(void *context)
     signals_set(&set);
     for (;;) {
         int number = 0;
-        if (sigwait(&set, &number) == 0) signals_note(signals, number);
+        if (sigwait(&set, &number) != 0) continue;
+        if (atomic_load(&signals->ended)) return NULL;
+        signals_note(signals, number);
     }
-    return NULL;
 }
 
 int signals_start(struct signals *signals, struct io *io)
@@ -58,7 +59,19 @@ int signals_start(struct signals *signals, struct io *io)
     atomic_init(&signals->stop, false);
     atomic_init(&signals->reload, false);
     atomic_init(&signals->roll, false);
+    atomic_init(&signals->ended, false);
     int error = pthread_create(&signals->thread, NULL, signals_wait, signals);
-    if (error != 0) return -error;
-    return -pthread_detach(signals->thread);
+    signals->started = error == 0;
+    return -error;
+}
+
+void signals_stop(struct signals *signals)
+{
+    if (!signals->started) return;
+    atomic_store(&signals->ended, true);
+    int error = pthread_kill(signals->thread, SIGUSR1); // any that it waits for
+    ensure(error == 0);
+    error = pthread_join(signals->thread, NULL);
+    ensure(error == 0);
+    signals->started = false;
 }

@@ -20,10 +20,15 @@ struct signals {
     atomic_bool stop;   // SIGTERM or SIGINT
     atomic_bool reload; // SIGHUP; whoever sees it clears it
     atomic_bool roll;   // SIGUSR1; likewise
+    atomic_bool ended;  // signals_stop() was called
+    bool started;
 };
 
 void signals_block(void);
-// 0 or a negative errno. Never ends; the process's end takes it along.
+// 0 or a negative errno.
 int signals_start(struct signals *signals, struct io *io);
+// Before the loop is closed: from now on signals change nothing. Does nothing where it was not
+// started.
+void signals_stop(struct signals *signals);
 
 #endif

@@ -7,7 +7,9 @@
 //     spot     /stream?timeUnit=MICROSECOND
 //     futures  /public/stream (trade, quote, depth, book), /market/stream (the rest)
 // A request names at most STREAMS_PER_REQUEST streams, so that 1,024 streams take six requests,
-// which the link paces to the exchange's five messages a second, pongs included.
+// which the link paces to the exchange's five messages a second, pongs included. A request that
+// takes streams back names a few more: the 1,024 then go in four, within the second that a stop has
+// for them.
 //
 // Sources: binance-spot-api-docs web-socket-streams.md; developers.binance.com, USD-M futures,
 // "Important WebSocket Change Notice" (2026-04-23: the paths without /public and /market went).
@@ -18,7 +20,7 @@
 
 #include "format/ensure.h"
 
-enum { STREAMS_PER_REQUEST = 200 };
+enum { STREAMS_PER_REQUEST = 200, STREAMS_PER_UNSUBSCRIBE = 256 };
 
 #define SECOND_NS 1000000000ll
 
@@ -135,18 +137,18 @@ static uint32_t put_stream(const struct dialect_subscribe *what, uint32_t index,
     return (uint32_t)written < out_size ? (uint32_t)written : 0;
 }
 
-static uint32_t binance_subscribe(const struct dialect_subscribe *what, uint32_t *position,
-                                  char *out, uint32_t out_size)
+static uint32_t put_request(const struct dialect_subscribe *what, const char *method,
+                            uint32_t count_max, uint32_t *position, char *out, uint32_t out_size)
 {
-    static const char head[] = "{\"method\":\"SUBSCRIBE\",\"params\":[";
-    enum { TAIL_BYTES_MAX = 40 };
+    enum { HEAD_BYTES_MAX = 48, TAIL_BYTES_MAX = 40 };
     ensure(*position <= what->stream_count);
-    if (*position == what->stream_count || out_size < sizeof head + TAIL_BYTES_MAX)
+    if (*position == what->stream_count || out_size < HEAD_BYTES_MAX + TAIL_BYTES_MAX)
         return 0;
     const uint64_t request = what->request_id + *position;
-    memcpy(out, head, sizeof head - 1);
-    uint32_t size = sizeof head - 1, count = 0;
-    while (*position < what->stream_count && count < STREAMS_PER_REQUEST) {
+    const int head = snprintf(out, out_size, "{\"method\":\"%s\",\"params\":[", method);
+    ensure(head > 0 && head < HEAD_BYTES_MAX);
+    uint32_t size = (uint32_t)head, count = 0;
+    while (*position < what->stream_count && count < count_max) {
         const uint32_t added = put_stream(what, *position, count == 0, out + size,
                                           out_size - size - TAIL_BYTES_MAX);
         if (added == 0)
@@ -161,6 +163,18 @@ static uint32_t binance_subscribe(const struct dialect_subscribe *what, uint32_t
                               (unsigned long long)request);
     ensure(tail > 0 && (uint32_t)tail < out_size - size);
     return size + (uint32_t)tail;
+}
+
+static uint32_t binance_subscribe(const struct dialect_subscribe *what, uint32_t *position,
+                                  char *out, uint32_t out_size)
+{
+    return put_request(what, "SUBSCRIBE", STREAMS_PER_REQUEST, position, out, out_size);
+}
+
+static uint32_t binance_unsubscribe(const struct dialect_subscribe *what, uint32_t *position,
+                                    char *out, uint32_t out_size)
+{
+    return put_request(what, "UNSUBSCRIBE", STREAMS_PER_UNSUBSCRIBE, position, out, out_size);
 }
 
 // ---- frames ----
@@ -207,6 +221,7 @@ const struct dialect dialect_binance = {
     .group = spot_group,
     .path = spot_path,
     .subscribe = binance_subscribe,
+    .unsubscribe = binance_unsubscribe,
     .begin = binance_begin,
     .next = spot_next,
     .next_strict = strict_next,
@@ -231,6 +246,7 @@ const struct dialect dialect_binance_usdm = {
     .group = usdm_group,
     .path = usdm_path,
     .subscribe = binance_subscribe,
+    .unsubscribe = binance_unsubscribe,
     .begin = binance_begin,
     .next = usdm_next,
     .next_strict = strict_next,

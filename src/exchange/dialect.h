@@ -107,7 +107,7 @@ struct dialect_subscribe {
     const struct dialect_context *context;
     const struct dialect_channel *channels;
     const struct dialect_stream *streams; // of this link
-    uint32_t stream_count;
+    uint32_t stream_count;   // unsubscribe: those that were asked for
     uint64_t request_id; // of the first request; counts up
     char ticket[37];     // UUID text from the caller's randomness (Upbit)
 };
@@ -146,6 +146,10 @@ struct dialect {
     // exchange whose later request replaces the earlier (Upbit) puts all streams in one.
     uint32_t (*subscribe)(const struct dialect_subscribe *what, uint32_t *position, char *out,
                           uint32_t out_size);
+    // The next request that takes subscriptions back, as subscribe(). NULL where the exchange has
+    // none: there the end of the connection is what ends them.
+    uint32_t (*unsubscribe)(const struct dialect_subscribe *what, uint32_t *position, char *out,
+                            uint32_t out_size);
     // Looks at the frame, sets kind (and reply). Never fails: nonsense is EVENTS with one raw row.
     void (*begin)(struct dialect_frame *frame);
     // The next event or false. Levels and texts live until the next call with this frame.

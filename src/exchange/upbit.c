@@ -6,8 +6,9 @@
 // A request replaces the one before, so one request names all streams of the link:
 //     [{"ticket":"..."},{"type":"trade","codes":["KRW-BTC",...]},...,{"format":"SIMPLE"}]
 // Neither is_only_snapshot nor is_only_realtime is set: the state at subscription comes first,
-// marked SNAPSHOT, then the news. The upgrade request carries no Origin: with one, Upbit allows a
-// request in ten seconds only.
+// marked SNAPSHOT, then the news. There is no request that takes streams back (none is documented,
+// and one without codes is answered NO_CODES): closing the connection does it. The upgrade request
+// carries no Origin: with one, Upbit allows a request in ten seconds only.
 //
 // Sources: docs.upbit.com/kr/reference/websocket-guide, rate-limits, list-market-pairs.
 #include "exchange/upbit.h"
@@ -216,6 +217,7 @@ const struct dialect dialect_upbit = {
     .group = upbit_group,
     .path = upbit_path,
     .subscribe = upbit_subscribe,
+    .unsubscribe = NULL,
     .begin = upbit_begin,
     .next = upbit_next,
     .next_strict = strict_next,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // wolfSSL between two memory buffers: the caller's slice of received bytes, and a ring of bytes to
-// send. Only this file, tls_context.c and tls_failure.c include wolfSSL.
+// send.
 //
 //   tls_feed() -> slice -> tls_receive() -> wolfSSL -> tls_read()   (a copy of each record)
 //   tls_write() -> wolfSSL -> tls_transmit() -> ring -> tls_output()
@@ -21,14 +21,10 @@
 #include "protocol/tls_context.h"
 #include "protocol/tls_failure.h"
 #include "protocol/tls_ring.h"
+#include "protocol/tls_wolfssl.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <wolfssl/options.h>
-
-#include <wolfssl/ssl.h>
-#include <wolfssl/wolfcrypt/error-crypt.h>
 
 enum state { STATE_IDLE, STATE_HANDSHAKE, STATE_OPEN, STATE_CLOSED, STATE_FAILED };
 

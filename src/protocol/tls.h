@@ -3,9 +3,9 @@
 // TLS 1.2 and 1.3 over memory: ciphertext in, plaintext out, and back. No socket.
 //
 // A context holds what connections share: trust, certificate and key, the sessions to resume, and
-// the memory wolfSSL takes per record. One context per thread; a context and all that is made from
-// it belong to that thread. A connection is made once and started anew for each connection of its
-// link.
+// the memory wolfSSL takes per record. One context per thread: it may be made elsewhere and handed
+// over before the first connection, then it and all that is made from it belong to that thread. A
+// connection is made once and started anew for each connection of its link.
 //
 // A client always verifies chain, validity and host name, and always sends SNI (unless the host is
 // an IP address); there is no switch to turn that off. A `struct tls` made without a context passes

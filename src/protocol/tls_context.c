@@ -6,17 +6,10 @@
 #include "format/ensure.h"
 #include "protocol/tls_failure.h"
 #include "protocol/tls_memory.h"
+#include "protocol/tls_wolfssl.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#include <wolfssl/options.h>
-
-#include <wolfssl/ssl.h>
-#include <wolfssl/wolfcrypt/wc_port.h>
-#ifdef RINGTAPE_WOLFSSL_BUNDLED
-#include <wolfssl_hooks.h>
-#endif
 
 // ---- library ------------------------------------------------------------------------------------
 

@@ -4,13 +4,9 @@
 #include "protocol/tls_failure.h"
 
 #include "format/ensure.h"
+#include "protocol/tls_wolfssl.h"
 #include <stdarg.h>
 #include <stdio.h>
-
-#include <wolfssl/options.h>
-
-#include <wolfssl/error-ssl.h>
-#include <wolfssl/wolfcrypt/error-crypt.h>
 
 enum tls_result tls_failure_set(struct tls_failure *failure, enum tls_result result,
                                 int32_t library_code, const char *format, ...)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SIGHUP: the running daemon takes on another configuration, or says why not and goes on."""
 
+import copy
 import json
+import os
 import signal
 import time
 
+import scripted
 import support
 
 
@@ -122,3 +125,56 @@ def test_seal_asks_the_running_daemon(tmp_path, certificates):
                 assert sum(entry["rows"] for entry in listing["segments"]) >= durable + 200
             assert daemon.alive()
     support.ringtape("verify", "--store", store)
+
+
+def instruments(store):
+    text = support.ringtape("cat", "--store", store, "--channel", "instrument", "--json")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_instrument_rows_are_changes(tmp_path, certificates, monkeypatch):
+    """Whoever reloads without a change writes nothing."""
+    config, store = tmp_path / "c.yaml", tmp_path / "store"
+    quiet = lambda connection: connection.wait_end()  # noqa: E731
+    with scripted.ScriptedExchange(certificates, [quiet]) as exchange:
+        feed = support.feed(exchange, "binance", ["trade"], ["BTCUSDT", "ETHUSDT"])
+        with support.Ringtaped(config, store, [feed]) as daemon:
+
+            def reloaded():
+                asked = exchange.asked
+                reload(daemon, config, store, [feed])
+                support.wait_for(lambda: exchange.asked > asked, what="exchangeInfo asked for")
+
+            daemon.wait_counters(lambda c: c["links_live"] == 1)
+            support.wait_for(lambda: len(instruments(store)) == 2, what="the first rows")
+            for _ in range(3):
+                reloaded()
+            changed = copy.deepcopy(scripted.INFO)
+            changed["symbols"][1]["status"] = "BREAK"
+            monkeypatch.setattr(scripted, "INFO", changed)
+            reloaded()
+            support.wait_for(lambda: len(instruments(store)) > 2, what="the row of the change")
+            reloaded()
+            assert daemon.terminate() == 0
+    rows = instruments(store)
+    assert [(row["symbol"], row["state"]) for row in rows][2:] == [("binance:ETHUSDT", "BREAK")]
+
+
+def test_a_feed_whose_trust_cannot_be_loaded_comes_with_a_later_reload(tmp_path, certificates):
+    config, store, own = tmp_path / "c.yaml", tmp_path / "store", tmp_path / "ca.pem"
+    with support.Simulator(
+        "--symbols=binance:2", "--rate=500", certificates=certificates
+    ) as simulator:
+        listing = simulator.get("binance", "/api/v3/exchangeInfo")[0]
+        for symbols in ("all", sorted(entry["symbol"] for entry in listing["symbols"])):
+            own.write_text("no certificate\n")
+            feed = support.feed(simulator, "binance", ["trade"], symbols, ca_file=str(own))
+            with support.Ringtaped(config, store, [feed]) as daemon:
+                support.wait_for(
+                    lambda: any("cannot load trusted certificates" in e for e in daemon.errors)
+                )
+                os.replace(own, tmp_path / "old.pem")
+                own.write_bytes((certificates / "ca.pem").read_bytes())
+                reload(daemon, config, store, [feed])
+                daemon.wait_counters(lambda c: c["links_live"] == 1 and c["durable"] > 20)
+                assert daemon.terminate() == 0

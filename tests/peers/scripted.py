@@ -107,7 +107,7 @@ class ScriptedExchange:
 
     def __init__(self, certificates, scripts):
         self.scripts = list(scripts)
-        self.upgrades = 0
+        self.upgrades = self.asked = 0
         self.failures = queue.Queue()
         self.certificates = certificates
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -148,6 +148,7 @@ class ScriptedExchange:
             head += connection.read(1)
         path = head.split(b" ")[1].decode()
         if not path.startswith(("/stream", "/ws")):
+            self.asked += 1
             body = json.dumps(INFO).encode()
             connection.send(
                 b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body),

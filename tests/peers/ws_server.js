@@ -58,8 +58,9 @@ sockets.on('connection', (socket) => {
     socket.on('error', () => {});
     socket.on('message', (data) => {
         const request = JSON.parse(data);
-        subscribed += request.params.length;
         socket.send(JSON.stringify({ result: null, id: request.id }));
+        if (request.method !== 'SUBSCRIBE') return;
+        subscribed += request.params.length;
         if (subscribed >= Number(streams)) sendShare(socket);
     });
 });
