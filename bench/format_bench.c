@@ -13,6 +13,7 @@
 // to decode. What is decoded is compared with what was encoded. DIR ("-": none) gets each column
 // as int64, for the peers. `synthetic` makes up trades like those of the recordings. `long_tail`
 // spreads the recordings' trades over a day of many symbols and says the bytes of all of it.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,11 @@ static int64_t bench_now_ns(void)
     struct timespec time;
     ensure(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0);
     return time.tv_sec * 1000000000ll + time.tv_nsec;
+}
+
+static uint32_t bench_number(const char *text)
+{
+    return (uint32_t)strtoul(text, NULL, 10);
 }
 
 static int bench_compare(const void *a, const void *b)
@@ -300,7 +306,8 @@ static void synthetic_rows(struct rows *rows, uint32_t count)
             receive = 3000000 + random_below(&random, 2000000);
         }
         receive += 400 + random_below(&random, 2000);
-        price += random_below(&random, 4) != 0 ? 0 : (side ? -1 : 1) * (1 + (int64_t)random_below(&random, 9));
+        if (random_below(&random, 4) == 0)
+            price += (side ? -1 : 1) * (1 + (int64_t)random_below(&random, 9));
         event_clear(&event, CHANNEL_TRADE, 0);
         event_set(&event, COLUMN_RECEIVE_TIME, time + receive);
         event_set(&event, COLUMN_LINK, 1);
@@ -355,6 +362,33 @@ static uint32_t tail_count(const struct tail *tail, uint32_t symbol)
     return (uint32_t)((double)tail->trades / (symbol + TAIL_ZIPF_OFFSET) / sum) + 1;
 }
 
+static double tail_daily(const struct rows *source)
+{
+    int64_t span = source->value[TRADE_TIME][source->count - 1] - source->value[TRADE_TIME][0];
+    return (double)source->count * (double)TAIL_DAY_NS / (double)span;
+}
+
+// A symbol is like the recordings whose activity is next to its own, above and below: the nearer on
+// a logarithmic scale, the likelier.
+static const struct rows *tail_source(const struct tail *tail, uint32_t symbol, double daily)
+{
+    const struct rows *above = NULL;
+    const struct rows *below = NULL;
+    for (uint32_t s = 0; s < tail->source_count; s++) {
+        const struct rows *source = tail->sources[(s + symbol) % tail->source_count];
+        double rate = tail_daily(source);
+        if (rate >= daily && (!above || rate < tail_daily(above) / 3))
+            above = source;
+        if (rate < daily && (!below || rate > tail_daily(below) * 3))
+            below = source;
+    }
+    if (!above || !below)
+        return above ? above : below;
+    double nearness = log(tail_daily(above) / daily) / log(tail_daily(above) / tail_daily(below));
+    double draw = (double)(symbol * 2654435761u % 65536) / 65536;
+    return draw < nearness ? below : above;
+}
+
 // Row `from` of a recording as trade number `i` of a symbol: its gap to the trade before stretched
 // (to whole milliseconds, as recorded), its delays and everything else as they were.
 static void tail_row(const struct rows *source, uint32_t from, uint32_t i, double stretch,
@@ -376,10 +410,9 @@ static void tail_row(const struct rows *source, uint32_t from, uint32_t i, doubl
 
 static void tail_symbol(struct tail *tail, uint32_t symbol)
 {
-    const struct rows *source = tail->sources[symbol % tail->source_count];
     uint32_t count = tail_count(tail, symbol);
-    int64_t span = source->value[TRADE_TIME][source->count - 1] - source->value[TRADE_TIME][0];
-    double stretch = (double)TAIL_DAY_NS / count / ((double)span / source->count);
+    const struct rows *source = tail_source(tail, symbol, count);
+    double stretch = tail_daily(source) / count;
     int64_t time = 1723161600000000000;
     uint32_t from = (uint32_t)((uint64_t)symbol * 7919 % source->count);
     char name[32];
@@ -399,7 +432,7 @@ static void tail_symbol(struct tail *tail, uint32_t symbol)
 
 static int bench_long_tail(int argc, char **argv)
 {
-    struct tail tail = {.symbols = (uint32_t)atoi(argv[2]), .trades = (uint64_t)atoll(argv[3])};
+    struct tail tail = {.symbols = bench_number(argv[2]), .trades = bench_number(argv[3])};
     struct segment_description what = {.store = "fifteen letters", .salt = 1, .created_ns = 1,
                                        .channel = CHANNEL_TRADE, .number = 1, .writer = "bench"};
     ensure(tail.symbols > 0);
@@ -445,7 +478,7 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "recording") == 0)
         return bench_recording(argc, argv);
     if (argc > 2 && strcmp(argv[1], "synthetic") == 0)
-        return bench_synthetic((uint32_t)atoi(argv[2]), argc > 3 ? argv[3] : NULL, false);
+        return bench_synthetic(bench_number(argv[2]), argc > 3 ? argv[3] : NULL, false);
     if (argc > 3 && strcmp(argv[1], "long_tail") == 0)
         return bench_long_tail(argc, argv);
     return bench_smoke();

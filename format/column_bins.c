@@ -10,9 +10,9 @@
 #include "format/ensure.h"
 
 enum {
-    BINS_PIECES = 180,  // aimed at; each can bring one more for a number that comes often
+    BINS_PIECES = 300,  // aimed at; each can bring one more for a number that comes often
     BINS_COST = 64,    // unit of a cost: 1/64 bit
-    BINS_HEAD_BITS = 20, // a bin's description, as measured
+    BINS_HEAD_BITS = 16, // a bin's description, as measured
     BINS_LOG = 10,     // weights of 2^10: 2^12 gains 0.1 % and costs cache
     BINS_SHORT = 96,   // shorter lists are sorted by insertion
 };
@@ -195,6 +195,32 @@ static bool bins_take(const uint64_t *sorted, const struct bins_pieces *pieces,
     return true;
 }
 
+// A bin that begins where the one before ends takes some ten bits less to describe. A width is a
+// power of two, so there is room to shift a bin: it may begin anywhere behind the numbers of the
+// one before as long as it holds its own.
+static void bins_join(const uint64_t *sorted, uint32_t count, struct bins_plan *plan)
+{
+    uint32_t at = 0;
+    uint64_t least = 0; // where it may begin
+    uint64_t end = 0;   // of the bin before
+    for (unsigned b = 0; b < plan->count; b++) {
+        uint64_t low = sorted[at];
+        at += plan->counts[b];
+        uint64_t high = sorted[at - 1];
+        uint64_t reach = bits_mask(plan->bits[b]); // width - 1
+        uint64_t first = high > reach && high - reach > least ? high - reach : least;
+        uint64_t next = at < count ? sorted[at] : 0;
+        bool joins = b > 0 && end >= first && end <= low;
+        // As near to the next bin as it can end, so that that one may join.
+        uint64_t near = next > reach + 1 && reach != UINT64_MAX ? next - reach - 1 : low;
+        near = near < first ? first : near > low ? low : near;
+        plan->lower[b] = joins ? end : near;
+        end = plan->lower[b] + reach + 1;
+        least = high + 1;
+    }
+    ensure(at == count);
+}
+
 static unsigned bins_log(const struct bins_plan *plan, uint32_t count)
 {
     if (plan->count == 1)
@@ -221,6 +247,7 @@ size_t bins_choose(struct bins_room *room, const uint64_t *numbers, uint32_t cou
         if (bins_take(room->sorted, &pieces, plan))
             break;
     }
+    bins_join(room->sorted, count, plan);
     plan->log = bins_log(plan, count);
     if (plan->log != 0)
         entropy_weigh(plan->counts, plan->count, plan->log, plan->weights);
@@ -297,40 +324,60 @@ static bool get_like(struct bits_reader *reader, unsigned like, uint64_t *number
     return true;
 }
 
+// A width is told by its difference from the one before, a weight by that of its length.
 static void put_description(const struct bins_plan *plan, struct bits_writer *writer)
 {
-    uint64_t least = 0; // that the next lower end can be
+    uint64_t least = 0; // that the lower end can be
+    uint64_t end = 0;   // of the bin before
     unsigned bits = 0;
+    unsigned weight_bits = plan->log / 2;
     ensure(plan->count > 0);
     for (unsigned b = 0; b < plan->count; b++) {
-        put_like(writer, plan->lower[b] - least, bits);
+        bool joins = plan->lower[b] == end;
+        bits_put(writer, joins, 1);
+        if (!joins)
+            put_like(writer, plan->lower[b] - least, bits);
         put_gamma(writer, wire_zigzag((int64_t)plan->bits[b] - (int64_t)bits) + 1);
         if (plan->log != 0)
-            put_gamma(writer, plan->weights[b]);
-        least = plan->lower[b] + 1;
+            put_like(writer, plan->weights[b], weight_bits);
         bits = plan->bits[b];
+        least = plan->lower[b] + 1;
+        end = plan->lower[b] + bits_mask(bits) + 1;
+        weight_bits = bits_length(plan->weights[b]);
     }
+}
+
+static bool get_bin(struct bits_reader *reader, uint64_t least, uint64_t end, unsigned like,
+                    uint64_t *lower, unsigned *bits)
+{
+    uint64_t gap = 0;
+    bool joins = bits_get(reader, 1) != 0;
+    if (!joins && !get_like(reader, like, &gap))
+        return false;
+    *lower = joins ? end : least + gap;
+    return *lower >= least && get_length(reader, like, bits);
 }
 
 static bool get_description(struct bits_reader *reader, struct bins_plan *plan)
 {
     uint64_t least = 0;
+    uint64_t end = 0;
     uint64_t sum = 0;
     unsigned bits = 0;
+    unsigned weight_bits = plan->log / 2;
     for (unsigned b = 0; b < plan->count; b++) {
-        uint64_t gap;
-        if (!get_like(reader, bits, &gap) || !get_length(reader, bits, &bits))
+        uint64_t weight = 1;
+        if ((b > 0 && least == 0) || // nothing lies behind the greatest number
+            !get_bin(reader, least, end, bits, &plan->lower[b], &bits) ||
+            (plan->log != 0 && !get_like(reader, weight_bits, &weight)) || weight == 0 ||
+            weight > 1u << plan->log)
             return false;
-        plan->lower[b] = least + gap;
         plan->bits[b] = (uint8_t)bits;
-        uint64_t weight = plan->log == 0 ? 1 : get_gamma(reader);
-        if (plan->lower[b] < least || weight == 0 || weight > 1u << plan->log)
-            return false;
         plan->weights[b] = (uint16_t)weight;
         sum += weight;
+        weight_bits = bits_length(weight);
         least = plan->lower[b] + 1;
-        if (least == 0 && b + 1 < plan->count)
-            return false;
+        end = plan->lower[b] + bits_mask(bits) + 1;
     }
     return sum == 1u << plan->log && reader->at <= (uint64_t)reader->size * 8;
 }

@@ -17,7 +17,7 @@
 
 enum {
     BINS_MAX = ENTROPY_SYMBOLS_MAX,
-    BINS_PIECES_MAX = 360, // pieces of the sorted numbers that bins are made of
+    BINS_PIECES_MAX = 600, // pieces of the sorted numbers that bins are made of
 };
 
 struct bins_plan {

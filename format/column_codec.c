@@ -13,6 +13,7 @@ enum {
     COLUMN_ZSTD_LEVEL = 3,
     // A packed column this small is not worth a try: a zstd frame alone takes about 12 bytes.
     COLUMN_SMALL_BYTES = 24,
+    COLUMN_CLOSE = 64, // estimates nearer than this part are settled by encoding both
 };
 
 struct column_scratch {
@@ -223,34 +224,66 @@ static unsigned column_possible(const struct column_coding *coding, uint32_t cou
     return possible;
 }
 
-// The candidate that a sample makes out to be the best.
-static const struct model *column_choose(struct column_scratch *scratch,
-                                         const struct column_coding *coding, const int64_t *values,
-                                         uint32_t count)
+// Candidates by what a sample makes of them, the best first; how many are worth a real try.
+static unsigned column_rank(struct column_scratch *scratch, const struct column_coding *coding,
+                            const int64_t *values, uint32_t count, const struct model *best[2])
 {
-    struct column_coding plain = *coding;
-    unsigned possible = column_possible(coding, count);
-    if (possible == 0) {
-        plain.models = plain_models;
-        plain.model_count = possible = sizeof plain_models / sizeof *plain_models;
-    }
-    const struct model *best = NULL;
-    uint64_t best_bits = UINT64_MAX;
-    for (unsigned m = 0; m < plain.model_count; m++) {
-        const struct model *model = &plain.models[m];
-        if (!model_possible(plain.frame, model, count))
+    uint64_t bits[2] = {UINT64_MAX, UINT64_MAX};
+    for (unsigned m = 0; m < coding->model_count; m++) {
+        const struct model *model = &coding->models[m];
+        if (!model_possible(coding->frame, model, count))
             continue;
-        if (possible == 1 || coding->takes_first)
-            return model;
-        uint64_t bits =
-            modelled_estimate(scratch->modelled, plain.frame, model, values, count);
-        if (bits < best_bits) {
-            best_bits = bits;
-            best = model;
+        uint64_t found = modelled_estimate(scratch->modelled, coding->frame, model, values, count);
+        unsigned place = found < bits[0] ? 0 : found < bits[1] ? 1 : 2;
+        if (place == 0) {
+            bits[1] = bits[0];
+            best[1] = best[0];
+        }
+        if (place < 2) {
+            bits[place] = found;
+            best[place] = model;
         }
     }
-    ensure(best);
-    return best;
+    bool close = best[1] && bits[1] - bits[0] <= bits[0] / COLUMN_CLOSE;
+    return close && coding->level == COLUMN_LEVEL_DENSE ? 2 : 1;
+}
+
+static const struct model *column_first(const struct column_coding *coding, uint32_t count)
+{
+    for (unsigned m = 0; m < coding->model_count; m++)
+        if (model_possible(coding->frame, &coding->models[m], count))
+            return &coding->models[m];
+    return NULL;
+}
+
+// With the best of the candidates; returns the byte behind.
+static uint8_t *column_encode_best(struct column_scratch *scratch,
+                                   const struct column_coding *wanted, const int64_t *values,
+                                   uint32_t count, uint8_t *out)
+{
+    struct column_coding coding = *wanted;
+    const struct model *best[2] = {NULL, NULL};
+    unsigned tries = 1;
+    unsigned possible = column_possible(wanted, count);
+    if (possible == 0) {
+        coding.models = plain_models;
+        coding.model_count = possible = sizeof plain_models / sizeof *plain_models;
+    }
+    if (possible == 1 || coding.takes_first)
+        best[0] = column_first(&coding, count);
+    else
+        tries = column_rank(scratch, &coding, values, count, best);
+    ensure(best[0]);
+    uint8_t *end = modelled_encode(scratch->modelled, coding.level, coding.frame, best[0], values,
+                                   count, out);
+    if (tries == 1)
+        return end;
+    uint8_t *second = modelled_encode(scratch->modelled, coding.level, coding.frame, best[1],
+                                      values, count, end);
+    if (second - end >= end - out)
+        return end;
+    memmove(out, end, (size_t)(second - end));
+    return out + (second - end);
 }
 
 static bool column_is_constant(const int64_t *values, uint32_t count)
@@ -269,10 +302,7 @@ size_t column_encode(struct column_scratch *scratch, const struct column_coding 
         *codec = COLUMN_CODEC_CONSTANT;
         return (size_t)(wire_put_varint(out, wire_zigzag(values[0])) - out);
     }
-    const struct model *model = column_choose(scratch, coding, values, count);
-    size_t best = (size_t)(modelled_encode(scratch->modelled, coding->level, coding->frame, model,
-                                           values, count, out) -
-                           out);
+    size_t best = (size_t)(column_encode_best(scratch, coding, values, count, out) - out);
     *codec = COLUMN_CODEC_MODELLED;
     if (!coding->tries_zstd || best <= COLUMN_SMALL_BYTES)
         return best;

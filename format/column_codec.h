@@ -53,7 +53,7 @@ static inline size_t column_bytes_max(uint32_t count)
 }
 static inline size_t column_bytes_spare(uint32_t count)
 {
-    return list_bytes_spare(count);
+    return modelled_bytes_max(count) + list_bytes_spare(count);
 }
 
 // How to encode a column, and what else of the block is known.

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "format/column_list_room.h"
 #include "format/column_pack.h"
 #include "format/ensure.h"
 
@@ -15,28 +16,11 @@ enum {
     LIST_SPARSE_SHARE = 3,   // the common number must be one in three
     LIST_RUN_LENGTH = 8,     // runs must be this long on average
     LIST_LIGHT_BINS = 8,     // bits a number from which on the light level looks at bins
-    LIST_DICTIONARY_MAX = 256,
     LIST_DICTIONARY_SLOTS = 1024,
     LIST_DICTIONARY_SAMPLE = 64,
-    LIST_TICK_SAMPLE = 256,
+    LIST_TICK_SAMPLE = 96,
+    LIST_TICK_FIRST = 16,
     LIST_TICK_SHARE = 16, // a rest is small below this part of the unit
-};
-
-// What one call needs; a list in a list has the second.
-struct list_desk {
-    uint64_t *numbers; // quotients; places in the dictionary; numbers that are not common
-    uint64_t *others;  // lengths of runs
-    uint8_t *bitmap;
-};
-
-struct list_room {
-    uint32_t count_max;
-    const struct vector_kernels *kernels;
-    struct bins_room *bins;
-    struct bins_plan plan;
-    struct list_desk desks[2];
-    uint64_t *ticks;
-    uint64_t *rests;
 };
 
 struct list_room *list_room_open(uint32_t count_max)
@@ -201,14 +185,14 @@ static uint8_t *encode_constant(uint64_t number, uint8_t *out)
 }
 
 // Light: numbers of all sizes (distances between price levels) waste half of a fixed width. Where
-// a code for their lengths alone saves two fifths, it is worth its time. True: done.
+// a code for their lengths alone saves three tenths, it is worth its time. True: done.
 static bool encode_lengths(struct list_room *room, const uint64_t *quotients, uint32_t count,
                            const uint32_t lengths[65], size_t packed, uint8_t *out, uint8_t **end)
 {
     if (packed * 8 < (size_t)count * LIST_LIGHT_BINS || count < VECTOR_COUNT)
         return false;
     size_t bytes = bins_choose_lengths(lengths, count, &room->plan);
-    if (bytes * 5 > packed * 3)
+    if (bytes * 10 > packed * 7)
         return false;
     *end = bins_encode(room->bins, &room->plan, quotients, count, out);
     return true;
@@ -352,24 +336,33 @@ static uint64_t tick_of(uint64_t number, uint64_t unit)
     return negative ? 0 - tick : tick;
 }
 
-// A unit that most numbers are nearly multiples of, or 0. One in eight would be by chance.
+// Are most of a sample nearly multiples of `unit`? One in eight would be by chance, so the first
+// few numbers settle most questions.
+static bool tick_fits(const uint64_t *numbers, uint32_t count, uint64_t unit)
+{
+    uint32_t stride = count / LIST_TICK_SAMPLE + 1;
+    uint32_t near = 0;
+    uint32_t seen = 0;
+    uint32_t large = 0;
+    for (uint32_t i = 0; i < count; i += stride) {
+        uint64_t tick = tick_of(numbers[i], unit);
+        uint64_t rest = numbers[i] - unit * tick + unit / LIST_TICK_SHARE;
+        near += rest <= 2 * (unit / LIST_TICK_SHARE);
+        large += tick != 0;
+        seen++;
+        if (seen == LIST_TICK_FIRST && near < LIST_TICK_FIRST / 2)
+            return false;
+    }
+    return near > seen / 2 + seen / 8 && large > seen / 2;
+}
+
+// A unit that most numbers are nearly multiples of, or 0.
 static uint64_t tick_unit(const uint64_t *numbers, uint32_t count)
 {
     static const uint64_t units[] = {1000000, 100000, 10000, 1000, 100, 40, 10};
-    uint32_t stride = count / LIST_TICK_SAMPLE + 1;
     for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
-        uint64_t unit = units[u];
-        uint32_t near = 0;
-        uint32_t seen = 0;
-        uint32_t large = 0;
-        for (uint32_t i = 0; i < count; i += stride, seen++) {
-            uint64_t tick = tick_of(numbers[i], unit);
-            uint64_t rest = numbers[i] - unit * tick + unit / LIST_TICK_SHARE;
-            near += rest <= 2 * (unit / LIST_TICK_SHARE);
-            large += tick != 0;
-        }
-        if (near > seen / 2 + seen / 8 && large > seen / 2)
-            return unit;
+        if (tick_fits(numbers, count, units[u]))
+            return units[u];
     }
     return 0;
 }
@@ -428,18 +421,30 @@ static uint32_t list_runs(struct list_room *room, const uint64_t *numbers, uint3
     return runs;
 }
 
-uint8_t *list_encode(struct list_room *room, enum column_level level, const uint64_t *numbers,
-                     uint32_t count, uint8_t *out)
+// Dense: all that may be best is tried.
+static uint8_t *encode_dense(struct list_room *room, const uint64_t *numbers, uint32_t count,
+                             uint8_t *out)
+{
+    uint8_t *end = encode_flat(room, COLUMN_LEVEL_DENSE, 0, numbers, count, out);
+    if ((size_t)(end - out) <= count) // less than a byte a number: little to gain
+        return end;
+    uint64_t unit = tick_unit(numbers, count);
+    if (unit == 0)
+        return end;
+    return take_shorter(
+        out, end, encode_ticks(room, COLUMN_LEVEL_DENSE, unit, numbers, count, end));
+}
+
+// Light: what a look at a sample says is taken without a second try.
+static uint8_t *encode_light(struct list_room *room, const uint64_t *numbers, uint32_t count,
+                             uint8_t *out)
 {
     struct dictionary dictionary;
-    ensure(count > 0 && count <= room->count_max);
-    uint8_t *end = encode_simple(room, level, numbers, count, out);
-    if ((size_t)(end - out) > count) { // more than a byte a number: something to gain
-        uint64_t unit = tick_unit(numbers, count);
-        if (unit != 0)
-            end = take_shorter(out, end, encode_ticks(room, level, unit, numbers, count, end));
-    }
-    if (level == COLUMN_LEVEL_DENSE || out[0] == LIST_CONSTANT)
+    uint64_t unit = count < VECTOR_COUNT ? 0 : tick_unit(numbers, count);
+    if (unit != 0)
+        return encode_ticks(room, COLUMN_LEVEL_LIGHT, unit, numbers, count, out);
+    uint8_t *end = encode_simple(room, COLUMN_LEVEL_LIGHT, numbers, count, out);
+    if (out[0] == LIST_CONSTANT)
         return end;
     if (list_runs(room, numbers, count) < count / LIST_RUN_LENGTH)
         end = take_shorter(out, end, encode_runs(room, numbers, count, end));
@@ -449,151 +454,10 @@ uint8_t *list_encode(struct list_room *room, enum column_level level, const uint
     return end;
 }
 
-// ---- decoding ----
-
-struct list_head {
-    uint64_t base;
-    uint64_t step;
-};
-
-static struct list_head get_head(struct wire_reader *in)
-{
-    uint64_t base = (uint64_t)wire_unzigzag(wire_get_varint(in));
-    return (struct list_head){base, wire_get_varint(in)};
-}
-
-static bool decode_constant(struct wire_reader *in, uint32_t count, uint64_t *out)
-{
-    uint64_t number = (uint64_t)wire_unzigzag(wire_get_varint(in));
-    for (uint32_t i = 0; i < count; i++)
-        out[i] = number;
-    return !in->failed;
-}
-
-// A list in a list is constant, packed or in bins.
-static bool decode_flat(struct list_room *room, unsigned kind, struct wire_reader *in,
-                        uint32_t count, uint64_t *out)
-{
-    if (kind == LIST_CONSTANT)
-        return decode_constant(in, count, out);
-    if (kind != LIST_PACKED && kind != LIST_BINS)
-        return false;
-    struct list_head head = get_head(in);
-    if (in->failed)
-        return false;
-    return kind == LIST_PACKED
-               ? pack_decode(room->kernels, in, count, head.base, head.step, out)
-               : bins_decode(room->bins, in, count, head.base, head.step, out);
-}
-
-static bool decode_inner(struct list_room *room, struct wire_reader *in, uint32_t count,
-                         uint64_t *out)
-{
-    unsigned kind = wire_get_u8(in);
-    return !in->failed && decode_flat(room, kind, in, count, out);
-}
-
-static bool decode_sparse(struct list_room *room, struct wire_reader *in, uint32_t count,
-                          uint64_t *out)
-{
-    uint64_t common = (uint64_t)wire_unzigzag(wire_get_varint(in));
-    uint64_t others = wire_get_varint(in);
-    const uint8_t *bitmap = wire_get(in, bits_bytes(count));
-    uint64_t *rest = room->desks[0].others;
-    if (!bitmap || others == 0 || others > count ||
-        (count % 8 != 0 && bitmap[count / 8] >> (count % 8) != 0) ||
-        !decode_inner(room, in, (uint32_t)others, rest))
-        return false;
-    uint32_t set = 0;
-    for (uint32_t i = 0; i < bits_bytes(count); i++)
-        set += (uint32_t)__builtin_popcount(bitmap[i]);
-    if (set != others)
-        return false;
-    room->kernels->fill(bitmap, count, common, rest, out);
-    return true;
-}
-
-static bool decode_dictionary(struct list_room *room, struct wire_reader *in, uint32_t count,
-                              uint64_t *out)
-{
-    uint64_t numbers[LIST_DICTIONARY_MAX];
-    uint64_t size = wire_get_varint(in);
-    uint64_t bad = 0;
-    if (in->failed || size == 0 || size > LIST_DICTIONARY_MAX || size > room->count_max ||
-        !decode_inner(room, in, (uint32_t)size, numbers) || !decode_inner(room, in, count, out))
-        return false;
-    for (uint32_t i = 0; i < count; i++) {
-        bad |= (uint64_t)(out[i] >= size);
-        out[i] = numbers[out[i] % LIST_DICTIONARY_MAX];
-    }
-    return bad == 0;
-}
-
-static bool decode_runs(struct list_room *room, struct wire_reader *in, uint32_t count,
-                        uint64_t *out)
-{
-    uint64_t *values = room->desks[0].numbers;
-    uint64_t *lengths = room->desks[0].others;
-    uint64_t runs = wire_get_varint(in);
-    if (in->failed || runs == 0 || runs > count ||
-        !decode_inner(room, in, (uint32_t)runs, values) ||
-        !decode_inner(room, in, (uint32_t)runs, lengths))
-        return false;
-    uint32_t at = 0;
-    for (uint32_t r = 0; r < runs; r++) {
-        if (lengths[r] == 0 || lengths[r] > count - at)
-            return false;
-        for (uint64_t n = 0; n < lengths[r]; n++)
-            out[at++] = values[r];
-    }
-    return at == count;
-}
-
-// The ticks are a list of kind 0, 1 or 3, the rests one of kind 0 to 3.
-static bool decode_ticks(struct list_room *room, struct wire_reader *in, uint32_t count,
-                         uint64_t *out)
-{
-    uint64_t unit = wire_get_varint(in);
-    if (in->failed || !decode_inner(room, in, count, out))
-        return false;
-    unsigned kind = wire_get_u8(in);
-    bool good = !in->failed && (kind == LIST_SPARSE
-                                    ? decode_sparse(room, in, count, room->rests)
-                                    : decode_flat(room, kind, in, count, room->rests));
-    if (!good)
-        return false;
-    for (uint32_t i = 0; i < count; i++)
-        out[i] = unit * out[i] + room->rests[i];
-    return true;
-}
-
-bool list_decode(struct list_room *room, struct wire_reader *in, uint32_t count, uint64_t *out)
+uint8_t *list_encode(struct list_room *room, enum column_level level, const uint64_t *numbers,
+                     uint32_t count, uint8_t *out)
 {
     ensure(count > 0 && count <= room->count_max);
-    unsigned kind = wire_get_u8(in);
-    if (in->failed)
-        return false;
-    switch (kind) {
-    case LIST_SPARSE:
-        return decode_sparse(room, in, count, out);
-    case LIST_DICTIONARY:
-        return decode_dictionary(room, in, count, out);
-    case LIST_RUNS:
-        return decode_runs(room, in, count, out);
-    case LIST_TICKS:
-        return decode_ticks(room, in, count, out);
-    default:
-        return decode_flat(room, kind, in, count, out);
-    }
-}
-
-const char *list_kind_name(uint8_t kind)
-{
-    static const char *const names[LIST_KIND_COUNT] = {
-        [LIST_CONSTANT] = "constant", [LIST_PACKED] = "packed",
-        [LIST_SPARSE] = "sparse",     [LIST_BINS] = "bins",
-        [LIST_DICTIONARY] = "dictionary", [LIST_RUNS] = "runs",
-        [LIST_TICKS] = "ticks",
-    };
-    return kind < LIST_KIND_COUNT ? names[kind] : "unknown";
+    return level == COLUMN_LEVEL_DENSE ? encode_dense(room, numbers, count, out)
+                                       : encode_light(room, numbers, count, out);
 }

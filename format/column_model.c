@@ -10,8 +10,10 @@
 
 bool model_uses_column(const struct model *model)
 {
-    return model->predictor == MODEL_OFFSET || model->predictor == MODEL_OFFSET_DELTA ||
-           model->predictor == MODEL_DELTA_OR_VALUE || model->predictor == MODEL_FOLLOW;
+    const unsigned with_column = 1u << MODEL_OFFSET | 1u << MODEL_OFFSET_DELTA |
+                                 1u << MODEL_DELTA_OR_VALUE | 1u << MODEL_FOLLOW |
+                                 1u << MODEL_DELTA_OR_OFFSET;
+    return with_column >> model->predictor & 1;
 }
 
 bool model_predicate_uses_column(const struct model_predicate *predicate)
@@ -250,6 +252,8 @@ model_prediction(unsigned predictor, const uint64_t *v, const uint64_t *x, uint6
         return x[i] + (none ? start : v[p] - x[p]);
     case MODEL_DELTA_OR_VALUE:
         return none ? start : x[i] == x[p] ? v[p] : 0;
+    case MODEL_DELTA_OR_OFFSET:
+        return none ? start : x[i] == x[p] ? v[p] : x[i];
     default:
         return none ? start : x[p];
     }
@@ -286,7 +290,7 @@ restore_of(unsigned predictor, uint64_t *v, const uint64_t *x, const uint32_t *b
 
 #define MODEL_EACH_PREDICTOR(each)                                                                 \
     each(MODEL_DELTA) each(MODEL_OFFSET) each(MODEL_OFFSET_DELTA) each(MODEL_EXCLUSIVE_OR)         \
-        each(MODEL_DELTA_OR_VALUE) each(MODEL_FOLLOW)
+        each(MODEL_DELTA_OR_VALUE) each(MODEL_FOLLOW) each(MODEL_DELTA_OR_OFFSET)
 
 void model_residuals(const struct model_frame *frame, const struct model *model, uint64_t start,
                      const uint64_t *values, uint32_t count, uint64_t *residuals)

@@ -19,6 +19,7 @@
 //     4 exclusive or     v ^ v[p]
 //     5 delta or value   x == x[p] ? v - v[p] : v
 //     6 follow           v - x[p]
+//     7 delta or offset  x == x[p] ? v - v[p] : v - x
 //
 // A number without predecessor has `start` in the place of what would come from it: v[p], v[p] -
 // x[p] (predictor 3), x[p] (predictor 6); and x counts as unchanged.
@@ -43,6 +44,7 @@ enum model_predictor { // numbers are on disk
     MODEL_EXCLUSIVE_OR = 4,
     MODEL_DELTA_OR_VALUE = 5,
     MODEL_FOLLOW = 6,
+    MODEL_DELTA_OR_OFFSET = 7,
     MODEL_PREDICTOR_COUNT,
 };
 
@@ -80,7 +82,7 @@ struct model_predicate {
 struct model {
     uint8_t predictor;
     uint8_t lineage;
-    uint8_t column; // x of the predictors 2, 3, 5, 6; else 0
+    uint8_t column; // x of the predictors 2, 3, 5, 6, 7; else 0
     uint8_t predicate_count;
     struct model_predicate predicates[MODEL_PREDICATES_MAX];
 };

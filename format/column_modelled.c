@@ -171,6 +171,21 @@ uint8_t *modelled_encode(struct modelled_room *room, enum column_level level,
 
 // ---- estimate ----
 
+// Bits that a common divisor of the numbers takes away from each.
+static unsigned estimate_step(const uint64_t *numbers, uint32_t count)
+{
+    uint64_t step = 0;
+    for (uint32_t i = 0; i < count && step != 1; i++) {
+        uint64_t a = numbers[i];
+        while (a != 0) {
+            uint64_t rest = step % a;
+            step = a;
+            a = rest;
+        }
+    }
+    return step == 0 ? 0 : bits_length(step) - 1;
+}
+
 // Bits of `count` numbers by an ideal code of their lengths and the rest plain.
 static uint64_t estimate_list(const struct vector_kernels *kernels, const uint64_t *numbers,
                               uint32_t count, uint64_t *room)
@@ -188,12 +203,14 @@ static uint64_t estimate_list(const struct vector_kernels *kernels, const uint64
         room[i] = around ? (negative ? 0 - numbers[i] : numbers[i]) : numbers[i] - least;
         signs += (int64_t)least < 0 && room[i] != 0;
     }
+    unsigned step = estimate_step(room, count);
     kernels->lengths(room, count, lengths);
     for (unsigned b = 0; b < 65; b++) {
         if (lengths[b] == 0)
             continue;
         unsigned code = bits_length(count / lengths[b]);
-        bits += (uint64_t)lengths[b] * ((b == 0 ? 0 : b - 1) + code);
+        unsigned plain = b > step + 1 ? b - 1 - step : 0;
+        bits += (uint64_t)lengths[b] * (plain + code);
     }
     return bits + (around ? signs : 0);
 }

@@ -67,19 +67,19 @@ uint32_t index_build_symbol(struct index_build *build, const void *name, uint32_
     return build->symbol_count++;
 }
 
-void index_build_row(struct index_build *build, uint32_t symbol, uint32_t block, int64_t time_ns)
+void index_build_rows(struct index_build *build, uint32_t symbol, uint32_t block, uint32_t rows,
+                      int64_t time_min, int64_t time_max)
 {
     ensure(symbol < build->symbol_count);
+    ensure(rows > 0 && time_min <= time_max);
     struct layout_index_symbol *entry = &build->symbols[symbol];
     if (entry->rows == 0)
         entry->first_block = block;
     ensure(block >= entry->first_block);
-    entry->rows++;
+    entry->rows += rows;
     entry->block_count = block - entry->first_block + 1;
-    if (time_ns < entry->time_min)
-        entry->time_min = time_ns;
-    if (time_ns > entry->time_max)
-        entry->time_max = time_ns;
+    entry->time_min = time_min < entry->time_min ? time_min : entry->time_min;
+    entry->time_max = time_max > entry->time_max ? time_max : entry->time_max;
 }
 
 bool index_build_block(struct index_build *build, const struct layout_block *header,

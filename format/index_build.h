@@ -36,8 +36,9 @@ int index_build_open(struct index_build *build, struct index_build_limits limits
 void index_build_close(struct index_build *build);
 // Adds a symbol without rows; its number, or SYMBOL_NONE when the tables are full.
 uint32_t index_build_symbol(struct index_build *build, const void *name, uint32_t name_size);
-// A row of the symbol is in block `block` (not lower than any told before).
-void index_build_row(struct index_build *build, uint32_t symbol, uint32_t block, int64_t time_ns);
+// `rows` >= 1 rows of the symbol are in block `block` (not lower than any told before).
+void index_build_rows(struct index_build *build, uint32_t symbol, uint32_t block, uint32_t rows,
+                      int64_t time_min, int64_t time_max);
 // Adds the next block. False: full.
 bool index_build_block(struct index_build *build, const struct layout_block *header,
                        uint64_t offset);

@@ -174,7 +174,8 @@ static bool walk_rows(struct segment *segment, struct index_build *build,
             if (segment->decoder.name_lengths[s] == 0)
                 symbol = header->symbol + s;
         }
-        index_build_row(build, symbol, build->block_count, rows_time_ns(rows, r));
+        int64_t time = rows_time_ns(rows, r);
+        index_build_rows(build, symbol, build->block_count, 1, time, time);
     }
     return true;
 }

@@ -71,7 +71,7 @@ static bool verify_rows(struct verify *verify, const struct layout_block *header
         uint32_t symbol = verify_symbol(verify, r);
         if (symbol == SYMBOL_NONE || catalogue_day_of(time) != verify->segment->header.day)
             return false;
-        index_build_row(&verify->build, symbol, verify->build.block_count, time);
+        index_build_rows(&verify->build, symbol, verify->build.block_count, 1, time, time);
         min = time < min ? time : min;
         max = time > max ? time : max;
     }

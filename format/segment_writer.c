@@ -158,9 +158,18 @@ bool segment_writer_symbol(struct segment_writer *writer, const void *name, uint
 static void writer_account(struct segment_writer *writer, const struct rows *rows,
                            const uint32_t *index, uint32_t count)
 {
-    for (uint32_t r = 0; r < count; r++)
-        index_build_row(&writer->build, writer->symbol, writer->build.block_count,
-                        rows_time_ns(rows, index[r]));
+    unsigned usual = rows->schema->times[0];
+    int64_t min = INT64_MAX;
+    int64_t max = INT64_MIN;
+    for (uint32_t r = 0; r < count; r++) {
+        bool has = rows->present[index[r]] >> usual & 1;
+        int64_t time = has ? rows->value[usual][index[r]] : rows_time_ns(rows, index[r]);
+        min = time < min ? time : min;
+        max = time > max ? time : max;
+    }
+    if (count != 0)
+        index_build_rows(&writer->build, writer->symbol, writer->build.block_count, count, min,
+                         max);
 }
 
 uint32_t segment_writer_append_selected(struct segment_writer *writer, const struct rows *rows,
