@@ -11,15 +11,6 @@ enum {
     STORE_TRIES = 64, // a daemon may swap the catalogue between two of our reads
 };
 
-struct store {
-    char path[STORE_PATH_BYTES_MAX];
-    uint8_t identity[LAYOUT_STORE_ID_BYTES];
-    struct catalogue catalogue;
-    uint32_t *tapes; // that count, increasing
-    uint32_t tape_count;
-    uint32_t tape_room;
-};
-
 // A file of the store in memory: mapped (segments, indexes) or behind pread (tapes, which change
 // under us). `path` is relative.
 struct store_file {
@@ -27,6 +18,16 @@ struct store_file {
     int descriptor; // -1: not open
     uint64_t size;
     void *map; // NULL: not mapped
+};
+
+struct store {
+    char path[STORE_PATH_BYTES_MAX];
+    uint8_t identity[LAYOUT_STORE_ID_BYTES];
+    struct catalogue catalogue;
+    struct store_file catalogue_file; // open, so that no later one has its inode
+    uint32_t *tapes; // that count, increasing
+    uint32_t tape_count;
+    uint32_t tape_room;
 };
 
 // 0 or a negative errno.

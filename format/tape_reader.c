@@ -61,16 +61,23 @@ static const uint8_t *reader_get(struct tape_reader *reader, uint64_t offset, si
     return source_get(&reader->source, offset, size, reader->room, got);
 }
 
+static bool reader_closed(const struct tape_reader *reader)
+{
+    return reader->mark.magic != 0 && (reader->mark.flags & LAYOUT_MARK_CLOSED) != 0;
+}
+
 // A closed tape ends at its mark: what lies behind was being written when a write failed, was never
 // acknowledged, and its rows went to another tape.
-static bool reader_behind_closing(const struct tape_reader *reader,
-                                  const struct layout_batch *header)
+static bool reader_behind_end(const struct tape_reader *reader, const struct layout_batch *header)
 {
-    const struct layout_mark *mark = &reader->mark;
-    if (mark->magic == 0 || (mark->flags & LAYOUT_MARK_CLOSED) == 0)
-        return false;
-    return header->sequence > mark->sequence ||
-           (header->sequence == mark->sequence && header->revision > mark->revision);
+    uint64_t sequence = reader->limit_sequence;
+    uint32_t revision = reader->limit_revision;
+    if (reader_closed(reader) && reader->mark.sequence <= sequence) {
+        sequence = reader->mark.sequence;
+        revision = reader->mark.revision;
+    }
+    return header->sequence > sequence ||
+           (header->sequence == sequence && header->revision > revision);
 }
 
 // Is there a whole batch at exactly `offset`? *error: if not, why. Negative: errno.
@@ -89,7 +96,7 @@ static int reader_batch_at(struct tape_reader *reader, uint64_t offset, struct r
         *error = TAPE_OTHER_SALT;
     else if (offset < LAYOUT_SECTOR + slot)
         *error = TAPE_BAD_HEADER;
-    else if (reader_behind_closing(reader, &found->header))
+    else if (reader_behind_end(reader, &found->header))
         *error = TAPE_NO_MAGIC;
     if (*error != TAPE_GOOD)
         return 0;
@@ -379,7 +386,10 @@ static int reader_give_header_damage(struct tape_reader *reader, struct tape_ite
 int tape_reader_open(struct tape_reader *reader, const struct source *source,
                      const void *mark_bytes, size_t mark_size, enum tape_error *error)
 {
-    *reader = (struct tape_reader){.source = *source, .look_ahead = UINT64_MAX};
+    *reader = (struct tape_reader){.source = *source,
+                                   .look_ahead = UINT64_MAX,
+                                   .limit_sequence = UINT64_MAX,
+                                   .limit_revision = UINT32_MAX};
     int64_t got;
     const uint8_t *bytes = reader_get(reader, 0, LAYOUT_SECTOR, &got);
     if (!bytes) {
@@ -395,9 +405,71 @@ int tape_reader_open(struct tape_reader *reader, const struct source *source,
         return result < 0 ? result : -EBADMSG;
     }
     if (mark_bytes)
-        (void)tape_mark_decode(mark_bytes, mark_size, reader->header.salt, &reader->mark);
+        tape_reader_set_mark(reader, mark_bytes, mark_size);
     reader->offset = LAYOUT_SECTOR;
     reader->last_hash = reader->header.hash;
+    return 0;
+}
+
+void tape_reader_set_mark(struct tape_reader *reader, const void *mark_bytes, size_t mark_size)
+{
+    struct layout_mark mark;
+    ensure(reader->header.magic == LAYOUT_TAPE_MAGIC);
+    ensure(mark_bytes);
+    if (tape_mark_decode(mark_bytes, mark_size, reader->header.salt, &mark) == TAPE_GOOD &&
+        (reader->mark.magic == 0 || mark.counter > reader->mark.counter))
+        reader->mark = mark;
+}
+
+bool tape_reader_complete(const struct tape_reader *reader)
+{
+    const struct layout_mark *mark = &reader->mark;
+    return reader_closed(reader) &&
+           (reader->sequence > mark->sequence ||
+            (reader->sequence == mark->sequence &&
+             (mark->sequence == 0 || reader->last_revision >= mark->revision)));
+}
+
+// The batch whose place begins at `base`: raises the position by what its headers know. Returns the
+// bytes it owns; 0: nothing is there; negative: errno.
+static int64_t reader_note_durable(struct tape_reader *reader, uint64_t base, uint64_t *sequence,
+                                   uint32_t *revision)
+{
+    int64_t extent = 0;
+    for (uint64_t slot = 0; slot < 2; slot++) {
+        int64_t got;
+        struct layout_batch header;
+        const uint8_t *bytes =
+            reader_get(reader, base + slot * LAYOUT_SECTOR, LAYOUT_SECTOR, &got);
+        if (!bytes)
+            return got;
+        if (tape_decode_header(bytes, (size_t)got, &header) != TAPE_GOOD ||
+            header.salt != reader->header.salt || (header.revision & 1) != slot)
+            continue;
+        if (!reader_says_durable(*sequence, *revision, header.durable_sequence,
+                                 header.durable_revision)) {
+            *sequence = header.durable_sequence;
+            *revision = header.durable_revision;
+        }
+        extent = (int64_t)batch_extent(&header);
+        if (extent != READER_SLOTS_BYTES || (header.flags & LAYOUT_BATCH_SLOTTED) == 0)
+            break;
+    }
+    return extent;
+}
+
+int tape_reader_durable(struct tape_reader *reader, uint64_t *sequence, uint32_t *revision)
+{
+    ensure(reader->header.magic == LAYOUT_TAPE_MAGIC);
+    *sequence = reader->mark.magic != 0 ? reader->mark.sequence : 0;
+    *revision = reader->mark.magic != 0 ? reader->mark.revision : 0;
+    uint64_t at = reader->sequence != 0 ? reader->last_offset : LAYOUT_SECTOR;
+    while (at < reader->source.size) {
+        int64_t bytes = reader_note_durable(reader, at, sequence, revision);
+        if (bytes <= 0)
+            return (int)bytes;
+        at += (uint64_t)bytes;
+    }
     return 0;
 }
 
