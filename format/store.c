@@ -35,10 +35,19 @@ static int full_path(const struct store *store, const char *relative, char *out,
     return size > 0 && (size_t)size < room ? 0 : -ENAMETOOLONG;
 }
 
+int store_file_measure(struct store_file *file)
+{
+    struct stat status;
+    ensure(file->descriptor >= 0 && !file->map);
+    if (fstat(file->descriptor, &status) < 0)
+        return -errno;
+    file->size = (uint64_t)status.st_size;
+    return 0;
+}
+
 int store_file_open(struct store_file *file, const struct store *store, const char *relative)
 {
     char path[STORE_PATH_BYTES_MAX + CATALOGUE_PATH_BYTES_MAX];
-    struct stat status;
     *file = (struct store_file){.descriptor = -1};
     ensure(strlen(relative) < sizeof file->path);
     memcpy(file->path, relative, strlen(relative) + 1);
@@ -47,13 +56,10 @@ int store_file_open(struct store_file *file, const struct store *store, const ch
     file->descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (file->descriptor < 0)
         return -errno;
-    if (fstat(file->descriptor, &status) < 0) {
-        int error = -errno;
+    int error = store_file_measure(file);
+    if (error < 0)
         store_file_close(file);
-        return error;
-    }
-    file->size = (uint64_t)status.st_size;
-    return 0;
+    return error;
 }
 
 int store_file_map(struct store_file *file)

@@ -154,8 +154,9 @@ struct store_scan;
 // 0, -ENOENT (a listed file is missing, and stays missing), -EINVAL, -ENOMEM, errno. What the query
 // points to must stay until store_scan_close().
 int store_scan_open(struct store_scan **scan, struct store *store, const struct store_query *query);
-// 1: `chunk` is filled; 0: the end, for now where the scan follows; -EBADMSG: damage and no callback; -ESTALE: more files than
-// could be held open and one of them is gone: start again; others: errno.
+// 1: `chunk` is filled; 0: the end, for now where the scan follows; -EBADMSG: damage and no callback;
+// -ESTALE: a file went away that was needed (more than could be held open, or see store_follow):
+// start again; others: errno.
 int store_scan_next(struct store_scan *scan, struct store_chunk *chunk);
 void store_scan_close(struct store_scan *scan);
 // What was decoded, and what was passed over because it cannot match.

@@ -6,55 +6,28 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "format/ensure.h"
 #include "format/store_scan_inside.h"
 
 // ---- one tape ----
 
-static int read_mark(struct store_scan *scan, struct scan_entry *entry)
-{
-    struct scan_tape *tape = entry->tape;
-    if (tape->mark_file.descriptor < 0) {
-        int error = store_file_open(&tape->mark_file, scan->store, entry->other_path);
-        if (error < 0) // none yet
-            return error == -ENOENT ? 0 : error;
-    }
-    tape->mark_file.size = sizeof tape->mark;
-    const struct source source = store_file_source(&tape->mark_file);
-    int64_t got;
-    const uint8_t *bytes = source_get(&source, 0, sizeof tape->mark, tape->mark, &got);
-    if (!bytes)
-        return (int)got;
-    if (got > 0)
-        tape_reader_set_mark(&tape->reader, bytes, (size_t)got);
-    return 0;
-}
-
-static int read_size(struct scan_entry *entry)
-{
-    struct stat status;
-    if (fstat(entry->file.descriptor, &status) < 0)
-        return -errno;
-    entry->file.size = (uint64_t)status.st_size;
-    return 0;
-}
-
-// The order matters: what the mark and the headers say is durable can be read by now.
+// The order matters: what the mark says is durable is in the file by then.
 int scan_follow_tape(struct store_scan *scan, struct scan_entry *entry)
 {
     struct scan_tape *tape = entry->tape;
-    int error = read_size(entry);
-    if (error < 0 || !tape->reading)
-        return error;
-    tape->reader.source.size = entry->file.size;
-    error = read_mark(scan, entry);
+    if (!tape->reading)
+        return 0;
+    int64_t mark = scan_read_mark(scan, entry);
+    if (mark > 0)
+        tape_reader_set_mark(&tape->reader, tape->mark, (size_t)mark);
+    int error = mark < 0 ? (int)mark : store_file_measure(&entry->file);
     if (error < 0)
         return error;
+    tape->reader.source = store_file_source(&entry->file); // the entry may lie elsewhere, too
     uint64_t sequence = UINT64_MAX;
     uint32_t revision = UINT32_MAX;
-    if (!tape->final)
+    if (!entry->final)
         error = tape_reader_durable(&tape->reader, &sequence, &revision);
     tape->reader.limit_sequence = sequence;
     tape->reader.limit_revision = revision;
@@ -241,14 +214,11 @@ static bool still_counts(const struct store *store, uint32_t tape)
 // A tape that was being created when it was entered is entered again.
 static int look_again(struct store_scan *scan, struct scan_entry *entry)
 {
-    bool counts = still_counts(scan->store, entry->number);
-    if (entry->tape->reading) {
-        entry->tape->final = !counts;
+    entry->final = !still_counts(scan->store, entry->number);
+    if (entry->tape->reading)
         return scan_follow_tape(scan, entry);
-    }
     free(entry->tape);
     entry->tape = NULL;
-    entry->done = !counts;
     return 0;
 }
 

@@ -33,6 +33,7 @@ struct store {
 // 0 or a negative errno.
 int store_file_open(struct store_file *file, const struct store *store, const char *relative);
 int store_file_map(struct store_file *file);
+int store_file_measure(struct store_file *file); // its size now
 void store_file_close(struct store_file *file);
 // Of a mapped file or by pread.
 struct source store_file_source(struct store_file *file);

@@ -47,7 +47,7 @@ void scan_add_segment(struct scan_entry *entry, const struct catalogue_segment *
 {
     *entry = (struct scan_entry){
         .number = segment->number, .bytes = segment->bytes, .rows = segment->rows};
-    entry->file.descriptor = -1;
+    entry->file.descriptor = entry->mark_file.descriptor = -1;
     catalogue_segment_path(segment, "segment", entry->path);
     catalogue_segment_path(segment, "index", entry->other_path);
 }
@@ -55,7 +55,7 @@ void scan_add_segment(struct scan_entry *entry, const struct catalogue_segment *
 void scan_add_tape(struct scan_entry *entry, uint32_t number)
 {
     *entry = (struct scan_entry){.number = number, .is_tape = true};
-    entry->file.descriptor = -1;
+    entry->file.descriptor = entry->mark_file.descriptor = -1;
     catalogue_tape_path(number, "tape", entry->path);
     catalogue_tape_path(number, "mark", entry->other_path);
 }
@@ -69,18 +69,19 @@ int scan_open_entry(struct store_scan *scan, struct scan_entry *entry)
         return error;
     entry->opened = true;
     entry->bytes = entry->file.size;
-    return 0;
+    if (entry->is_tape)
+        error = store_file_open(&entry->mark_file, scan->store, entry->other_path);
+    return error == -ENOENT ? 0 : error;
 }
 
 void scan_close_entry(struct scan_entry *entry)
 {
     if (entry->tape && entry->tape->reading)
         tape_reader_close(&entry->tape->reader);
-    if (entry->tape)
-        store_file_close(&entry->tape->mark_file);
     free(entry->tape);
     entry->tape = NULL;
     store_file_close(&entry->file);
+    store_file_close(&entry->mark_file);
     entry->opened = false;
 }
 

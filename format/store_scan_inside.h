@@ -15,10 +15,8 @@
 // A tape that was entered. Kept while it is followed.
 struct scan_tape {
     struct tape_reader reader;
-    struct store_file mark_file; // of a followed tape: outlives the file's deletion
     uint8_t mark[2 * LAYOUT_SECTOR];
     bool reading; // false: nothing in it, or damaged as a whole
-    bool final;   // followed: sealed meanwhile, nothing is added any more
     bool passing; // followed from now on: rows there are not given
 };
 
@@ -26,10 +24,12 @@ struct scan_entry {
     uint32_t number;
     bool is_tape;
     bool opened;
+    bool final; // a followed tape that was sealed meanwhile: nothing is added any more
     bool done;
     uint64_t bytes;
     uint64_t rows; // segments: as listed
     struct store_file file;
+    struct store_file mark_file; // of a tape, if it has one; both outlive their deletion
     struct scan_tape *tape; // entered
     char path[CATALOGUE_PATH_BYTES_MAX];
     char other_path[CATALOGUE_PATH_BYTES_MAX]; // index of a segment, mark of a tape
@@ -73,8 +73,10 @@ uint64_t scan_columns(const struct store_scan *scan);
 
 void scan_add_segment(struct scan_entry *entry, const struct catalogue_segment *segment);
 void scan_add_tape(struct scan_entry *entry, uint32_t number);
-// Opens the entry's file, if it is not. 0 or a negative errno.
+// Opens the entry's files, if they are not. 0 or a negative errno.
 int scan_open_entry(struct store_scan *scan, struct scan_entry *entry);
+// What the mark of a tape says now: its bytes in entry->tape->mark; 0: there is none; or errno.
+int64_t scan_read_mark(struct store_scan *scan, struct scan_entry *entry);
 void scan_close_entry(struct scan_entry *entry);
 
 int scan_enter_segment(struct store_scan *scan, struct scan_entry *entry);

@@ -50,17 +50,36 @@ static int open_reader(struct store_scan *scan, struct scan_entry *entry, size_t
     return damaged_file(scan, entry, tape_error_text(bad));
 }
 
+int64_t scan_read_mark(struct store_scan *scan, struct scan_entry *entry)
+{
+    struct scan_tape *tape = entry->tape;
+    if (entry->mark_file.descriptor < 0) {
+        int error = store_file_open(&entry->mark_file, scan->store, entry->other_path);
+        // None yet; or gone with the tape, and then nothing tells where that ended.
+        if (error == -ENOENT)
+            return entry->final && tape->reader.mark.magic == 0 ? -ESTALE : 0;
+        if (error < 0)
+            return error;
+    }
+    entry->mark_file.size = sizeof tape->mark;
+    const struct source source = store_file_source(&entry->mark_file);
+    int64_t got;
+    (void)source_get(&source, 0, sizeof tape->mark, tape->mark, &got);
+    return got;
+}
+
 int scan_enter_tape(struct store_scan *scan, struct scan_entry *entry)
 {
     ensure(!entry->tape && entry->opened);
     entry->tape = calloc(1, sizeof *entry->tape);
     if (!entry->tape)
         return -ENOMEM;
-    entry->tape->mark_file.descriptor = -1;
     entry->tape->passing = scan->query.follow == STORE_FOLLOW_NEW && scan->first_pass;
-    int64_t mark = store_file_read(scan->store, entry->other_path, entry->tape->mark,
-                                   sizeof entry->tape->mark);
-    int error = open_reader(scan, entry, mark > 0 ? (size_t)mark : 0);
+    int64_t mark = scan_read_mark(scan, entry);
+    // After the mark: a tape that grows has by now what its mark tells of.
+    int error = mark < 0 ? (int)mark : store_file_measure(&entry->file);
+    if (error == 0)
+        error = open_reader(scan, entry, (size_t)mark);
     return error < 0 || scan->query.follow == STORE_FOLLOW_NOT ? error
                                                                : scan_follow_tape(scan, entry);
 }
@@ -179,7 +198,7 @@ int scan_next_of_tape(struct store_scan *scan, struct scan_entry *entry,
             return result;
     }
     tape->passing = false;
-    entry->done = entry->done || scan->query.follow == STORE_FOLLOW_NOT || tape->final ||
+    entry->done = entry->done || scan->query.follow == STORE_FOLLOW_NOT || entry->final ||
                   (tape->reading && tape_reader_complete(&tape->reader));
     return 0;
 }

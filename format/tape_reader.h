@@ -73,6 +73,7 @@ struct tape_reader {
     uint32_t last_rows;
     bool last_slotted;
     bool end_damage_given;
+    bool beyond; // a batch behind the limit was met
     enum tape_error header_error; // to be given as damage
     uint8_t *room;
     size_t room_size;
