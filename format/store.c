@@ -120,6 +120,14 @@ int64_t store_file_read(const struct store *store, const char *relative, void *o
     return got;
 }
 
+bool store_owns_segment(const struct store *store, const struct segment *segment, uint32_t number,
+                        enum channel channel)
+{
+    const struct layout_segment *header = segment_header(segment);
+    return header->number == number && header->channel == channel &&
+           memcmp(header->store, store->identity, sizeof header->store) == 0;
+}
+
 // ---- identity, catalogue, tapes ----
 
 static bool hex_value(char digit, uint8_t *value)

@@ -154,8 +154,8 @@ struct store_scan;
 // 0, -ENOENT (a listed file is missing, and stays missing), -EINVAL, -ENOMEM, errno. What the query
 // points to must stay until store_scan_close().
 int store_scan_open(struct store_scan **scan, struct store *store, const struct store_query *query);
-// 1: `chunk` is filled; 0: the end, for now where the scan follows; -EBADMSG: damage and no callback;
-// -ESTALE: a file went away that was needed (more than could be held open, or see store_follow):
+// 1: `chunk` is filled; 0: the end, for now where the scan follows; -EBADMSG: damage and no
+// callback; -ESTALE: a file went away that was needed (more than could be held open, or see store_follow):
 // start again; others: errno.
 int store_scan_next(struct store_scan *scan, struct store_chunk *chunk);
 void store_scan_close(struct store_scan *scan);
@@ -170,6 +170,31 @@ struct store_scan_counts {
 struct store_scan_counts store_scan_counts(const struct store_scan *scan);
 // For progress: encoded bytes passed and all there are.
 void store_scan_progress(const struct store_scan *scan, uint64_t *done, uint64_t *total);
+
+// ---- point read ----
+
+// What to find: the row of a symbol with the greatest `time` at or before a time; of several, the
+// last one to arrive.
+struct store_find {
+    enum channel channel;
+    const char *symbol; // "binance:BTCUSDT"; "": rows without symbol
+    int64_t time_ns;
+    uint64_t columns; // as in store_query; the fewer, the faster
+    // Also in tapes. They have no index and are read through, and the catalogue is read again if it
+    // changed. Without: segments as of the last store_refresh().
+    bool tapes;
+    store_damage_callback *damage; // may be NULL: then damage on the way is -EBADMSG
+    void *damage_context;
+};
+
+// Keeps what a find needs in memory. Threading: as the store, which must stay open.
+struct store_finder;
+int store_finder_open(struct store_finder **finder, struct store *store); // 0 or -ENOMEM
+void store_finder_close(struct store_finder *finder);
+// 1: `row` has the one row, as a scan would give it, valid until the next call; 0: there is none;
+// -EINVAL, -EBADMSG, -ESTALE (the store changes faster than it can be read), errno.
+int store_find_last(struct store_finder *finder, const struct store_find *what,
+                    struct store_chunk *row);
 
 // ---- verify ----
 

@@ -43,6 +43,10 @@ int64_t store_file_read(const struct store *store, const char *relative, void *o
 // The catalogue's generation on disk now, or a negative errno.
 int64_t store_generation_now(struct store *store);
 
+// Is it the segment of this store, number and channel?
+bool store_owns_segment(const struct store *store, const struct segment *segment, uint32_t number,
+                        enum channel channel);
+
 int store_complain(struct store_message *message, int error, const struct store *store,
                    const char *relative, const char *what);
 

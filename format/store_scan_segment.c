@@ -3,7 +3,6 @@
 // Which blocks of a segment are read is decided by its index alone; a block's rows are then matched
 // one condition after the other.
 #include <errno.h>
-#include <string.h>
 
 #include "format/ensure.h"
 #include "format/store_scan_inside.h"
@@ -40,13 +39,6 @@ static int report_walked(struct store_scan *scan, const struct scan_entry *entry
     return damaged_segment(scan, entry, segment_error_text(SEGMENT_BAD_FOOTER), entry->rows - rows);
 }
 
-static bool is_listed_one(const struct store_scan *scan, const struct scan_entry *entry)
-{
-    const struct layout_segment *header = segment_header(scan->segment);
-    return header->number == entry->number && header->channel == scan->query.channel &&
-           memcmp(header->store, scan->store->identity, sizeof header->store) == 0;
-}
-
 int scan_enter_segment(struct store_scan *scan, struct scan_entry *entry)
 {
     int error = store_file_map(&entry->file);
@@ -64,7 +56,7 @@ int scan_enter_segment(struct store_scan *scan, struct scan_entry *entry)
         scan->segment = NULL;
         return damaged_segment(scan, entry, segment_error_text(bad), entry->rows);
     }
-    if (!is_listed_one(scan, entry)) {
+    if (!store_owns_segment(scan->store, scan->segment, entry->number, scan->query.channel)) {
         scan_leave_segment(scan);
         return damaged_segment(scan, entry, "not the segment that the catalogue lists",
                                entry->rows);

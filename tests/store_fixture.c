@@ -79,6 +79,28 @@ void store_fixture_flip(const struct store_fixture *fixture, const char *relativ
     ensure(close(file) == 0);
 }
 
+int64_t store_fixture_block(const struct store_fixture *fixture, uint32_t number, int block)
+{
+    static uint8_t bytes[4 << 20];
+    const uint64_t magic = LAYOUT_BLOCK_MAGIC;
+    struct catalogue_segment entry = {.number = number,
+                                      .channel = CHANNEL_TRADE,
+                                      .day = catalogue_day_of(STORE_FIXTURE_TIME)};
+    char name[CATALOGUE_PATH_BYTES_MAX];
+    catalogue_segment_path(&entry, "segment", name);
+    FILE *file = fopen(store_fixture_path(fixture, name), "rb");
+    ensure(file);
+    size_t size = fread(bytes, 1, sizeof bytes, file);
+    ensure(fclose(file) == 0);
+    size_t from = 0;
+    for (int b = 0; b <= block; b++) {
+        const uint8_t *found = memmem(bytes + from, size - from, &magic, sizeof magic);
+        ensure(found);
+        from = (size_t)(found - bytes) + 1;
+    }
+    return (int64_t)from - 1;
+}
+
 // ---- rows ----
 
 const char *store_fixture_symbol(uint64_t id)

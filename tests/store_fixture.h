@@ -53,6 +53,8 @@ void store_fixture_seal(struct store_fixture *fixture, uint32_t first, uint32_t 
 // All segments become one.
 void store_fixture_merge(struct store_fixture *fixture);
 
+// Offset of a block in segment `number`.
+int64_t store_fixture_block(const struct store_fixture *fixture, uint32_t number, int block);
 // Changes bytes of a file: flips all bits of one.
 void store_fixture_flip(const struct store_fixture *fixture, const char *relative, int64_t offset);
 

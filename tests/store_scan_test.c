@@ -297,25 +297,6 @@ Test(store_scan, impossible_queries_are_refused)
 
 // ---- damage ----
 
-// Of block `number` of the first segment.
-static int64_t block_offset(const struct store_fixture *fixture, int number)
-{
-    static uint8_t bytes[1 << 20];
-    const uint64_t magic = LAYOUT_BLOCK_MAGIC;
-    FILE *file =
-        fopen(store_fixture_path(fixture, "segment/2024-08-08/trade-00000001.segment"), "rb");
-    cr_assert_not_null(file);
-    size_t size = fread(bytes, 1, sizeof bytes, file);
-    (void)fclose(file);
-    size_t from = 0;
-    for (int block = 0; block <= number; block++) {
-        const uint8_t *found = memmem(bytes + from, size - from, &magic, sizeof magic);
-        cr_assert_not_null(found);
-        from = (size_t)(found - bytes) + 1;
-    }
-    return (int64_t)from - 1;
-}
-
 Test(store_scan, a_damaged_block_is_left_out_and_told)
 {
     struct store_fixture *fixture = sealed_store();
@@ -323,7 +304,7 @@ Test(store_scan, a_damaged_block_is_left_out_and_told)
     struct store_scan *scan_open;
     struct store_chunk chunk;
     store_fixture_flip(fixture, "segment/2024-08-08/trade-00000001.segment",
-                       block_offset(fixture, 2) + 200);
+                       store_fixture_block(fixture, 1, 2) + 200);
     struct seen seen = scan(fixture, store_query_all(CHANNEL_TRADE));
     cr_assert_eq(seen.damages, 1, "%s", seen.what);
     cr_assert_eq(seen.rows_lost, 8192);
@@ -352,7 +333,7 @@ Test(store_scan, a_damaged_index_or_footer_costs_no_row)
     cr_assert_eq(seen.damages, 0);
     // Without both, a block whose header is damaged is nowhere: only its rows are missed.
     store_fixture_flip(fixture, "segment/2024-08-08/trade-00000001.segment",
-                       block_offset(fixture, 3) + 30);
+                       store_fixture_block(fixture, 1, 3) + 30);
     seen = scan(fixture, store_query_all(CHANNEL_TRADE));
     cr_assert_eq(seen.damages, 1, "%s", seen.what);
     cr_assert_eq(seen.rows_lost, 60000 / 4 - 8192);
