@@ -155,8 +155,8 @@ struct store_scan;
 // points to must stay until store_scan_close().
 int store_scan_open(struct store_scan **scan, struct store *store, const struct store_query *query);
 // 1: `chunk` is filled; 0: the end, for now where the scan follows; -EBADMSG: damage and no
-// callback; -ESTALE: a file went away that was needed (more than could be held open, or see store_follow):
-// start again; others: errno.
+// callback; -ESTALE: a file went away that was needed (more than could be held open, or see
+// store_follow): start again; others: errno.
 int store_scan_next(struct store_scan *scan, struct store_chunk *chunk);
 void store_scan_close(struct store_scan *scan);
 // What was decoded, and what was passed over because it cannot match.

@@ -81,6 +81,31 @@ class Entry:
         reject(self.presence and self.id > 63, "presence of what is always there")
 
 
+class ColumnContext:
+    """A column in its block, for codecs that need others: whatever they may refer to."""
+
+    def __init__(self, block, number):
+        self.block, self.number = block, number
+        self.is_level = PRICES <= number <= QUANTITY_SCALES
+
+    def column(self, number):
+        """Values of another column, one a row (resp. a level)."""
+        block = self.block
+        entry = block.by_id.get(number)
+        reject(entry is None, "reference to a column that is not there")
+        if self.is_level:
+            reject(number not in (PRICES, QUANTITIES, SIDES), "reference to another kind")
+            return block.special(number, block.header.levels)
+        column = block.channel.column(number) if number < 64 else None
+        known = number == SYMBOL or (column and column.type != "text")
+        reject(not known or entry.presence != 0, "reference to another kind")
+        return block.special(number, block.header.rows)
+
+    def row(self, level):
+        """Number of the level's row."""
+        return self.block.level_rows()[level]
+
+
 class Block:
     def __init__(self, data, at, salt, channel):
         self.header = header = BlockHeader(data, at, salt)
@@ -98,14 +123,34 @@ class Block:
             entry.data = cursor.take(entry.size)
         cursor.end("the columns")
         self.by_id = {entry.id: entry for entry in self.entries}
+        self.decoded, self.rows_of_levels = {}, None
 
     # -- columns --
 
-    def _special(self, number, count):
-        """Values of a column that has one for each of `count`."""
+    def special(self, number, count):
+        """Values of a column that has one for each of `count`; decoded once."""
         entry = self.by_id.get(number)
         reject(entry is None, f"column {number} is missing")
-        return codecs.integers(entry.codec, entry.data, count)
+        if number not in self.decoded:
+            self.decoded[number] = None
+            self.decoded[number] = self._integers(entry, entry.data, count)
+        reject(self.decoded[number] is None, "columns refer to each other in a circle")
+        return self.decoded[number]
+
+    def _integers(self, entry, data, count):
+        return codecs.integers(entry.codec, data, count, ColumnContext(self, entry.id))
+
+    def level_rows(self):
+        if self.rows_of_levels is None:
+            counts = self._level_counts()
+            self.rows_of_levels = [row for row, n in enumerate(counts) for _ in range(n)]
+        return self.rows_of_levels
+
+    def _level_counts(self):
+        counts = self.special(LEVEL_COUNT, self.header.rows)
+        reject(any(not 0 <= count <= LEVELS_MAX for count in counts), "levels of a row")
+        reject(sum(counts) != self.header.levels, "levels of the block")
+        return counts
 
     def _present(self, entry):
         """Which rows have a value; and the bytes of the values."""
@@ -124,7 +169,11 @@ class Block:
         present, data = self._present(entry)
         rows = [row for row, has in zip(rows, present) if has]
         try:
-            values = codecs.integers(entry.codec, data, len(rows))
+            whole = entry.presence == 0
+            values = (
+                self.special(entry.id, len(rows)) if whole
+                else self._integers(entry, data, len(rows))
+            )  # fmt: skip
             if column.type == "text":
                 values = self._texts(column, values)
         except UnknownCodec:
@@ -147,9 +196,7 @@ class Block:
     def _levels(self, rows):
         header = self.header
         try:
-            counts = self._special(LEVEL_COUNT, len(rows))
-            reject(any(not 0 <= count <= LEVELS_MAX for count in counts), "levels of a row")
-            reject(sum(counts) != header.levels, "levels of the block")
+            counts = self._level_counts()
             levels = iter(self._level_list() if header.levels else [])
         except UnknownCodec:
             for row in rows:
@@ -160,17 +207,17 @@ class Block:
 
     def _level_list(self):
         count = self.header.levels
-        sides = self._special(SIDES, count)
+        sides = self.special(SIDES, count)
         reject(any(side not in (0, 1) for side in sides), "side of a level")
         return list(zip(self._level_decimals(PRICES, PRICE_SCALES),
                         self._level_decimals(QUANTITIES, QUANTITY_SCALES), sides))  # fmt: skip
 
     def _level_decimals(self, values, scales):
         count = self.header.levels
-        found = self._special(values, count)
+        found = self.special(values, count)
         places = [self.by_id[values].scale] * count
         if scales in self.by_id:
-            places = self._special(scales, count)
+            places = self.special(scales, count)
             reject(any(not 0 <= place <= SCALE_MAX for place in places), "scale above 18")
         return list(zip(found, places))
 
@@ -203,7 +250,7 @@ class Block:
         reject(header.shared != (SYMBOL in self.by_id), "symbols by mistake")
         if not header.shared:
             return [0] * header.rows
-        numbers = self._special(SYMBOL, header.rows)
+        numbers = self.special(SYMBOL, header.rows)
         reject(any(not 0 <= number < header.symbols for number in numbers), "symbol without name")
         reject(numbers != sorted(numbers), "symbols out of order")
         reject(len(set(numbers)) != header.symbols, "name without rows")
@@ -215,7 +262,7 @@ class Block:
             reject(wanted != (number in self.by_id), "provenance by mistake")
         if not wanted:
             return
-        tapes, numbers = self._special(TAPE, len(rows)), self._special(TAPE_ROW, len(rows))
+        tapes, numbers = self.special(TAPE, len(rows)), self.special(TAPE_ROW, len(rows))
         for row, tape, number in zip(rows, tapes, numbers):
             reject(not 0 <= tape < 1 << 32, "tape number")
             row.tape, row.tape_row = tape, number
