@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // One row by symbol and time. The catalogue gives the segments of a day, a segment's index the
-// blocks of the symbol, an index entry the times of a block: so one block is read, first its times
-// alone, then the columns asked for. More than one only where rows arrived out of order or segments
-// of a day overlap.
+// blocks of the symbol, an index entry the times of a block: so one block is read, its times and
+// the columns asked for. More than one only where rows arrived out of order or segments of a day
+// overlap.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,8 @@ struct find_segment {
     char path[CATALOGUE_PATH_BYTES_MAX];
     struct store_file file;
     struct store_file index_file;
-    struct segment *segment;
+    struct segment *segment; // NULL: none was opened yet
+    bool open;
 };
 
 struct find_best {
@@ -41,6 +42,8 @@ struct store_finder {
     // The best row of the tapes.
     struct rows *tape_row;
     struct segment_block decoded;
+    struct find_segment *decoded_of; // and its block
+    uint32_t decoded_block;
     uint32_t index[1];
     struct event_text name;
     uint32_t tape_number;
@@ -59,19 +62,20 @@ int store_finder_open(struct store_finder **out, struct store *store)
     return 0;
 }
 
+// The segment's memory stays for the next one.
 static void forget(struct find_segment *at)
 {
-    if (at->segment)
-        segment_close(at->segment);
-    at->segment = NULL;
+    at->open = false;
     store_file_close(&at->file);
     store_file_close(&at->index_file);
 }
 
 void store_finder_close(struct store_finder *finder)
 {
-    for (int i = 0; i < FIND_SOURCES; i++)
+    for (int i = 0; i < FIND_SOURCES; i++) {
         forget(&finder->segments[i]);
+        segment_close(finder->segments[i].segment);
+    }
     free(finder->tape_row);
     free(finder);
 }
@@ -107,34 +111,36 @@ static int look_into(struct store_finder *finder, const struct catalogue_segment
         store_file_close(&at->index_file);
     struct source source = store_file_source(&at->file);
     enum segment_error bad =
-        segment_open(&at->segment, &source, at->index_file.map, at->index_file.size);
-    if (bad == SEGMENT_GOOD &&
-        store_owns_segment(finder->store, at->segment, listed->number, listed->channel))
-        return 1;
-    if (bad == SEGMENT_GOOD)
+        segment_reopen(&at->segment, &source, at->index_file.map, at->index_file.size);
+    if (bad != SEGMENT_GOOD)
+        return damaged(finder, segment_error_text(bad), 0, at->file.size, listed->rows);
+    if (!store_owns_segment(finder->store, at->segment, listed->number, listed->channel))
         return damaged(finder, "not the segment that the catalogue lists", 0, at->file.size,
                        listed->rows);
-    at->segment = NULL;
-    return damaged(finder, segment_error_text(bad), 0, at->file.size, listed->rows);
+    at->open = true;
+    return 1;
+}
+
+static enum segment_error read_columns(struct store_finder *finder, uint32_t block,
+                                       uint64_t deciding)
+{
+    enum segment_error bad = segment_read(finder->at->segment, block,
+                                          finder->what.columns | deciding, &finder->decoded);
+    finder->decoded_of = bad == SEGMENT_GOOD ? finder->at : NULL;
+    finder->decoded_block = block;
+    return bad == SEGMENT_GOOD && (finder->decoded.unknown_columns & deciding) != 0 ? SEGMENT_NEWER
+                                                                                   : bad;
 }
 
 // Nearly always all rows have the first of the columns that may be their `time`.
-static enum segment_error read_times(struct store_finder *finder, uint32_t block)
+static enum segment_error read_block(struct store_finder *finder, uint32_t block)
 {
     uint64_t first = 1ull << finder->schema->times[0];
-    enum segment_error bad =
-        segment_read(finder->at->segment, block, first, &finder->decoded);
-    if (bad != SEGMENT_GOOD)
-        return bad;
+    enum segment_error bad = read_columns(finder, block, first);
     uint64_t in_all = first;
-    for (uint32_t r = 0; r < finder->decoded.rows->count; r++)
+    for (uint32_t r = 0; bad == SEGMENT_GOOD && r < finder->decoded.rows->count; r++)
         in_all &= finder->decoded.rows->present[r];
-    if (in_all == first)
-        return SEGMENT_GOOD;
-    bad = segment_read(finder->at->segment, block, finder->deciding, &finder->decoded);
-    return bad == SEGMENT_GOOD && (finder->decoded.unknown_columns & finder->deciding) != 0
-               ? SEGMENT_NEWER
-               : bad;
+    return in_all == first ? bad : read_columns(finder, block, finder->deciding);
 }
 
 // Rows of the symbol in the decoded block, from the last on.
@@ -161,7 +167,7 @@ static int look_at_block(struct store_finder *finder, uint32_t block, uint32_t s
     if (entry->time_min > finder->what.time_ns ||
         (finder->best.found && most <= finder->best.time_ns))
         return 0;
-    enum segment_error bad = read_times(finder, block);
+    enum segment_error bad = read_block(finder, block);
     if (bad != SEGMENT_GOOD)
         return damaged(finder, segment_error_text(bad), entry->offset, entry->bytes, entry->rows);
     look_at_rows(finder, block, finder->what.symbol[0] ? symbol : SYMBOL_NONE);
@@ -184,7 +190,7 @@ static int look_at_segment(struct store_finder *finder, const struct catalogue_s
         forget(finder->at);
     else // its row is the best so far; the other one is free now
         finder->at = finder->at == finder->segments ? finder->segments + 1 : finder->segments;
-    if (finder->at->segment)
+    if (finder->at->open)
         forget(finder->at);
     return result < 0 ? result : 0;
 }
@@ -306,9 +312,9 @@ static int find_in_tapes(struct store_finder *finder)
 static int give_kept(struct store_finder *finder, struct store_chunk *row)
 {
     finder->at = finder->kept;
-    enum segment_error bad = segment_read(finder->kept->segment, finder->best.block,
-                                          finder->what.columns | finder->deciding,
-                                          &finder->decoded);
+    enum segment_error bad = SEGMENT_GOOD;
+    if (finder->decoded_of != finder->kept || finder->decoded_block != finder->best.block)
+        bad = read_block(finder, finder->best.block);
     if (bad != SEGMENT_GOOD) {
         (void)damaged(finder, segment_error_text(bad), 0, 0, 1);
         return -EBADMSG;
@@ -347,6 +353,7 @@ static int find_once(struct store_finder *finder)
         forget(&finder->segments[i]);
     finder->at = finder->segments;
     finder->kept = NULL;
+    finder->decoded_of = NULL;
     finder->best = (struct find_best){.found = false};
     int error = finder->what.tapes ? find_in_tapes(finder) : 0;
     return error < 0 ? error : find_in_segments(finder);

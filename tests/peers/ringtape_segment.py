@@ -92,6 +92,7 @@ class ColumnContext:
         """Values of another column, one a row (resp. a level)."""
         block = self.block
         entry = block.by_id.get(number)
+        reject(block.by_id[self.number].presence, "reference from a column without all values")
         reject(entry is None, "reference to a column that is not there")
         if self.is_level:
             reject(number not in (PRICES, QUANTITIES, SIDES), "reference to another kind")
