@@ -263,8 +263,8 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void ask(struct bench *bench, struct store_finder *finder, const char *metric, uint64_t columns,
-                bool evict)
+static void ask(struct bench *bench, struct store_finder *finder, const char *metric,
+                uint64_t columns, bool evict)
 {
     double medians[REPETITIONS];
     static double taken[2000];

@@ -171,6 +171,20 @@ struct store_scan_counts store_scan_counts(const struct store_scan *scan);
 // For progress: encoded bytes passed and all there are.
 void store_scan_progress(const struct store_scan *scan, uint64_t *done, uint64_t *total);
 
+// ---- symbols ----
+
+struct store_symbol {
+    char name[SEGMENT_SYMBOL_BYTES_MAX + 1]; // empty: rows without symbol
+    uint64_t rows;
+    int64_t time_min;
+    int64_t time_max;
+};
+// What there is of each symbol that the query asks for by channel and name, segments (from their
+// indexes) and tapes (by reading them) together; the query's other conditions do not count. Sorted
+// by name; to be freed by the caller. 0, or as store_scan_next(); damage goes to the callback.
+int store_symbols(struct store *store, const struct store_query *query,
+                  struct store_symbol **symbols, uint32_t *count);
+
 // ---- point read ----
 
 // What to find: the row of a symbol with the greatest `time` at or before a time; of several, the

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "format/ensure.h"
+#include "format/segment_scale.h"
 #include "format/segment_zone.h"
 
 // ---- opening ----
@@ -121,32 +122,11 @@ int match_batch_names(struct match *match, const struct tape_batch *batch)
 
 bool match_less(int64_t a, uint8_t a_scale, int64_t b, uint8_t b_scale)
 {
-    static const int64_t power[DECIMAL_SCALE_MAX + 1] = {
-        1,
-        10,
-        100,
-        1000,
-        10000,
-        100000,
-        1000000,
-        10000000,
-        100000000,
-        1000000000,
-        10000000000,
-        100000000000,
-        1000000000000,
-        10000000000000,
-        100000000000000,
-        1000000000000000,
-        10000000000000000,
-        100000000000000000,
-        1000000000000000000,
-    };
     ensure(a_scale <= DECIMAL_SCALE_MAX && b_scale <= DECIMAL_SCALE_MAX);
     if (a_scale == b_scale)
         return a < b;
     // 2^63 * 10^18 is below 2^127.
-    return (__int128)a * power[b_scale] < (__int128)b * power[a_scale];
+    return (__int128)a * (__int128)scale_powers[b_scale] < (__int128)b * (__int128)scale_powers[a_scale];
 }
 
 // A block's ids run from the least value of the first identity column to the greatest of the last.
