@@ -32,6 +32,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -195,7 +196,8 @@ struct ringtape_query {
 // Everything of a channel.
 static inline struct ringtape_query ringtape_query_of(const char *channel)
 {
-    struct ringtape_query query = {0};
+    struct ringtape_query query;
+    memset(&query, 0, sizeof query);
     query.channel = channel;
     query.time_from = INT64_MIN;
     query.time_to = INT64_MAX;

@@ -126,7 +126,8 @@ bool match_less(int64_t a, uint8_t a_scale, int64_t b, uint8_t b_scale)
     if (a_scale == b_scale)
         return a < b;
     // 2^63 * 10^18 is below 2^127.
-    return (__int128)a * (__int128)scale_powers[b_scale] < (__int128)b * (__int128)scale_powers[a_scale];
+    return (__int128)a * (__int128)scale_powers[b_scale] <
+           (__int128)b * (__int128)scale_powers[a_scale];
 }
 
 // A block's ids run from the least value of the first identity column to the greatest of the last.
