@@ -4,7 +4,7 @@
 from ringtape_bytes import U64, reject, signed, unzigzag
 
 SIDES = 70
-LIST_INSIDE = (0, 1, 3)
+LIST_ANY, LIST_INSIDE, LIST_OF_RESTS = range(7), (0, 1, 3), (0, 1, 2, 3)
 VECTOR, LANES = 1024, 16
 
 
@@ -46,9 +46,9 @@ class Bits:
 # ---- lists ----
 
 
-def read_list(cursor, count, inside=False):
+def read_list(cursor, count, kinds=LIST_ANY):
     kind = cursor.u8()
-    reject(kind >= len(LISTS) or (inside and kind not in LIST_INSIDE), "list of another kind")
+    reject(kind not in kinds, "list of another kind")
     return LISTS[kind](cursor, count)
 
 
@@ -107,15 +107,15 @@ def list_sparse(cursor, count):
     reject(others == 0 or others > count, "others of a sparse list")
     where = cursor.packed(count, 1)
     reject(sum(where) != others, "others of a sparse list")
-    rest = iter(read_list(cursor, others, True))
+    rest = iter(read_list(cursor, others, LIST_INSIDE))
     return [next(rest) if other else common for other in where]
 
 
 def list_dictionary(cursor, count):
     size = cursor.varint()
     reject(not 1 <= size <= 256, "size of a dictionary")
-    entries = read_list(cursor, size, True)
-    places = read_list(cursor, count, True)
+    entries = read_list(cursor, size, LIST_INSIDE)
+    places = read_list(cursor, count, LIST_INSIDE)
     reject(any(not 0 <= place < size for place in places), "place in a dictionary")
     return [entries[place] for place in places]
 
@@ -123,10 +123,16 @@ def list_dictionary(cursor, count):
 def list_runs(cursor, count):
     runs = cursor.varint()
     reject(not 1 <= runs <= count, "runs")
-    numbers, lengths = read_list(cursor, runs, True), read_list(cursor, runs, True)
+    numbers, lengths = read_list(cursor, runs, LIST_INSIDE), read_list(cursor, runs, LIST_INSIDE)
     reject(any(not 1 <= length <= count for length in lengths), "length of a run")
     reject(sum(lengths) != count, "lengths of runs")
     return [number for number, length in zip(numbers, lengths) for _ in range(length)]
+
+
+def list_ticks(cursor, count):
+    unit, ticks = cursor.varint(), read_list(cursor, count, LIST_INSIDE)
+    rests = read_list(cursor, count, LIST_OF_RESTS)
+    return [signed(unit * tick + rest) for tick, rest in zip(ticks, rests)]
 
 
 # ---- bins ----
@@ -185,7 +191,9 @@ def read_symbols(bits, weights, log, count):
     return found
 
 
-LISTS = [list_constant, list_packed, list_sparse, list_bins, list_dictionary, list_runs]
+LISTS = [
+    list_constant, list_packed, list_sparse, list_bins, list_dictionary, list_runs, list_ticks,
+]  # fmt: skip
 
 
 # ---- models ----
@@ -257,8 +265,8 @@ def predict(predictor, v, x, i, p, start):
         return v[p]
     if predictor == 3:
         return x[i] + v[p] - x[p]
-    if predictor == 5:
-        return v[p] if x[i] == x[p] else 0
+    if predictor in (5, 7):
+        return v[p] if x[i] == x[p] else x[i] if predictor == 7 else 0
     return x[p]
 
 
@@ -266,15 +274,15 @@ def modelled(cursor, count, context):
     """`context` is the column in its block: column(id), row(level), is_level."""
     head = cursor.u8()
     predictor, lineage, predicates = head & 15, head >> 4 & 3, head >> 6
-    reject(predictor > 6, "predictor")
-    x = context.column(cursor.u8()) if predictor in (2, 3, 5, 6) else None
+    reject(predictor > 7, "predictor")
+    x = context.column(cursor.u8()) if predictor in (2, 3, 5, 6, 7) else None
     rules = [Predicate(cursor, context) for _ in range(predicates)]
     reject(any(rule.kind == 4 for rule in rules[:-1]), "predicate that must be the last")
     contexts = 1
     for rule in rules:
         contexts *= rule.values
     reject(contexts > 64, "too many contexts")
-    start = cursor.zigzag() if predictor in (1, 3, 4, 5, 6) else 0
+    start = cursor.zigzag() if predictor in (1, 3, 4, 5, 6, 7) else 0
     sizes, lists = [], []
     for _ in range(contexts):
         sizes.append(cursor.varint() if rules else count)
