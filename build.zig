@@ -9,6 +9,7 @@
 //! reached) for fuzzers. Run it by `tools/dev zig build`, which knows the options of the machine.
 const std = @import("std");
 const builtin = @import("builtin");
+const library = @import("format/install.zig");
 const Compile = std.Build.Step.Compile;
 
 // The build API changes in every Zig release, so exactly one is supported.
@@ -292,6 +293,7 @@ pub fn build(b: *std.Build) void {
         const install = b.addInstallArtifact(exe, .{});
         b.getInstallStep().dependOn(&install.step);
     };
+    installLibrary(product);
     for ([_]?*Compile{ checked.ringtaped(), checked.ringtape(), checked.exchangeSim() }) |program|
         if (program) |exe| steps.check.dependOn(&exe.step);
     if (programs[0]) |exe| {
@@ -334,6 +336,16 @@ pub fn build(b: *std.Build) void {
     for (benches(checked)) |exe| steps.check.dependOn(&exe.step);
 
     for (portable(b, o)) |archive| steps.aarch64.dependOn(&archive.step);
+}
+
+/// Of format/ all but the writer of Parquet: libringtape reads.
+fn installLibrary(v: Variant) void {
+    const every = list(v.b, "format", ".c");
+    const files = without(v.b, every, matching(v.b, every, "format/parquet"));
+    const m = v.module();
+    m.addCSourceFiles(.{ .root = v.b.path(""), .files = files, .flags = v.flags(&.{}) });
+    for (format_libs) |lib| m.linkSystemLibrary(lib, v.mode());
+    library.install(v.b, m, v.archive("library", files, &.{}) orelse return);
 }
 
 /// What the files in tests/ become: *_test.c and everything beside them is one unit_test on the

@@ -106,8 +106,11 @@ static enum segment_error open_parts(struct segment *segment, const void *index,
     enum segment_error error = open_header(segment);
     if (error != SEGMENT_GOOD)
         return error;
-    if (segment_decoder_open(&segment->decoder, segment->schema) != 0)
-        return SEGMENT_NO_MEMORY;
+    if (segment->decoder.schema != segment->schema) { // not that of the file before
+        segment_decoder_close(&segment->decoder);
+        if (segment_decoder_open(&segment->decoder, segment->schema) != 0)
+            return SEGMENT_NO_MEMORY;
+    }
     segment->footer_error = open_postscript(segment);
     if (segment->footer_error == SEGMENT_READ_FAILED || segment->footer_error == SEGMENT_NEWER ||
         segment->footer_error == SEGMENT_NO_MEMORY)
@@ -133,6 +136,25 @@ enum segment_error segment_open(struct segment **opened, const struct source *so
     ensure(segment->index.header);
     *opened = segment;
     return SEGMENT_GOOD;
+}
+
+enum segment_error segment_reopen(struct segment **opened, const struct source *source,
+                                  const void *index, size_t index_size)
+{
+    struct segment *segment = *opened;
+    if (!segment)
+        return segment_open(opened, source, index, index_size);
+    free(segment->image);
+    *segment = (struct segment){.source = *source,
+                                .decoder = segment->decoder,
+                                .room = segment->room,
+                                .room_size = segment->room_size};
+    enum segment_error error = open_parts(segment, index, index_size);
+    if (error == SEGMENT_GOOD)
+        return SEGMENT_GOOD;
+    segment_close(segment);
+    *opened = NULL;
+    return error;
 }
 
 void segment_close(struct segment *segment)

@@ -164,6 +164,11 @@ struct segment;
 enum segment_error segment_open(struct segment **segment, const struct source *source,
                                 const void *index, size_t index_size);
 void segment_close(struct segment *segment);
+// Opens another file in the place of one, whose memory is used again: for who opens many.
+// Everything got from *segment before is gone; on failure it is closed and NULL. *segment may be
+// NULL.
+enum segment_error segment_reopen(struct segment **segment, const struct source *source,
+                                  const void *index, size_t index_size);
 const struct layout_segment *segment_header(const struct segment *segment);
 const struct index *segment_index(const struct segment *segment); // blocks, zones, symbols
 bool segment_rebuilt(const struct segment *segment);        // the index given was not used

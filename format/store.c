@@ -35,10 +35,19 @@ static int full_path(const struct store *store, const char *relative, char *out,
     return size > 0 && (size_t)size < room ? 0 : -ENAMETOOLONG;
 }
 
+int store_file_measure(struct store_file *file)
+{
+    struct stat status;
+    ensure(file->descriptor >= 0 && !file->map);
+    if (fstat(file->descriptor, &status) < 0)
+        return -errno;
+    file->size = (uint64_t)status.st_size;
+    return 0;
+}
+
 int store_file_open(struct store_file *file, const struct store *store, const char *relative)
 {
     char path[STORE_PATH_BYTES_MAX + CATALOGUE_PATH_BYTES_MAX];
-    struct stat status;
     *file = (struct store_file){.descriptor = -1};
     ensure(strlen(relative) < sizeof file->path);
     memcpy(file->path, relative, strlen(relative) + 1);
@@ -47,13 +56,10 @@ int store_file_open(struct store_file *file, const struct store *store, const ch
     file->descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (file->descriptor < 0)
         return -errno;
-    if (fstat(file->descriptor, &status) < 0) {
-        int error = -errno;
+    int error = store_file_measure(file);
+    if (error < 0)
         store_file_close(file);
-        return error;
-    }
-    file->size = (uint64_t)status.st_size;
-    return 0;
+    return error;
 }
 
 int store_file_map(struct store_file *file)
@@ -114,6 +120,14 @@ int64_t store_file_read(const struct store *store, const char *relative, void *o
     return got;
 }
 
+bool store_owns_segment(const struct store *store, const struct segment *segment, uint32_t number,
+                        enum channel channel)
+{
+    const struct layout_segment *header = segment_header(segment);
+    return header->number == number && header->channel == channel &&
+           memcmp(header->store, store->identity, sizeof header->store) == 0;
+}
+
 // ---- identity, catalogue, tapes ----
 
 static bool hex_value(char digit, uint8_t *value)
@@ -148,27 +162,73 @@ static int read_identity(struct store *store, struct store_message *message)
     return 0;
 }
 
-static int parse_catalogue(struct store *store, struct catalogue *catalogue,
-                           struct store_message *message)
+static int complain_catalogue(const struct store *store, int error, struct store_message *message)
 {
-    struct store_file file;
-    int error = store_file_open(&file, store, "catalogue");
-    if (error < 0)
-        return store_complain(message, error, store, "catalogue", NULL);
-    char *text = malloc(file.size + 1);
-    int64_t size = text ? read_at(&file, 0, text, file.size) : -ENOMEM;
-    error = size < 0 ? (int)size : catalogue_parse(catalogue, text, (size_t)size);
-    free(text);
-    store_file_close(&file);
+    const char *what = NULL;
     if (error == -EBADMSG)
-        return store_complain(message, error, store, "catalogue", "damaged");
+        what = "damaged";
     if (error == -EPROTONOSUPPORT)
-        return store_complain(message, error, store, "catalogue",
-                              "written by a newer version; use a newer ringtape");
+        what = "written by a newer version; use a newer ringtape";
+    return store_complain(message, error, store, "catalogue", what);
+}
+
+// Of an open file, which is never changed: a new catalogue is a new file.
+static int parse_catalogue(const struct store *store, struct store_file *file,
+                           struct catalogue *catalogue, struct store_message *message)
+{
+    char *text = malloc(file->size + 1);
+    int64_t size = text ? read_at(file, 0, text, file->size) : -ENOMEM;
+    int error = size < 0 ? (int)size : catalogue_parse(catalogue, text, (size_t)size);
+    free(text);
     if (error < 0)
-        return store_complain(message, error, store, "catalogue", NULL);
+        return complain_catalogue(store, error, message);
     if (memcmp(catalogue->store, store->identity, sizeof store->identity) != 0)
         return store_complain(message, -EBADMSG, store, "catalogue", "belongs to another store");
+    return 0;
+}
+
+// Opens the file and reads it. On failure both are as if closed.
+static int load_catalogue(const struct store *store, struct store_file *file,
+                          struct catalogue *catalogue, struct store_message *message)
+{
+    int error = store_file_open(file, store, "catalogue");
+    if (error < 0)
+        return complain_catalogue(store, error, message);
+    error = catalogue_init(catalogue, store->identity);
+    if (error == 0)
+        error = parse_catalogue(store, file, catalogue, message);
+    if (error < 0) {
+        catalogue_free(catalogue);
+        store_file_close(file);
+    }
+    return error;
+}
+
+// Is the catalogue that was read last still the one that counts? An open file keeps its inode.
+static bool catalogue_is_current(const struct store *store)
+{
+    char path[STORE_PATH_BYTES_MAX + CATALOGUE_PATH_BYTES_MAX];
+    struct stat now;
+    struct stat read;
+    return store->catalogue_file.descriptor >= 0 &&
+           full_path(store, "catalogue", path, sizeof path) == 0 && stat(path, &now) == 0 &&
+           fstat(store->catalogue_file.descriptor, &read) == 0 && now.st_ino == read.st_ino &&
+           now.st_dev == read.st_dev;
+}
+
+static int refresh_catalogue(struct store *store, struct store_message *message)
+{
+    struct catalogue catalogue;
+    struct store_file file;
+    if (catalogue_is_current(store))
+        return 0;
+    int error = load_catalogue(store, &file, &catalogue, message);
+    if (error < 0)
+        return error;
+    catalogue_free(&store->catalogue);
+    store_file_close(&store->catalogue_file);
+    store->catalogue = catalogue;
+    store->catalogue_file = file;
     return 0;
 }
 
@@ -208,10 +268,10 @@ static int list_tapes(struct store *store, struct store_message *message)
 {
     char path[STORE_PATH_BYTES_MAX + CATALOGUE_PATH_BYTES_MAX];
     int error = full_path(store, "tape", path, sizeof path);
-    store->tape_count = 0;
     DIR *directory = error == 0 ? opendir(path) : NULL;
     if (!directory)
         return store_complain(message, error ? error : -errno, store, "tape", NULL);
+    store->tape_count = 0;
     for (struct dirent *entry = readdir(directory); entry && error == 0;
          entry = readdir(directory)) {
         uint32_t number;
@@ -230,23 +290,27 @@ static int list_tapes(struct store *store, struct store_message *message)
 int64_t store_generation_now(struct store *store)
 {
     struct catalogue catalogue;
-    int error = catalogue_init(&catalogue, store->identity);
-    if (error == 0)
-        error = parse_catalogue(store, &catalogue, NULL);
-    int64_t generation = error < 0 ? error : (int64_t)catalogue.generation;
+    struct store_file file;
+    if (catalogue_is_current(store))
+        return (int64_t)store->catalogue.generation;
+    int error = load_catalogue(store, &file, &catalogue, NULL);
+    if (error < 0)
+        return error;
+    int64_t generation = (int64_t)catalogue.generation;
     catalogue_free(&catalogue);
+    store_file_close(&file);
     return generation;
 }
 
 int store_refresh(struct store *store, struct store_message *message)
 {
     for (int i = 0; i < STORE_TRIES; i++) {
-        int error = parse_catalogue(store, &store->catalogue, message);
+        int error = refresh_catalogue(store, message);
         if (error == 0)
             error = list_tapes(store, message);
         if (error < 0)
             return error;
-        if (store_generation_now(store) == (int64_t)store->catalogue.generation)
+        if (catalogue_is_current(store))
             return 0;
     }
     return store_complain(message, -EAGAIN, store, "catalogue", "changes all the time");
@@ -258,13 +322,12 @@ int store_open(struct store **out, const char *path, struct store_message *messa
     if (!store)
         return -ENOMEM;
     size_t size = strlen(path);
+    store->catalogue_file.descriptor = -1;
     int error = size < sizeof store->path ? 0 : -ENAMETOOLONG;
     if (error == 0) {
         memcpy(store->path, path, size + 1);
         error = read_identity(store, message);
     }
-    if (error == 0)
-        error = catalogue_init(&store->catalogue, store->identity);
     if (error == 0)
         error = store_refresh(store, message);
     if (error < 0) {
@@ -278,6 +341,7 @@ int store_open(struct store **out, const char *path, struct store_message *messa
 void store_close(struct store *store)
 {
     catalogue_free(&store->catalogue);
+    store_file_close(&store->catalogue_file);
     free(store->tapes);
     free(store);
 }

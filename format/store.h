@@ -16,6 +16,9 @@
 // symbol in order of arrival; then tapes by number, each in order of arrival. So one symbol's rows
 // of one shard come in order of arrival; rows of several symbols are not merged by time.
 //
+// A scan may follow the store instead of ending (store_query.follow): then each call that gives 0
+// says "nothing more now", and a later call gives what has become durable meanwhile.
+//
 // Damage is never read as data: a block or batch that fails its checks is left out and reported to
 // the scan's damage callback; the rest comes.
 //
@@ -85,6 +88,28 @@ struct store_damage {
 };
 typedef void store_damage_callback(void *context, const struct store_damage *damage);
 
+// A row matches if the column has a value in [min, max]; an absent one does not match.
+struct store_predicate {
+    int column; // any but texts
+    int64_t min;
+    int64_t max;
+    uint8_t scale; // decimals: of min and max
+};
+
+// Following. Rows come when they are known to be durable: with the next batch of their tape or its
+// next mark, at most two seconds after they were written. So no row comes that a crash could take
+// away again, or that a failed write left behind and another tape brings. Rows that a crash left
+// without acknowledgement come when their tape has been sealed.
+//
+// A follower may sleep as long as it likes but for one thing: where tapes it never saw were sealed
+// and merged with ones it did see, their rows cannot be told apart, and store_scan_next() gives
+// -ESTALE: start again. That takes several tapes between two calls.
+enum store_follow {
+    STORE_FOLLOW_NOT,
+    STORE_FOLLOW_ALL, // everything there is, then what comes
+    STORE_FOLLOW_NEW, // only what becomes durable after store_scan_open()
+};
+
 struct store_query {
     enum channel channel;
     // Names ("binance:BTCUSDT"); a row counts if its symbol is one of them. 0: all, also rows
@@ -93,6 +118,12 @@ struct store_query {
     uint32_t symbol_count;
     int64_t time_from; // `time` in [time_from, time_to)
     int64_t time_to;
+    // All must match. Those on the price of quote (bid), trade, agg_trade, kline (close), ticker
+    // (last) and on identity columns are also asked of the zone maps, as times and symbols are:
+    // blocks that cannot match are not read.
+    const struct store_predicate *predicates;
+    uint32_t predicate_count;
+    enum store_follow follow;
     uint64_t columns;  // bit c: column wanted; others may come back absent. UINT64_MAX: all
     bool segments;     // rows in segments
     bool tapes;        // rows in tapes
@@ -116,17 +147,68 @@ struct store_chunk {
     const uint64_t *tape_row; // [rows->count]
     uint32_t segment; // number of the segment it is from, or 0: a tape
     uint64_t unknown_columns; // bit c: coded in a way this library does not know; absent
+    bool unknown_levels;
 };
 
 struct store_scan;
-// 0, -ENOENT (a listed file is missing, and stays missing), -EINVAL, -ENOMEM, errno.
+// 0, -ENOENT (a listed file is missing, and stays missing), -EINVAL, -ENOMEM, errno. What the query
+// points to must stay until store_scan_close().
 int store_scan_open(struct store_scan **scan, struct store *store, const struct store_query *query);
-// 1: `chunk` is filled; 0: the end; -EBADMSG: damage and no callback; -ESTALE: more files than
-// could be held open and one of them is gone: start again; others: errno.
+// 1: `chunk` is filled; 0: the end, for now where the scan follows; -EBADMSG: damage and no
+// callback; -ESTALE: a file went away that was needed (more than could be held open, or see
+// store_follow): start again; others: errno.
 int store_scan_next(struct store_scan *scan, struct store_chunk *chunk);
 void store_scan_close(struct store_scan *scan);
+// What was decoded, and what was passed over because it cannot match.
+struct store_scan_counts {
+    uint64_t segments_read;
+    uint64_t blocks_read;
+    uint64_t blocks_skipped;
+    uint64_t batches_read;
+    uint64_t batches_skipped;
+};
+struct store_scan_counts store_scan_counts(const struct store_scan *scan);
 // For progress: encoded bytes passed and all there are.
 void store_scan_progress(const struct store_scan *scan, uint64_t *done, uint64_t *total);
+
+// ---- symbols ----
+
+struct store_symbol {
+    char name[SEGMENT_SYMBOL_BYTES_MAX + 1]; // empty: rows without symbol
+    uint64_t rows;
+    int64_t time_min;
+    int64_t time_max;
+};
+// What there is of each symbol that the query asks for by channel and name, segments (from their
+// indexes) and tapes (by reading them) together; the query's other conditions do not count. Sorted
+// by name; to be freed by the caller. 0, or as store_scan_next(); damage goes to the callback.
+int store_symbols(struct store *store, const struct store_query *query,
+                  struct store_symbol **symbols, uint32_t *count);
+
+// ---- point read ----
+
+// What to find: the row of a symbol with the greatest `time` at or before a time; of several, the
+// last one to arrive.
+struct store_find {
+    enum channel channel;
+    const char *symbol; // "binance:BTCUSDT"; "": rows without symbol
+    int64_t time_ns;
+    uint64_t columns; // as in store_query; the fewer, the faster
+    // Also in tapes. They have no index and are read through, and the catalogue is read again if it
+    // changed. Without: segments as of the last store_refresh().
+    bool tapes;
+    store_damage_callback *damage; // may be NULL: then damage on the way is -EBADMSG
+    void *damage_context;
+};
+
+// Keeps what a find needs in memory. Threading: as the store, which must stay open.
+struct store_finder;
+int store_finder_open(struct store_finder **finder, struct store *store); // 0 or -ENOMEM
+void store_finder_close(struct store_finder *finder);
+// 1: `row` has the one row, as a scan would give it, valid until the next call; 0: there is none;
+// -EINVAL, -EBADMSG, -ESTALE (the store changes faster than it can be read), errno.
+int store_find_last(struct store_finder *finder, const struct store_find *what,
+                    struct store_chunk *row);
 
 // ---- verify ----
 

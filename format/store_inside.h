@@ -11,15 +11,6 @@ enum {
     STORE_TRIES = 64, // a daemon may swap the catalogue between two of our reads
 };
 
-struct store {
-    char path[STORE_PATH_BYTES_MAX];
-    uint8_t identity[LAYOUT_STORE_ID_BYTES];
-    struct catalogue catalogue;
-    uint32_t *tapes; // that count, increasing
-    uint32_t tape_count;
-    uint32_t tape_room;
-};
-
 // A file of the store in memory: mapped (segments, indexes) or behind pread (tapes, which change
 // under us). `path` is relative.
 struct store_file {
@@ -29,9 +20,20 @@ struct store_file {
     void *map; // NULL: not mapped
 };
 
+struct store {
+    char path[STORE_PATH_BYTES_MAX];
+    uint8_t identity[LAYOUT_STORE_ID_BYTES];
+    struct catalogue catalogue;
+    struct store_file catalogue_file; // open, so that no later one has its inode
+    uint32_t *tapes; // that count, increasing
+    uint32_t tape_count;
+    uint32_t tape_room;
+};
+
 // 0 or a negative errno.
 int store_file_open(struct store_file *file, const struct store *store, const char *relative);
 int store_file_map(struct store_file *file);
+int store_file_measure(struct store_file *file); // its size now
 void store_file_close(struct store_file *file);
 // Of a mapped file or by pread.
 struct source store_file_source(struct store_file *file);
@@ -40,6 +42,10 @@ int64_t store_file_read(const struct store *store, const char *relative, void *o
 
 // The catalogue's generation on disk now, or a negative errno.
 int64_t store_generation_now(struct store *store);
+
+// Is it the segment of this store, number and channel?
+bool store_owns_segment(const struct store *store, const struct segment *segment, uint32_t number,
+                        enum channel channel);
 
 int store_complain(struct store_message *message, int error, const struct store *store,
                    const char *relative, const char *what);

@@ -22,7 +22,11 @@
 
 #include "format/ensure.h"
 
-enum { READER_ROOM_MIN = 1 << 16, READER_SLOTS_BYTES = 2 * LAYOUT_SECTOR };
+enum {
+    READER_ROOM_MIN = 1 << 16,
+    READER_SLOTS_BYTES = 2 * LAYOUT_SECTOR,
+    READER_TRIES = 64, // a writer may be writing revisions while we read them
+};
 
 // A whole good batch somewhere.
 struct reader_found {
@@ -61,16 +65,63 @@ static const uint8_t *reader_get(struct tape_reader *reader, uint64_t offset, si
     return source_get(&reader->source, offset, size, reader->room, got);
 }
 
+static bool reader_says_durable(uint64_t durable_sequence, uint32_t durable_revision,
+                                uint64_t sequence, int64_t revision)
+{
+    return durable_sequence > sequence ||
+           (durable_sequence == sequence && durable_revision >= revision);
+}
+
+static bool reader_closed(const struct tape_reader *reader)
+{
+    return reader->mark.magic != 0 && (reader->mark.flags & LAYOUT_MARK_CLOSED) != 0;
+}
+
 // A closed tape ends at its mark: what lies behind was being written when a write failed, was never
 // acknowledged, and its rows went to another tape.
-static bool reader_behind_closing(const struct tape_reader *reader,
-                                  const struct layout_batch *header)
+static bool reader_behind_end(const struct tape_reader *reader, const struct layout_batch *header)
 {
-    const struct layout_mark *mark = &reader->mark;
-    if (mark->magic == 0 || (mark->flags & LAYOUT_MARK_CLOSED) == 0)
-        return false;
-    return header->sequence > mark->sequence ||
-           (header->sequence == mark->sequence && header->revision > mark->revision);
+    uint64_t sequence = reader->limit_sequence;
+    uint32_t revision = reader->limit_revision;
+    if (reader_closed(reader) && reader->mark.sequence <= sequence) {
+        sequence = reader->mark.sequence;
+        revision = reader->mark.revision;
+    }
+    return header->sequence > sequence ||
+           (header->sequence == sequence && header->revision > revision);
+}
+
+// A batch behind the limit tells what was durable before it was written.
+static void reader_raise_limit(struct tape_reader *reader, const struct layout_batch *header)
+{
+    if (reader->limit_sequence == UINT64_MAX ||
+        reader_says_durable(reader->limit_sequence, reader->limit_revision,
+                            header->durable_sequence, header->durable_revision))
+        return;
+    reader->limit_sequence = header->durable_sequence;
+    reader->limit_revision = header->durable_revision;
+}
+
+// Decodes the header at `bytes`, which is at `offset` of the tape.
+static enum tape_error reader_header_at(struct tape_reader *reader, uint64_t offset,
+                                        const uint8_t *bytes, size_t size,
+                                        struct reader_found *found)
+{
+    enum tape_error error = tape_decode_header(bytes, size, &found->header);
+    if (error != TAPE_GOOD)
+        return error;
+    uint64_t slot = (uint64_t)(found->header.revision & 1) * LAYOUT_SECTOR;
+    if (found->header.salt != reader->header.salt)
+        return TAPE_OTHER_SALT;
+    reader_raise_limit(reader, &found->header);
+    found->offset = offset;
+    found->base = offset - slot;
+    if (offset < LAYOUT_SECTOR + slot)
+        return TAPE_BAD_HEADER;
+    if (!reader_behind_end(reader, &found->header))
+        return TAPE_GOOD;
+    reader->beyond = true;
+    return TAPE_NO_MAGIC;
 }
 
 // Is there a whole batch at exactly `offset`? *error: if not, why. Negative: errno.
@@ -81,26 +132,65 @@ static int reader_batch_at(struct tape_reader *reader, uint64_t offset, struct r
     const uint8_t *bytes = reader_get(reader, offset, LAYOUT_SECTOR, &got);
     if (!bytes)
         return (int)got;
-    *error = tape_decode_header(bytes, (size_t)got, &found->header);
+    *error = reader_header_at(reader, offset, bytes, (size_t)got, found);
     if (*error != TAPE_GOOD)
         return 0;
-    uint64_t slot = (uint64_t)(found->header.revision & 1) * LAYOUT_SECTOR;
-    if (found->header.salt != reader->header.salt)
-        *error = TAPE_OTHER_SALT;
-    else if (offset < LAYOUT_SECTOR + slot)
-        *error = TAPE_BAD_HEADER;
-    else if (reader_behind_closing(reader, &found->header))
-        *error = TAPE_NO_MAGIC;
-    if (*error != TAPE_GOOD)
-        return 0;
+    const uint64_t hash = found->header.hash;
     bytes = reader_get(reader, offset, batch_size(&found->header), &got);
     if (!bytes)
         return (int)got;
     *error = tape_check_batch(bytes, (size_t)got, &found->header, &found->memory_bytes);
+    if (*error == TAPE_GOOD && found->header.hash != hash) // written again between the two reads
+        *error = TAPE_BAD_HASH;
     found->bytes = bytes;
-    found->offset = offset;
-    found->base = offset - slot;
     return *error == TAPE_GOOD;
+}
+
+// A slotted batch in the sector at `bytes`.
+static enum tape_error reader_slot(struct tape_reader *reader, uint64_t offset,
+                                   const uint8_t *bytes, size_t size, struct reader_found *found)
+{
+    enum tape_error error = reader_header_at(reader, offset, bytes, size, found);
+    if (error != TAPE_GOOD || (found->header.flags & LAYOUT_BATCH_SLOTTED) == 0)
+        return error;
+    found->bytes = bytes;
+    return tape_check_batch(bytes, size, &found->header, &found->memory_bytes);
+}
+
+// As reader_batch_in(), in one read of both slots. *changing: a writer may be at them just now.
+static int reader_look(struct tape_reader *reader, uint64_t base, uint64_t sequence,
+                       int64_t revision_min, struct reader_found *found, enum tape_error *error,
+                       bool *changing)
+{
+    int64_t got;
+    int64_t best = revision_min;
+    const uint64_t limit_sequence = reader->limit_sequence;
+    const uint32_t limit_revision = reader->limit_revision;
+    const uint8_t *bytes = reader_get(reader, base, READER_SLOTS_BYTES, &got);
+    if (!bytes)
+        return (int)got;
+    *changing = false;
+    for (int64_t at = 0; at < READER_SLOTS_BYTES; at += LAYOUT_SECTOR) {
+        struct reader_found slot = {0};
+        enum tape_error slot_error = reader_slot(reader, base + (uint64_t)at, bytes + at,
+                                                 got > at ? (size_t)(got - at) : 0, &slot);
+        bool good = slot_error == TAPE_GOOD && slot.header.sequence == sequence &&
+                    slot.base == base;
+        if (at == 0)
+            *error = slot_error;
+        // What lies one sector on is inside it.
+        if (good && (slot.header.flags & LAYOUT_BATCH_SLOTTED) == 0)
+            return slot.header.revision > revision_min ? reader_batch_at(reader, base, found, error)
+                                                       : 0;
+        if (good && slot.header.revision > best) {
+            best = slot.header.revision;
+            *found = slot;
+        }
+        *changing = *changing || slot_error == TAPE_BAD_HASH || slot_error == TAPE_BAD_PAYLOAD;
+    }
+    *changing = *changing || reader->limit_sequence != limit_sequence ||
+                reader->limit_revision != limit_revision;
+    return best > revision_min;
 }
 
 // The batch `sequence` whose place begins at `base`, in its highest revision above `revision_min`
@@ -109,33 +199,10 @@ static int reader_batch_in(struct tape_reader *reader, uint64_t base, uint64_t s
                            int64_t revision_min, struct reader_found *found,
                            enum tape_error *error)
 {
-    int64_t best = -1;
-    int64_t best_revision = revision_min;
-    *error = TAPE_NO_MAGIC;
-    for (uint64_t slot = 0; slot < 2; slot++) {
-        enum tape_error slot_error;
-        int result = reader_batch_at(reader, base + slot * LAYOUT_SECTOR, found, &slot_error);
-        if (result < 0)
-            return result;
-        bool good = result == 1 && found->header.sequence == sequence && found->base == base;
-        if (good && found->header.revision > best_revision) {
-            best = (int64_t)slot;
-            best_revision = found->header.revision;
-        }
-        if (slot == 0)
-            *error = slot_error;
-        if (good && !(found->header.flags & LAYOUT_BATCH_SLOTTED))
-            return found->header.revision > revision_min; // what lies one sector on is inside it
-        if (slot == 1 && best == 1)
-            return 1;
-    }
-    if (best < 0)
-        return 0;
-    // The room holds what was read last: read the best again. It may have changed meanwhile.
-    int result = reader_batch_at(reader, base + (uint64_t)best * LAYOUT_SECTOR, found, error);
-    if (result == 1 && (found->header.sequence != sequence || found->base != base ||
-                        found->header.revision < best_revision))
-        result = 0;
+    bool changing = true;
+    int result = 0;
+    for (int i = 0; i < READER_TRIES && changing && result == 0; i++)
+        result = reader_look(reader, base, sequence, revision_min, found, error, &changing);
     return result;
 }
 
@@ -203,13 +270,6 @@ static int reader_look_ahead(struct tape_reader *reader, uint64_t from, struct r
             return 1;
     }
     return 0;
-}
-
-static bool reader_says_durable(uint64_t durable_sequence, uint32_t durable_revision,
-                                uint64_t sequence, int64_t revision)
-{
-    return durable_sequence > sequence ||
-           (durable_sequence == sequence && durable_revision >= revision);
 }
 
 // Was `revision` of batch `sequence` ever acknowledged? The mark or any later header says so.
@@ -299,7 +359,10 @@ static int reader_end(struct tape_reader *reader, enum tape_error error, struct 
     bool more = mark->magic != 0 && (mark->sequence > reader->sequence ||
                                      (mark->sequence == reader->sequence && mark->sequence != 0 &&
                                       mark->revision > reader->last_revision));
-    if (!more || reader->end_damage_given)
+    // Within a limit: a later revision is there, and the durable one was overwritten just now by
+    // the one that will tell.
+    bool waits = reader->limit_sequence != UINT64_MAX && reader->beyond && !reader_closed(reader);
+    if (!more || waits || reader->end_damage_given)
         return 0;
     reader->end_damage_given = true;
     bool cut = mark->sequence == reader->sequence;
@@ -379,7 +442,10 @@ static int reader_give_header_damage(struct tape_reader *reader, struct tape_ite
 int tape_reader_open(struct tape_reader *reader, const struct source *source,
                      const void *mark_bytes, size_t mark_size, enum tape_error *error)
 {
-    *reader = (struct tape_reader){.source = *source, .look_ahead = UINT64_MAX};
+    *reader = (struct tape_reader){.source = *source,
+                                   .look_ahead = UINT64_MAX,
+                                   .limit_sequence = UINT64_MAX,
+                                   .limit_revision = UINT32_MAX};
     int64_t got;
     const uint8_t *bytes = reader_get(reader, 0, LAYOUT_SECTOR, &got);
     if (!bytes) {
@@ -395,9 +461,71 @@ int tape_reader_open(struct tape_reader *reader, const struct source *source,
         return result < 0 ? result : -EBADMSG;
     }
     if (mark_bytes)
-        (void)tape_mark_decode(mark_bytes, mark_size, reader->header.salt, &reader->mark);
+        tape_reader_set_mark(reader, mark_bytes, mark_size);
     reader->offset = LAYOUT_SECTOR;
     reader->last_hash = reader->header.hash;
+    return 0;
+}
+
+void tape_reader_set_mark(struct tape_reader *reader, const void *mark_bytes, size_t mark_size)
+{
+    struct layout_mark mark;
+    ensure(reader->header.magic == LAYOUT_TAPE_MAGIC);
+    ensure(mark_bytes);
+    if (tape_mark_decode(mark_bytes, mark_size, reader->header.salt, &mark) == TAPE_GOOD &&
+        (reader->mark.magic == 0 || mark.counter > reader->mark.counter))
+        reader->mark = mark;
+}
+
+bool tape_reader_complete(const struct tape_reader *reader)
+{
+    const struct layout_mark *mark = &reader->mark;
+    return reader_closed(reader) &&
+           (reader->sequence > mark->sequence ||
+            (reader->sequence == mark->sequence &&
+             (mark->sequence == 0 || reader->last_revision >= mark->revision)));
+}
+
+// The batch whose place begins at `base`: raises the position by what its headers know. Returns the
+// bytes it owns; 0: nothing is there; negative: errno.
+static int64_t reader_note_durable(struct tape_reader *reader, uint64_t base, uint64_t *sequence,
+                                   uint32_t *revision)
+{
+    int64_t extent = 0;
+    for (uint64_t slot = 0; slot < 2; slot++) {
+        int64_t got;
+        struct layout_batch header;
+        const uint8_t *bytes =
+            reader_get(reader, base + slot * LAYOUT_SECTOR, LAYOUT_SECTOR, &got);
+        if (!bytes)
+            return got;
+        if (tape_decode_header(bytes, (size_t)got, &header) != TAPE_GOOD ||
+            header.salt != reader->header.salt || (header.revision & 1) != slot)
+            continue;
+        if (!reader_says_durable(*sequence, *revision, header.durable_sequence,
+                                 header.durable_revision)) {
+            *sequence = header.durable_sequence;
+            *revision = header.durable_revision;
+        }
+        extent = (int64_t)batch_extent(&header);
+        if (extent != READER_SLOTS_BYTES || (header.flags & LAYOUT_BATCH_SLOTTED) == 0)
+            break;
+    }
+    return extent;
+}
+
+int tape_reader_durable(struct tape_reader *reader, uint64_t *sequence, uint32_t *revision)
+{
+    ensure(reader->header.magic == LAYOUT_TAPE_MAGIC);
+    *sequence = reader->mark.magic != 0 ? reader->mark.sequence : 0;
+    *revision = reader->mark.magic != 0 ? reader->mark.revision : 0;
+    uint64_t at = reader->sequence != 0 ? reader->last_offset : LAYOUT_SECTOR;
+    while (at < reader->source.size) {
+        int64_t bytes = reader_note_durable(reader, at, sequence, revision);
+        if (bytes <= 0)
+            return (int)bytes;
+        at += (uint64_t)bytes;
+    }
     return 0;
 }
 
@@ -443,6 +571,7 @@ int tape_reader_next(struct tape_reader *reader, struct tape_item *item)
     ensure(reader->offset % LAYOUT_SECTOR == 0);
     if (reader->header_error != TAPE_GOOD)
         return reader_give_header_damage(reader, item);
+    reader->beyond = false;
     struct reader_found found;
     enum tape_error error;
     int result = reader_batch_in(reader, reader->offset, reader->sequence + 1, -1, &found, &error);

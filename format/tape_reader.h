@@ -55,6 +55,10 @@ struct tape_reader {
     // How far to look for later batches behind a bad place. Default: to the end. A live tape's
     // reader limits it (TAPE_LIVE_LOOK_AHEAD).
     uint64_t look_ahead;
+    // Batches (sequence, revision) behind this are as good as not there. Default: none are. How a
+    // follower stays within what is durable.
+    uint64_t limit_sequence;
+    uint32_t limit_revision;
     uint64_t offset;        // of the next new batch
     uint64_t sequence;      // of the last batch given
     uint64_t rows;          // of the tape up to there, lost ones included
@@ -69,6 +73,7 @@ struct tape_reader {
     uint32_t last_rows;
     bool last_slotted;
     bool end_damage_given;
+    bool beyond; // a batch behind the limit was met
     enum tape_error header_error; // to be given as damage
     uint8_t *room;
     size_t room_size;
@@ -88,6 +93,13 @@ int tape_reader_open(struct tape_reader *reader, const struct source *source,
 int tape_reader_unused(const struct source *source, const void *mark_bytes, size_t mark_size);
 // 1: `item` is filled; 0: the end (for now); negative: errno of the source or -ENOMEM.
 int tape_reader_next(struct tape_reader *reader, struct tape_item *item);
+// A later state of the .mark file. One that is not newer changes nothing.
+void tape_reader_set_mark(struct tape_reader *reader, const void *mark_bytes, size_t mark_size);
+// The newest position that the mark, or a batch header from the last batch given on, says was
+// durable. 0 or a negative errno.
+int tape_reader_durable(struct tape_reader *reader, uint64_t *sequence, uint32_t *revision);
+// True when a closing mark is there and everything up to it was given.
+bool tape_reader_complete(const struct tape_reader *reader);
 void tape_reader_close(struct tape_reader *reader);
 
 #endif

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/format.md is enough to read a store: a reader written from it alone agrees with ringtape."""
+
+import collections
+import json
+import subprocess
+
+import pytest
+import support
+from ringtape_reader import Store, as_json
+from ringtape_schema import CHANNELS
+from ringtape_segment import Index, Segment
+from ringtape_tape import Tape
+
+GOLDEN = support.ROOT / "tests" / "golden"
+MAKER = support.ROOT / "zig-out" / "test" / "sample_store"
+
+
+def lines(rows):
+    return collections.Counter(json.dumps(row, sort_keys=True) for row in rows)
+
+
+def of_cat(store, channel):
+    text = support.ringtape("cat", "--store", store, "--json", "--channel", channel)
+    return lines(json.loads(line) for line in text.splitlines())
+
+
+def of_reader(store, channel):
+    reader = Store(store)
+    found = lines(as_json(row) for row in reader.rows(channel))
+    assert reader.losses == []
+    return found
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sample") / "store"
+    subprocess.run([MAKER, folder], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("channel", [channel.name for channel in CHANNELS.values()])
+def test_rows_of_a_store_are_those_of_cat(sample, channel):
+    found = of_reader(sample, channel)
+    assert found.total() >= 1500
+    assert found == of_cat(sample, channel)
+
+
+def test_everything_in_a_store_verifies(sample):
+    store = Store(sample)
+    counts = store.verify()
+    assert store.losses == [] and all(counts.values())
+
+
+def test_columns_of_the_document_are_those_of_segments(sample):
+    seen = set()
+    for path in sample.glob("segment/*/*.segment"):
+        segment = Segment(path.read_bytes())
+        assert [column.listed() for column in segment.channel.columns] == segment.header.columns
+        seen.add(segment.channel.name)
+    assert seen == {channel.name for channel in CHANNELS.values()}
+
+
+def test_golden_tape():
+    data, mark = [(GOLDEN / f"1.0.{ending}").read_bytes() for ending in ("tape", "mark")]
+    tape = Tape(data, mark, 7)
+    rows = list(tape.rows())
+    assert tape.losses == [] and len(rows) == 200 == tape.mark.rows
+    assert [row.tape_row for row in rows] == list(range(200))
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.segment")), ids=lambda path: path.name)
+def test_golden_segments_and_indexes(path):
+    segment = Segment(path.read_bytes())
+    segment.verify()
+    assert segment.losses == [] and len(list(segment.rows())) >= 20
+    Index(path.with_suffix(".index").read_bytes(), segment)
+
+
+def test_live_store(tmp_path, certificates):
+    store, channels = tmp_path / "store", ["trade", "quote", "depth", "ticker"]
+    with support.Simulator(
+        "--symbols=binance:20", "--symbols=upbit:20", "--rate=2000", certificates=certificates
+    ) as simulator:
+        feeds = [
+            support.feed(simulator, "binance", channels, "all"),
+            support.feed(simulator, "upbit", ["trade", "book", "ticker"], "all"),
+        ]
+        top = {"shards": 2, "seal_after": {"size": "1MiB", "time": "2s"}}
+        with support.Ringtaped(tmp_path / "c.yaml", store, feeds, top=top) as daemon:
+            daemon.wait_counters(lambda c: c["durable"] > 4000)
+            wait_for_segments(store, 4)
+            live = {channel: of_reader(store, channel) for channel in [*channels, "book"]}
+            assert daemon.alive()
+            daemon.terminate()
+    for channel, rows in live.items():
+        assert rows.total() > 100 and max(rows.values()) == 1, channel
+        after = of_reader(store, channel)
+        assert after == of_cat(store, channel)
+        assert not rows - after, "rows read from the live store are there afterwards, too"
+
+
+def wait_for_segments(store, count):
+    support.wait_for(lambda: len(list(store.glob("segment/*/*.segment"))) >= count)
