@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// A book is written as REST would answer it, all levels.
 #include "tools/exchange_sim_books.h"
 
 #include <inttypes.h>

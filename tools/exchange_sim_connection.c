@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// One connection: its subscriptions, what it is sent by its client, how it begins and ends. Output is
-// in exchange_sim_output.c.
+// One connection: its subscriptions, what it is sent by its client, how it begins and ends.
+// Output is in exchange_sim_output.c.
 #include "tools/exchange_sim_connection.h"
 
 #include <stdio.h>
@@ -79,7 +79,8 @@ void exchange_sim_connection_cut(struct exchange_sim_connection *c, bool reset)
     const uint8_t *data;
     uint32_t size;
     ensure(c->state == EXCHANGE_SIM_STREAMING);
-    uint32_t const header = websocket_encode_header(frame, WEBSOCKET_PING, true, CUT_RECORD_SIZE, NULL);
+    uint32_t const header =
+        websocket_encode_header(frame, WEBSOCKET_PING, true, CUT_RECORD_SIZE, NULL);
     connection_leave(c);
     c->state = EXCHANGE_SIM_DRAINING;
     c->closing_ns = c->server->now_ns;

@@ -2,6 +2,7 @@
 //
 // Single messages of one connection: lost, twice, in another order, late, stamped later. What is
 // released after having been held back is not hit again.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +71,7 @@ static bool message_hold(struct exchange_sim_fault_link *link,
         .after = after,
         .duplicate = duplicate,
     };
-    (void)strncpy(held->name, delivery->name, EXCHANGE_SIM_STREAM_NAME_MAX);
+    (void)snprintf(held->name, sizeof held->name, "%s", delivery->name);
     return true;
 }
 

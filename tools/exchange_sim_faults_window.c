@@ -2,8 +2,9 @@
 //
 // The exchange cuts the changes of a book into windows of its own on every connection: the same
 // changes arrive with different U and u. Here one to four of the market's smallest windows become
-// one, after at most WINDOW_MS. For each price the last quantity counts, noted when it came, so that
-// a window says exactly what the book was at its u.
+// one, after at most WINDOW_MS. For each price the last quantity counts, noted when it came, so
+// that a window says exactly what the book was at its u.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,7 +102,7 @@ static void window_begin(struct exchange_sim_fault_link *link, struct exchange_s
                          const char *name, const struct exchange_sim_event *event)
 {
     ensure(!window->open);
-    (void)strncpy(window->name, name, EXCHANGE_SIM_STREAM_NAME_MAX);
+    (void)snprintf(window->name, sizeof window->name, "%s", name);
     window->symbol = event->symbol;
     window->open = true;
     window->opened_ns = link->faults->server->now_ns;

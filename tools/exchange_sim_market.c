@@ -40,37 +40,9 @@ enum exchange_sim_exchange exchange_sim_exchange_by_name(const char *name, uint3
     return EXCHANGE_SIM_EXCHANGES;
 }
 
-// splitmix64, by Sebastiano Vigna (public domain).
-static uint64_t random_next(struct exchange_sim_market *market)
-{
-    uint64_t z = market->random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 uint64_t exchange_sim_market_random(struct exchange_sim_market *market, uint64_t limit)
 {
-    ensure(limit > 0);
-    return (uint64_t)(((unsigned __int128)random_next(market) * limit) >> 64);
-}
-
-bool exchange_sim_market_chance(struct exchange_sim_market *market, uint32_t percent)
-{
-    return exchange_sim_market_random(market, 100) < percent;
-}
-
-// Over three decades around the symbol's typical quantity, one in four a round number.
-int64_t exchange_sim_market_quantity(struct exchange_sim_market *market,
-                                     const struct exchange_sim_market_symbol *symbol)
-{
-    static const int64_t scales[] = {1, 3, 10, 30, 100, 300, 1000};
-    int64_t const scale = scales[exchange_sim_market_random(market, 7)];
-    int64_t const most = symbol->quantity_typical * scale / 30 + 2;
-    int64_t const quantity = 1 + (int64_t)exchange_sim_market_random(market, (uint64_t)most);
-    if (quantity < 100 || !exchange_sim_market_chance(market, 25))
-        return quantity;
-    return quantity / 100 * 100;
+    return market_random(market, limit);
 }
 
 // ---- life ----
@@ -162,7 +134,7 @@ static int64_t trade_next_id(struct exchange_sim_market *market,
 {
     if (symbol->exchange != EXCHANGE_SIM_UPBIT)
         return ++symbol->trade_id;
-    if (exchange_sim_market_random(market, 50) == 0) {
+    if (market_random(market, 50) == 0) {
         *time_us -= 1000000;
         return *time_us / 1000 * 10000 + 5000 + symbol->trade_count % 5000;
     }
@@ -251,13 +223,13 @@ static void market_trade(struct exchange_sim_market *market, uint32_t number,
     int64_t const best = sell ? symbol->bids[0] : symbol->asks[0];
     *trade = (struct exchange_sim_market_trade){
         .price = sell ? symbol->bid : symbol->bid + symbol->spread,
-        .quantity = exchange_sim_market_quantity(market, symbol),
+        .quantity = market_quantity(market, symbol),
         .time_us = market->burst.time_us,
         .buyer_maker = sell,
     };
     trade->id = trade_next_id(market, symbol, &trade->time_us);
     // Settlement trades of futures come without price and quantity.
-    if (symbol->exchange == EXCHANGE_SIM_USDM && exchange_sim_market_random(market, 5000) == 0)
+    if (symbol->exchange == EXCHANGE_SIM_USDM && market_random(market, 5000) == 0)
         trade->price = trade->quantity = 0;
     if (trade->quantity > best)
         trade->quantity = best;
@@ -267,7 +239,7 @@ static void market_trade(struct exchange_sim_market *market, uint32_t number,
         agg_account(market, number, trade);
     exchange_sim_market_keep(market, symbol, trade);
     event->id = trade->id;
-    market->burst.running = exchange_sim_market_chance(market, BURST_CONTINUES_PERCENT);
+    market->burst.running = market_chance(market, BURST_CONTINUES_PERCENT);
     if (!market->burst.running)
         agg_end(market);
 }
@@ -298,7 +270,7 @@ static void market_depth(struct exchange_sim_market_symbol *symbol,
 
 static uint32_t market_pick_any(struct exchange_sim_market *market)
 {
-    uint64_t const at = exchange_sim_market_random(market, market->weights[market->count - 1]);
+    uint64_t const at = market_random(market, market->weights[market->count - 1]);
     uint32_t low = 0;
     for (uint32_t high = market->count - 1; low < high;) {
         uint32_t const middle = (low + high) / 2;
@@ -322,7 +294,7 @@ static enum exchange_sim_market_kind market_pick_kind(struct exchange_sim_market
                                                       enum exchange_sim_exchange exchange)
 {
     const uint16_t *steps = exchange == EXCHANGE_SIM_UPBIT ? upbit_steps : binance_steps;
-    uint64_t at = exchange_sim_market_random(market, 1000);
+    uint64_t at = market_random(market, 1000);
     for (int kind = 0; kind < MARKET_KINDS; kind++) {
         if (at < steps[kind])
             return (enum exchange_sim_market_kind)kind;
@@ -347,7 +319,7 @@ static void market_begin_burst(struct exchange_sim_market *market, uint32_t symb
     market->burst = (struct market_burst){
         .symbol = symbol,
         .running = true,
-        .sell = exchange_sim_market_chance(market, 50),
+        .sell = market_chance(market, 50),
         .time_us = time_us,
     };
 }

@@ -42,7 +42,7 @@ static void side_retreat(struct exchange_sim_market *market,
 {
     int64_t *levels = ask ? symbol->asks : symbol->bids;
     memmove(levels, levels + 1, (MARKET_LEVELS - 1) * sizeof *levels);
-    levels[MARKET_LEVELS - 1] = exchange_sim_market_quantity(market, symbol);
+    levels[MARKET_LEVELS - 1] = market_quantity(market, symbol);
     int64_t const gone = ask ? symbol->bid + symbol->spread : symbol->bid;
     symbol->bid -= ask ? 0 : 1;
     symbol->spread += 1;
@@ -57,7 +57,7 @@ static void side_advance(struct exchange_sim_market *market,
     ensure(symbol->spread > 1);
     int64_t *levels = ask ? symbol->asks : symbol->bids;
     memmove(levels + 1, levels, (MARKET_LEVELS - 1) * sizeof *levels);
-    levels[0] = exchange_sim_market_quantity(market, symbol);
+    levels[0] = market_quantity(market, symbol);
     symbol->bid += ask ? 0 : 1;
     symbol->spread -= 1;
     int64_t const best = ask ? symbol->bid + symbol->spread : symbol->bid;
@@ -72,7 +72,7 @@ static void price_move(struct exchange_sim_market *market,
     if (down && symbol->bid < BID_MIN)
         return;
     side_retreat(market, symbol, !down);
-    if (!exchange_sim_market_chance(market, SPREAD_WIDE_PERCENT) || symbol->spread > 3)
+    if (!market_chance(market, SPREAD_WIDE_PERCENT) || symbol->spread > 3)
         while (symbol->spread > 1)
             side_advance(market, symbol, down);
 }
@@ -85,7 +85,7 @@ void exchange_sim_market_book_take(struct exchange_sim_market *market,
     ensure(quantity <= best);
     if (symbol->change_count > MARKET_CHANGES_FULL)
         return;
-    if (exchange_sim_market_chance(market, PRICE_MOVES_PERCENT))
+    if (market_chance(market, PRICE_MOVES_PERCENT))
         price_move(market, symbol, sell);
     else if (quantity < best)
         set_level(symbol, !sell, 0, best - quantity);
@@ -97,13 +97,13 @@ void exchange_sim_market_book_step(struct exchange_sim_market *market,
     // A depth message holds all changes, so one is made before they could be too many.
     if (symbol->change_count > MARKET_CHANGES_FULL)
         return;
-    bool const ask = exchange_sim_market_chance(market, 50);
-    if (symbol->spread > 1 && exchange_sim_market_chance(market, 70))
+    bool const ask = market_chance(market, 50);
+    if (symbol->spread > 1 && market_chance(market, 70))
         side_advance(market, symbol, ask);
-    else if (exchange_sim_market_chance(market, 6))
+    else if (market_chance(market, 6))
         price_move(market, symbol, ask);
     int const level =
-        exchange_sim_market_chance(market, 70) ? 0 : (int)exchange_sim_market_random(market, MARKET_LEVELS);
-    set_level(symbol, ask, level, exchange_sim_market_quantity(market, symbol));
+        market_chance(market, 70) ? 0 : (int)market_random(market, MARKET_LEVELS);
+    set_level(symbol, ask, level, market_quantity(market, symbol));
 }
 

@@ -52,20 +52,20 @@ static void symbol_start(struct exchange_sim_market *market,
                          struct exchange_sim_market_symbol *symbol, int64_t start_us)
 {
     static const int64_t magnitudes[] = {1000, 10000, 100000, 1000000};
-    int64_t const magnitude = magnitudes[exchange_sim_market_random(market, 4)];
-    symbol->bid = magnitude + (int64_t)exchange_sim_market_random(market, (uint64_t)magnitude * 9);
+    int64_t const magnitude = magnitudes[market_random(market, 4)];
+    symbol->bid = magnitude + (int64_t)market_random(market, (uint64_t)magnitude * 9);
     symbol->spread = 1;
-    symbol->quantity_typical = 1000 + (int64_t)exchange_sim_market_random(market, 100000);
+    symbol->quantity_typical = 1000 + (int64_t)market_random(market, 100000);
     if (symbol->exchange == EXCHANGE_SIM_UPBIT)
         symbol->quantity_typical *= 10000;
     for (int i = 0; i < MARKET_LEVELS; i++) {
-        symbol->bids[i] = exchange_sim_market_quantity(market, symbol);
-        symbol->asks[i] = exchange_sim_market_quantity(market, symbol);
+        symbol->bids[i] = market_quantity(market, symbol);
+        symbol->asks[i] = market_quantity(market, symbol);
     }
-    symbol->book_id = 20000000 + (int64_t)exchange_sim_market_random(market, 50000000000);
+    symbol->book_id = 20000000 + (int64_t)market_random(market, 50000000000);
     symbol->depth_first = symbol->book_id + 1;
     symbol->depth_previous = symbol->book_id;
-    symbol->trade_id = 20000000 + (int64_t)exchange_sim_market_random(market, 4000000000);
+    symbol->trade_id = 20000000 + (int64_t)market_random(market, 4000000000);
     symbol->agg_id = symbol->trade_id / 3 * 2;
     symbol->trade_first = symbol->trade_id + 1;
     symbol->open = symbol->high = symbol->low = symbol->bid;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// What --help prints.
 #include "tools/exchange_sim_options.h"
 
 const char exchange_sim_options_help[] =
@@ -44,8 +46,8 @@ const char exchange_sim_options_help[] =
     "  --backlog=BYTES              a client further behind is dropped (default 67108864)\n"
     "  --limit=EXCHANGE:NAME=N      connects (in 5 min; Upbit 1 s), messages (a second), streams;\n"
     "                               0: none. Defaults 300, 5 (futures 10), 1024; Upbit 5, 5, 0\n"
-    "  --rest-budget=[EXCHANGE:]N   weight a minute (6000, futures 2400), Upbit: requests a second\n"
-    "                               and group (10); without a name: both of Binance\n"
+    "  --rest-budget=[EXCHANGE:]N   weight a minute (6000, futures 2400), Upbit: requests a\n"
+    "                               second and group (10); without a name: both of Binance\n"
     "  --ban-seconds=N              first ban (418) after 429 was ignored (default 120)\n"
     "what goes wrong (docs/exchange-sim.md has the kinds)\n"
     "  --faults[=SPEC]              KIND=SECONDS,...,seed=N,times=X,channels=A+B,default\n"

@@ -2,8 +2,8 @@
 //
 // Output. Frames are joined in `staged` and go from there, encrypted, into the output of `tls`,
 // whence one send at a time takes them. Without packing, each frame is one record. A reserve of the
-// output stays free for what the protocol itself has to say (handshake, pongs, close). What finds no
-// room waits in the backlog, and everything behind it, too.
+// output stays free for what the protocol itself has to say (handshake, pongs, close). What finds
+// no room waits in the backlog, and everything behind it, too.
 #include "tools/exchange_sim_output.h"
 
 #include <stdio.h>

@@ -129,7 +129,8 @@ static bool stream_symbol_seen(const struct exchange_sim_rest *rest, uint32_t nu
     return false;
 }
 
-static void each_recorded_symbol(struct exchange_sim_question *q, exchange_sim_symbol_callback *callback)
+static void each_recorded_symbol(struct exchange_sim_question *q,
+                                 exchange_sim_symbol_callback *callback)
 {
     bool first = true;
     for (uint32_t i = 0; i < q->rest->stream_count; i++) {

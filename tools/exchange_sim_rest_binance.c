@@ -101,7 +101,8 @@ static void answer_depth(struct exchange_sim_question *q)
     EXCHANGE_SIM_TEXT(&q->body, "}");
 }
 
-static const struct exchange_sim_stream *trade_stream(const struct exchange_sim_question *q, const char *name)
+static const struct exchange_sim_stream *trade_stream(const struct exchange_sim_question *q,
+                                                     const char *name)
 {
     for (uint32_t i = 0; i < q->rest->hub->stream_count; i++) {
         const struct exchange_sim_stream *stream = &q->rest->hub->streams[i];

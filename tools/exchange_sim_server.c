@@ -27,7 +27,8 @@ static bool connect_allowed(struct exchange_sim_listener *listener)
     int64_t *ring = server->accept_ns[listener->exchange];
     uint32_t const count = server->accept_count[listener->exchange]++;
     ensure(most < size);
-    bool const allowed = count < most || server->now_ns - ring[(count - most) % size] >= limit->connect_window_ns;
+    bool const allowed = count < most ||
+                         server->now_ns - ring[(count - most) % size] >= limit->connect_window_ns;
     ring[count % size] = server->now_ns;
     return allowed || most == 0 || !server->options.limits;
 }
@@ -114,7 +115,8 @@ int exchange_sim_server_listen(struct exchange_sim_server *server,
 
 // ---- keep-alive ----
 
-// Three of four ends are announced where faults are on, each somewhere in the last tenth of the day.
+// Three of four ends are announced where faults are on, each somewhere in the last tenth of the
+// day.
 static void life_of_chance(struct exchange_sim_connection *c, int64_t day_ns)
 {
     struct exchange_sim_fault_clock clock;

@@ -75,8 +75,8 @@ void exchange_sim_source_start(struct exchange_sim_source *source, int64_t monot
 // be published at once, -1 where a client must read first or all has ended.
 int64_t exchange_sim_source_pump(struct exchange_sim_source *source, int64_t monotonic_ns,
                                  uint32_t most);
-// Sends what is in hand and what is left of a whole market, at once. Also done by itself when all is
-// sent; not twice.
+// Sends what is in hand and what is left of a whole market, at once. Also done by itself when all
+// is sent; not twice.
 void exchange_sim_source_finish(struct exchange_sim_source *source, int64_t monotonic_ns);
 // Where in the market the stream is, for snapshots: false where it is none of it.
 bool exchange_sim_source_locate(const struct exchange_sim_source *source, uint32_t stream,
