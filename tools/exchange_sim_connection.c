@@ -243,6 +243,11 @@ static void connection_upgrade(struct exchange_sim_connection *c)
 {
     char key[WEBSOCKET_KEY_SIZE];
     char reply[512];
+    if (!exchange_sim_server_connect_allowed(c->server, c->exchange)) {
+        c->server->counters.refused++;
+        exchange_sim_connection_reply(c, 429, "{}", 2, NULL, 0);
+        return;
+    }
     enum websocket_handshake const result = websocket_request_check(&c->http, key);
     if (result != WEBSOCKET_HANDSHAKE_OK) {
         const char *why = websocket_handshake_text(result);

@@ -152,7 +152,7 @@ struct exchange_sim_listener {
 
 struct exchange_sim_counters {
     uint64_t accepted;
-    uint64_t refused; // by limits, at the door
+    uint64_t refused; // by limits, when upgrading; at the door while no one is let in
     uint64_t upgrades;
     uint64_t rest;         // replies
     uint64_t failed;       // TLS, HTTP or WebSocket errors of the client
@@ -216,6 +216,10 @@ void exchange_sim_connection_flush(struct exchange_sim_connection *connection);
 void exchange_sim_connection_shut(struct exchange_sim_connection *connection);
 // Sends what is queued, then closes.
 void exchange_sim_connection_drain(struct exchange_sim_connection *connection);
+// Counts an upgrade against the exchange's limit; false where it is one too many. REST is not
+// counted: at the exchanges it is another host. All clients on loopback are one address.
+bool exchange_sim_server_connect_allowed(struct exchange_sim_server *server,
+                                         enum exchange_sim_exchange exchange);
 // Decides when its 24 hours are over, and whether that is announced.
 void exchange_sim_server_life(struct exchange_sim_connection *connection);
 // Closes once its operations have ended.

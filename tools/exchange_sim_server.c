@@ -17,15 +17,14 @@ enum {
     DAY_NOTICE_SECONDS_MAX = 10,
 };
 
-// All clients on loopback are one address.
-static bool connect_allowed(struct exchange_sim_listener *listener)
+bool exchange_sim_server_connect_allowed(struct exchange_sim_server *server,
+                                         enum exchange_sim_exchange exchange)
 {
-    struct exchange_sim_server *server = listener->server;
-    const struct exchange_sim_limits *limit = &server->options.limit[listener->exchange];
+    const struct exchange_sim_limits *limit = &server->options.limit[exchange];
     uint32_t const most = limit->connects;
     uint32_t const size = sizeof server->accept_ns[0] / sizeof server->accept_ns[0][0];
-    int64_t *ring = server->accept_ns[listener->exchange];
-    uint32_t const count = server->accept_count[listener->exchange]++;
+    int64_t *ring = server->accept_ns[exchange];
+    uint32_t const count = server->accept_count[exchange]++;
     ensure(most < size);
     bool const allowed = count < most ||
                          server->now_ns - ring[(count - most) % size] >= limit->connect_window_ns;
@@ -48,7 +47,6 @@ static void accept_done(struct io *io, struct io_op *op)
         return;
     int const handle = (int)op->result;
     bool const allowed =
-        connect_allowed(listener) &&
         !exchange_sim_faults_refuses(server->faults, listener->exchange, server->now_ns);
     for (uint32_t i = 0; allowed && i < EXCHANGE_SIM_CONNECTIONS_MAX; i++) {
         struct exchange_sim_connection *c = &server->connections[i];
