@@ -70,7 +70,8 @@ void exchange_sim_connection_drain(struct exchange_sim_connection *c)
         return;
     connection_leave(c);
     c->state = EXCHANGE_SIM_DRAINING;
-    c->closing_ns = c->server->now_ns;
+    c->closing_ns =
+        c->server->now_ns < c->quiet_until_ns ? c->quiet_until_ns : c->server->now_ns;
 }
 
 void exchange_sim_connection_cut(struct exchange_sim_connection *c, bool reset)

@@ -43,15 +43,6 @@ void exchange_sim_faults_begin(struct exchange_sim_faults *faults, int64_t now_n
         exchange_sim_fault_log_end(faults->log);
 }
 
-void exchange_sim_faults_end(struct exchange_sim_faults *faults)
-{
-    if (!faults->active)
-        return;
-    faults->active = false;
-    if (exchange_sim_faults_tell(faults, "ended"))
-        exchange_sim_fault_log_end(faults->log);
-}
-
 static bool faults_due(struct exchange_sim_faults *faults, enum exchange_sim_exchange exchange,
                        enum exchange_sim_fault_kind kind)
 {
@@ -198,26 +189,32 @@ static void market_restart(struct exchange_sim_faults *faults, enum exchange_sim
 {
     uint32_t count;
     uint32_t const first = exchange_symbols(faults, exchange, &count);
-    enum exchange_sim_fault_kind const kind =
-        book ? EXCHANGE_SIM_FAULT_RESTART_BOOK : EXCHANGE_SIM_FAULT_RESTART;
     if (count == 0)
         return;
+    enum exchange_sim_fault_kind const kind =
+        book ? EXCHANGE_SIM_FAULT_RESTART_BOOK : EXCHANGE_SIM_FAULT_RESTART;
     uint32_t const number =
         first + (uint32_t)exchange_sim_fault_between(&faults->clocks[exchange], kind, 0, count - 1);
-    const struct exchange_sim_market_symbol *symbol =
-        exchange_sim_market_symbol(faults->market, number);
-    int64_t const last_id = book ? symbol->book_id : symbol->trade_id;
-    if (!exchange_sim_market_restart(faults->market, number, book))
-        return;
-    faults->restart_due[exchange][book] = false;
-    if (!exchange_sim_faults_tell(faults, exchange_sim_fault_name(kind)))
-        return;
-    exchange_sim_fault_log_exchange(faults->log, exchange);
-    exchange_sim_fault_log_text(faults->log, "symbol", symbol->name);
-    exchange_sim_fault_log_number(faults->log, "last_id", last_id);
-    exchange_sim_fault_log_number(faults->log, "next_id",
-                                  (book ? symbol->book_id : symbol->trade_id) + 1);
-    exchange_sim_fault_log_end(faults->log);
+    faults->restart_due[exchange][book] =
+        !exchange_sim_market_restart(faults->market, number, book);
+}
+
+static void market_tell_restarts(struct exchange_sim_faults *faults)
+{
+    struct exchange_sim_market_restarted restarted;
+    while (exchange_sim_market_restarted(faults->market, &restarted)) {
+        const struct exchange_sim_market_symbol *symbol =
+            exchange_sim_market_symbol(faults->market, restarted.symbol);
+        enum exchange_sim_fault_kind const kind =
+            restarted.book ? EXCHANGE_SIM_FAULT_RESTART_BOOK : EXCHANGE_SIM_FAULT_RESTART;
+        if (!exchange_sim_faults_tell(faults, exchange_sim_fault_name(kind)))
+            continue;
+        exchange_sim_fault_log_exchange(faults->log, symbol->exchange);
+        exchange_sim_fault_log_text(faults->log, "symbol", symbol->name);
+        exchange_sim_fault_log_number(faults->log, "last_id", restarted.last_id);
+        exchange_sim_fault_log_number(faults->log, "next_id", restarted.next_id);
+        exchange_sim_fault_log_end(faults->log);
+    }
 }
 
 static void market_tick(struct exchange_sim_faults *faults, enum exchange_sim_exchange exchange)
@@ -240,6 +237,8 @@ void exchange_sim_faults_tick(struct exchange_sim_faults *faults)
     exchange_sim_fault_log_flush(faults->log);
     if (!faults->active || !faults->options.any)
         return;
+    if (faults->market != NULL)
+        market_tell_restarts(faults);
     for (int i = 0; i < EXCHANGE_SIM_EXCHANGES; i++) {
         enum exchange_sim_exchange const exchange = (enum exchange_sim_exchange)i;
         if (faults_due(faults, exchange, EXCHANGE_SIM_FAULT_OUTAGE))
@@ -247,6 +246,17 @@ void exchange_sim_faults_tick(struct exchange_sim_faults *faults)
         if (faults->market != NULL)
             market_tick(faults, exchange);
     }
+}
+
+void exchange_sim_faults_end(struct exchange_sim_faults *faults)
+{
+    if (!faults->active)
+        return;
+    if (faults->market != NULL)
+        market_tell_restarts(faults);
+    faults->active = false;
+    if (exchange_sim_faults_tell(faults, "ended"))
+        exchange_sim_fault_log_end(faults->log);
 }
 
 // ---- REST ----

@@ -134,6 +134,8 @@ exchange_sim_fault_link_open(struct exchange_sim_faults *faults,
                              struct exchange_sim_connection *connection);
 // Tells what was held back and drops it.
 void exchange_sim_fault_link_close(struct exchange_sim_fault_link *link);
+// It holds something back that will still go out.
+bool exchange_sim_fault_link_busy(const struct exchange_sim_fault_link *link);
 // Ends, mutes or slows the connection where that is due; true where it has ended.
 bool exchange_sim_fault_link_tick(struct exchange_sim_fault_link *link);
 void exchange_sim_fault_link_reset(struct exchange_sim_connection *connection);

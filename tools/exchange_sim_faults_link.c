@@ -42,6 +42,12 @@ void exchange_sim_fault_link_close(struct exchange_sim_fault_link *link)
     free(link);
 }
 
+bool exchange_sim_fault_link_busy(const struct exchange_sim_fault_link *link)
+{
+    ensure(link->connection != NULL);
+    return !link->deaf && (link->held_count > 0 || link->windows_open > 0);
+}
+
 // close() sends RST instead of FIN then, and the kernel throws away what was not sent. The seam has
 // no such thing, since the daemon must never do it.
 void exchange_sim_fault_link_reset(struct exchange_sim_connection *connection)
@@ -149,8 +155,10 @@ bool exchange_sim_fault_link_tick(struct exchange_sim_fault_link *link)
 {
     struct exchange_sim_connection *c = link->connection;
     int64_t const now_ns = link->faults->server->now_ns;
-    if (!link->faults->active || !link->faults->options.any)
+    if (!link->faults->active) {
+        c->slowed = false;
         return false;
+    }
     if (!link->clock.open)
         exchange_sim_fault_clock_open(&link->clock, &link->faults->options.spec, c->exchange,
                                       c->ordinal, now_ns);

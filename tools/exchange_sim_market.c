@@ -76,7 +76,8 @@ exchange_sim_market_open(const struct exchange_sim_market_options *options)
     if (market == NULL)
         return NULL;
     market->random = options->seed;
-    market->leaving = UINT32_MAX;
+    market->leaving = market->restarting[0] = market->restarting[1] = UINT32_MAX;
+    market->restart_told[0] = market->restart_told[1] = true;
     market->history_trades =
         options->history_trades > 0 ? options->history_trades : MARKET_HISTORY_TRADES;
     market->history_us = options->history_us > 0 ? options->history_us
@@ -314,6 +315,38 @@ static void depth_settle(struct exchange_sim_market_symbol *symbol)
     symbol->depth_first = symbol->book_id + 1;
 }
 
+static void restart_note(struct exchange_sim_market *market, bool book, int64_t last_id,
+                         int64_t next_id)
+{
+    ensure(market->restart_told[book] && next_id < last_id);
+    market->restarted[book] = (struct exchange_sim_market_restarted){
+        .symbol = market->restarting[book], .book = book, .last_id = last_id, .next_id = next_id};
+    market->restart_told[book] = false;
+    market->restarting[book] = UINT32_MAX;
+}
+
+// Between two bursts.
+static void restart_trades(struct exchange_sim_market *market)
+{
+    struct exchange_sim_market_symbol *symbol = &market->symbols[market->restarting[0]];
+    int64_t const last_id = symbol->trade_id;
+    symbol->trade_id = symbol->trade_first / 2;
+    symbol->trade_first = symbol->trade_id + 1;
+    symbol->agg_id /= 2;
+    symbol->era_count = symbol->trade_count;
+    restart_note(market, false, last_id, symbol->trade_first);
+}
+
+// Behind a depth message, so that none has ids of both kinds.
+static void restart_book(struct exchange_sim_market *market)
+{
+    struct exchange_sim_market_symbol *symbol = &market->symbols[market->restarting[1]];
+    int64_t const last_id = symbol->book_id;
+    symbol->book_id /= 2;
+    depth_settle(symbol);
+    restart_note(market, true, last_id, symbol->book_id + 1);
+}
+
 static void market_begin_burst(struct exchange_sim_market *market, uint32_t symbol, int64_t time_us)
 {
     market->burst = (struct market_burst){
@@ -406,10 +439,14 @@ void exchange_sim_market_next(struct exchange_sim_market *market, int64_t time_u
     bool const burst = market->burst.running;
     if (!burst && market->leaving != UINT32_MAX && market_leave(market, event))
         return;
+    if (!burst && market->restarting[0] != UINT32_MAX)
+        restart_trades(market);
     uint32_t const number = burst ? market->burst.symbol : market_pick(market);
     struct exchange_sim_market_symbol *symbol = &market->symbols[number];
     event->symbol = number;
-    if (symbol->depth_made || symbol->exchange == EXCHANGE_SIM_UPBIT)
+    if (symbol->depth_made && number == market->restarting[1])
+        restart_book(market);
+    else if (symbol->depth_made || symbol->exchange == EXCHANGE_SIM_UPBIT)
         depth_settle(symbol);
     if (burst) {
         market_trade(market, number, event);
@@ -485,24 +522,24 @@ void exchange_sim_market_forget(struct exchange_sim_market *market, uint32_t num
 bool exchange_sim_market_restart(struct exchange_sim_market *market, uint32_t number, bool book)
 {
     ensure(number < market->count);
-    struct exchange_sim_market_symbol *symbol = &market->symbols[number];
-    if (symbol->exchange == EXCHANGE_SIM_UPBIT || !symbol->trading || market->burst.running ||
-        market->agg_ready_count > 0)
+    const struct exchange_sim_market_symbol *symbol = &market->symbols[number];
+    if (symbol->exchange == EXCHANGE_SIM_UPBIT || !symbol->trading ||
+        market->restarting[book] != UINT32_MAX || !market->restart_told[book] ||
+        (book ? symbol->book_id : symbol->trade_first) < IDS_BELOW_MIN)
         return false;
-    if (book) {
-        if (symbol->depth_made)
-            depth_settle(symbol);
-        if (symbol->change_count > 0 || symbol->book_id < IDS_BELOW_MIN)
-            return false;
-        symbol->book_id /= 2;
-        depth_settle(symbol);
+    market->restarting[book] = number;
+    return true;
+}
+
+bool exchange_sim_market_restarted(struct exchange_sim_market *market,
+                                   struct exchange_sim_market_restarted *restarted)
+{
+    for (int book = 0; book < 2; book++) {
+        if (market->restart_told[book])
+            continue;
+        *restarted = market->restarted[book];
+        market->restart_told[book] = true;
         return true;
     }
-    if (symbol->trade_first < IDS_BELOW_MIN)
-        return false;
-    symbol->trade_id = symbol->trade_first / 2;
-    symbol->trade_first = symbol->trade_id + 1;
-    symbol->agg_id /= 2;
-    symbol->era_count = symbol->trade_count;
-    return true;
+    return false;
 }

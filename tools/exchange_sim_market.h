@@ -189,9 +189,19 @@ uint32_t exchange_sim_market_list(struct exchange_sim_market *market,
 // it off the list. False where it cannot be now (another is leaving, too few are left).
 bool exchange_sim_market_delist(struct exchange_sim_market *market, uint32_t symbol);
 void exchange_sim_market_forget(struct exchange_sim_market *market, uint32_t symbol);
-// Ids begin anew below all earlier ones, of trades and aggregate trades or of the book. False where
-// it cannot be now (a burst is running, too few ids are left below).
+// Ids begin anew below all earlier ones: of trades and aggregate trades behind the burst at hand, of
+// the book behind its next depth message. False where it cannot be (another is to come, too few ids
+// are left below).
 bool exchange_sim_market_restart(struct exchange_sim_market *market, uint32_t symbol, bool book);
+struct exchange_sim_market_restarted {
+    uint32_t symbol;
+    bool book;
+    int64_t last_id;
+    int64_t next_id;
+};
+// True once for each that has happened.
+bool exchange_sim_market_restarted(struct exchange_sim_market *market,
+                                   struct exchange_sim_market_restarted *restarted);
 
 // ---- history (exchange_sim_market_history.c): trades count from 0, those kept have numbers
 // [exchange_sim_market_oldest(), trade_count) ----

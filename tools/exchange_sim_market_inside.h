@@ -30,6 +30,9 @@ struct exchange_sim_market {
     uint32_t agg_ready_count;
     struct exchange_sim_market_kline kline_told; // of the last kline event
     uint32_t leaving;                            // symbol being delisted; UINT32_MAX: none
+    uint32_t restarting[2];                      // symbol, of trades and of the book; as above
+    bool restart_told[2];                        // nothing has happened, or it was asked for
+    struct exchange_sim_market_restarted restarted[2];
     int64_t history_used;                        // room for trades, of all symbols
     int64_t history_trades;
     int64_t history_us;

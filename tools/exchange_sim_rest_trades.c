@@ -359,14 +359,20 @@ static void ticks_overlap(const struct exchange_sim_question *q,
 {
     if (q->fault.kind != EXCHANGE_SIM_FAULT_REST_OVERLAP || range->cursor < 0)
         return;
-    int64_t rows = 1 + (int64_t)(q->fault.random % OVERLAP_MAX);
-    int64_t n = symbol->trade_count;
-    while (n > exchange_sim_market_oldest(symbol) &&
-           exchange_sim_market_trade_at(symbol, n - 1)->id >= range->cursor)
-        n--;
-    n = n + rows < symbol->trade_count ? n + rows : symbol->trade_count - 1;
-    if (n >= exchange_sim_market_oldest(symbol) && n >= 0)
-        range->cursor = exchange_sim_market_trade_at(symbol, n)->id + 1;
+    struct exchange_sim_market_trade *page = q->rest->page;
+    int64_t const earliest_us = range->cursor / 10000 * 1000 - (int64_t)LATE_SECONDS * 1000000;
+    int64_t count = 0;
+    for (int64_t n = symbol->trade_count - 1; n >= exchange_sim_market_oldest(symbol); n--) {
+        const struct exchange_sim_market_trade *trade = exchange_sim_market_trade_at(symbol, n);
+        if (trade->time_us < earliest_us || count == PAGE_MAX)
+            break;
+        if (trade->id >= range->cursor)
+            page[count++] = *trade;
+    }
+    qsort(page, (size_t)count, sizeof *page, newest_first);
+    int64_t const rows = 1 + (int64_t)(q->fault.random % OVERLAP_MAX);
+    if (count > 0)
+        range->cursor = page[count > rows ? count - rows : 0].id + 1;
 }
 
 void exchange_sim_rest_ticks(struct exchange_sim_question *q)

@@ -228,8 +228,9 @@ bool exchange_sim_server_drained(const struct exchange_sim_server *server)
     for (uint32_t i = 0; i < server->used; i++) {
         const struct exchange_sim_connection *c = &server->connections[i];
         bool const busy =
-            c->state == EXCHANGE_SIM_STREAMING && (c->staged_size > 0 || c->backlog.size > 0 ||
-                                                 !io_idle(&c->send));
+            c->state == EXCHANGE_SIM_STREAMING &&
+            (c->staged_size > 0 || c->backlog.size > 0 || !io_idle(&c->send) ||
+             (c->link != NULL && exchange_sim_fault_link_busy(c->link)));
         if (busy || c->state == EXCHANGE_SIM_DRAINING || c->state == EXCHANGE_SIM_CLOSING)
             return false;
     }
