@@ -189,9 +189,9 @@ uint32_t exchange_sim_market_list(struct exchange_sim_market *market,
 // it off the list. False where it cannot be now (another is leaving, too few are left).
 bool exchange_sim_market_delist(struct exchange_sim_market *market, uint32_t symbol);
 void exchange_sim_market_forget(struct exchange_sim_market *market, uint32_t symbol);
-// Ids begin anew below all earlier ones: of trades and aggregate trades behind the burst at hand, of
-// the book behind its next depth message. False where it cannot be (another is to come, too few ids
-// are left below).
+// Ids begin anew below all earlier ones: of trades and aggregate trades behind the burst at hand,
+// of the book behind its next depth message. False where it cannot be (another is to come, too few
+// ids are left below).
 bool exchange_sim_market_restart(struct exchange_sim_market *market, uint32_t symbol, bool book);
 struct exchange_sim_market_restarted {
     uint32_t symbol;

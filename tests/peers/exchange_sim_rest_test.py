@@ -5,32 +5,17 @@ market, event by event, and its budgets are those of the exchanges."""
 import asyncio
 import json
 import time
-import urllib.error
-import urllib.request
 from collections import defaultdict
 from decimal import Decimal
 
 import pytest
 import support
+from exchange_sim_world import as_book, ask, fold
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 MICRO = {"X-MBX-TIME-UNIT": "MICROSECOND"}
 PREFIX = {"binance": "/api/v3", "binance-usdm": "/fapi/v1"}
-
-
-def ask(simulator, exchange, path, headers=None):
-    """Status, parsed body or text, headers: errors, too."""
-    request = urllib.request.Request(simulator.rest_url(exchange, path), headers=headers or {})
-    try:
-        with urllib.request.urlopen(request, timeout=10) as reply:
-            return reply.status, json.load(reply), dict(reply.headers)
-    except urllib.error.HTTPError as error:
-        text = error.read().decode()
-        try:
-            return error.code, json.loads(text), dict(error.headers)
-        except json.JSONDecodeError:
-            return error.code, text, dict(error.headers)
 
 
 def pages(simulator, exchange, path, key, first):
@@ -119,7 +104,7 @@ def test_paged_aggregate_trades_are_the_market(ended, exchange):
 
 @pytest.mark.parametrize("exchange", ["binance", "binance-usdm"])
 def test_streams_of_one_market_agree(ended, exchange):
-    """Trades without a hole, their aggregates and klines; depth folds the first book into the last."""
+    """Trades without a hole, their aggregates and klines; depth makes the last book."""
     simulator, truth, books = ended
     for symbol in symbols(simulator, exchange):
         get = lambda channel: truth[exchange, f"{symbol.lower()}@{channel}"]  # noqa: E731,B023
@@ -144,29 +129,6 @@ def test_streams_of_one_market_agree(ended, exchange):
         assert as_book(states[0]) == as_book(states[1])
         snapshot = ask(simulator, exchange, f"{PREFIX[exchange]}/depth?symbol={symbol}")[1]
         assert as_book(snapshot) == as_book(states[1])
-
-
-def as_book(state):
-    sides = {s: {Decimal(p): Decimal(q) for p, q in state[s]} for s in ("bids", "asks")}
-    return state["lastUpdateId"], sides
-
-
-def fold(state, depths):
-    """Applies depth messages by Binance's rule, in place."""
-    last, sides = as_book(state)
-    for depth in depths:
-        if depth["u"] <= last:
-            continue
-        assert depth.get("pu", depth["U"] - 1) <= last and depth["U"] <= last + 1, "a hole"
-        for side, key in (("bids", "b"), ("asks", "a")):
-            for price, quantity in depth[key]:
-                sides[side].pop(Decimal(price), None)
-                if Decimal(quantity) != 0:
-                    sides[side][Decimal(price)] = Decimal(quantity)
-        last = depth["u"]
-    state["lastUpdateId"] = last
-    for side, levels in sides.items():
-        state[side] = [[str(p), str(q)] for p, q in levels.items()]
 
 
 def test_upbit_ticks_go_back_by_cursor(ended):
