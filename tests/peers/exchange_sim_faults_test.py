@@ -143,6 +143,12 @@ def test_lost_is_exactly_what_nobody_was_given(tmp_path):
         held = {(f["stream"], f["last_id"]) for f in world.told("undelivered")}
         drops = {(f["stream"], f["last_id"]) for f in world.told("drop")}
         assert len(lost) > 10 and not lost & arrived
+        withheld = {
+            (f["stream"], f["last_id"])
+            for f in world.told("drop_all")
+            if f["stream"].endswith(f"@{channel}")
+        }
+        assert withheld and withheld <= lost
         # What was under way when the connections were cut may be gone, too.
         assert len(set(true) - arrived - lost - held - drops) <= 40
 

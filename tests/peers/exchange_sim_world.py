@@ -140,9 +140,13 @@ class Raw:
         self.frames = []  # time, opcode, payload
         self.rest = b""
         self.end = None  # FIN, RST
+        self.head = False  # the reply's is over
+
+    def ping(self):
+        """Masked with zeros."""
+        self.socket.sendall(b"\x89\x84\0\0\0\0ping")
 
     def listen(self, until=None):
-        head = False
         while until is None or time.time() < until:
             try:
                 self.socket.settimeout(0.3 if until else 10)
@@ -156,10 +160,10 @@ class Raw:
                 self.end = "FIN"
                 return self
             self.rest += data
-            if not head and b"\r\n\r\n" in self.rest:
+            if not self.head and b"\r\n\r\n" in self.rest:
                 self.rest = self.rest.split(b"\r\n\r\n", 1)[1]
-                head = True
-            while head and self._frame():
+                self.head = True
+            while self.head and self._frame():
                 pass
         return self
 
