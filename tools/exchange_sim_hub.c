@@ -236,6 +236,9 @@ static void lost_account(struct exchange_sim_hub *hub, const struct exchange_sim
         lost_tell(hub, stream, event->due_ns, event->id);
         return;
     }
+    // A line is a range of ids: they may have begun anew in it. Upbit's are no ranges anyway.
+    if (stream->exchange != EXCHANGE_SIM_UPBIT && event->id <= stream->lost_last_id)
+        lost_tell(hub, stream, 0, 0);
     if (stream->lost++ == 0) {
         stream->lost_first_id = event->first_id != 0 ? event->first_id : event->id;
         stream->lost_first_ns = event->due_ns;
