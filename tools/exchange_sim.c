@@ -31,6 +31,9 @@ struct simulator {
     struct exchange_sim_source source;
     struct exchange_sim_rest rest;
     struct exchange_sim_server server;
+    struct exchange_sim_faults faults;
+    struct exchange_sim_fault_log fault_log;
+    struct exchange_sim_books books;
     struct io *io;
     int64_t tick_ns;
     int64_t progress_ns;
@@ -66,6 +69,12 @@ static void print_listening(const struct simulator *s, FILE *file)
         (void)fprintf(file, "%s\"%s\":%u", i == 0 ? "" : ",",
                       exchange_sim_exchange_name(s->server.listeners[i].exchange),
                       s->server.listeners[i].port);
+    (void)fprintf(file, "},\"rest_budget\":{");
+    for (uint32_t i = 0; i < s->server.listener_count; i++) {
+        enum exchange_sim_exchange const exchange = s->server.listeners[i].exchange;
+        (void)fprintf(file, "%s\"%s\":%u", i == 0 ? "" : ",", exchange_sim_exchange_name(exchange),
+                      s->options.rest.budget[exchange]);
+    }
     (void)fprintf(file, "}}\n");
     (void)fflush(file);
 }
@@ -97,12 +106,28 @@ static void print_counts(const struct simulator *s, const char *event)
                  ",\"elapsed_s\":%.6f,\"subscriptions\":%u,\"late_us_max\":%" PRId64
                  ",\"blocked\":%" PRIu64 ",\"accepted\":%" PRIu64 ",\"refused\":%" PRIu64
                  ",\"rest\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"limit_closes\":%" PRIu64
-                 ",\"unsubscribed\":%" PRIu64 ",\"pings\":%" PRIu64 ",\"pongs\":%" PRIu64,
+                 ",\"unsubscribed\":%" PRIu64 ",\"pings\":%" PRIu64 ",\"pongs\":%" PRIu64
+                 ",\"overruns\":%" PRIu64 ",\"backlog_max\":%zu",
                  event, s->hub.sent, s->hub.snapshots, s->hub.copies, s->hub.bytes,
                  (double)elapsed_ns / 1e9, s->hub.subscriptions, s->source.late_ns_max / 1000,
                  s->source.blocked, counters->accepted, counters->refused, counters->rest,
                  counters->failed, counters->limit_closes, counters->unsubscribed,
-                 counters->pings, counters->pongs);
+                 counters->pings, counters->pongs, counters->overruns, counters->backlog_max);
+}
+
+static void print_faults(const struct simulator *s)
+{
+    bool first = true;
+    (void)printf(",\"faults\":{");
+    for (int i = 0; i < EXCHANGE_SIM_FAULT_KINDS; i++) {
+        if (s->faults.counts[i] == 0)
+            continue;
+        (void)printf("%s\"%s\":%" PRIu64, first ? "" : ",",
+                     exchange_sim_fault_name((enum exchange_sim_fault_kind)i),
+                     s->faults.counts[i]);
+        first = false;
+    }
+    (void)printf("}");
 }
 
 static void print_progress(struct simulator *s)
@@ -127,6 +152,8 @@ static void print_summary(struct simulator *s)
     ensure(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu) == 0);
     (void)printf(",\"reason\":\"%s\",\"cpu_s\":%.3f,\"malformed\":%u", s->source.end_reason,
                  (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9, s->reel.malformed);
+    if (s->options.faults.any)
+        print_faults(s);
     if (s->options.streams_in_summary) {
         (void)printf(",\"streams\":");
         exchange_sim_hub_print(&s->hub, stdout);
@@ -149,9 +176,10 @@ static void send_snapshot(void *context, struct exchange_sim_connection *connect
     const struct exchange_sim_market_symbol *symbol =
         exchange_sim_market_symbol(s->market, event.symbol);
     if (event.kind == MARKET_TRADE) {
-        if (symbol->trade_count == 0)
+        const struct exchange_sim_market_trade *last = exchange_sim_market_last_trade(symbol);
+        if (last == NULL)
             return;
-        event.trade = symbol->trades[(uint64_t)(symbol->trade_count - 1) % MARKET_TRADES_KEPT];
+        event.trade = *last;
     }
     struct exchange_sim_text text = exchange_sim_text(payload, sizeof payload);
     exchange_sim_market_render(s->market, &event, false, &text);
@@ -176,8 +204,11 @@ static void start_source(struct simulator *s)
         fail("recordings", "out of memory");
     if (!recorded) {
         struct exchange_sim_market_options market = {.seed = options->seed,
-                                                     .start_us = io_utc_ns(s->io) / 1000};
+                                                     .start_us = io_utc_ns(s->io) / 1000,
+                                                     .history_trades = options->history_trades,
+                                                     .history_us = options->history_us};
         memcpy(market.symbols, options->symbols, sizeof market.symbols);
+        memcpy(market.reserve, options->reserve, sizeof market.reserve);
         s->market = exchange_sim_market_open(&market);
         if (s->market == NULL)
             fail("market", "out of memory");
@@ -187,8 +218,34 @@ static void start_source(struct simulator *s)
     if (!exchange_sim_source_open(&s->source, &options->source, &s->hub, recorded ? &s->reel : NULL,
                                   s->market) ||
         !exchange_sim_rest_open(&s->rest, &s->hub, s->market, recorded ? &s->reel : NULL,
-                                options->server.limits))
+                                &options->rest))
         fail("start", "out of memory");
+}
+
+// The log may be asked for without faults.
+static void start_faults(struct simulator *s)
+{
+    const struct exchange_sim_options *options = &s->options;
+    if (!exchange_sim_fault_log_open(&s->fault_log, options->fault_log_file))
+        fail(options->fault_log_file, strerror(errno));
+    if (!exchange_sim_books_open(&s->books, options->books_file))
+        fail(options->books_file, strerror(errno));
+    s->hub.whole = options->whole_market;
+    s->hub.paced = options->source.pace == EXCHANGE_SIM_PACE_CLIENT;
+    s->hub.truth_channels = options->truth_channels;
+    if (!options->faults.any && options->fault_log_file == NULL &&
+        options->faults.rest_down_from_ns < 0)
+        return;
+    exchange_sim_faults_open(&s->faults, &options->faults);
+    s->faults.log = &s->fault_log;
+    s->faults.books = &s->books;
+    s->faults.server = &s->server;
+    s->server.faults = &s->faults;
+    s->hub.log = options->fault_log_file == NULL ? NULL : &s->fault_log;
+    if (!options->faults.any)
+        return;
+    s->hub.faults = &s->faults;
+    s->hub.fault_spec = &s->faults.options.spec;
 }
 
 static void start_tls(struct simulator *s)
@@ -236,7 +293,9 @@ static void simulator_start(struct simulator *s)
         fail("start", message.text);
     if (!exchange_sim_hub_open(&s->hub, s->options.truth_file))
         fail(s->options.truth_file == NULL ? "start" : s->options.truth_file, strerror(errno));
+    start_faults(s);
     start_source(s);
+    s->faults.market = s->market;
     start_tls(s);
     start_server(s);
     print_listening(s, stdout);
@@ -258,17 +317,34 @@ static void begin_when_subscribed(struct simulator *s)
     if (s->server.now_ns - s->subscribed_ns < s->options.begin_after_ns)
         return;
     exchange_sim_source_start(&s->source, s->server.now_ns, io_utc_ns(s->io));
+    if (s->market != NULL)
+        exchange_sim_books_all(&s->books, s->market, "begin", io_utc_ns(s->io));
+    if (s->server.faults != NULL)
+        exchange_sim_faults_begin(&s->faults, s->server.now_ns);
     print_counts(s, "begun");
     (void)printf("}\n");
     (void)fflush(stdout);
+}
+
+static void sending_ended(struct simulator *s)
+{
+    exchange_sim_source_finish(&s->source, s->server.now_ns);
+    if (s->server.faults != NULL)
+        exchange_sim_faults_end(&s->faults);
+    exchange_sim_hub_tell_lost(&s->hub);
+    exchange_sim_fault_log_flush(&s->fault_log);
+    if (s->market != NULL && s->source.started)
+        exchange_sim_books_all(&s->books, s->market, "end", io_utc_ns(s->io));
 }
 
 static void end_when_sent(struct simulator *s)
 {
     if (!s->source.ended)
         return;
-    if (s->ended_ns == 0)
+    if (s->ended_ns == 0) {
         s->ended_ns = s->server.now_ns;
+        sending_ended(s);
+    }
     if (!exchange_sim_server_drained(&s->server))
         return;
     print_summary(s);
@@ -281,6 +357,10 @@ static void end_when_sent(struct simulator *s)
 
 static bool simulator_over(struct simulator *s)
 {
+    if (stop_asked != 0 && s->ended_ns == 0) {
+        s->ended_ns = s->server.now_ns;
+        sending_ended(s);
+    }
     if (stop_asked != 0 && !s->leaving) {
         exchange_sim_server_goodbye(&s->server);
         s->leaving = true;
@@ -300,6 +380,8 @@ static int64_t simulator_turn(struct simulator *s)
     if (s->server.now_ns >= s->tick_ns) {
         s->tick_ns = s->server.now_ns + SECOND_NS / TICKS_PER_SECOND;
         exchange_sim_server_tick(&s->server);
+        if (s->server.faults != NULL)
+            exchange_sim_faults_tick(&s->faults);
         begin_when_subscribed(s);
         end_when_sent(s);
         print_progress(s);
@@ -307,6 +389,8 @@ static int64_t simulator_turn(struct simulator *s)
     int64_t wait_ns = -1;
     if (!s->leaving)
         wait_ns = exchange_sim_source_pump(&s->source, s->server.now_ns, EVENTS_PER_TURN);
+    if (s->options.faults.any)
+        exchange_sim_faults_pump(&s->faults);
     exchange_sim_server_flush(&s->server);
     if (wait_ns > 0 && wait_ns < s->options.grain_ns)
         wait_ns = s->options.grain_ns;
@@ -336,9 +420,13 @@ int main(int count, char **arguments)
     }
     s.source.ended = true;
     print_summary(&s);
-    bool const written = exchange_sim_hub_close(&s.hub);
     simulator_close(&s);
+    bool const written = exchange_sim_hub_close(&s.hub);
     if (!written)
         fail(s.options.truth_file, "could not be written");
+    if (!exchange_sim_fault_log_close(&s.fault_log))
+        fail(s.options.fault_log_file, "could not be written");
+    if (!exchange_sim_books_close(&s.books))
+        fail(s.options.books_file, "could not be written");
     return 0;
 }

@@ -10,7 +10,6 @@
 #include "protocol/json.h"
 
 enum {
-    STREAMS_PER_CONNECTION_MAX = 1024,
     ID_SIZE_MAX = 64,
     QUERY_SIZE_MAX = HTTP_HEAD_SIZE * 3,
 };
@@ -44,9 +43,16 @@ bool exchange_sim_binance_path(const char *path, uint32_t size)
            (size == 7 && memcmp(path, "/stream", 7) == 0);
 }
 
+// So many more streams may be subscribed.
+static bool streams_allowed(const struct exchange_sim_connection *c, uint32_t more)
+{
+    uint32_t const most = c->server->options.limit[c->exchange].streams;
+    return !c->server->options.limits || most == 0 || c->stream_count + more <= most;
+}
+
 static void subscribe_name(struct exchange_sim_connection *c, const char *name, uint32_t size)
 {
-    if (size > 0 && (!c->server->options.limits || c->stream_count < STREAMS_PER_CONNECTION_MAX))
+    if (size > 0 && streams_allowed(c, 1))
         (void)exchange_sim_connection_subscribe(c, name, size);
 }
 
@@ -210,8 +216,7 @@ static void control_streams(const struct control *control, bool subscribe)
         reply_error(control, CONTROL_INVALID_REQUEST, "Invalid request: params must be strings");
         return;
     }
-    if (subscribe && c->server->options.limits &&
-        c->stream_count + params_count(control) > STREAMS_PER_CONNECTION_MAX) {
+    if (subscribe && !streams_allowed(c, params_count(control))) {
         reply_error(control, CONTROL_INVALID_REQUEST, "Invalid request: too many streams");
         return;
     }

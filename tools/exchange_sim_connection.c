@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Output. Frames are joined in `staged` and go from there, encrypted, into the output of `tls`,
-// whence one send at a time takes them. Without packing, each frame is one record. A reserve of the
-// output stays free for what the protocol itself has to say (handshake, pongs, close).
+// One connection: its subscriptions, what it is sent by its client, how it begins and ends.
+// Output is in exchange_sim_output.c.
 #include "tools/exchange_sim_connection.h"
 
 #include <stdio.h>
@@ -10,12 +9,12 @@
 #include <string.h>
 
 #include "format/ensure.h"
+#include "tools/exchange_sim_faults.h"
+#include "tools/exchange_sim_output.h"
 
 enum {
-    OUTPUT_RESERVE = 65536,
-    RECORD_OVERHEAD = 64,
-    STAGED_SIZE = EXCHANGE_SIM_REPLY_MAX + MARKET_EVENT_SIZE_MAX * 4,
     STREAMS_MAX = 4096, // of one connection; Binance allows 1,024
+    CUT_RECORD_SIZE = 100,
 };
 
 // ---- end ----
@@ -28,210 +27,73 @@ static void closed_done(struct io *io, struct io_op *op)
     c->state = EXCHANGE_SIM_FREE;
 }
 
-// Goes on with closing once both operations have ended.
-static void connection_settle(struct exchange_sim_connection *c)
+void exchange_sim_connection_settle(struct exchange_sim_connection *c)
 {
     if (c->state == EXCHANGE_SIM_CLOSING && io_idle(&c->receive) && io_idle(&c->send) &&
         io_idle(&c->close))
         io_close(c->server->io, &c->close, c->handle, closed_done);
 }
 
+// No event comes any more.
+static void connection_leave(struct exchange_sim_connection *c)
+{
+    struct exchange_sim_faults *faults = c->server->faults;
+    if (c->ordinal != 0 && faults != NULL && c->state == EXCHANGE_SIM_STREAMING &&
+        exchange_sim_faults_tell(faults, "closed")) {
+        exchange_sim_fault_log_exchange(faults->log, c->exchange);
+        exchange_sim_fault_log_number(faults->log, "connection", (int64_t)c->ordinal);
+        exchange_sim_fault_log_text(faults->log, "by", c->ended_by);
+        exchange_sim_fault_log_end(faults->log);
+    }
+    if (c->link != NULL)
+        exchange_sim_fault_link_close(c->link);
+    exchange_sim_connection_unsubscribe_all(c);
+}
+
 void exchange_sim_connection_shut(struct exchange_sim_connection *c)
 {
     if (c->state == EXCHANGE_SIM_CLOSING || c->state == EXCHANGE_SIM_FREE)
         return;
-    exchange_sim_connection_unsubscribe_all(c);
+    connection_leave(c);
     c->state = EXCHANGE_SIM_CLOSING;
-    free(c->body);
-    c->body = NULL;
+    exchange_sim_output_drop(c);
     if (!io_idle(&c->receive))
         io_cancel(c->server->io, &c->receive);
     if (!io_idle(&c->send))
         io_cancel(c->server->io, &c->send);
-    connection_settle(c);
+    exchange_sim_connection_settle(c);
 }
 
-static void connection_drain(struct exchange_sim_connection *c)
+void exchange_sim_connection_drain(struct exchange_sim_connection *c)
 {
     if (c->state == EXCHANGE_SIM_CLOSING || c->state == EXCHANGE_SIM_DRAINING)
         return;
-    exchange_sim_connection_unsubscribe_all(c);
+    connection_leave(c);
     c->state = EXCHANGE_SIM_DRAINING;
-    c->closing_ns = c->server->now_ns;
+    c->closing_ns =
+        c->server->now_ns < c->quiet_until_ns ? c->quiet_until_ns : c->server->now_ns;
 }
 
-// ---- output ----
-
-// Encrypts bytes of any size; they must fit the output.
-static void output_write(struct exchange_sim_connection *c, const uint8_t *bytes, uint32_t size)
+void exchange_sim_connection_cut(struct exchange_sim_connection *c, bool reset)
 {
-    while (size > 0) {
-        uint32_t const part = size < TLS_RECORD_SIZE_MAX ? size : TLS_RECORD_SIZE_MAX;
-        if (tls_write(c->tls, bytes, part) != (int32_t)part) {
-            c->server->counters.failed++;
-            connection_drain(c);
-            return;
-        }
-        bytes += part;
-        size -= part;
-    }
-}
-
-static void staged_write(struct exchange_sim_connection *c)
-{
-    uint32_t const size = c->staged_size;
-    c->staged_size = 0;
-    output_write(c, c->staged, size);
-}
-
-// As much of the REST body as there is room for; in chunks where it was promised so.
-static void body_write(struct exchange_sim_connection *c)
-{
-    while (c->body != NULL && tls_output_space(c->tls) > OUTPUT_RESERVE) {
-        uint32_t const left = c->body_size - c->body_sent;
-        uint32_t const part = left < TLS_RECORD_SIZE_MAX / 2 ? left : TLS_RECORD_SIZE_MAX / 2;
-        char frame[16];
-        if (c->body_chunked) {
-            int const size = snprintf(frame, sizeof frame, "%x\r\n", part);
-            output_write(c, (const uint8_t *)frame, (uint32_t)size);
-        }
-        output_write(c, (const uint8_t *)c->body + c->body_sent, part);
-        if (c->body_chunked)
-            output_write(c, (const uint8_t *)"\r\n", 2);
-        c->body_sent += part;
-        if (c->body_sent < c->body_size)
-            continue;
-        if (c->body_chunked)
-            output_write(c, (const uint8_t *)"0\r\n\r\n", 5);
-        free(c->body);
-        c->body = NULL;
-    }
-}
-
-static void send_done(struct io *io, struct io_op *op)
-{
-    (void)io;
-    struct exchange_sim_connection *c = io_owner(op, struct exchange_sim_connection, send);
-    if (c->state == EXCHANGE_SIM_CLOSING) {
-        connection_settle(c);
-        return;
-    }
-    if (op->result < 0) {
-        exchange_sim_connection_shut(c);
-        return;
-    }
-    tls_output_taken(c->tls, (uint32_t)op->result);
-    exchange_sim_connection_flush(c);
-}
-
-void exchange_sim_connection_flush(struct exchange_sim_connection *c)
-{
-    if (c->state == EXCHANGE_SIM_FREE || c->state == EXCHANGE_SIM_CLOSING)
-        return;
-    if (c->staged_size > 0)
-        staged_write(c);
-    body_write(c);
-    if (!io_idle(&c->send))
-        return;
+    uint8_t frame[CUT_RECORD_SIZE + WEBSOCKET_HEADER_SIZE_MAX] = {0};
     const uint8_t *data;
     uint32_t size;
+    ensure(c->state == EXCHANGE_SIM_STREAMING);
+    uint32_t const header =
+        websocket_encode_header(frame, WEBSOCKET_PING, true, CUT_RECORD_SIZE, NULL);
+    connection_leave(c);
+    c->state = EXCHANGE_SIM_DRAINING;
+    c->closing_ns = c->server->now_ns;
+    c->farewell = true;
+    exchange_sim_output_drop(c);
+    // A record of its own, of which the end is missing: what is being sent lies before it.
+    exchange_sim_connection_write(c, frame, header + CUT_RECORD_SIZE);
     tls_output(c->tls, &data, &size);
-    if (size == 0 && c->state == EXCHANGE_SIM_DRAINING && c->body == NULL && !c->farewell) {
-        c->farewell = true;
-        tls_close(c->tls);
-        tls_output(c->tls, &data, &size);
-    }
-    if (size > 0)
-        io_send(c->server->io, &c->send, c->handle, data, size, send_done);
-    else if (c->state == EXCHANGE_SIM_DRAINING && c->body == NULL)
-        exchange_sim_connection_shut(c);
-}
-
-bool exchange_sim_connection_ready(struct exchange_sim_connection *c, uint32_t size)
-{
-    if (c->state != EXCHANGE_SIM_STREAMING)
-        return true; // it is leaving: takes everything, sends nothing
-    uint32_t const staged = c->staged_size + size * 3 + 1024;
-    uint32_t const records = staged / TLS_RECORD_SIZE_MAX + 2;
-    return tls_output_space(c->tls) > OUTPUT_RESERVE + staged + records * RECORD_OVERHEAD;
-}
-
-void exchange_sim_connection_event(struct exchange_sim_connection *c, const char *name,
-                                   const uint8_t *payload, uint32_t size)
-{
-    if (c->state != EXCHANGE_SIM_STREAMING)
-        return;
-    if (c->exchange == EXCHANGE_SIM_UPBIT)
-        exchange_sim_upbit_event(c, name, payload, size);
-    else
-        exchange_sim_binance_event(c, name, payload, size);
-}
-
-void exchange_sim_connection_frame(struct exchange_sim_connection *c, enum websocket_opcode opcode,
-                                   const struct exchange_sim_part *parts, uint32_t count)
-{
-    uint32_t size = 0;
-    for (uint32_t i = 0; i < count; i++)
-        size += parts[i].size;
-    uint32_t const whole = websocket_frame_size(size, false);
-    ensure(whole <= STAGED_SIZE);
-    if (c->staged_size + whole > TLS_RECORD_SIZE_MAX)
-        staged_write(c);
-    uint8_t *at = c->staged + c->staged_size;
-    at += websocket_encode_header(at, opcode, true, size, NULL);
-    for (uint32_t i = 0; i < count; i++) {
-        memcpy(at, parts[i].bytes, parts[i].size);
-        at += parts[i].size;
-    }
-    ensure(at == c->staged + c->staged_size + whole);
-    c->staged_size += whole;
-    if (!c->server->options.packed)
-        staged_write(c);
-}
-
-void exchange_sim_connection_close(struct exchange_sim_connection *c, uint16_t code,
-                                   const char *reason)
-{
-    uint8_t frame[WEBSOCKET_CONTROL_SIZE_MAX + WEBSOCKET_HEADER_SIZE_MAX];
-    if (c->state != EXCHANGE_SIM_STREAMING)
-        return;
-    uint32_t const size = websocket_encode_close(frame, sizeof frame, code, reason, NULL);
-    ensure(size > 0);
-    if (c->staged_size > 0)
-        staged_write(c);
-    output_write(c, frame, size);
-    connection_drain(c);
-}
-
-void exchange_sim_connection_reply(struct exchange_sim_connection *c, uint16_t status,
-                                   const char *body, uint32_t body_size, const char *const *extra,
-                                   uint32_t extra_count)
-{
-    char head[2048];
-    ensure(c->body == NULL);
-    struct http_response const response = {
-        .status = status,
-        .content_type = "application/json;charset=UTF-8",
-        .extra = extra,
-        .extra_count = extra_count,
-        .content_length = body_size,
-        .chunked = body_size > EXCHANGE_SIM_REPLY_MAX,
-    };
-    uint32_t const size = http_response_format(&response, head, sizeof head);
-    ensure(size > 0);
-    output_write(c, (const uint8_t *)head, size);
-    c->server->counters.rest++;
-    if (body_size == 0)
-        return;
-    c->body = malloc(body_size);
-    if (c->body == NULL) {
-        connection_drain(c);
-        return;
-    }
-    memcpy(c->body, body, body_size);
-    c->body_size = body_size;
-    c->body_sent = 0;
-    c->body_chunked = response.chunked;
+    ensure(size > CUT_RECORD_SIZE / 2);
+    c->cut_left = size - 1 - (uint32_t)(c->ordinal % (CUT_RECORD_SIZE / 2));
+    c->cut_reset = reset;
+    exchange_sim_connection_flush(c);
 }
 
 // ---- subscriptions ----
@@ -255,6 +117,8 @@ bool exchange_sim_connection_unsubscribe(struct exchange_sim_connection *c, cons
     if (stream == EXCHANGE_SIM_STREAM_NONE ||
         !exchange_sim_hub_unsubscribe(c->server->hub, stream, c))
         return false;
+    if (c->link != NULL)
+        exchange_sim_window_forget(c->link, stream);
     for (uint32_t i = 0; i < c->stream_count; i++)
         if (c->streams[i] == stream) {
             memmove(c->streams + i, c->streams + i + 1,
@@ -268,8 +132,11 @@ bool exchange_sim_connection_unsubscribe(struct exchange_sim_connection *c, cons
 
 void exchange_sim_connection_unsubscribe_all(struct exchange_sim_connection *c)
 {
-    for (uint32_t i = 0; i < c->stream_count; i++)
+    for (uint32_t i = 0; i < c->stream_count; i++) {
         ensure(exchange_sim_hub_unsubscribe(c->server->hub, c->streams[i], c));
+        if (c->link != NULL)
+            exchange_sim_window_forget(c->link, c->streams[i]);
+    }
     c->stream_count = 0;
 }
 
@@ -294,9 +161,11 @@ static bool message_allowed(struct exchange_sim_connection *c)
         return true;
     bool const minute =
         c->exchange == EXCHANGE_SIM_UPBIT && rate_exceeded(c, 100, 60 * (int64_t)1000000000);
-    if (!minute && !rate_exceeded(c, 5, 1000000000))
+    uint32_t const second = c->server->options.limit[c->exchange].messages;
+    if (!minute && (second == 0 || !rate_exceeded(c, second, 1000000000)))
         return true;
     c->server->counters.limit_closes++;
+    c->ended_by = "limit";
     exchange_sim_connection_close(c, 1008, "Too many requests");
     return false;
 }
@@ -354,10 +223,32 @@ static void input_frames(struct exchange_sim_connection *c, uint8_t *at, uint8_t
     }
 }
 
+// From the upgrade on faults may hit it.
+static void connection_opened(struct exchange_sim_connection *c)
+{
+    struct exchange_sim_faults *faults = c->server->faults;
+    c->ordinal = ++c->server->ordinals[c->exchange];
+    exchange_sim_server_life(c);
+    if (faults == NULL)
+        return;
+    if (faults->options.any)
+        c->link = exchange_sim_fault_link_open(faults, c);
+    if (!exchange_sim_faults_tell(faults, "open"))
+        return;
+    exchange_sim_fault_log_exchange(faults->log, c->exchange);
+    exchange_sim_fault_log_number(faults->log, "connection", (int64_t)c->ordinal);
+    exchange_sim_fault_log_end(faults->log);
+}
+
 static void connection_upgrade(struct exchange_sim_connection *c)
 {
     char key[WEBSOCKET_KEY_SIZE];
     char reply[512];
+    if (!exchange_sim_server_connect_allowed(c->server, c->exchange)) {
+        c->server->counters.refused++;
+        exchange_sim_connection_reply(c, 429, "{}", 2, NULL, 0);
+        return;
+    }
     enum websocket_handshake const result = websocket_request_check(&c->http, key);
     if (result != WEBSOCKET_HANDSHAKE_OK) {
         const char *why = websocket_handshake_text(result);
@@ -366,12 +257,13 @@ static void connection_upgrade(struct exchange_sim_connection *c)
     }
     uint32_t const size = websocket_reply_format(key, reply, sizeof reply);
     ensure(size > 0);
-    output_write(c, (const uint8_t *)reply, size);
+    exchange_sim_connection_write(c, (const uint8_t *)reply, size);
     if (c->state != EXCHANGE_SIM_REQUEST)
         return;
     c->server->counters.upgrades++;
     c->state = EXCHANGE_SIM_STREAMING;
     c->ping_ns = c->server->now_ns;
+    connection_opened(c);
     if (c->exchange != EXCHANGE_SIM_UPBIT)
         exchange_sim_binance_upgraded(c, c->http.target.text, c->http.target.size);
 }
@@ -424,11 +316,11 @@ static void input_request(struct exchange_sim_connection *c, uint8_t *at, uint8_
             return;
         if (http_failed(result) || (result == HTTP_DONE && c->body != NULL)) {
             c->server->counters.failed++;
-            connection_drain(c);
+            exchange_sim_connection_drain(c);
         } else if (result == HTTP_DONE) {
             connection_request(c);
             if (c->state == EXCHANGE_SIM_REQUEST && !c->http.keep_alive)
-                connection_drain(c);
+                exchange_sim_connection_drain(c);
             http_parser_reset(&c->http);
         }
     }
@@ -465,7 +357,7 @@ static void receive_done(struct io *io, struct io_op *op)
     struct exchange_sim_connection *c = io_owner(op, struct exchange_sim_connection, receive);
     c->server->now_ns = io_monotonic_ns(io);
     if (c->state == EXCHANGE_SIM_CLOSING) {
-        connection_settle(c);
+        exchange_sim_connection_settle(c);
         return;
     }
     if (op->result <= 0 || !connection_received(c, op->data, (size_t)op->result)) {
@@ -485,7 +377,7 @@ bool exchange_sim_connection_allocate(struct exchange_sim_connection *c)
     c->tls = tls_create(c->server->options.tls, EXCHANGE_SIM_OUTPUT_BYTES);
     c->http_head = malloc(HTTP_HEAD_SIZE * 3);
     c->message = malloc(EXCHANGE_SIM_MESSAGE_SIZE_MAX + WEBSOCKET_PADDING);
-    c->staged = malloc(STAGED_SIZE);
+    c->staged = malloc(EXCHANGE_SIM_STAGED_SIZE);
     c->streams = malloc(STREAMS_MAX * sizeof *c->streams);
     return c->tls != NULL && c->http_head != NULL && c->message != NULL && c->staged != NULL &&
            c->streams != NULL;
@@ -503,6 +395,13 @@ void exchange_sim_connection_start(struct exchange_sim_connection *c,
     c->opened_ns = c->heard_ns = c->ping_ns = now_ns;
     c->ping_open_ns = c->alive_ns = c->closing_ns = 0;
     c->message_count = 0;
+    c->quiet_until_ns = 0;
+    c->ordinal = 0;
+    c->ended_by = "client";
+    c->muted = c->slowed = c->cut_reset = c->overrun = c->broken = false;
+    c->cut_left = c->slow_left = 0;
+    c->crowded_ns = 0;
+    ensure(c->link == NULL && c->backlog.size == 0);
     c->shutdown_told = false;
     c->farewell = false;
     c->combined = false;

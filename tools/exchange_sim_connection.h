@@ -30,7 +30,9 @@ enum {
     EXCHANGE_SIM_OUTPUT_BYTES = 1 << 20,
     EXCHANGE_SIM_MESSAGE_SIZE_MAX = 1 << 18, // from a client; all codes of Upbit fit
     EXCHANGE_SIM_RATES_MAX = 128,            // remembered client messages
+    EXCHANGE_SIM_CONNECTS_MAX = 512,         // remembered connects
     EXCHANGE_SIM_REPLY_MAX = 1 << 17,
+    EXCHANGE_SIM_BACKLOG_BYTES = 64 << 20, // behind the output, unless said otherwise
 };
 
 enum exchange_sim_state {
@@ -50,6 +52,17 @@ enum exchange_sim_format {
 };
 
 struct exchange_sim_server;
+struct exchange_sim_faults;
+struct exchange_sim_fault_link;
+
+// Frames that the output had no room for. Grows by doubling; given back when empty.
+struct exchange_sim_backlog {
+    uint8_t *bytes;
+    size_t capacity;
+    size_t head;
+    size_t size;
+    uint64_t drained; // in all
+};
 
 struct exchange_sim_connection {
     struct exchange_sim_server *server;
@@ -67,6 +80,11 @@ struct exchange_sim_connection {
     // Frames waiting to share a TLS record.
     uint8_t *staged;
     uint32_t staged_size;
+    struct exchange_sim_backlog backlog;
+    bool broken;            // encryption failed: to be ended
+    bool overrun;           // the backlog is full: to be dropped
+    int64_t crowded_ns;     // since when the backlog is above its high-water mark; 0: it is not
+    uint64_t crowded_drained;
     // A REST reply's body, sent as the output has room.
     char *body;
     uint32_t body_size;
@@ -79,7 +97,19 @@ struct exchange_sim_connection {
     int64_t ping_open_ns; // oldest ping without pong; 0: none
     int64_t closing_ns;
     int64_t alive_ns; // Upbit: when {"status":"UP"} is due again; 0: not asked for
+    int64_t life_ns;         // from opening; 0: unlimited
+    int64_t notice_ns;       // serverShutdown, from opening; -1: not said
+    int64_t quiet_until_ns;  // nothing is sent before: a late REST reply
     bool shutdown_told;
+    // Faults.
+    uint64_t ordinal;        // of its exchange's WebSockets, from 1; 0: none yet
+    const char *ended_by;    // client, fault, limit, life, slow, end
+    struct exchange_sim_fault_link *link; // NULL: none
+    bool muted;              // no frame goes out
+    bool slowed;             // only slow_left bytes until the next tick
+    uint32_t slow_left;
+    uint32_t cut_left;       // DRAINING: bytes until it ends in the middle of a record
+    bool cut_reset;          // then by RST
     bool farewell;                              // close_notify is in the output
     int64_t message_ns[EXCHANGE_SIM_RATES_MAX]; // ring
     uint32_t message_count;
@@ -91,10 +121,21 @@ struct exchange_sim_connection {
     uint32_t stream_count;
 };
 
+// Of an IP address and of a connection; 0: no limit.
+struct exchange_sim_limits {
+    uint32_t connects; // in connect_window_ns
+    int64_t connect_window_ns;
+    uint32_t messages; // a second
+    uint32_t streams;
+};
+
 struct exchange_sim_server_options {
     struct tls_context *tls; // NULL: plain
     bool packed;             // many frames in a TLS record
     bool limits;             // of messages, connects, streams; and keep-alive
+    struct exchange_sim_limits limit[EXCHANGE_SIM_EXCHANGES];
+    size_t backlog_bytes; // of one connection; then it is dropped
+    int64_t day_ns;       // how long the 24 hours of a connection last
     int64_t ping_interval_ns;
     int64_t pong_limit_ns;
     int64_t idle_limit_ns; // Upbit
@@ -111,7 +152,7 @@ struct exchange_sim_listener {
 
 struct exchange_sim_counters {
     uint64_t accepted;
-    uint64_t refused; // by limits, at the door
+    uint64_t refused; // by limits, when upgrading; at the door while no one is let in
     uint64_t upgrades;
     uint64_t rest;         // replies
     uint64_t failed;       // TLS, HTTP or WebSocket errors of the client
@@ -119,6 +160,8 @@ struct exchange_sim_counters {
     uint64_t unsubscribed; // streams that were taken back by request
     uint64_t pings;
     uint64_t pongs;
+    uint64_t overruns;     // dropped because they read too slowly
+    size_t backlog_max;    // bytes, of any connection at any time
 };
 
 struct exchange_sim_rest;
@@ -131,6 +174,8 @@ struct exchange_sim_server {
     struct exchange_sim_server_options options;
     struct exchange_sim_hub *hub;
     struct exchange_sim_rest *rest;
+    struct exchange_sim_faults *faults; // NULL: none, and no log of them
+    uint64_t ordinals[EXCHANGE_SIM_EXCHANGES];
     exchange_sim_snapshot *snapshot; // NULL: none
     void *snapshot_context;
     struct exchange_sim_listener listeners[EXCHANGE_SIM_EXCHANGES];
@@ -139,7 +184,7 @@ struct exchange_sim_server {
     uint32_t used;  // connections below this index were in use at some time
     uint8_t *plain; // a record and padding
     int64_t now_ns; // monotonic; refreshed by the main loop and callbacks
-    int64_t accept_ns[EXCHANGE_SIM_EXCHANGES][EXCHANGE_SIM_RATES_MAX * 4]; // rings, for limits
+    int64_t accept_ns[EXCHANGE_SIM_EXCHANGES][EXCHANGE_SIM_CONNECTS_MAX]; // rings, for limits
     uint32_t accept_count[EXCHANGE_SIM_EXCHANGES];
     struct exchange_sim_counters counters;
 };
@@ -169,6 +214,26 @@ void exchange_sim_connection_start(struct exchange_sim_connection *connection,
 void exchange_sim_connection_flush(struct exchange_sim_connection *connection);
 // At once, whatever is queued.
 void exchange_sim_connection_shut(struct exchange_sim_connection *connection);
+// Sends what is queued, then closes.
+void exchange_sim_connection_drain(struct exchange_sim_connection *connection);
+// Counts an upgrade against the exchange's limit; false where it is one too many. REST is not
+// counted: at the exchanges it is another host. All clients on loopback are one address.
+bool exchange_sim_server_connect_allowed(struct exchange_sim_server *server,
+                                         enum exchange_sim_exchange exchange);
+// Decides when its 24 hours are over, and whether that is announced.
+void exchange_sim_server_life(struct exchange_sim_connection *connection);
+// Closes once its operations have ended.
+void exchange_sim_connection_settle(struct exchange_sim_connection *connection);
+// Encrypts bytes of any size; they must fit the output.
+void exchange_sim_connection_write(struct exchange_sim_connection *connection,
+                                   const uint8_t *bytes, uint32_t size);
+
+// ---- for the faults ----
+
+// Bytes that were given to it and are not in the socket yet.
+int64_t exchange_sim_connection_unsent(const struct exchange_sim_connection *connection);
+// It ends in the middle of a TLS record (plain: of a frame), by FIN or RST.
+void exchange_sim_connection_cut(struct exchange_sim_connection *connection, bool reset);
 
 // ---- for the hub ----
 
@@ -177,8 +242,10 @@ exchange_sim_connection_unit(const struct exchange_sim_connection *connection)
 {
     return connection->microseconds ? EXCHANGE_SIM_MICROSECONDS : EXCHANGE_SIM_MILLISECONDS;
 }
-// True where an event of that size can be queued whole.
+// True where an event of that size can be queued whole, without the backlog.
 bool exchange_sim_connection_ready(struct exchange_sim_connection *connection, uint32_t size);
+// So far behind that those who are not must wait; a client that hardly reads is dropped instead.
+bool exchange_sim_connection_crowded(struct exchange_sim_connection *connection);
 // Queues an event, wrapped as the client wants it, under the name it subscribed to.
 void exchange_sim_connection_event(struct exchange_sim_connection *connection, const char *name,
                                    const uint8_t *payload, uint32_t size);

@@ -10,6 +10,7 @@
 
 #include "format/ensure.h"
 #include "tools/exchange_sim_connection.h"
+#include "tools/exchange_sim_faults.h"
 
 enum {
     TABLE_SIZE = EXCHANGE_SIM_STREAMS_MAX * 2,
@@ -90,8 +91,28 @@ uint32_t exchange_sim_hub_stream(struct exchange_sim_hub *hub, enum exchange_sim
     struct exchange_sim_stream *stream = &hub->streams[hub->stream_count];
     stream->exchange = exchange;
     memcpy(stream->key, key, sizeof key);
+    const char *channel = strchr(key, '@');
+    channel = channel == NULL ? "" : channel + 1;
+    stream->truthful =
+        hub->truth_channels == NULL || exchange_sim_hub_listed(hub->truth_channels, channel);
+    stream->fault_channel =
+        hub->fault_spec != NULL && exchange_sim_fault_channel(hub->fault_spec, channel);
     hub->table[slot] = ++hub->stream_count;
     return hub->stream_count - 1;
+}
+
+bool exchange_sim_hub_listed(const char *list, const char *name)
+{
+    size_t const size = strlen(name);
+    ensure(list != NULL);
+    for (const char *at = list;; at++) {
+        size_t const item = strcspn(at, ",");
+        if (item == size && memcmp(at, name, size) == 0)
+            return true;
+        at += item;
+        if (*at == '\0')
+            return false;
+    }
 }
 
 static bool subscriber_room(struct exchange_sim_stream *stream)
@@ -143,11 +164,22 @@ bool exchange_sim_hub_unsubscribe(struct exchange_sim_hub *hub, uint32_t number,
     return false;
 }
 
+// Spot's truth is in microseconds, whoever asked for what.
+static uint32_t truth_unit(const struct exchange_sim_hub *hub,
+                           const struct exchange_sim_stream *stream)
+{
+    if (hub->whole)
+        return stream->exchange == EXCHANGE_SIM_BINANCE ? EXCHANGE_SIM_MICROSECONDS
+                                                        : EXCHANGE_SIM_MILLISECONDS;
+    ensure(stream->subscriber_count > 0);
+    return exchange_sim_connection_unit(stream->subscribers[0].connection);
+}
+
 uint32_t exchange_sim_hub_wanted(const struct exchange_sim_hub *hub, uint32_t number)
 {
     ensure(number < hub->stream_count);
     const struct exchange_sim_stream *stream = &hub->streams[number];
-    uint32_t units = 0;
+    uint32_t units = hub->whole ? 1u << truth_unit(hub, stream) : 0;
     for (uint32_t i = 0; i < stream->subscriber_count; i++)
         units |= 1u << exchange_sim_connection_unit(stream->subscribers[i].connection);
     return units;
@@ -156,6 +188,8 @@ uint32_t exchange_sim_hub_wanted(const struct exchange_sim_hub *hub, uint32_t nu
 static void hub_truth(struct exchange_sim_hub *hub, const struct exchange_sim_event *event,
                       const struct exchange_sim_stream *stream, uint32_t unit)
 {
+    if (hub->truth == NULL || !stream->truthful)
+        return;
     (void)fprintf(hub->truth, "%" PRId64 " %s %s ", event->due_ns,
                   exchange_sim_exchange_name(stream->exchange), stream->key);
     (void)fwrite(event->payload[unit], 1, event->size[unit], hub->truth);
@@ -173,31 +207,105 @@ static void hub_count(struct exchange_sim_hub *hub, const struct exchange_sim_ev
     hub->copies += stream->subscriber_count;
 }
 
+// ---- lost events ----
+
+static void lost_tell(struct exchange_sim_hub *hub, struct exchange_sim_stream *stream,
+                      int64_t next_ns, int64_t next_id)
+{
+    if (stream->lost == 0 ||
+        !exchange_sim_fault_log_begin(hub->log, stream->lost_first_ns, "lost"))
+        return;
+    exchange_sim_fault_log_exchange(hub->log, stream->exchange);
+    exchange_sim_fault_log_text(hub->log, "stream", stream->key);
+    exchange_sim_fault_log_number(hub->log, "first_id", stream->lost_first_id);
+    exchange_sim_fault_log_number(hub->log, "last_id", stream->lost_last_id);
+    exchange_sim_fault_log_number(hub->log, "count", (int64_t)stream->lost);
+    exchange_sim_fault_log_number(hub->log, "last_ns", stream->lost_last_ns);
+    exchange_sim_fault_log_number(hub->log, "next_ns", next_ns);
+    exchange_sim_fault_log_number(hub->log, "next_id", next_id);
+    exchange_sim_fault_log_end(hub->log);
+    stream->lost = 0;
+}
+
+static void lost_account(struct exchange_sim_hub *hub, const struct exchange_sim_event *event,
+                         struct exchange_sim_stream *stream, bool given)
+{
+    if (hub->log == NULL || event->id == 0)
+        return;
+    if (given) {
+        lost_tell(hub, stream, event->due_ns, event->id);
+        return;
+    }
+    // A line is a range of ids: they may have begun anew in it. Upbit's are no ranges anyway.
+    if (stream->exchange != EXCHANGE_SIM_UPBIT && event->id <= stream->lost_last_id)
+        lost_tell(hub, stream, 0, 0);
+    if (stream->lost++ == 0) {
+        stream->lost_first_id = event->first_id != 0 ? event->first_id : event->id;
+        stream->lost_first_ns = event->due_ns;
+    }
+    stream->lost_last_id = event->id;
+    stream->lost_last_ns = event->due_ns;
+}
+
+void exchange_sim_hub_tell_lost(struct exchange_sim_hub *hub)
+{
+    ensure(hub->streams != NULL);
+    for (uint32_t i = 0; i < hub->stream_count; i++)
+        lost_tell(hub, &hub->streams[i], 0, 0);
+}
+
+// ---- publishing ----
+
+// Where clients set the pace: one has room at once, and none is far behind.
+static bool hub_room(const struct exchange_sim_hub *hub, const struct exchange_sim_stream *stream,
+                     const struct exchange_sim_event *event)
+{
+    if (!hub->paced || stream->subscriber_count == 0)
+        return true;
+    bool ready = false;
+    for (uint32_t i = 0; i < stream->subscriber_count; i++) {
+        struct exchange_sim_connection *connection = stream->subscribers[i].connection;
+        uint32_t const unit = exchange_sim_connection_unit(connection);
+        if (exchange_sim_connection_ready(connection, event->size[unit]))
+            ready = true;
+        else if (exchange_sim_connection_crowded(connection))
+            return false;
+    }
+    return ready;
+}
+
+static bool hub_give(const struct exchange_sim_subscriber *subscriber,
+                     const struct exchange_sim_event *event)
+{
+    struct exchange_sim_connection *connection = subscriber->connection;
+    uint32_t const unit = exchange_sim_connection_unit(connection);
+    ensure(event->payload[unit] != NULL);
+    if (connection->link != NULL)
+        return exchange_sim_fault_link_event(connection->link, subscriber->name, event, unit);
+    exchange_sim_connection_event(connection, subscriber->name, event->payload[unit],
+                                  event->size[unit]);
+    return connection->state == EXCHANGE_SIM_STREAMING;
+}
+
 enum exchange_sim_publish exchange_sim_hub_publish(struct exchange_sim_hub *hub,
                                                    const struct exchange_sim_event *event)
 {
     ensure(event->stream < hub->stream_count);
     struct exchange_sim_stream *stream = &hub->streams[event->stream];
-    if (stream->subscriber_count == 0)
+    if (stream->subscriber_count == 0 && !hub->whole)
         return EXCHANGE_SIM_NOBODY;
-    for (uint32_t i = 0; i < stream->subscriber_count; i++) {
-        struct exchange_sim_connection *connection = stream->subscribers[i].connection;
-        uint32_t const unit = exchange_sim_connection_unit(connection);
-        if (!exchange_sim_connection_ready(connection, event->size[unit]))
-            return EXCHANGE_SIM_BLOCKED;
-    }
-    uint32_t const first = exchange_sim_connection_unit(stream->subscribers[0].connection);
-    for (uint32_t i = 0; i < stream->subscriber_count; i++) {
-        struct exchange_sim_connection *connection = stream->subscribers[i].connection;
-        uint32_t const unit = exchange_sim_connection_unit(connection);
-        ensure(event->payload[unit] != NULL);
-        exchange_sim_connection_event(connection, stream->subscribers[i].name, event->payload[unit],
-                                      event->size[unit]);
-    }
-    hub->bytes += event->size[first];
+    if (!hub_room(hub, stream, event))
+        return EXCHANGE_SIM_BLOCKED;
+    uint32_t const unit = truth_unit(hub, stream);
+    bool given = false;
+    if (stream->subscriber_count > 0 &&
+        !exchange_sim_faults_withhold(hub->faults, stream, event))
+        for (uint32_t i = 0; i < stream->subscriber_count; i++)
+            given = hub_give(&stream->subscribers[i], event) || given;
+    hub->bytes += event->size[unit];
     hub_count(hub, event, stream);
-    if (hub->truth != NULL)
-        hub_truth(hub, event, stream, first);
+    lost_account(hub, event, stream, given);
+    hub_truth(hub, event, stream, unit);
     return EXCHANGE_SIM_SENT;
 }
 
@@ -212,13 +320,11 @@ void exchange_sim_hub_snapshot(struct exchange_sim_hub *hub,
     event.payload[unit] = payload;
     event.size[unit] = size;
     for (uint32_t i = 0; i < stream->subscriber_count; i++) {
-        if (stream->subscribers[i].connection != connection ||
-            !exchange_sim_connection_ready(connection, size))
+        if (stream->subscribers[i].connection != connection)
             continue;
         exchange_sim_connection_event(connection, stream->subscribers[i].name, payload, size);
         hub->snapshots++;
-        if (hub->truth != NULL)
-            hub_truth(hub, &event, stream, unit);
+        hub_truth(hub, &event, stream, unit);
     }
 }
 

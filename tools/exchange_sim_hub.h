@@ -5,7 +5,13 @@
 // A stream is one channel of one symbol of one exchange. Its key is the exchange's name for it
 // without the speed: "btcusdt@depth" for btcusdt@depth@100ms, "KRW-BTC@trade". Every event goes to
 // all subscribers of its stream or, where one of them has no room, to none yet. An event nobody is
-// subscribed to is not sent and not counted.
+// subscribed to is not sent and not counted, unless the whole market is asked for.
+//
+// Room: as a rule nobody waits for anybody: what a connection has no room for waits in its backlog,
+// and a connection whose backlog is full is dropped alone. Where clients set the pace (`paced`), an
+// event waits until one of its subscribers has room at once and none is far behind.
+//
+// Lost events (of the log of faults) are those that no connection was given.
 //
 // Truth file: one line an event, in order of sending, once however many subscribers there were:
 //     <intended time of sending, ns UTC> <exchange> <key> <payload as sent, without wrapping>
@@ -28,6 +34,9 @@ enum {
 };
 
 struct exchange_sim_connection;
+struct exchange_sim_faults;
+struct exchange_sim_fault_log;
+struct exchange_sim_fault_spec;
 
 struct exchange_sim_subscriber {
     struct exchange_sim_connection *connection;
@@ -44,6 +53,14 @@ struct exchange_sim_stream {
     int64_t first_id;
     int64_t last_id;
     uint64_t id_sum; // modulo 2^64
+    bool truthful;      // is in the truth file
+    bool fault_channel; // message faults may hit it
+    // Events in a row that nobody was given.
+    uint64_t lost;
+    int64_t lost_first_id;
+    int64_t lost_last_id;
+    int64_t lost_first_ns;
+    int64_t lost_last_ns;
 };
 
 enum { EXCHANGE_SIM_MILLISECONDS, EXCHANGE_SIM_MICROSECONDS, EXCHANGE_SIM_UNITS };
@@ -51,13 +68,25 @@ enum { EXCHANGE_SIM_MILLISECONDS, EXCHANGE_SIM_MICROSECONDS, EXCHANGE_SIM_UNITS 
 // An event on its way: the payload in one or both units of time (the same bytes for recordings).
 struct exchange_sim_event {
     uint32_t stream;
-    int64_t id;     // 0: none
+    int64_t id;       // 0: none
+    int64_t first_id; // depth: U; 0: as id
     int64_t due_ns; // intended time of sending, UTC
     const uint8_t *payload[EXCHANGE_SIM_UNITS];
     uint32_t size[EXCHANGE_SIM_UNITS];
+    // Of the made-up market, until the next event is made; NULL: recorded.
+    const struct exchange_sim_market_event *market;
+    const struct exchange_sim_market_symbol *symbol;
 };
 
 struct exchange_sim_hub {
+    // Set between opening and the first stream.
+    bool whole;                 // events exist whether or not anybody is subscribed
+    bool paced;                 // by clients
+    const char *truth_channels; // "trade,depth"; NULL: all
+    const struct exchange_sim_fault_spec *fault_spec; // NULL: no faults
+    struct exchange_sim_faults *faults;               // NULL: none
+    struct exchange_sim_fault_log *log;               // NULL: none
+    // State.
     struct exchange_sim_stream *streams;
     uint32_t stream_count;
     uint32_t *table; // hash -> stream + 1
@@ -86,12 +115,19 @@ bool exchange_sim_hub_subscribe(struct exchange_sim_hub *hub, uint32_t stream,
 bool exchange_sim_hub_unsubscribe(struct exchange_sim_hub *hub, uint32_t stream,
                                   struct exchange_sim_connection *connection);
 
-// Units of time the subscribers want, as bits (1 << EXCHANGE_SIM_MILLISECONDS); 0: nobody.
+// Units of time the subscribers want, as bits (1 << EXCHANGE_SIM_MILLISECONDS), and the truth of a
+// whole market; 0: nobody.
 uint32_t exchange_sim_hub_wanted(const struct exchange_sim_hub *hub, uint32_t stream);
 
 enum exchange_sim_publish { EXCHANGE_SIM_SENT, EXCHANGE_SIM_NOBODY, EXCHANGE_SIM_BLOCKED };
 enum exchange_sim_publish exchange_sim_hub_publish(struct exchange_sim_hub *hub,
                                                    const struct exchange_sim_event *event);
+
+// Tells what is lost up to now; at the end.
+void exchange_sim_hub_tell_lost(struct exchange_sim_hub *hub);
+
+// Is `name` in a comma-separated list.
+bool exchange_sim_hub_listed(const char *list, const char *name);
 
 // A state for one new subscriber: in the truth file, marked by its payload, but not counted as
 // sent.

@@ -1,46 +1,27 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// The books and what moves them.
-//
-// Invariants of a symbol: every level in bids[] and asks[] is above zero, spread >= 1, bid is well
-// above MARKET_LEVELS, so that no price reaches zero. Each change of a level is noted in changes[];
-// what a depth message says of a price is what the book holds when the message is made, as the
-// exchange does it.
+// What happens next, to which symbol. Trades of a burst follow each other without anything between
+// them but the aggregate trades they complete.
 #include "tools/exchange_sim_market.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "format/ensure.h"
+#include "tools/exchange_sim_market_inside.h"
+
+#define MINUTE_US ((int64_t)60000000)
 
 enum {
     BURST_CONTINUES_PERCENT = 67,
-    PRICE_MOVES_PERCENT = 25,
-    SPREAD_WIDE_PERCENT = 8,
-    BID_MIN = 3 * MARKET_LEVELS,
+    TRADING_MIN_PERCENT = 50, // of an exchange's symbols; no more are delisted
+    IDS_BELOW_MIN = 2000000,  // a restart wants that many unused ids
 };
 
 // Chances of each kind of step, out of 1,000. A trade step is a burst of three on average.
-static const uint16_t binance_steps[MARKET_KINDS] = {90, 790, 100, 0, 20};
-static const uint16_t upbit_steps[MARKET_KINDS] = {160, 0, 0, 780, 60};
-
-struct market_burst {
-    uint32_t symbol;
-    bool running;
-    bool sell;
-    int64_t time_us;
-};
-
-struct exchange_sim_market {
-    uint64_t random;
-    uint32_t count;
-    struct exchange_sim_market_symbol *symbols;
-    struct exchange_sim_market_trade *trades;
-    uint64_t *weights; // cumulative
-    struct market_burst burst;
-};
+static const uint16_t binance_steps[MARKET_KINDS] = {90, 775, 100, 0, 20, 0, 15};
+static const uint16_t upbit_steps[MARKET_KINDS] = {160, 0, 0, 780, 60, 0, 0};
 
 static const char *const exchange_names[EXCHANGE_SIM_EXCHANGES] = {"binance", "binance-usdm",
                                                                    "upbit"};
@@ -59,112 +40,33 @@ enum exchange_sim_exchange exchange_sim_exchange_by_name(const char *name, uint3
     return EXCHANGE_SIM_EXCHANGES;
 }
 
-// splitmix64, by Sebastiano Vigna (public domain).
-static uint64_t random_next(struct exchange_sim_market *market)
-{
-    uint64_t z = market->random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 uint64_t exchange_sim_market_random(struct exchange_sim_market *market, uint64_t limit)
 {
-    ensure(limit > 0);
-    return (uint64_t)(((unsigned __int128)random_next(market) * limit) >> 64);
+    return market_random(market, limit);
 }
 
-static bool chance(struct exchange_sim_market *market, uint32_t percent)
-{
-    return exchange_sim_market_random(market, 100) < percent;
-}
+// ---- life ----
 
-// Over three decades around the symbol's typical quantity, one in four a round number.
-static int64_t random_quantity(struct exchange_sim_market *market,
-                               const struct exchange_sim_market_symbol *symbol)
+static bool market_make(struct exchange_sim_market *market,
+                        const struct exchange_sim_market_options *options)
 {
-    static const int64_t scales[] = {1, 3, 10, 30, 100, 300, 1000};
-    int64_t const scale = scales[exchange_sim_market_random(market, 7)];
-    int64_t const most = symbol->quantity_typical * scale / 30 + 2;
-    int64_t const quantity = 1 + (int64_t)exchange_sim_market_random(market, (uint64_t)most);
-    if (quantity < 100 || !chance(market, 25))
-        return quantity;
-    return quantity / 100 * 100;
-}
-
-// ---- making symbols ----
-
-static void symbol_base(uint32_t index, char *base)
-{
-    static const char *const known[] = {"BTC", "ETH", "XRP", "SOL",  "DOGE", "ADA",  "TRX", "NEXO",
-                                        "BNB", "LTC", "DOT", "LINK", "AVAX", "SHIB", "XLM", "ATOM"};
-    enum { KNOWN = sizeof known / sizeof known[0] };
-    if (index < KNOWN) {
-        (void)snprintf(base, MARKET_NAME_SIZE, "%s", known[index]);
-        return;
-    }
-    uint32_t const rest = index - KNOWN;
-    (void)snprintf(base, MARKET_NAME_SIZE, "%c%c%cQ", (int)('A' + rest / 676 % 26),
-                   (int)('A' + rest / 26 % 26), (int)('A' + rest % 26));
-}
-
-static void symbol_name(struct exchange_sim_market_symbol *symbol, uint32_t index)
-{
-    static const char *const upbit_quotes[] = {"KRW", "KRW", "KRW", "BTC", "USDT"};
-    symbol_base(index, symbol->base);
-    bool const upbit = symbol->exchange == EXCHANGE_SIM_UPBIT;
-    const char *quote = upbit && index > 0 ? upbit_quotes[index % 5] : upbit ? "KRW" : "USDT";
-    (void)snprintf(symbol->quote, sizeof symbol->quote, "%s", quote);
-    if (upbit)
-        (void)snprintf(symbol->name, sizeof symbol->name, "%.6s-%.10s", quote, symbol->base);
-    else
-        (void)snprintf(symbol->name, sizeof symbol->name, "%.10s%.6s", symbol->base, quote);
-}
-
-// Price and quantity scales as the exchange's symbols have them; their sum is at most 8, so that
-// quote volumes are exact at 8 places. Upbit quotes volumes at 8 places.
-static void symbol_scales(struct exchange_sim_market_symbol *symbol, uint32_t index)
-{
-    static const int price_scales[] = {2, 2, 4, 2, 5, 4, 5, 3, 2, 2, 6, 8};
-    symbol->price_scale = price_scales[index % 12];
-    symbol->quantity_scale = symbol->price_scale >= 5 ? 0 : 5 - symbol->price_scale;
-    if (symbol->exchange == EXCHANGE_SIM_UPBIT) {
-        bool const won = strcmp(symbol->quote, "KRW") == 0;
-        symbol->price_scale = !won ? 8 : index % 3 == 2 ? 2 : 0;
-        symbol->quantity_scale = 8;
-    }
-}
-
-static void symbol_start(struct exchange_sim_market *market,
-                         struct exchange_sim_market_symbol *symbol, int64_t start_us)
-{
-    static const int64_t magnitudes[] = {1000, 10000, 100000, 1000000};
-    int64_t const magnitude = magnitudes[exchange_sim_market_random(market, 4)];
-    symbol->bid = magnitude + (int64_t)exchange_sim_market_random(market, (uint64_t)magnitude * 9);
-    symbol->spread = 1;
-    symbol->quantity_typical = 1000 + (int64_t)exchange_sim_market_random(market, 100000);
-    if (symbol->exchange == EXCHANGE_SIM_UPBIT)
-        symbol->quantity_typical *= 10000;
-    for (int i = 0; i < MARKET_LEVELS; i++) {
-        symbol->bids[i] = random_quantity(market, symbol);
-        symbol->asks[i] = random_quantity(market, symbol);
-    }
-    symbol->book_id = 1000000 + (int64_t)exchange_sim_market_random(market, 50000000000);
-    symbol->depth_first = symbol->book_id + 1;
-    symbol->depth_previous = symbol->book_id;
-    symbol->trade_id = 1000 + (int64_t)exchange_sim_market_random(market, 4000000000);
-    symbol->trade_first = symbol->trade_id + 1;
-    symbol->open = symbol->high = symbol->low = symbol->bid;
-    symbol->opened_us = start_us;
-}
-
-static bool market_allocate(struct exchange_sim_market *market)
-{
-    size_t const count = market->count;
-    market->symbols = calloc(count, sizeof *market->symbols);
-    market->weights = calloc(count, sizeof *market->weights);
-    market->trades = calloc(count * MARKET_TRADES_KEPT, sizeof *market->trades);
-    return market->symbols != NULL && market->weights != NULL && market->trades != NULL;
+    uint32_t number = 0;
+    uint64_t weight = 0;
+    for (int i = 0; i < EXCHANGE_SIM_EXCHANGES; i++)
+        for (uint32_t index = 0; index < options->symbols[i] + options->reserve[i];
+             index++, number++) {
+            struct exchange_sim_market_symbol *symbol = &market->symbols[number];
+            symbol->exchange = (enum exchange_sim_exchange)i;
+            symbol->reserve = index >= options->symbols[i];
+            symbol->listed = symbol->trading = !symbol->reserve;
+            if (!exchange_sim_market_history_open(market, symbol))
+                return false;
+            exchange_sim_market_make_symbol(market, symbol, index, options->start_us);
+            weight += 1000000000u / (index + 3); // Zipf, the head flattened by an offset
+            market->weights[number] = weight;
+        }
+    ensure(number == market->count);
+    return true;
 }
 
 struct exchange_sim_market *
@@ -174,36 +76,31 @@ exchange_sim_market_open(const struct exchange_sim_market_options *options)
     if (market == NULL)
         return NULL;
     market->random = options->seed;
+    market->leaving = market->restarting[0] = market->restarting[1] = UINT32_MAX;
+    market->restart_told[0] = market->restart_told[1] = true;
+    market->history_trades =
+        options->history_trades > 0 ? options->history_trades : MARKET_HISTORY_TRADES;
+    market->history_us = options->history_us > 0 ? options->history_us
+                                                 : (int64_t)MARKET_HISTORY_SECONDS * 1000000;
     for (int i = 0; i < EXCHANGE_SIM_EXCHANGES; i++)
-        market->count += options->symbols[i];
+        market->count += options->symbols[i] + options->reserve[i];
     ensure(market->count > 0 && market->count <= MARKET_SYMBOLS_MAX);
-    if (!market_allocate(market)) {
-        exchange_sim_market_close(market);
-        return NULL;
-    }
-    uint32_t number = 0;
-    uint64_t weight = 0;
-    for (int i = 0; i < EXCHANGE_SIM_EXCHANGES; i++)
-        for (uint32_t index = 0; index < options->symbols[i]; index++, number++) {
-            struct exchange_sim_market_symbol *symbol = &market->symbols[number];
-            symbol->exchange = (enum exchange_sim_exchange)i;
-            symbol->trades = market->trades + (size_t)number * MARKET_TRADES_KEPT;
-            symbol_name(symbol, index);
-            symbol_scales(symbol, index);
-            symbol_start(market, symbol, options->start_us);
-            weight += 1000000000u / (index + 3); // Zipf, the head flattened by an offset
-            market->weights[number] = weight;
-        }
-    return market;
+    market->symbols = calloc(market->count, sizeof *market->symbols);
+    market->weights = calloc(market->count, sizeof *market->weights);
+    if (market->symbols != NULL && market->weights != NULL && market_make(market, options))
+        return market;
+    exchange_sim_market_close(market);
+    return NULL;
 }
 
 void exchange_sim_market_close(struct exchange_sim_market *market)
 {
     if (market == NULL)
         return;
+    for (uint32_t i = 0; market->symbols != NULL && i < market->count; i++)
+        free(market->symbols[i].trades);
     free(market->symbols);
     free(market->weights);
-    free(market->trades);
     free(market);
 }
 
@@ -229,84 +126,46 @@ uint32_t exchange_sim_market_find(const struct exchange_sim_market *market,
     return UINT32_MAX;
 }
 
-// ---- moving books ----
+// ---- trades ----
 
-static void book_changed(struct exchange_sim_market_symbol *symbol, int64_t price, bool ask)
+// Upbit's sequential_id: milliseconds and a counter, unique but no order: a few late trades of the
+// second before are among them.
+static int64_t trade_next_id(struct exchange_sim_market *market,
+                             struct exchange_sim_market_symbol *symbol, int64_t *time_us)
 {
-    symbol->book_id++;
-    for (uint32_t i = 0; i < symbol->change_count; i++)
-        if (symbol->changes[i].price == price && symbol->changes[i].ask == ask)
-            return;
-    ensure(symbol->change_count < MARKET_CHANGES_MAX);
-    symbol->changes[symbol->change_count++] =
-        (struct exchange_sim_market_change){.price = price, .ask = ask};
+    if (symbol->exchange != EXCHANGE_SIM_UPBIT)
+        return ++symbol->trade_id;
+    if (market_random(market, 50) == 0) {
+        *time_us -= 1000000;
+        return *time_us / 1000 * 10000 + 5000 + symbol->trade_count % 5000;
+    }
+    int64_t const earliest = *time_us / 1000 * 10000;
+    symbol->trade_id = symbol->trade_id < earliest ? earliest : symbol->trade_id + 1;
+    return symbol->trade_id;
 }
 
-static void set_level(struct exchange_sim_market_symbol *symbol, bool ask, int level,
-                      int64_t quantity)
+static void kline_account(struct exchange_sim_market_kline *kline,
+                          const struct exchange_sim_market_trade *trade)
 {
-    ensure(level >= 0 && level < MARKET_LEVELS && quantity > 0);
-    (ask ? symbol->asks : symbol->bids)[level] = quantity;
-    book_changed(symbol, ask ? symbol->bid + symbol->spread + level : symbol->bid - level, ask);
+    __int128 const value = (__int128)trade->price * trade->quantity;
+    if (kline->count == 0)
+        *kline = (struct exchange_sim_market_kline){
+            .open_us = trade->time_us / MINUTE_US * MINUTE_US,
+            .open = trade->price,
+            .high = trade->price,
+            .low = trade->price,
+            .first_id = trade->id,
+        };
+    kline->high = trade->price > kline->high ? trade->price : kline->high;
+    kline->low = trade->price < kline->low ? trade->price : kline->low;
+    kline->close = trade->price;
+    kline->last_id = trade->id;
+    kline->count++;
+    kline->volume += trade->quantity;
+    kline->quote_volume += value;
+    kline->taker_volume += trade->buyer_maker ? 0 : trade->quantity;
+    kline->taker_quote_volume += trade->buyer_maker ? 0 : value;
 }
-
-// The best price of one side moves away from the other: its level is gone.
-static void side_retreat(struct exchange_sim_market *market,
-                         struct exchange_sim_market_symbol *symbol, bool ask)
-{
-    int64_t *levels = ask ? symbol->asks : symbol->bids;
-    memmove(levels, levels + 1, (MARKET_LEVELS - 1) * sizeof *levels);
-    levels[MARKET_LEVELS - 1] = random_quantity(market, symbol);
-    int64_t const gone = ask ? symbol->bid + symbol->spread : symbol->bid;
-    symbol->bid -= ask ? 0 : 1;
-    symbol->spread += 1;
-    book_changed(symbol, gone, ask);
-    book_changed(symbol, ask ? gone + MARKET_LEVELS : gone - MARKET_LEVELS, ask);
-}
-
-// The best price of one side moves towards the other: a new level, the farthest drops out.
-static void side_advance(struct exchange_sim_market *market,
-                         struct exchange_sim_market_symbol *symbol, bool ask)
-{
-    ensure(symbol->spread > 1);
-    int64_t *levels = ask ? symbol->asks : symbol->bids;
-    memmove(levels + 1, levels, (MARKET_LEVELS - 1) * sizeof *levels);
-    levels[0] = random_quantity(market, symbol);
-    symbol->bid += ask ? 0 : 1;
-    symbol->spread -= 1;
-    int64_t const best = ask ? symbol->bid + symbol->spread : symbol->bid;
-    book_changed(symbol, best, ask);
-    book_changed(symbol, ask ? best + MARKET_LEVELS : best - MARKET_LEVELS, ask);
-}
-
-// The price moves by one tick; as a rule the other side follows at once.
-static void price_move(struct exchange_sim_market *market,
-                       struct exchange_sim_market_symbol *symbol, bool down)
-{
-    if (down && symbol->bid < BID_MIN)
-        return;
-    side_retreat(market, symbol, !down);
-    if (!chance(market, SPREAD_WIDE_PERCENT) || symbol->spread > 3)
-        while (symbol->spread > 1)
-            side_advance(market, symbol, down);
-}
-
-static void book_step(struct exchange_sim_market *market, struct exchange_sim_market_symbol *symbol)
-{
-    // A depth message holds all changes, so one is made before they could be too many.
-    if (symbol->change_count > MARKET_CHANGES_MAX - 32)
-        return;
-    bool const ask = chance(market, 50);
-    if (symbol->spread > 1 && chance(market, 70))
-        side_advance(market, symbol, ask);
-    else if (chance(market, 6))
-        price_move(market, symbol, ask);
-    int const level =
-        chance(market, 70) ? 0 : (int)exchange_sim_market_random(market, MARKET_LEVELS);
-    set_level(symbol, ask, level, random_quantity(market, symbol));
-}
-
-// ---- events ----
 
 static void trade_account(struct exchange_sim_market_symbol *symbol,
                           const struct exchange_sim_market_trade *trade)
@@ -317,57 +176,92 @@ static void trade_account(struct exchange_sim_market_symbol *symbol,
     symbol->quote_volume += (__int128)trade->price * trade->quantity;
     symbol->high = trade->price > symbol->high ? trade->price : symbol->high;
     symbol->low = trade->price < symbol->low ? trade->price : symbol->low;
-}
-
-// Upbit's sequential_id: milliseconds and a counter, unique but no order: a few late trades of the
-// second before are among them.
-static int64_t trade_next_id(struct exchange_sim_market *market,
-                             struct exchange_sim_market_symbol *symbol, int64_t *time_us)
-{
     if (symbol->exchange != EXCHANGE_SIM_UPBIT)
-        return ++symbol->trade_id;
-    if (exchange_sim_market_random(market, 50) == 0) {
-        *time_us -= 1000000;
-        return *time_us / 1000 * 10000 + 5000 + symbol->trade_count % 5000;
-    }
-    int64_t const earliest = *time_us / 1000 * 10000;
-    symbol->trade_id = symbol->trade_id < earliest ? earliest : symbol->trade_id + 1;
-    return symbol->trade_id;
+        kline_account(&symbol->kline, trade);
 }
 
-static void market_trade(struct exchange_sim_market *market,
-                         struct exchange_sim_market_symbol *symbol,
+static void agg_end(struct exchange_sim_market *market)
+{
+    if (market->agg.id == 0)
+        return;
+    ensure(market->agg_ready_count < MARKET_AGGS_READY_MAX);
+    market->agg_ready[market->agg_ready_count++] = market->agg;
+    market->agg.id = 0;
+}
+
+// The trade joins the aggregate trade before it or begins the next. Settlement trades are in none.
+static void agg_account(struct exchange_sim_market *market, uint32_t number,
+                        struct exchange_sim_market_trade *trade)
+{
+    struct exchange_sim_market_agg *agg = &market->agg;
+    if (agg->id != 0 && (trade->price != agg->price || trade->price == 0))
+        agg_end(market);
+    if (trade->price == 0)
+        return;
+    if (agg->id == 0) {
+        trade->agg_start = true;
+        *agg = (struct exchange_sim_market_agg){
+            .symbol = number,
+            .id = ++market->symbols[number].agg_id,
+            .price = trade->price,
+            .first_id = trade->id,
+            .time_us = trade->time_us,
+            .buyer_maker = trade->buyer_maker,
+        };
+    }
+    ensure(agg->symbol == number);
+    agg->quantity += trade->quantity;
+    agg->last_id = trade->id;
+    trade->agg_id = agg->id;
+}
+
+static void market_trade(struct exchange_sim_market *market, uint32_t number,
                          struct exchange_sim_market_event *event)
 {
+    struct exchange_sim_market_symbol *symbol = &market->symbols[number];
     bool const sell = market->burst.sell;
     struct exchange_sim_market_trade *trade = &event->trade;
     int64_t const best = sell ? symbol->bids[0] : symbol->asks[0];
     *trade = (struct exchange_sim_market_trade){
         .price = sell ? symbol->bid : symbol->bid + symbol->spread,
-        .quantity = random_quantity(market, symbol),
+        .quantity = market_quantity(market, symbol),
         .time_us = market->burst.time_us,
         .buyer_maker = sell,
     };
     trade->id = trade_next_id(market, symbol, &trade->time_us);
     // Settlement trades of futures come without price and quantity.
-    if (symbol->exchange == EXCHANGE_SIM_USDM && exchange_sim_market_random(market, 5000) == 0)
+    if (symbol->exchange == EXCHANGE_SIM_USDM && market_random(market, 5000) == 0)
         trade->price = trade->quantity = 0;
     if (trade->quantity > best)
         trade->quantity = best;
-    if (symbol->change_count <= MARKET_CHANGES_MAX - 32) {
-        if (chance(market, PRICE_MOVES_PERCENT))
-            price_move(market, symbol, sell);
-        else if (trade->quantity < best)
-            set_level(symbol, !sell, 0, best - trade->quantity);
-    }
+    exchange_sim_market_book_take(market, symbol, sell, trade->quantity);
     trade_account(symbol, trade);
-    symbol->trades[(uint64_t)symbol->trade_count++ % MARKET_TRADES_KEPT] = *trade;
+    if (symbol->exchange != EXCHANGE_SIM_UPBIT)
+        agg_account(market, number, trade);
+    exchange_sim_market_keep(market, symbol, trade);
     event->id = trade->id;
+    market->burst.running = market_chance(market, BURST_CONTINUES_PERCENT);
+    if (!market->burst.running)
+        agg_end(market);
 }
+
+static void market_agg(struct exchange_sim_market *market, struct exchange_sim_market_event *event)
+{
+    ensure(market->agg_ready_count > 0);
+    event->agg = market->agg_ready[0];
+    event->symbol = event->agg.symbol;
+    event->kind = MARKET_AGG;
+    event->id = event->agg.id;
+    market->agg_ready[0] = market->agg_ready[1];
+    market->agg_ready_count--;
+}
+
+// ---- events ----
 
 static void market_depth(struct exchange_sim_market_symbol *symbol,
                          struct exchange_sim_market_event *event)
 {
+    event->kind = MARKET_DEPTH;
     event->id = symbol->book_id;
     event->first_id = symbol->depth_first;
     event->previous_id = symbol->depth_previous;
@@ -375,9 +269,9 @@ static void market_depth(struct exchange_sim_market_symbol *symbol,
     symbol->depth_made = true;
 }
 
-static uint32_t market_pick(struct exchange_sim_market *market)
+static uint32_t market_pick_any(struct exchange_sim_market *market)
 {
-    uint64_t const at = exchange_sim_market_random(market, market->weights[market->count - 1]);
+    uint64_t const at = market_random(market, market->weights[market->count - 1]);
     uint32_t low = 0;
     for (uint32_t high = market->count - 1; low < high;) {
         uint32_t const middle = (low + high) / 2;
@@ -389,11 +283,19 @@ static uint32_t market_pick(struct exchange_sim_market *market)
     return low;
 }
 
+static uint32_t market_pick(struct exchange_sim_market *market)
+{
+    uint32_t number = market_pick_any(market);
+    while (!market->symbols[number].trading)
+        number = market_pick_any(market);
+    return number;
+}
+
 static enum exchange_sim_market_kind market_pick_kind(struct exchange_sim_market *market,
                                                       enum exchange_sim_exchange exchange)
 {
     const uint16_t *steps = exchange == EXCHANGE_SIM_UPBIT ? upbit_steps : binance_steps;
-    uint64_t at = exchange_sim_market_random(market, 1000);
+    uint64_t at = market_random(market, 1000);
     for (int kind = 0; kind < MARKET_KINDS; kind++) {
         if (at < steps[kind])
             return (enum exchange_sim_market_kind)kind;
@@ -413,52 +315,231 @@ static void depth_settle(struct exchange_sim_market_symbol *symbol)
     symbol->depth_first = symbol->book_id + 1;
 }
 
+static void restart_note(struct exchange_sim_market *market, bool book, int64_t last_id,
+                         int64_t next_id)
+{
+    ensure(market->restart_told[book] && next_id < last_id);
+    market->restarted[book] = (struct exchange_sim_market_restarted){
+        .symbol = market->restarting[book], .book = book, .last_id = last_id, .next_id = next_id};
+    market->restart_told[book] = false;
+    market->restarting[book] = UINT32_MAX;
+}
+
+// Between two bursts.
+static void restart_trades(struct exchange_sim_market *market)
+{
+    struct exchange_sim_market_symbol *symbol = &market->symbols[market->restarting[0]];
+    int64_t const last_id = symbol->trade_id;
+    symbol->trade_id = symbol->trade_first / 2;
+    symbol->trade_first = symbol->trade_id + 1;
+    symbol->agg_id /= 2;
+    symbol->era_count = symbol->trade_count;
+    restart_note(market, false, last_id, symbol->trade_first);
+}
+
+// Behind a depth message, so that none has ids of both kinds.
+static void restart_book(struct exchange_sim_market *market)
+{
+    struct exchange_sim_market_symbol *symbol = &market->symbols[market->restarting[1]];
+    int64_t const last_id = symbol->book_id;
+    symbol->book_id /= 2;
+    depth_settle(symbol);
+    restart_note(market, true, last_id, symbol->book_id + 1);
+}
+
 static void market_begin_burst(struct exchange_sim_market *market, uint32_t symbol, int64_t time_us)
 {
     market->burst = (struct market_burst){
         .symbol = symbol,
         .running = true,
-        .sell = chance(market, 50),
+        .sell = market_chance(market, 50),
         .time_us = time_us,
     };
+}
+
+static bool kline_over(const struct exchange_sim_market_symbol *symbol, int64_t time_us)
+{
+    return symbol->kline.count > 0 && time_us - symbol->kline.open_us >= MINUTE_US;
+}
+
+static void market_kline(struct exchange_sim_market *market,
+                         struct exchange_sim_market_symbol *symbol,
+                         struct exchange_sim_market_event *event, bool closed)
+{
+    ensure(symbol->kline.count > 0);
+    market->kline_told = symbol->kline;
+    event->kind = MARKET_KLINE;
+    event->kline = &market->kline_told;
+    event->closed = closed;
+    if (closed)
+        symbol->kline.count = 0;
+}
+
+// One step of a symbol that is in no burst.
+static void market_step(struct exchange_sim_market *market, uint32_t number,
+                        struct exchange_sim_market_event *event)
+{
+    struct exchange_sim_market_symbol *symbol = &market->symbols[number];
+    switch (event->kind) {
+    case MARKET_TRADE:
+        market_begin_burst(market, number, event->event_us);
+        market_trade(market, number, event);
+        break;
+    case MARKET_QUOTE:
+    case MARKET_BOOK:
+        exchange_sim_market_book_step(market, symbol);
+        event->id = symbol->exchange == EXCHANGE_SIM_UPBIT ? 0 : symbol->book_id;
+        break;
+    case MARKET_DEPTH:
+        if (symbol->change_count == 0)
+            exchange_sim_market_book_step(market, symbol);
+        market_depth(symbol, event);
+        break;
+    case MARKET_KLINE:
+        if (symbol->kline.count > 0)
+            market_kline(market, symbol, event, false);
+        else
+            event->kind = MARKET_TICKER;
+        break;
+    case MARKET_TICKER:
+    case MARKET_AGG:
+    case MARKET_KINDS:
+        break;
+    }
+}
+
+// What a symbol being delisted still has to say; true where that was something.
+static bool market_leave(struct exchange_sim_market *market,
+                         struct exchange_sim_market_event *event)
+{
+    struct exchange_sim_market_symbol *symbol = &market->symbols[market->leaving];
+    event->symbol = market->leaving;
+    if (symbol->depth_made || symbol->exchange == EXCHANGE_SIM_UPBIT)
+        depth_settle(symbol);
+    if (symbol->change_count > 0) {
+        market_depth(symbol, event);
+        return true;
+    }
+    market->leaving = UINT32_MAX;
+    symbol->trading = false;
+    if (symbol->kline.count == 0)
+        return false;
+    market_kline(market, symbol, event, true);
+    return true;
 }
 
 void exchange_sim_market_next(struct exchange_sim_market *market, int64_t time_us,
                               struct exchange_sim_market_event *event)
 {
-    uint32_t number = market->burst.symbol;
-    enum exchange_sim_market_kind kind = MARKET_TRADE;
-    if (!market->burst.running) {
-        number = market_pick(market);
-        kind = market_pick_kind(market, market->symbols[number].exchange);
-        if (kind == MARKET_TRADE)
-            market_begin_burst(market, number, time_us);
+    *event = (struct exchange_sim_market_event){.kind = MARKET_TRADE, .event_us = time_us};
+    if (market->agg_ready_count > 0) {
+        market_agg(market, event);
+        return;
     }
+    bool const burst = market->burst.running;
+    if (!burst && market->leaving != UINT32_MAX && market_leave(market, event))
+        return;
+    if (!burst && market->restarting[0] != UINT32_MAX)
+        restart_trades(market);
+    uint32_t const number = burst ? market->burst.symbol : market_pick(market);
     struct exchange_sim_market_symbol *symbol = &market->symbols[number];
-    bool const binance = symbol->exchange != EXCHANGE_SIM_UPBIT;
-    if (symbol->depth_made || !binance)
+    event->symbol = number;
+    if (symbol->depth_made && number == market->restarting[1])
+        restart_book(market);
+    else if (symbol->depth_made || symbol->exchange == EXCHANGE_SIM_UPBIT)
         depth_settle(symbol);
-    if (symbol->change_count > MARKET_CHANGES_MAX - 32)
-        kind = MARKET_DEPTH;
-    *event =
-        (struct exchange_sim_market_event){.symbol = number, .kind = kind, .event_us = time_us};
-    switch (kind) {
-    case MARKET_TRADE:
-        market_trade(market, symbol, event);
-        market->burst.running = chance(market, BURST_CONTINUES_PERCENT);
-        break;
-    case MARKET_QUOTE:
-    case MARKET_BOOK:
-        book_step(market, symbol);
-        event->id = binance ? symbol->book_id : 0;
-        break;
-    case MARKET_DEPTH:
-        if (symbol->change_count == 0)
-            book_step(market, symbol);
-        market_depth(symbol, event);
-        break;
-    case MARKET_TICKER:
-    case MARKET_KINDS:
-        break;
+    if (burst) {
+        market_trade(market, number, event);
+        return;
     }
+    if (kline_over(symbol, time_us)) {
+        market_kline(market, symbol, event, true);
+        return;
+    }
+    event->kind = market_pick_kind(market, symbol->exchange);
+    if (symbol->change_count > MARKET_CHANGES_FULL)
+        event->kind = MARKET_DEPTH;
+    market_step(market, number, event);
+}
+
+bool exchange_sim_market_rest(struct exchange_sim_market *market, uint32_t number, int64_t time_us,
+                              struct exchange_sim_market_event *event)
+{
+    ensure(number < market->count);
+    struct exchange_sim_market_symbol *symbol = &market->symbols[number];
+    if (symbol->exchange == EXCHANGE_SIM_UPBIT)
+        return false;
+    if (symbol->depth_made)
+        depth_settle(symbol);
+    if (symbol->change_count == 0)
+        return false;
+    *event = (struct exchange_sim_market_event){.symbol = number, .event_us = time_us};
+    market_depth(symbol, event);
+    return true;
+}
+
+// ---- changes of the market itself ----
+
+uint32_t exchange_sim_market_list(struct exchange_sim_market *market,
+                                  enum exchange_sim_exchange exchange)
+{
+    ensure(exchange < EXCHANGE_SIM_EXCHANGES);
+    for (uint32_t i = 0; i < market->count; i++) {
+        struct exchange_sim_market_symbol *symbol = &market->symbols[i];
+        if (symbol->exchange != exchange || !symbol->reserve)
+            continue;
+        symbol->reserve = false;
+        symbol->listed = symbol->trading = true;
+        return i;
+    }
+    return UINT32_MAX;
+}
+
+bool exchange_sim_market_delist(struct exchange_sim_market *market, uint32_t number)
+{
+    ensure(number < market->count);
+    uint32_t all = 0;
+    uint32_t trading = 0;
+    for (uint32_t i = 0; i < market->count; i++)
+        if (market->symbols[i].exchange == market->symbols[number].exchange) {
+            all++;
+            trading += market->symbols[i].trading;
+        }
+    if (market->leaving != UINT32_MAX || !market->symbols[number].trading ||
+        trading * 100 <= all * TRADING_MIN_PERCENT)
+        return false;
+    market->leaving = number;
+    return true;
+}
+
+void exchange_sim_market_forget(struct exchange_sim_market *market, uint32_t number)
+{
+    ensure(number < market->count);
+    if (!market->symbols[number].trading)
+        market->symbols[number].listed = false;
+}
+
+bool exchange_sim_market_restart(struct exchange_sim_market *market, uint32_t number, bool book)
+{
+    ensure(number < market->count);
+    const struct exchange_sim_market_symbol *symbol = &market->symbols[number];
+    if (symbol->exchange == EXCHANGE_SIM_UPBIT || !symbol->trading ||
+        market->restarting[book] != UINT32_MAX || !market->restart_told[book] ||
+        (book ? symbol->book_id : symbol->trade_first) < IDS_BELOW_MIN)
+        return false;
+    market->restarting[book] = number;
+    return true;
+}
+
+bool exchange_sim_market_restarted(struct exchange_sim_market *market,
+                                   struct exchange_sim_market_restarted *restarted)
+{
+    for (int book = 0; book < 2; book++) {
+        if (market->restart_told[book])
+            continue;
+        *restarted = market->restarted[book];
+        market->restart_told[book] = true;
+        return true;
+    }
+    return false;
 }

@@ -35,7 +35,9 @@ enum exchange_sim_exchange exchange_sim_exchange_by_name(const char *name, uint3
 enum {
     MARKET_LEVELS = 32,       // of each side of a book
     MARKET_CHANGES_MAX = 128, // of one depth message
-    MARKET_TRADES_KEPT = 512, // of a symbol, for REST
+    MARKET_TRADES_MIN = 512,  // of a symbol that are kept in any case, for REST
+    MARKET_HISTORY_TRADES = 4000000, // of all symbols, 48 bytes each, unless said otherwise
+    MARKET_HISTORY_SECONDS = 900,
     MARKET_SYMBOLS_MAX = 4096,
     MARKET_NAME_SIZE = 24,
     MARKET_EVENT_SIZE_MAX = 16384, // of a rendered event
@@ -47,6 +49,8 @@ enum exchange_sim_market_kind {
     MARKET_DEPTH, // Binance
     MARKET_BOOK,  // Upbit
     MARKET_TICKER,
+    MARKET_AGG,   // Binance
+    MARKET_KLINE, // Binance, of one minute
     MARKET_KINDS,
 };
 
@@ -55,12 +59,42 @@ struct exchange_sim_market_trade {
     int64_t price;    // ticks
     int64_t quantity; // steps
     int64_t time_us;
+    int64_t agg_id;   // of the aggregate trade it is part of; 0: of none
     bool buyer_maker; // the taker sold
+    bool agg_start;   // its aggregate trade begins with it
+};
+
+// Trades of one taker's order at one price.
+struct exchange_sim_market_agg {
+    uint32_t symbol;
+    int64_t id;
+    int64_t price;
+    int64_t quantity;
+    int64_t first_id;
+    int64_t last_id;
+    int64_t time_us;
+    bool buyer_maker;
+};
+
+struct exchange_sim_market_kline {
+    int64_t open_us; // whole minutes
+    int64_t open;
+    int64_t high;
+    int64_t low;
+    int64_t close;
+    int64_t first_id;
+    int64_t last_id;
+    int64_t count; // of trades; 0: nothing to tell
+    int64_t volume;
+    int64_t taker_volume; // bought by takers
+    __int128 quote_volume;
+    __int128 taker_quote_volume;
 };
 
 struct exchange_sim_market_change { // of the book since the last depth message
     int64_t price;
     bool ask;
+    int64_t quantity; // in joined windows only: what the level held then
 };
 
 struct exchange_sim_market_symbol {
@@ -68,6 +102,9 @@ struct exchange_sim_market_symbol {
     char base[MARKET_NAME_SIZE];
     char quote[MARKET_NAME_SIZE];
     enum exchange_sim_exchange exchange;
+    bool listed;                 // exchangeInfo and market/all show it
+    bool trading;                // listed, and events come
+    bool reserve;                // was never listed
     int price_scale;             // a tick is 10^-price_scale
     int quantity_scale;          // a step is 10^-quantity_scale
     int64_t bid;                 // best bid in ticks
@@ -81,16 +118,20 @@ struct exchange_sim_market_symbol {
     bool depth_made; // the last step was a depth message
     uint32_t change_count;
     struct exchange_sim_market_change changes[MARKET_CHANGES_MAX];
-    int64_t trade_first; // id of the first trade since the start
+    int64_t trade_first; // id of the first trade since the start or the last restart of ids
     int64_t trade_id;    // of the last
-    int64_t trade_count;
+    int64_t trade_count; // since the start
+    int64_t era_count;   // trades before the last restart of ids
+    int64_t agg_id;      // of the last
     int64_t open;
     int64_t high;
     int64_t low;
     int64_t opened_us;
     int64_t volume;                           // steps
     __int128 quote_volume;                    // ticks * steps
-    struct exchange_sim_market_trade *trades; // ring of MARKET_TRADES_KEPT; trade n at n % that
+    struct exchange_sim_market_kline kline;
+    struct exchange_sim_market_trade *trades; // ring: trade n at n % capacity, a power of two
+    int64_t trade_capacity;
 };
 
 struct exchange_sim_market_event {
@@ -100,7 +141,12 @@ struct exchange_sim_market_event {
     int64_t id;       // trade id, update id; 0 where the exchange gives none
     int64_t first_id; // depth: U
     int64_t previous_id;
-    struct exchange_sim_market_trade trade;
+    bool closed; // kline: its minute is over
+    union {
+        struct exchange_sim_market_trade trade;
+        struct exchange_sim_market_agg agg;
+    };
+    const struct exchange_sim_market_kline *kline; // until the next event is made
 };
 
 struct exchange_sim_market;
@@ -108,7 +154,10 @@ struct exchange_sim_market;
 struct exchange_sim_market_options {
     uint64_t seed;
     uint32_t symbols[EXCHANGE_SIM_EXCHANGES];
-    int64_t start_us; // UTC
+    uint32_t reserve[EXCHANGE_SIM_EXCHANGES]; // further symbols, not listed yet
+    int64_t start_us;                         // UTC
+    int64_t history_trades;                   // of all symbols; 0: MARKET_HISTORY_TRADES
+    int64_t history_us;                       // wanted of each symbol; 0: MARKET_HISTORY_SECONDS
 };
 
 // NULL when out of memory.
@@ -125,8 +174,57 @@ uint32_t exchange_sim_market_find(const struct exchange_sim_market *market,
 // The market moves on by one event. What it says of books is to be rendered before the next call.
 void exchange_sim_market_next(struct exchange_sim_market *market, int64_t time_us,
                               struct exchange_sim_market_event *event);
+// What the book has changed since its last depth message, as one: false where that is nothing.
+bool exchange_sim_market_rest(struct exchange_sim_market *market, uint32_t symbol, int64_t time_us,
+                              struct exchange_sim_market_event *event);
 // Evenly distributed, below `limit`; from the market's seed.
 uint64_t exchange_sim_market_random(struct exchange_sim_market *market, uint64_t limit);
+
+// ---- what changes by itself only where faults are asked for ----
+
+// A symbol in reserve is listed: its number, UINT32_MAX where there is none left.
+uint32_t exchange_sim_market_list(struct exchange_sim_market *market,
+                                  enum exchange_sim_exchange exchange);
+// The symbol says what it still has to say and trades no more; exchange_sim_market_forget() takes
+// it off the list. False where it cannot be now (another is leaving, too few are left).
+bool exchange_sim_market_delist(struct exchange_sim_market *market, uint32_t symbol);
+void exchange_sim_market_forget(struct exchange_sim_market *market, uint32_t symbol);
+// Ids begin anew below all earlier ones: of trades and aggregate trades behind the burst at hand,
+// of the book behind its next depth message. False where it cannot be (another is to come, too few
+// ids are left below).
+bool exchange_sim_market_restart(struct exchange_sim_market *market, uint32_t symbol, bool book);
+struct exchange_sim_market_restarted {
+    uint32_t symbol;
+    bool book;
+    int64_t last_id;
+    int64_t next_id;
+};
+// True once for each that has happened.
+bool exchange_sim_market_restarted(struct exchange_sim_market *market,
+                                   struct exchange_sim_market_restarted *restarted);
+
+// ---- history (exchange_sim_market_history.c): trades count from 0, those kept have numbers
+// [exchange_sim_market_oldest(), trade_count) ----
+
+int64_t exchange_sim_market_oldest(const struct exchange_sim_market_symbol *symbol);
+static inline const struct exchange_sim_market_trade *
+exchange_sim_market_trade_at(const struct exchange_sim_market_symbol *symbol, int64_t number)
+{
+    return &symbol->trades[(uint64_t)number & (uint64_t)(symbol->trade_capacity - 1)];
+}
+// NULL where there was none yet.
+const struct exchange_sim_market_trade *
+exchange_sim_market_last_trade(const struct exchange_sim_market_symbol *symbol);
+// Binance: number of the first trade kept whose id (agg_id, time) is `value` or more; trade_count
+// where there is none. Ids before the last restart are not looked for.
+enum exchange_sim_market_key { MARKET_BY_ID, MARKET_BY_AGG, MARKET_BY_TIME };
+int64_t exchange_sim_market_search(const struct exchange_sim_market_symbol *symbol,
+                                   enum exchange_sim_market_key key, int64_t value);
+// The aggregate trade that begins at trade `number`; returns the number of the trade behind it.
+// False in *whole where it may still grow, or has lost its beginning.
+int64_t exchange_sim_market_agg_at(const struct exchange_sim_market *market, uint32_t symbol,
+                                   int64_t number, struct exchange_sim_market_agg *agg,
+                                   bool *whole);
 
 // ---- as text (exchange_sim_market_json.c) ----
 
@@ -134,6 +232,14 @@ uint64_t exchange_sim_market_random(struct exchange_sim_market *market, uint64_t
 void exchange_sim_market_render(const struct exchange_sim_market *market,
                                 const struct exchange_sim_market_event *event, bool microseconds,
                                 struct exchange_sim_text *text);
+// A depth message of other changes than the book's own, with their quantities.
+void exchange_sim_market_render_window(const struct exchange_sim_market_symbol *symbol,
+                                       const struct exchange_sim_market_event *event,
+                                       const struct exchange_sim_market_change *changes,
+                                       uint32_t count, bool microseconds,
+                                       struct exchange_sim_text *text);
+int64_t exchange_sim_market_level(const struct exchange_sim_market_symbol *symbol, bool ask,
+                                  int64_t price);
 // "bids":[..],"asks":[..] (Binance REST and partial depth), `limit` levels of each side.
 void exchange_sim_market_render_levels(const struct exchange_sim_market_symbol *symbol,
                                        uint32_t limit, struct exchange_sim_text *text);

@@ -9,6 +9,8 @@
 struct render {
     const struct exchange_sim_market_symbol *symbol;
     const struct exchange_sim_market_event *event;
+    const struct exchange_sim_market_change *changes; // NULL: the book's own
+    uint32_t change_count;
     bool microseconds;
     struct exchange_sim_text *out;
 };
@@ -91,8 +93,8 @@ static void binance_quote(const struct render *r)
     PUT(r, "}");
 }
 
-static int64_t level_quantity(const struct exchange_sim_market_symbol *symbol, bool ask,
-                              int64_t price)
+int64_t exchange_sim_market_level(const struct exchange_sim_market_symbol *symbol, bool ask,
+                                  int64_t price)
 {
     int64_t const level = ask ? price - symbol->bid - symbol->spread : symbol->bid - price;
     if (level < 0 || level >= MARKET_LEVELS)
@@ -112,11 +114,17 @@ static void put_level(const struct render *r, int64_t price, int64_t quantity, b
 static void put_changes(const struct render *r, bool ask)
 {
     bool first = true;
-    for (uint32_t i = 0; i < r->symbol->change_count; i++) {
-        const struct exchange_sim_market_change *change = &r->symbol->changes[i];
+    bool const own = r->changes == NULL;
+    uint32_t const count = own ? r->symbol->change_count : r->change_count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct exchange_sim_market_change *change =
+            own ? &r->symbol->changes[i] : &r->changes[i];
         if (change->ask != ask)
             continue;
-        put_level(r, change->price, level_quantity(r->symbol, ask, change->price), first);
+        put_level(r, change->price,
+                  own ? exchange_sim_market_level(r->symbol, ask, change->price)
+                      : change->quantity,
+                  first);
         first = false;
     }
 }
@@ -156,13 +164,19 @@ void exchange_sim_market_render_levels(const struct exchange_sim_market_symbol *
 
 // Quote volume at eight places; exact, since the scales of price and quantity add up to at most
 // eight.
-static void put_quote_volume(const struct render *r)
+static void put_value(const struct render *r, __int128 value)
 {
     int const scale = r->symbol->price_scale + r->symbol->quantity_scale;
     ensure(scale <= 8);
-    PUT(r, ",\"q\":\"");
-    exchange_sim_text_decimal(r->out, (int64_t)r->symbol->quote_volume, scale, 8);
     PUT(r, "\"");
+    exchange_sim_text_wide(r->out, value, scale, 8);
+    PUT(r, "\"");
+}
+
+static void put_quote_volume(const struct render *r)
+{
+    PUT(r, ",\"q\":");
+    put_value(r, r->symbol->quote_volume);
 }
 
 // Weighted average price at eight places, cut off.
@@ -180,11 +194,13 @@ static void put_average(const struct render *r)
     PUT(r, "\"");
 }
 
+// A trade of nothing where there was none.
 static const struct exchange_sim_market_trade *
 last_trade(const struct exchange_sim_market_symbol *symbol)
 {
-    return &symbol->trades[(uint64_t)(symbol->trade_count + MARKET_TRADES_KEPT - 1) %
-                           MARKET_TRADES_KEPT];
+    static const struct exchange_sim_market_trade none;
+    const struct exchange_sim_market_trade *last = exchange_sim_market_last_trade(symbol);
+    return last == NULL ? &none : last;
 }
 
 // Spot has seven keys more than futures: x, b, B, a, A.
@@ -225,6 +241,58 @@ static void binance_ticker(const struct render *r)
     PUT(r, "}");
 }
 
+static void binance_agg(const struct render *r)
+{
+    const struct exchange_sim_market_agg *agg = &r->event->agg;
+    PUT(r, "{\"e\":\"aggTrade\"");
+    PUT_TIME(r, "E", r->event->event_us);
+    put_symbol(r);
+    PUT_INTEGER(r, "a", agg->id);
+    PUT_PRICE(r, "p", agg->price);
+    PUT_QUANTITY(r, "q", agg->quantity);
+    PUT_INTEGER(r, "f", agg->first_id);
+    PUT_INTEGER(r, "l", agg->last_id);
+    PUT_TIME(r, "T", agg->time_us);
+    exchange_sim_text_string(r->out, agg->buyer_maker ? ",\"m\":true" : ",\"m\":false");
+    exchange_sim_text_string(r->out,
+                             r->symbol->exchange == EXCHANGE_SIM_USDM ? "}" : ",\"M\":true}");
+}
+
+static void kline_values(const struct render *r)
+{
+    const struct exchange_sim_market_kline *kline = r->event->kline;
+    PUT_PRICE(r, "o", kline->open);
+    PUT_PRICE(r, "c", kline->close);
+    PUT_PRICE(r, "h", kline->high);
+    PUT_PRICE(r, "l", kline->low);
+    PUT_QUANTITY(r, "v", kline->volume);
+    PUT_INTEGER(r, "n", kline->count);
+    exchange_sim_text_string(r->out, r->event->closed ? ",\"x\":true" : ",\"x\":false");
+    PUT(r, ",\"q\":");
+    put_value(r, kline->quote_volume);
+    PUT_QUANTITY(r, "V", kline->taker_volume);
+    PUT(r, ",\"Q\":");
+    put_value(r, kline->taker_quote_volume);
+    PUT(r, ",\"B\":\"0\"}}");
+}
+
+static void binance_kline(const struct render *r)
+{
+    const struct exchange_sim_market_kline *kline = r->event->kline;
+    ensure(kline != NULL && kline->count > 0);
+    PUT(r, "{\"e\":\"kline\"");
+    PUT_TIME(r, "E", r->event->event_us);
+    put_symbol(r);
+    PUT(r, ",\"k\":{\"t\":");
+    put_time(r, kline->open_us);
+    PUT_TIME(r, "T", kline->open_us + 59999999);
+    put_symbol(r);
+    PUT(r, ",\"i\":\"1m\"");
+    PUT_INTEGER(r, "f", kline->first_id);
+    PUT_INTEGER(r, "L", kline->last_id);
+    kline_values(r);
+}
+
 // ---- Upbit, SIMPLE format ----
 
 #define PUT_DOUBLE(r, key, mantissa, scale)                                                        \
@@ -237,49 +305,6 @@ static void put_code(const struct render *r, const char *type)
     PUT(r, "\",\"cd\":\"");
     exchange_sim_text_string(r->out, r->symbol->name);
     PUT(r, "\"");
-}
-
-struct calendar {
-    int year;
-    int month;
-    int day;
-    int second; // of the day
-};
-
-// Days to date: Howard Hinnant's civil_from_days, for years after 1970.
-static struct calendar calendar_of(int64_t us)
-{
-    int64_t const days = us / 86400000000 + 719468;
-    int64_t const era = days / 146097;
-    int64_t const doe = days - era * 146097;
-    int64_t const yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t const doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    int64_t const mp = (5 * doy + 2) / 153;
-    int const month = (int)(mp < 10 ? mp + 3 : mp - 9);
-    return (struct calendar){
-        .year = (int)(yoe + era * 400 + (month <= 2 ? 1 : 0)),
-        .month = month,
-        .day = (int)(doy - (153 * mp + 2) / 5 + 1),
-        .second = (int)(us / 1000000 % 86400),
-    };
-}
-
-static void put_date(const struct render *r, const struct calendar *c, const char *separator)
-{
-    exchange_sim_text_padded(r->out, c->year, 4);
-    exchange_sim_text_string(r->out, separator);
-    exchange_sim_text_padded(r->out, c->month, 2);
-    exchange_sim_text_string(r->out, separator);
-    exchange_sim_text_padded(r->out, c->day, 2);
-}
-
-static void put_clock(const struct render *r, const struct calendar *c, const char *separator)
-{
-    exchange_sim_text_padded(r->out, c->second / 3600, 2);
-    exchange_sim_text_string(r->out, separator);
-    exchange_sim_text_padded(r->out, c->second / 60 % 60, 2);
-    exchange_sim_text_string(r->out, separator);
-    exchange_sim_text_padded(r->out, c->second % 60, 2);
 }
 
 // pcp, c, cp: the day's opening price stands for the close before.
@@ -298,13 +323,13 @@ static void upbit_trade(const struct render *r)
 {
     const struct exchange_sim_market_symbol *symbol = r->symbol;
     const struct exchange_sim_market_trade *trade = &r->event->trade;
-    struct calendar const c = calendar_of(trade->time_us);
+    struct exchange_sim_calendar const c = exchange_sim_text_calendar(trade->time_us);
     put_code(r, "trade");
     PUT_INTEGER(r, "tms", r->event->event_us / 1000);
     PUT(r, ",\"td\":\"");
-    put_date(r, &c, "-");
+    exchange_sim_text_date(r->out, &c, "-");
     PUT(r, "\",\"ttm\":\"");
-    put_clock(r, &c, ":");
+    exchange_sim_text_clock(r->out, &c, ":");
     PUT(r, "\"");
     PUT_INTEGER(r, "ttms", trade->time_us / 1000);
     PUT_DOUBLE(r, "tp", trade->price, symbol->price_scale);
@@ -374,7 +399,7 @@ static void upbit_ticker(const struct render *r)
     const struct exchange_sim_market_trade *last = last_trade(symbol);
     int64_t const price = last->price > 0 ? last->price : symbol->open;
     int64_t const time_us = last->time_us > 0 ? last->time_us : symbol->opened_us;
-    struct calendar const c = calendar_of(time_us);
+    struct exchange_sim_calendar const c = exchange_sim_text_calendar(time_us);
     put_code(r, "ticker");
     upbit_ticker_prices(r, price);
     PUT_DOUBLE(r, "tv", last->quantity, symbol->quantity_scale);
@@ -383,9 +408,9 @@ static void upbit_ticker(const struct render *r)
     PUT_DOUBLE(r, "atp", quote_volume_4(symbol), 4);
     PUT_DOUBLE(r, "atp24h", quote_volume_4(symbol), 4);
     PUT(r, ",\"tdt\":\"");
-    put_date(r, &c, "");
+    exchange_sim_text_date(r->out, &c, "");
     PUT(r, "\",\"ttm\":\"");
-    put_clock(r, &c, "");
+    exchange_sim_text_clock(r->out, &c, "");
     PUT(r, "\"");
     PUT_INTEGER(r, "ttms", time_us / 1000);
     exchange_sim_text_string(r->out, last->buyer_maker ? ",\"ab\":\"ASK\"" : ",\"ab\":\"BID\"");
@@ -393,11 +418,11 @@ static void upbit_ticker(const struct render *r)
     PUT_DOUBLE(r, "abv", symbol->volume - symbol->volume / 2, symbol->quantity_scale);
     PUT_DOUBLE(r, "h52wp", symbol->high, symbol->price_scale);
     PUT(r, ",\"h52wdt\":\"");
-    put_date(r, &c, "-");
+    exchange_sim_text_date(r->out, &c, "-");
     PUT(r, "\"");
     PUT_DOUBLE(r, "l52wp", symbol->low, symbol->price_scale);
     PUT(r, ",\"l52wdt\":\"");
-    put_date(r, &c, "-");
+    exchange_sim_text_date(r->out, &c, "-");
     PUT(r, "\",\"ms\":\"ACTIVE\",\"its\":false,\"dd\":null,\"mw\":\"NONE\"");
     PUT_INTEGER(r, "tms", r->event->event_us / 1000);
     PUT(r, ",\"st\":\"REALTIME\"}");
@@ -408,9 +433,10 @@ void exchange_sim_market_render(const struct exchange_sim_market *market,
                                 struct exchange_sim_text *text)
 {
     static void (*const binance[MARKET_KINDS])(const struct render *) = {
-        binance_trade, binance_quote, binance_depth, NULL, binance_ticker};
-    static void (*const upbit[MARKET_KINDS])(const struct render *) = {upbit_trade, NULL, NULL,
-                                                                       upbit_book, upbit_ticker};
+        binance_trade, binance_quote, binance_depth, NULL, binance_ticker, binance_agg,
+        binance_kline};
+    static void (*const upbit[MARKET_KINDS])(const struct render *) = {
+        upbit_trade, NULL, NULL, upbit_book, upbit_ticker, NULL, NULL};
     struct render const r = {
         .symbol = exchange_sim_market_symbol(market, event->symbol),
         .event = event,
@@ -421,5 +447,24 @@ void exchange_sim_market_render(const struct exchange_sim_market *market,
     void (*const render)(const struct render *) = (is_upbit ? upbit : binance)[event->kind];
     ensure(render != NULL);
     render(&r);
+    ensure(!text->full);
+}
+
+void exchange_sim_market_render_window(const struct exchange_sim_market_symbol *symbol,
+                                       const struct exchange_sim_market_event *event,
+                                       const struct exchange_sim_market_change *changes,
+                                       uint32_t count, bool microseconds,
+                                       struct exchange_sim_text *text)
+{
+    ensure(event->kind == MARKET_DEPTH && changes != NULL);
+    struct render const r = {
+        .symbol = symbol,
+        .event = event,
+        .changes = changes,
+        .change_count = count,
+        .microseconds = microseconds,
+        .out = text,
+    };
+    binance_depth(&r);
     ensure(!text->full);
 }

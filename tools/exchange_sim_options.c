@@ -15,47 +15,6 @@
 
 enum { USAGE_STATUS = 64 };
 
-static const char help[] =
-    "usage: exchange-sim [option...]\n"
-    "\n"
-    "Plays Binance (spot, USD-M futures) and Upbit over TLS WebSockets and REST on loopback.\n"
-    "\n"
-    "doors\n"
-    "  --listen=EXCHANGE[:PORT]     binance, binance-usdm or upbit; port 0 (default) is a free "
-    "one.\n"
-    "                               Default: every exchange that has symbols or recordings\n"
-    "  --host=ADDRESS               IPv4 (default 127.0.0.1)\n"
-    "  --certificate=FILE           PEM chain, leaf first (tests/certificates.sh makes one)\n"
-    "  --key=FILE                   PEM key\n"
-    "  --no-tls                     ws:// and http://\n"
-    "  --ports-file=FILE            also write the first line of output there\n"
-    "what is sent\n"
-    "  --capture=EXCHANGE:FILE      a recording, .gz or plain; may be repeated\n"
-    "  --only=CHANNEL               of recordings only this channel: trade, depth, ...\n"
-    "  --laps=N                     play recordings N times, ids and times moving on; 0: for ever\n"
-    "  --symbols=EXCHANGE:N         a made-up market of N symbols; may be repeated\n"
-    "  --seed=N                     of the market (default 1)\n"
-    "when\n"
-    "  --speed=X                    as recorded, times X (default 1 for recordings)\n"
-    "  --rate=N                     events a second (default 20000 for the market)\n"
-    "  --max                        as fast as clients read\n"
-    "  --begin-streams=N            begin when so many subscriptions exist (default 1)\n"
-    "  --begin-after=SECONDS        and wait this long then\n"
-    "  --grain=SECONDS              events due closer together go out together (default 0.0002)\n"
-    "  --messages=N, --seconds=S    end of sending\n"
-    "  --at-end=hold|close|exit     then: keep the connections, close them, close and exit\n"
-    "how\n"
-    "  --pack                       many frames in a TLS record\n"
-    "  --no-limits                  no limits of messages, connects, streams, weights\n"
-    "  --ping-seconds=N, --pong-seconds=N, --idle-seconds=N   (20, 60, 120)\n"
-    "  --life-seconds=N             connections end after N; Binance announces it\n"
-    "accounts\n"
-    "  --truth=FILE                 every event sent: due ns, exchange, stream, payload\n"
-    "  --streams                    per-stream counts in the summary\n"
-    "  --progress                   a JSON line each second\n"
-    "\n"
-    "Prints JSON lines: listening, begun, progress, ended. SIGTERM ends it.\n";
-
 enum option_name {
     OPTION_LISTEN = 256,
     OPTION_HOST,
@@ -87,6 +46,20 @@ enum option_name {
     OPTION_STREAMS,
     OPTION_PROGRESS,
     OPTION_HELP,
+    OPTION_WHOLE_MARKET,
+    OPTION_CHANNELS,
+    OPTION_HISTORY_TRADES,
+    OPTION_HISTORY_SECONDS,
+    OPTION_DAY_SECONDS,
+    OPTION_BACKLOG,
+    OPTION_LIMIT,
+    OPTION_REST_BUDGET,
+    OPTION_BAN_SECONDS,
+    OPTION_FAULTS,
+    OPTION_REST_DOWN,
+    OPTION_FAULT_LOG,
+    OPTION_TRUTH_CHANNELS,
+    OPTION_BOOKS,
 };
 
 static const struct option long_options[] = {
@@ -120,6 +93,20 @@ static const struct option long_options[] = {
     {"streams", no_argument, NULL, OPTION_STREAMS},
     {"progress", no_argument, NULL, OPTION_PROGRESS},
     {"help", no_argument, NULL, OPTION_HELP},
+    {"whole-market", no_argument, NULL, OPTION_WHOLE_MARKET},
+    {"channels", required_argument, NULL, OPTION_CHANNELS},
+    {"history-trades", required_argument, NULL, OPTION_HISTORY_TRADES},
+    {"history-seconds", required_argument, NULL, OPTION_HISTORY_SECONDS},
+    {"day-seconds", required_argument, NULL, OPTION_DAY_SECONDS},
+    {"backlog", required_argument, NULL, OPTION_BACKLOG},
+    {"limit", required_argument, NULL, OPTION_LIMIT},
+    {"rest-budget", required_argument, NULL, OPTION_REST_BUDGET},
+    {"ban-seconds", required_argument, NULL, OPTION_BAN_SECONDS},
+    {"faults", optional_argument, NULL, OPTION_FAULTS},
+    {"rest-down", required_argument, NULL, OPTION_REST_DOWN},
+    {"fault-log", required_argument, NULL, OPTION_FAULT_LOG},
+    {"truth-channels", required_argument, NULL, OPTION_TRUTH_CHANNELS},
+    {"books", required_argument, NULL, OPTION_BOOKS},
     {NULL, 0, NULL, 0},
 };
 
@@ -220,6 +207,98 @@ static void read_end(struct exchange_sim_options *options, const char *text)
     usage("hold, close or exit is expected", text);
 }
 
+// "EXCHANGE:NAME=N".
+static void read_limit(struct exchange_sim_options *options, const char *text)
+{
+    const char *rest;
+    struct exchange_sim_limits *limit = &options->server.limit[exchange_of(text, &rest)];
+    const char *equals = rest == NULL ? NULL : strchr(rest, '=');
+    if (equals == NULL)
+        usage("EXCHANGE:NAME=N is expected", text);
+    int64_t const value = number(equals + 1);
+    size_t const size = (size_t)(equals - rest);
+    if (size == 8 && memcmp(rest, "connects", size) == 0 && value < EXCHANGE_SIM_CONNECTS_MAX)
+        limit->connects = (uint32_t)value;
+    else if (size == 8 && memcmp(rest, "messages", size) == 0 && value < EXCHANGE_SIM_RATES_MAX)
+        limit->messages = (uint32_t)value;
+    else if (size == 7 && memcmp(rest, "streams", size) == 0 && value <= UINT32_MAX)
+        limit->streams = (uint32_t)value;
+    else
+        usage("connects (below 512), messages (below 128) or streams are expected", text);
+}
+
+static void read_budget(struct exchange_sim_options *options, const char *text)
+{
+    const char *rest = text;
+    bool const named = strchr(text, ':') != NULL;
+    enum exchange_sim_exchange const exchange =
+        named ? exchange_of(text, &rest) : EXCHANGE_SIM_BINANCE;
+    int64_t const value = number(rest);
+    if (value < 1 || value > INT32_MAX)
+        usage("a budget above zero is expected", text);
+    options->rest.budget[exchange] = (uint32_t)value;
+    if (!named)
+        options->rest.budget[EXCHANGE_SIM_USDM] = (uint32_t)value;
+}
+
+// "FROM" or "FROM-TO".
+static void read_rest_down(struct exchange_sim_options *options, const char *text)
+{
+    char from[32];
+    const char *dash = strchr(text, '-');
+    size_t const size = dash == NULL ? strlen(text) : (size_t)(dash - text);
+    if (size == 0 || size >= sizeof from)
+        usage("FROM or FROM-TO in seconds is expected", text);
+    memcpy(from, text, size);
+    from[size] = '\0';
+    options->faults.rest_down_from_ns = fraction(from);
+    options->faults.rest_down_to_ns = dash == NULL ? INT64_MAX : fraction(dash + 1);
+}
+
+static void read_faults(struct exchange_sim_options *options, const char *text)
+{
+    char why[EXCHANGE_SIM_FAULT_WHY_SIZE];
+    if (!exchange_sim_fault_spec_read(&options->faults.spec, text, why))
+        usage("--faults", why);
+    options->faults.any = true;
+}
+
+// Options of the whole market and of faults. False where the option is none of them.
+static bool read_faulty(struct exchange_sim_options *options, int option, const char *value)
+{
+    switch ((enum option_name)option) {
+    case OPTION_WHOLE_MARKET:
+        options->whole_market = true;
+        return true;
+    case OPTION_CHANNELS:
+        options->source.channels = value;
+        return true;
+    case OPTION_HISTORY_TRADES:
+        options->history_trades = number(value);
+        return true;
+    case OPTION_HISTORY_SECONDS:
+        options->history_us = fraction(value) / 1000;
+        return true;
+    case OPTION_FAULTS:
+        read_faults(options, value);
+        return true;
+    case OPTION_REST_DOWN:
+        read_rest_down(options, value);
+        return true;
+    case OPTION_FAULT_LOG:
+        options->fault_log_file = value;
+        return true;
+    case OPTION_TRUTH_CHANNELS:
+        options->truth_channels = value;
+        return true;
+    case OPTION_BOOKS:
+        options->books_file = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
 // Options of what and when. False where the option is none of them.
 static bool read_source(struct exchange_sim_options *options, int option, const char *value)
 {
@@ -277,6 +356,23 @@ static bool read_server(struct exchange_sim_options *options, int option, const 
     case OPTION_LIFE_SECONDS:
         server->life_ns = fraction(value);
         return true;
+    case OPTION_DAY_SECONDS:
+        server->day_ns = fraction(value);
+        if (server->day_ns < SECOND_NS)
+            usage("a day of a second or more is expected", value);
+        return true;
+    case OPTION_BACKLOG:
+        server->backlog_bytes = (size_t)number(value);
+        return true;
+    case OPTION_LIMIT:
+        read_limit(options, value);
+        return true;
+    case OPTION_REST_BUDGET:
+        read_budget(options, value);
+        return true;
+    case OPTION_BAN_SECONDS:
+        options->rest.ban_seconds = (uint32_t)number(value);
+        return true;
     default:
         return false;
     }
@@ -318,7 +414,7 @@ static bool read_simple(struct exchange_sim_options *options, int option, const 
 static void read_option(struct exchange_sim_options *options, int option, const char *value)
 {
     if (read_source(options, option, value) || read_server(options, option, value) ||
-        read_simple(options, option, value))
+        read_simple(options, option, value) || read_faulty(options, option, value))
         return;
     switch ((enum option_name)option) {
     case OPTION_LISTEN:
@@ -349,7 +445,7 @@ static void read_option(struct exchange_sim_options *options, int option, const 
         read_end(options, value);
         break;
     case OPTION_HELP:
-        (void)fputs(help, stdout);
+        (void)fputs(exchange_sim_options_help, stdout);
         exit(0);
     default:
         usage("unknown option", "");
@@ -375,6 +471,16 @@ static void options_complete(struct exchange_sim_options *options, bool paced)
         options->source.pace = EXCHANGE_SIM_PACE_RATE;
     if (market && options->source.pace == EXCHANGE_SIM_PACE_RECORDED)
         usage("--speed is for recordings", "");
+    options->whole_market = options->whole_market || (options->faults.any && market);
+    if (options->whole_market && !market)
+        usage("--whole-market is for --symbols", "");
+    if (!options->faults.spec.seeded)
+        options->faults.spec.seed = options->seed;
+    for (int i = 0; i < EXCHANGE_SIM_EXCHANGES; i++)
+        if (options->faults.any && options->symbols[i] > 0)
+            options->reserve[i] = options->symbols[i] / 10 + 1;
+    if (!options->server.limits)
+        memset(options->rest.budget, 0, sizeof options->rest.budget);
     if (!options->plain && (options->certificate_file == NULL || options->key_file == NULL))
         usage("--certificate and --key, or --no-tls, are needed", "");
 }
@@ -389,7 +495,15 @@ void exchange_sim_options_read(struct exchange_sim_options *options, int count, 
         .begin_streams = 1,
         .grain_ns = 200000,
         .source = {.speed_thousandths = 1000, .rate = 20000, .laps = 1},
+        .rest = {.budget = {BUDGET_BINANCE_WEIGHT, BUDGET_USDM_WEIGHT, BUDGET_UPBIT_REQUESTS},
+                 .ban_seconds = BUDGET_BAN_SECONDS},
+        .faults = {.rest_down_from_ns = -1},
         .server = {.limits = true,
+                   .limit = {{300, 300 * SECOND_NS, 5, 1024},
+                             {300, 300 * SECOND_NS, 10, 1024},
+                             {5, SECOND_NS, 5, 0}},
+                   .backlog_bytes = EXCHANGE_SIM_BACKLOG_BYTES,
+                   .day_ns = 86400 * SECOND_NS,
                    .ping_interval_ns = 20 * SECOND_NS,
                    .pong_limit_ns = 60 * SECOND_NS,
                    .idle_limit_ns = 120 * SECOND_NS},

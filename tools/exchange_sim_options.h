@@ -8,6 +8,8 @@
 #include <stdint.h>
 
 #include "tools/exchange_sim_connection.h"
+#include "tools/exchange_sim_faults.h"
+#include "tools/exchange_sim_rest.h"
 #include "tools/exchange_sim_source.h"
 
 struct exchange_sim_capture_option {
@@ -26,10 +28,17 @@ struct exchange_sim_options {
     bool plain;
     const char *ports_file;
     const char *truth_file;
+    const char *truth_channels; // NULL: all
+    const char *fault_log_file;
+    const char *books_file;
     struct exchange_sim_capture_option captures[REEL_CAPTURES_MAX];
     uint32_t capture_count;
     const char *only;
     uint32_t symbols[EXCHANGE_SIM_EXCHANGES];
+    uint32_t reserve[EXCHANGE_SIM_EXCHANGES]; // to be listed later
+    bool whole_market;
+    int64_t history_trades; // 0: as the market has it
+    int64_t history_us;
     uint64_t seed;
     uint32_t begin_streams;
     int64_t begin_after_ns;
@@ -39,7 +48,11 @@ struct exchange_sim_options {
     bool progress;
     struct exchange_sim_source_options source;
     struct exchange_sim_server_options server;
+    struct exchange_sim_rest_options rest;
+    struct exchange_sim_faults_options faults;
 };
+
+extern const char exchange_sim_options_help[];
 
 // Exits with 64 and a message where the command line is wrong; with 0 after --help.
 void exchange_sim_options_read(struct exchange_sim_options *options, int count, char **arguments);

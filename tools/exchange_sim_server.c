@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "format/ensure.h"
+#include "tools/exchange_sim_faults.h"
 
 #define SECOND_NS ((int64_t)1000000000)
 
@@ -13,22 +14,22 @@ enum {
     UPBIT_ALIVE_SECONDS = 10,
     CLOSE_LIMIT_SECONDS = 2,
     SHUTDOWN_NOTICE_SECONDS = 1,
+    DAY_NOTICE_SECONDS_MAX = 10,
 };
 
-// Binance: 300 attempts in 5 minutes; Upbit: 5 a second. All clients on loopback are one address.
-static bool connect_allowed(struct exchange_sim_listener *listener)
+bool exchange_sim_server_connect_allowed(struct exchange_sim_server *server,
+                                         enum exchange_sim_exchange exchange)
 {
-    struct exchange_sim_server *server = listener->server;
-    bool const upbit = listener->exchange == EXCHANGE_SIM_UPBIT;
-    uint32_t const most = upbit ? 5 : 300;
-    int64_t const window_ns = (upbit ? 1 : 300) * SECOND_NS;
+    const struct exchange_sim_limits *limit = &server->options.limit[exchange];
+    uint32_t const most = limit->connects;
     uint32_t const size = sizeof server->accept_ns[0] / sizeof server->accept_ns[0][0];
-    int64_t *ring = server->accept_ns[listener->exchange];
-    uint32_t const count = server->accept_count[listener->exchange]++;
+    int64_t *ring = server->accept_ns[exchange];
+    uint32_t const count = server->accept_count[exchange]++;
     ensure(most < size);
-    bool const allowed = count < most || server->now_ns - ring[(count - most) % size] >= window_ns;
+    bool const allowed = count < most ||
+                         server->now_ns - ring[(count - most) % size] >= limit->connect_window_ns;
     ring[count % size] = server->now_ns;
-    return allowed || !server->options.limits;
+    return allowed || most == 0 || !server->options.limits;
 }
 
 static void refused_done(struct io *io, struct io_op *op)
@@ -45,7 +46,8 @@ static void accept_done(struct io *io, struct io_op *op)
     if (op->result < 0)
         return;
     int const handle = (int)op->result;
-    bool const allowed = connect_allowed(listener);
+    bool const allowed =
+        !exchange_sim_faults_refuses(server->faults, listener->exchange, server->now_ns);
     for (uint32_t i = 0; allowed && i < EXCHANGE_SIM_CONNECTIONS_MAX; i++) {
         struct exchange_sim_connection *c = &server->connections[i];
         if (c->state != EXCHANGE_SIM_FREE || !exchange_sim_connection_allocate(c))
@@ -84,6 +86,9 @@ void exchange_sim_server_close(struct exchange_sim_server *server)
         free(c->staged);
         free(c->streams);
         free(c->body);
+        free(c->backlog.bytes);
+        if (c->link != NULL)
+            exchange_sim_fault_link_close(c->link);
     }
     free(server->connections);
     free(server->plain);
@@ -108,14 +113,40 @@ int exchange_sim_server_listen(struct exchange_sim_server *server,
 
 // ---- keep-alive ----
 
+// Three of four ends are announced where faults are on, each somewhere in the last tenth of the
+// day.
+static void life_of_chance(struct exchange_sim_connection *c, int64_t day_ns)
+{
+    struct exchange_sim_fault_clock clock;
+    exchange_sim_fault_clock_open(&clock, &c->server->faults->options.spec, c->exchange,
+                                  c->ordinal + (UINT64_C(1) << 32), 0);
+    enum exchange_sim_fault_kind const kind = EXCHANGE_SIM_FAULT_SHUTDOWN;
+    c->life_ns = day_ns - exchange_sim_fault_between(&clock, kind, 0, day_ns / 10);
+    int64_t const most_ns = c->life_ns / 2 < DAY_NOTICE_SECONDS_MAX * SECOND_NS
+                                ? c->life_ns / 2
+                                : DAY_NOTICE_SECONDS_MAX * SECOND_NS;
+    c->notice_ns = c->life_ns - exchange_sim_fault_between(&clock, kind, 0, most_ns);
+    if (exchange_sim_fault_between(&clock, kind, 0, 3) == 0)
+        c->notice_ns = -1;
+}
+
+void exchange_sim_server_life(struct exchange_sim_connection *c)
+{
+    const struct exchange_sim_server_options *options = &c->server->options;
+    ensure(options->day_ns > 0);
+    bool const chance = c->server->faults != NULL && c->server->faults->options.any;
+    c->life_ns = options->life_ns > 0 ? options->life_ns : options->day_ns;
+    c->notice_ns = c->life_ns - SHUTDOWN_NOTICE_SECONDS * SECOND_NS;
+    if (options->life_ns == 0 && chance)
+        life_of_chance(c, options->day_ns);
+}
+
 static void connection_ping(struct exchange_sim_connection *c)
 {
     char text[24];
     struct exchange_sim_text payload = exchange_sim_text(text, sizeof text);
     exchange_sim_text_integer(&payload, io_utc_ns(c->server->io) / 1000000);
     struct exchange_sim_part const part = {text, exchange_sim_text_size(&payload)};
-    if (!exchange_sim_connection_ready(c, part.size))
-        return;
     exchange_sim_connection_frame(c, WEBSOCKET_PING, &part, 1);
     c->server->counters.pings++;
     c->ping_ns = c->server->now_ns;
@@ -129,12 +160,12 @@ static void binance_tick(struct exchange_sim_connection *c)
     int64_t const now_ns = c->server->now_ns;
     if (c->ping_open_ns != 0 && now_ns - c->ping_open_ns >= options->pong_limit_ns) {
         c->server->counters.limit_closes++;
+        c->ended_by = "limit";
         exchange_sim_connection_close(c, 1008, "Pong timeout");
     } else if (now_ns - c->ping_ns >= options->ping_interval_ns) {
         connection_ping(c);
     }
-    int64_t const notice_ns = options->life_ns - SHUTDOWN_NOTICE_SECONDS * SECOND_NS;
-    if (options->life_ns > 0 && !c->shutdown_told && now_ns - c->opened_ns >= notice_ns) {
+    if (c->notice_ns >= 0 && !c->shutdown_told && now_ns - c->opened_ns >= c->notice_ns) {
         c->shutdown_told = true;
         exchange_sim_binance_shutdown(c, io_utc_ns(c->server->io));
     }
@@ -145,12 +176,13 @@ static void upbit_tick(struct exchange_sim_connection *c)
     int64_t const now_ns = c->server->now_ns;
     if (now_ns - c->heard_ns >= c->server->options.idle_limit_ns) {
         c->server->counters.limit_closes++;
+        c->ended_by = "limit";
         exchange_sim_connection_close(c, 1000, "Idle");
         return;
     }
     static const char up[] = "{\"status\":\"UP\"}";
     struct exchange_sim_part const part = {up, sizeof up - 1};
-    if (c->alive_ns == 0 || now_ns < c->alive_ns || !exchange_sim_connection_ready(c, part.size))
+    if (c->alive_ns == 0 || now_ns < c->alive_ns)
         return;
     exchange_sim_connection_frame(c, WEBSOCKET_TEXT, &part, 1);
     c->alive_ns = now_ns + UPBIT_ALIVE_SECONDS * SECOND_NS;
@@ -159,14 +191,18 @@ static void upbit_tick(struct exchange_sim_connection *c)
 static void connection_tick(struct exchange_sim_connection *c)
 {
     int64_t const now_ns = c->server->now_ns;
-    int64_t const life_ns = c->server->options.life_ns;
     if (c->state == EXCHANGE_SIM_DRAINING &&
         now_ns - c->closing_ns > CLOSE_LIMIT_SECONDS * SECOND_NS)
         exchange_sim_connection_shut(c);
     if (c->state != EXCHANGE_SIM_STREAMING)
         return;
-    if (life_ns > 0 && now_ns - c->opened_ns >= life_ns)
+    if (c->link != NULL && exchange_sim_fault_link_tick(c->link))
+        return;
+    if (now_ns - c->opened_ns >= c->life_ns) {
+        c->ended_by = "life";
         exchange_sim_connection_close(c, 1000, "End of life");
+    } else if (c->muted)
+        return;
     else if (c->exchange == EXCHANGE_SIM_UPBIT)
         upbit_tick(c);
     else
@@ -192,7 +228,9 @@ bool exchange_sim_server_drained(const struct exchange_sim_server *server)
     for (uint32_t i = 0; i < server->used; i++) {
         const struct exchange_sim_connection *c = &server->connections[i];
         bool const busy =
-            c->state == EXCHANGE_SIM_STREAMING && (c->staged_size > 0 || !io_idle(&c->send));
+            c->state == EXCHANGE_SIM_STREAMING &&
+            (c->staged_size > 0 || c->backlog.size > 0 || !io_idle(&c->send) ||
+             (c->link != NULL && exchange_sim_fault_link_busy(c->link)));
         if (busy || c->state == EXCHANGE_SIM_DRAINING || c->state == EXCHANGE_SIM_CLOSING)
             return false;
     }
@@ -202,7 +240,9 @@ bool exchange_sim_server_drained(const struct exchange_sim_server *server)
 void exchange_sim_server_goodbye(struct exchange_sim_server *server)
 {
     server->now_ns = io_monotonic_ns(server->io);
-    for (uint32_t i = 0; i < server->used; i++)
+    for (uint32_t i = 0; i < server->used; i++) {
+        server->connections[i].ended_by = "end";
         exchange_sim_connection_close(&server->connections[i], 1001, "Going away");
+    }
     exchange_sim_server_flush(server);
 }

@@ -19,9 +19,10 @@ enum {
 };
 
 static const char *const kind_channels[EXCHANGE_SIM_EXCHANGES][MARKET_KINDS] = {
-    [EXCHANGE_SIM_BINANCE] = {"trade", "bookTicker", "depth", NULL, "ticker"},
-    [EXCHANGE_SIM_USDM] = {"trade", "bookTicker", "depth", NULL, "ticker"},
-    [EXCHANGE_SIM_UPBIT] = {"trade", NULL, NULL, "orderbook", "ticker"},
+    [EXCHANGE_SIM_BINANCE] = {"trade", "bookTicker", "depth", NULL, "ticker", "aggTrade",
+                              "kline_1m"},
+    [EXCHANGE_SIM_USDM] = {"trade", "bookTicker", "depth", NULL, "ticker", "aggTrade", "kline_1m"},
+    [EXCHANGE_SIM_UPBIT] = {"trade", NULL, NULL, "orderbook", "ticker", NULL, NULL},
 };
 
 static void market_stream(struct exchange_sim_source *source, uint32_t number,
@@ -32,7 +33,8 @@ static void market_stream(struct exchange_sim_source *source, uint32_t number,
     const char *channel = kind_channels[symbol->exchange][kind];
     uint32_t *stream = &source->market_streams[number * MARKET_KINDS + kind];
     *stream = EXCHANGE_SIM_STREAM_NONE;
-    if (channel == NULL)
+    if (channel == NULL || (source->options.channels != NULL &&
+                            !exchange_sim_hub_listed(source->options.channels, channel)))
         return;
     char name[EXCHANGE_SIM_STREAM_NAME_MAX + 1];
     int const size = snprintf(name, sizeof name, "%s@%s", symbol->name, channel);
@@ -161,15 +163,23 @@ static bool reel_take(struct exchange_sim_source *source)
     return true;
 }
 
-static bool market_take(struct exchange_sim_source *source, int64_t due_ns)
+// The market's event becomes the one at hand.
+static void market_adopt(struct exchange_sim_source *source)
 {
-    int64_t const time_us = (source->start_utc_ns + due_ns) / 1000;
-    exchange_sim_market_next(source->market, time_us, &source->market_event);
     source->event.stream = source->market_streams[source->market_event.symbol * MARKET_KINDS +
                                                   source->market_event.kind];
     source->event.id = source->market_event.id;
-    ensure(source->event.stream != EXCHANGE_SIM_STREAM_NONE);
-    return true;
+    source->event.first_id = source->market_event.first_id;
+    source->event.market = &source->market_event;
+    source->event.symbol =
+        exchange_sim_market_symbol(source->market, source->market_event.symbol);
+}
+
+static void market_take(struct exchange_sim_source *source, int64_t due_ns)
+{
+    int64_t const time_us = (source->start_utc_ns + due_ns) / 1000;
+    exchange_sim_market_next(source->market, time_us, &source->market_event);
+    market_adopt(source);
 }
 
 static void market_render(struct exchange_sim_source *source, uint32_t wanted)
@@ -188,16 +198,25 @@ static void market_render(struct exchange_sim_source *source, uint32_t wanted)
     }
 }
 
+// Units of time; 0: nobody wants it, or it is of a channel that is left out.
+static uint32_t event_wanted(const struct exchange_sim_source *source)
+{
+    return source->event.stream == EXCHANGE_SIM_STREAM_NONE
+               ? 0
+               : exchange_sim_hub_wanted(source->hub, source->event.stream);
+}
+
 // Takes the next event that somebody wants into hand. False where there is none (for now).
 static bool source_take(struct exchange_sim_source *source, int64_t now_ns)
 {
     for (int passed = 0; passed < PASSED_OVER_MAX; passed++) {
         int64_t const due_ns = due_after_start(source, now_ns);
         source->event.due_ns = source->start_utc_ns + due_ns;
-        bool const taken = source->reel != NULL ? reel_take(source) : market_take(source, due_ns);
-        if (!taken)
+        if (source->market != NULL)
+            market_take(source, due_ns);
+        else if (!reel_take(source))
             return false;
-        uint32_t const wanted = exchange_sim_hub_wanted(source->hub, source->event.stream);
+        uint32_t const wanted = event_wanted(source);
         if (wanted != 0) {
             if (source->market != NULL)
                 market_render(source, wanted);
@@ -247,10 +266,46 @@ static bool source_send(struct exchange_sim_source *source, int64_t now_ns)
     if (late_ns > source->late_ns_max)
         source->late_ns_max = late_ns;
     source->holding = false;
-    source->scheduled += result == EXCHANGE_SIM_SENT;
+    source->scheduled += result == EXCHANGE_SIM_SENT; // with a whole market: always
     if (source->reel != NULL)
         reel_advance(source);
     return true;
+}
+
+static void source_rest(struct exchange_sim_source *source, int64_t utc_ns)
+{
+    uint32_t const count = exchange_sim_market_count(source->market);
+    for (uint32_t symbol = 0; symbol < count; symbol++) {
+        if (!exchange_sim_market_rest(source->market, symbol, utc_ns / 1000,
+                                      &source->market_event))
+            continue;
+        market_adopt(source);
+        source->event.due_ns = utc_ns;
+        uint32_t const wanted = event_wanted(source);
+        if (wanted == 0)
+            continue;
+        market_render(source, wanted);
+        (void)exchange_sim_hub_publish(source->hub, &source->event);
+    }
+}
+
+void exchange_sim_source_finish(struct exchange_sim_source *source, int64_t now_ns)
+{
+    if (!source->started || source->finished)
+        return;
+    source->finished = true;
+    // Nobody is waited for any more.
+    source->hub->paced = false;
+    if (source->holding)
+        (void)source_send(source, now_ns);
+    source->holding = false;
+    int64_t utc_ns = source->start_utc_ns + now_ns - source->start_monotonic_ns;
+    if (utc_ns < source->event.due_ns)
+        utc_ns = source->event.due_ns;
+    if (source->market != NULL && source->hub->whole)
+        source_rest(source, utc_ns);
+    if (!source->ended)
+        source_end(source, "stopped");
 }
 
 int64_t exchange_sim_source_pump(struct exchange_sim_source *source, int64_t now_ns, uint32_t most)
@@ -259,10 +314,12 @@ int64_t exchange_sim_source_pump(struct exchange_sim_source *source, int64_t now
         return -1;
     for (uint32_t i = 0; i < most; i++) {
         if (!source->holding) {
-            if (source_over(source, now_ns))
+            if (!source_over(source, now_ns) && !source_take(source, now_ns) && !source->ended)
+                return SECOND_NS / 100;
+            if (source->ended) {
+                exchange_sim_source_finish(source, now_ns);
                 return -1;
-            if (!source_take(source, now_ns))
-                return source->ended ? -1 : SECOND_NS / 100;
+            }
         }
         int64_t const wait_ns =
             source->event.due_ns - source->start_utc_ns + source->start_monotonic_ns - now_ns;

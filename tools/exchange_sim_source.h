@@ -7,7 +7,9 @@
 // measured from it omit nothing. With EXCHANGE_SIM_PACE_CLIENT the next event is sent as soon as
 // every subscriber has room; its intended time is then the time it was made.
 //
-// An event that nobody is subscribed to is passed over and takes no place in the schedule (recorded
+// The made-up market, where it is wanted whole, goes on whether or not anybody is subscribed; its
+// last events are those of all books that have changed since their last depth message. Otherwise an
+// event that nobody is subscribed to is passed over and takes no place in the schedule (recorded
 // pace: its time passes).
 #ifndef RINGTAPE_TOOLS_EXCHANGE_SIM_SOURCE_H
 #define RINGTAPE_TOOLS_EXCHANGE_SIM_SOURCE_H
@@ -32,6 +34,7 @@ struct exchange_sim_source_options {
     int64_t messages_max; // 0: no end
     int64_t duration_ns;  // 0: no end
     uint32_t laps;        // of the reel; 0: for ever
+    const char *channels; // of the market: "trade,depth"; NULL: all
 };
 
 struct exchange_sim_source {
@@ -42,6 +45,7 @@ struct exchange_sim_source {
     uint32_t *market_streams;           // [symbol * MARKET_KINDS + kind]
     bool started;
     bool ended;
+    bool finished;
     const char *end_reason;
     int64_t start_monotonic_ns;
     int64_t start_utc_ns;
@@ -71,6 +75,9 @@ void exchange_sim_source_start(struct exchange_sim_source *source, int64_t monot
 // be published at once, -1 where a client must read first or all has ended.
 int64_t exchange_sim_source_pump(struct exchange_sim_source *source, int64_t monotonic_ns,
                                  uint32_t most);
+// Sends what is in hand and what is left of a whole market, at once. Also done by itself when all
+// is sent; not twice.
+void exchange_sim_source_finish(struct exchange_sim_source *source, int64_t monotonic_ns);
 // Where in the market the stream is, for snapshots: false where it is none of it.
 bool exchange_sim_source_locate(const struct exchange_sim_source *source, uint32_t stream,
                                 uint32_t *symbol, enum exchange_sim_market_kind *kind);

@@ -40,17 +40,43 @@ void exchange_sim_text_padded(struct exchange_sim_text *text, int64_t value, int
     char buffer[20];
     ensure(value >= 0);
     ensure(digits > 0 && digits <= (int)sizeof buffer);
-    for (int i = digits - 1; i >= 0; i--) {
-        buffer[i] = (char)('0' + value % 10);
-        value /= 10;
+    // Two at a time: a division takes longer than all the rest.
+    uint64_t left = (uint64_t)value;
+    int i = digits;
+    for (; i >= 2; i -= 2) {
+        uint64_t const pair = left % 100;
+        left /= 100;
+        buffer[i - 1] = (char)('0' + pair % 10);
+        buffer[i - 2] = (char)('0' + pair / 10);
     }
+    if (i == 1)
+        buffer[0] = (char)('0' + left % 10);
     exchange_sim_text_bytes(text, buffer, (uint32_t)digits);
 }
 
 static int decimal_digits(int64_t value)
 {
+    static const uint64_t powers[] = {10,
+                                      100,
+                                      1000,
+                                      10000,
+                                      100000,
+                                      1000000,
+                                      10000000,
+                                      100000000,
+                                      1000000000,
+                                      10000000000,
+                                      100000000000,
+                                      1000000000000,
+                                      10000000000000,
+                                      100000000000000,
+                                      1000000000000000,
+                                      10000000000000000,
+                                      100000000000000000,
+                                      1000000000000000000};
+    enum { POWERS = sizeof powers / sizeof powers[0] };
     int digits = 1;
-    for (; value >= 10; value /= 10)
+    while (digits <= POWERS && (uint64_t)value >= powers[digits - 1])
         digits++;
     return digits;
 }
@@ -74,23 +100,39 @@ static int64_t power_of_ten(int exponent)
     return power;
 }
 
+static void text_fraction(struct exchange_sim_text *text, int64_t fraction, int scale, int places)
+{
+    ensure(scale >= 0 && places >= scale);
+    if (places == 0)
+        return;
+    EXCHANGE_SIM_TEXT(text, ".");
+    if (scale > 0)
+        exchange_sim_text_padded(text, fraction, scale);
+    static const char zeros[] = "0000000000000000000";
+    ensure(places - scale < (int)sizeof zeros);
+    exchange_sim_text_bytes(text, zeros, (uint32_t)(places - scale));
+}
+
 void exchange_sim_text_decimal(struct exchange_sim_text *text, int64_t mantissa, int scale,
                                int places)
 {
-    ensure(scale >= 0 && places >= scale);
     if (mantissa < 0) {
         EXCHANGE_SIM_TEXT(text, "-");
         mantissa = -mantissa;
     }
     int64_t const power = power_of_ten(scale);
     exchange_sim_text_integer(text, mantissa / power);
-    if (places == 0)
-        return;
-    EXCHANGE_SIM_TEXT(text, ".");
-    if (scale > 0)
-        exchange_sim_text_padded(text, mantissa % power, scale);
-    for (int i = scale; i < places; i++)
-        EXCHANGE_SIM_TEXT(text, "0");
+    text_fraction(text, mantissa % power, scale, places);
+}
+
+// Apart from the one above, because dividing 128 bits takes ten times as long.
+void exchange_sim_text_wide(struct exchange_sim_text *text, __int128 mantissa, int scale,
+                            int places)
+{
+    ensure(mantissa >= 0);
+    int64_t const power = power_of_ten(scale);
+    exchange_sim_text_integer(text, (int64_t)(mantissa / power));
+    text_fraction(text, (int64_t)(mantissa % power), scale, places);
 }
 
 static void text_exponent(struct exchange_sim_text *text, int64_t mantissa, int scale)
@@ -131,6 +173,45 @@ void exchange_sim_text_quoted(struct exchange_sim_text *text, const char *bytes,
         exchange_sim_text_bytes(text, bytes + i, 1);
     }
     EXCHANGE_SIM_TEXT(text, "\"");
+}
+
+// Days to date: Howard Hinnant's civil_from_days, for years after 1970.
+struct exchange_sim_calendar exchange_sim_text_calendar(int64_t us)
+{
+    ensure(us >= 0);
+    int64_t const days = us / 86400000000 + 719468;
+    int64_t const era = days / 146097;
+    int64_t const doe = days - era * 146097;
+    int64_t const yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    int64_t const doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    int64_t const mp = (5 * doy + 2) / 153;
+    int const month = (int)(mp < 10 ? mp + 3 : mp - 9);
+    return (struct exchange_sim_calendar){
+        .year = (int)(yoe + era * 400 + (month <= 2 ? 1 : 0)),
+        .month = month,
+        .day = (int)(doy - (153 * mp + 2) / 5 + 1),
+        .second = (int)(us / 1000000 % 86400),
+    };
+}
+
+void exchange_sim_text_date(struct exchange_sim_text *text,
+                            const struct exchange_sim_calendar *calendar, const char *separator)
+{
+    exchange_sim_text_padded(text, calendar->year, 4);
+    exchange_sim_text_string(text, separator);
+    exchange_sim_text_padded(text, calendar->month, 2);
+    exchange_sim_text_string(text, separator);
+    exchange_sim_text_padded(text, calendar->day, 2);
+}
+
+void exchange_sim_text_clock(struct exchange_sim_text *text,
+                             const struct exchange_sim_calendar *calendar, const char *separator)
+{
+    exchange_sim_text_padded(text, calendar->second / 3600, 2);
+    exchange_sim_text_string(text, separator);
+    exchange_sim_text_padded(text, calendar->second / 60 % 60, 2);
+    exchange_sim_text_string(text, separator);
+    exchange_sim_text_padded(text, calendar->second % 60, 2);
 }
 
 static int hex_digit(char c)

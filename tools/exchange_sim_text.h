@@ -30,10 +30,26 @@ void exchange_sim_text_padded(struct exchange_sim_text *text, int64_t value, int
 // mantissa / 10^scale with `places` >= scale places: (3513, 4, 8) is 0.35130000.
 void exchange_sim_text_decimal(struct exchange_sim_text *text, int64_t mantissa, int scale,
                                int places);
+// The same of sums of more than 64 bits, not negative, below 2^63 in front of the point.
+void exchange_sim_text_wide(struct exchange_sim_text *text, __int128 mantissa, int scale,
+                            int places);
 // As Java prints a double, which Upbit does: 0.004, 103460000.0, below 0.001 in E-notation: 9.9E-7.
 void exchange_sim_text_double(struct exchange_sim_text *text, int64_t mantissa, int scale);
 // A JSON string with its quotes; escapes quotes, backslashes and control characters.
 void exchange_sim_text_quoted(struct exchange_sim_text *text, const char *bytes, uint32_t size);
+
+struct exchange_sim_calendar {
+    int year;
+    int month;
+    int day;
+    int second; // of the day
+};
+// UTC, of a time after 1970.
+struct exchange_sim_calendar exchange_sim_text_calendar(int64_t us);
+void exchange_sim_text_date(struct exchange_sim_text *text,
+                            const struct exchange_sim_calendar *calendar, const char *separator);
+void exchange_sim_text_clock(struct exchange_sim_text *text,
+                             const struct exchange_sim_calendar *calendar, const char *separator);
 
 // The value of `name` in a query string ("symbol=BTCUSDT&limit=5"), URL-decoded and terminated.
 // False where it is absent or does not fit.
