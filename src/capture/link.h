@@ -103,6 +103,7 @@ struct link_streams {
     const struct dialect_stream *streams;
     uint32_t count;
     uint32_t group; // dialect.group
+    uint32_t copy;  // of the redundant ones, from 0
 };
 
 // Transparent because the shard embeds it; every member is private to link*.c, but for those
@@ -112,6 +113,7 @@ struct link {
     const struct link_feed *feed;
     struct link_streams streams;
     struct intake_source source;
+    struct arbiter_link arbiter; // counts what it brought first, second, not at all
     uint32_t number;       // readable: in the rows
     enum link_state state; // readable
     bool stopping;         // link_stop() was called
@@ -165,6 +167,7 @@ struct link {
     uint8_t pong[WEBSOCKET_CONTROL_SIZE_MAX];
     char address_text[LIMIT_ADDRESS_TEXT_BYTES + 1];
     char cause[LIMIT_CAUSE_BYTES + 1]; // readable: why it went down last
+    char merit[96];
 };
 
 // 0 or -ENOMEM. The link is idle.

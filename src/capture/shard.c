@@ -238,6 +238,7 @@ static void shard_renew(struct shard *shard, struct shard_slot *slot)
 static void shard_live(struct shard *shard, struct shard_slot *slot)
 {
     slot->lived = true;
+    shard_keys_up(shard, slot);
     uint32_t predecessor = slot->predecessor;
     slot->predecessor = SHARD_NONE;
     if (predecessor == SHARD_NONE) return;
@@ -252,9 +253,12 @@ static void shard_hear(void *context, struct link *link, enum link_news news)
     ensure(slot->used && !slot->ended);
     switch (news) {
     case LINK_NEWS_LIVE: shard_live(shard, slot); return;
-    case LINK_NEWS_DOWN: return;
+    case LINK_NEWS_DOWN: shard_keys_down(shard, slot); return;
     case LINK_NEWS_RENEW: shard_renew(shard, slot); return;
-    case LINK_NEWS_ENDED: slot->ended = true; return;
+    case LINK_NEWS_ENDED:
+        shard_keys_down(shard, slot);
+        slot->ended = true;
+        return;
     }
 }
 
@@ -315,6 +319,11 @@ static void shard_publish(struct shard *shard)
         .downs = shard->shared.counters.downs,
         .symbols = symbols_count(shard->symbols),
         .feeds_failed = shard->feeds_failed,
+        .copies = shard->intake.arbiter.counters.copies,
+        .repaired = shard->intake.counters.repaired,
+        .holes_open = shard->intake.arbiter.pool.used,
+        .holes_opened = shard->intake.counters.holes_opened,
+        .holes_lost = shard->intake.counters.holes_lost,
     };
     for (uint32_t i = 0; i < shard->slots_high; i++) {
         const struct shard_slot *slot = &shard->slots[i];
@@ -366,6 +375,7 @@ static void shard_tick_done(struct io *io, struct io_op *op)
     io_timeout(io, &shard->tick, SHARD_TICK_NS, shard_tick_done);
     link_shared_clock(&shard->shared, INTAKE_NO_LINK);
     shard_reap(shard);
+    arbiter_tick(&shard->intake.arbiter, shard_now(shard));
     if (shard->state == SHARD_RUNNING) {
         shard_feed_tick(shard, io_monotonic_ns(io));
         shard_instruments_tick(shard);

@@ -81,6 +81,11 @@ struct shard_counters {
     uint64_t links_live;
     uint64_t symbols;
     uint64_t feeds_failed; // feeds whose links could not be made (see the log)
+    uint64_t copies;       // events that were stored before
+    uint64_t repaired;     // rows that came by REST
+    uint64_t holes_open;   // now
+    uint64_t holes_opened;
+    uint64_t holes_lost;
 };
 
 // 0 or -ENOMEM, or what tape_writer_open() says.

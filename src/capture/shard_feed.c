@@ -120,7 +120,7 @@ static void shard_feed_connect(struct shard *shard, uint32_t index)
     for (uint32_t i = 0; i < share->link_count; i++) {
         const struct plan_link *link = &share->links[i];
         struct link_streams streams = {share->streams + link->stream_first, link->stream_count,
-                                       link->group};
+                                       link->group, link->copy};
         if (shard_link_open(shard, index, &streams, SHARD_NONE) == SHARD_NONE)
             shard->feeds_failed++;
     }
@@ -150,6 +150,7 @@ void shard_feed_add(struct shard *shard, struct shard_feed *feed)
     }
     place->replace_ns = io_monotonic_ns(shard->io) + SHARD_REPLACE_NS;
     shard_feed_each_symbol(shard, place, shard_symbol_use);
+    shard_keys_open(shard, index);
     shard_feed_connect(shard, index);
 }
 
@@ -168,6 +169,7 @@ void shard_feed_free(struct shard *shard, struct shard_feed_place *place)
 {
     ensure(place->slots == 0 && place->feed != NULL);
     if (shard->state == SHARD_RUNNING) {
+        shard_keys_close(shard, (uint32_t)(place - shard->feeds));
         shard_feed_each_symbol(shard, place, shard_symbol_drop);
         log_write(shard->options.log, LOG_LEVEL_INFO, io_utc_ns(shard->io), "feed removed",
                   "shard=%u exchange=%s symbols=%u", shard->options.index,

@@ -28,6 +28,7 @@ struct shard_slot {
     uint32_t predecessor; // slot this one takes over from
     bool used;
     bool lived;           // was live once
+    bool up;              // its keys count it as live
     bool ended;           // may be closed
 };
 
@@ -82,6 +83,7 @@ struct shard {
     uint32_t link_number;     // of the next link
     struct shard_feed_place feeds[LIMIT_SHARD_FEEDS];
     uint64_t feeds_failed;
+    uint64_t keys_missing; // there was no room for
     struct shard_instruments instruments[LIMIT_FEEDS];
     struct io_op tick;
     struct shard_queue queue;
@@ -95,6 +97,16 @@ struct shard {
 uint32_t shard_link_open(struct shard *shard, uint32_t place, const struct link_streams *streams,
                          uint32_t predecessor);
 void shard_status(struct shard *shard, enum status_kind kind, uint32_t symbol, const char *detail);
+
+// ---- shard_keys.c ----
+
+// The arbiter's keys of the feed at `place`, each once.
+void shard_keys_open(struct shard *shard, uint32_t place);
+void shard_keys_close(struct shard *shard, uint32_t place);
+// The keys of the slot's streams are carried by one live link more, or less.
+void shard_keys_up(struct shard *shard, struct shard_slot *slot);
+void shard_keys_down(struct shard *shard, struct shard_slot *slot);
+struct arbiter_now shard_now(struct shard *shard);
 
 // ---- shard_feed.c ----
 

@@ -258,14 +258,17 @@ static void control_print(struct control *control)
     (void)printf("{\"time\":\"%s\",\"links\":%llu,\"links_live\":%llu,\"symbols\":%llu,"
                  "\"messages\":%llu,\"bytes\":%llu,\"events\":%llu,\"raw\":%llu,"
                  "\"durable\":%llu,\"refused\":%llu,\"tape_bytes\":%llu,\"connects\":%llu,"
-                 "\"downs\":%llu,\"feeds_failed\":%llu,\"tapes_waiting\":%llu,"
+                 "\"downs\":%llu,\"feeds_failed\":%llu,\"copies\":%llu,\"repaired\":%llu,"
+                 "\"holes_open\":%llu,\"holes_opened\":%llu,\"holes_lost\":%llu,"
+                 "\"tapes_waiting\":%llu,"
                  "\"tapes_sealed\":%llu,\"tapes_damaged\":%llu,\"rows_sealed\":%llu,"
                  "\"segments\":%llu,\"segment_bytes\":%llu,\"seal_failures\":%llu,"
                  "\"rss_bytes\":%llu}\n",
                  time, C(sum.links), C(sum.links_live), C(sum.symbols), C(sum.messages),
                  C(sum.bytes), C(sum.events), C(sum.raw), C(sum.durable), C(sum.refused),
                  C(sum.tape_bytes), C(sum.connects), C(sum.downs),
-                 C(sum.feeds_failed + control->feeds_failed),
+                 C(sum.feeds_failed + control->feeds_failed), C(sum.copies), C(sum.repaired),
+                 C(sum.holes_open), C(sum.holes_opened), C(sum.holes_lost),
                  C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
                  C(sealed.rows), C(sealed.segments), C(sealed.bytes_out), C(sealed.failures),
                  C(control_rss_bytes()));

@@ -131,6 +131,7 @@ struct dialect {
     int64_t connection_life_ns;       // the exchange closes after it; 0: unknown
     int64_t idle_limit_ns;            // silence after which the link is dead (exchange pings count)
     int64_t ping_interval_ns;         // send a WebSocket ping this often; 0: never needed
+    bool trade_ids_follow;            // each trade's id is the last one's plus one
 
     // True if the exchange offers the channel ("kline_1m"); `channel` gets the row type.
     bool (*channel_known)(const char *text, enum channel *channel);
