@@ -232,6 +232,8 @@ static enum arbiter_verdict sequence_slow(const struct arbiter_case *one, int64_
 {
     struct arbiter *arbiter = one->arbiter;
     struct coverage *coverage = &one->key->coverage;
+    // An answer that comes when its series has ended says nothing about the next.
+    if (one->link == NULL && (!coverage->started || id > coverage->last)) return ARBITER_COPY;
     if (!coverage->started) {
         coverage_start(&arbiter->pool, coverage, id, time_ns);
         return ARBITER_NEW;
@@ -463,7 +465,10 @@ static void judge_audit(struct arbiter *arbiter, struct arbiter_key *key, struct
     struct coverage *coverage = &key->coverage;
     int64_t id = key->audit_id;
     key->audit_id = 0;
-    if (coverage->started && id > coverage->last) {
+    if (!coverage->started) return;
+    if (key->channel == CHANNEL_AGG_TRADE) // the audit knows trades: is the newest inside?
+        id = id > key->tail && key->tail != 0 ? coverage->last + 1 : coverage->last;
+    if (id > coverage->last) {
         int64_t first = coverage->last + 1;
         // The id itself is missing, too: what is behind it is the hole's end.
         struct coverage_hole hole =
@@ -477,7 +482,7 @@ static void judge_audit(struct arbiter *arbiter, struct arbiter_key *key, struct
             arbiter_overflow(arbiter, key, first, id, hole.from_ns, hole.to_ns);
         else
             say_opened(arbiter, &hole);
-    } else if (coverage->started && coverage->holes == COVERAGE_NONE) {
+    } else if (coverage->holes == COVERAGE_NONE) {
         coverage->proven = id;
         coverage->proven_ns = key->audit_ns - ARBITER_AUDIT_PATIENCE_NS;
     }
@@ -516,6 +521,20 @@ void arbiter_tick(struct arbiter *arbiter, struct arbiter_now now)
 }
 
 // ---- repair ----
+
+void arbiter_repaired(struct arbiter *arbiter, uint32_t number, int64_t first, int64_t last,
+                      int64_t from_ns, int64_t to_ns)
+{
+    ensure(number < arbiter->key_count && first <= last);
+    arbiter_say(arbiter, &arbiter->keys[number],
+                &(struct arbiter_news){.kind = STATUS_HOLE_REPAIRED,
+                                       .first = first,
+                                       .last = last,
+                                       .from_ns = from_ns,
+                                       .to_ns = to_ns,
+                                       .count = last - first + 1,
+                                       .detail = "by REST"});
+}
 
 void arbiter_resolved(struct arbiter *arbiter, uint32_t number, int64_t first, int64_t last,
                       uint64_t rows, bool lost, const char *detail)

@@ -91,6 +91,7 @@ struct arbiter_key {
     int64_t run_first;   // RANGE: where the present run without a gap began
     int64_t audit_id;    // SEQUENCE: what the exchange has, to be judged at audit_ns; 0: none
     int64_t audit_ns;
+    int64_t retry_ns;    // the caller's: monotonic, no snapshot or audit is asked for before
     int64_t tail;        // agg_trade: last trade id inside the newest event
     uint64_t stored;     // events, since the start
 };
@@ -181,10 +182,13 @@ void arbiter_tick(struct arbiter *arbiter, struct arbiter_now now);
 // The exchange's newest id of a SEQUENCE key. Judged two seconds later, when what is under way has
 // come.
 void arbiter_audited(struct arbiter *arbiter, uint32_t key, int64_t id, struct arbiter_now now);
-// Everything in [first, last] that the exchange has was stored; `rows` of them. `lost`: the rest
-// is given up, for the reason `detail`. Tells what was closed.
+// [first, last] is missing no more: told as repaired by `rows` rows, or as lost for the reason
+// `detail`.
 void arbiter_resolved(struct arbiter *arbiter, uint32_t key, int64_t first, int64_t last,
                       uint64_t rows, bool lost, const char *detail);
+// The ids [first, last], which were judged new one by one, came by REST: told.
+void arbiter_repaired(struct arbiter *arbiter, uint32_t key, int64_t first, int64_t last,
+                      int64_t from_ns, int64_t to_ns);
 // A snapshot of a RANGE key was stored. False: it is older than the run, another is wanted.
 bool arbiter_anchored(struct arbiter *arbiter, uint32_t key, int64_t last_id, int64_t time_ns);
 

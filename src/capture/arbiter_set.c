@@ -88,6 +88,7 @@ enum arbiter_verdict arbiter_set_judge(const struct arbiter_case *one)
     if (window_has(window, window_place(window, time_ns, id), time_ns, id)) return ARBITER_COPY;
     if (coverage->started && time_ns <= window->floor_ns && !in_hole(one->arbiter, key, time_ns))
         return ARBITER_COPY;
+    if (!coverage->started && one->link == NULL) return ARBITER_COPY;
     if (!coverage->started) {
         coverage_start(&one->arbiter->pool, coverage, time_ns, time_ns);
         window->floor_ns = time_ns - 1;

@@ -121,7 +121,7 @@ bool coverage_miss(struct coverage_pool *pool, struct coverage *coverage,
     ensure(at == COVERAGE_NONE || pool->holes[at].last < found->first);
     // A neighbour of the same kind grows instead: refused rows come one after the other.
     if (at != COVERAGE_NONE && pool->holes[at].last + 1 == found->first &&
-        pool->holes[at].state == found->state && !pool->holes[at].asked) {
+        pool->holes[at].state == found->state && found->last != COVERAGE_ENDLESS) {
         pool->holes[at].last = found->last;
         pool->holes[at].to_ns = found->to_ns;
         return true;

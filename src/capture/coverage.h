@@ -48,7 +48,6 @@ struct coverage_hole {
     uint8_t state;    // enum coverage_state
     uint8_t cause;    // enum coverage_cause
     uint8_t attempts; // requests without progress
-    bool asked;       // a request is under way
 };
 
 struct coverage_pool {
@@ -68,6 +67,7 @@ struct coverage {
     int64_t last_ns;
     int64_t proven;   // 0: nothing is; of depth: the newest snapshot
     int64_t proven_ns;
+    int64_t proven_from_ns; // SET keys: audited without a break since
 };
 
 // 0 or -ENOMEM.

@@ -65,6 +65,11 @@ static int shard_open_parts(struct shard *shard)
     if (shard->symbols == NULL || shard->symbol_uses == NULL || shard->slots == NULL ||
         shard->instrument_hash == NULL)
         return -ENOMEM;
+    shard->mend.io = shard->io;
+    shard->mend.log = shard->options.log;
+    shard->mend.permits = shard->options.permits;
+    shard->mend.intake = &shard->intake;
+    shard->mend.symbols = shard->symbols;
     int error = link_shared_open(&shard->shared);
     if (error == 0) error = shard_open_tape(shard);
     if (error == 0)
@@ -99,6 +104,7 @@ void shard_close(struct shard *shard)
     for (uint32_t i = 0; i < LIMIT_SHARD_FEEDS; i++) {
         if (shard->feeds[i].feed != NULL) shard_feed_free(shard, &shard->feeds[i]);
     }
+    mend_close(&shard->mend);
     tape_writer_close(shard->writer);
     shard_release(shard);
 }
@@ -143,6 +149,7 @@ static void shard_stop(struct shard *shard)
     if (shard->state != SHARD_RUNNING) return;
     shard->state = SHARD_CLOSING_LINKS;
     shard->stop_by_ns = io_monotonic_ns(shard->io) + SHARD_STOP_NS;
+    (void)mend_stop(&shard->mend);
     for (uint32_t i = 0; i < shard->slots_high; i++) {
         struct shard_slot *slot = &shard->slots[i];
         if (slot->used && !slot->ended) link_stop(&slot->link);
@@ -239,6 +246,7 @@ static void shard_live(struct shard *shard, struct shard_slot *slot)
 {
     slot->lived = true;
     shard_keys_up(shard, slot);
+    mend_audit_soon(&shard->mend, (uint8_t)slot->link.feed->context.exchange);
     uint32_t predecessor = slot->predecessor;
     slot->predecessor = SHARD_NONE;
     if (predecessor == SHARD_NONE) return;
@@ -324,6 +332,10 @@ static void shard_publish(struct shard *shard)
         .holes_open = shard->intake.arbiter.pool.used,
         .holes_opened = shard->intake.counters.holes_opened,
         .holes_lost = shard->intake.counters.holes_lost,
+        .rest_requests = shard->mend.counters.requests,
+        .rest_failures = shard->mend.counters.failures,
+        .audits = shard->mend.counters.audits,
+        .snapshots = shard->mend.counters.snapshots,
     };
     for (uint32_t i = 0; i < shard->slots_high; i++) {
         const struct shard_slot *slot = &shard->slots[i];
@@ -361,6 +373,7 @@ static void shard_stop_on(struct shard *shard)
     for (uint32_t i = 0; i < shard->slots_high; i++) {
         if (shard->slots[i].used) return;
     }
+    if (!mend_stop(&shard->mend)) return;
     shard_status(shard, STATUS_STOPPED, SYMBOL_NONE, NULL);
     shard->state = SHARD_CLOSING_TAPE;
     int64_t left_ns = shard->stop_by_ns - io_monotonic_ns(shard->io);
@@ -379,6 +392,7 @@ static void shard_tick_done(struct io *io, struct io_op *op)
     if (shard->state == SHARD_RUNNING) {
         shard_feed_tick(shard, io_monotonic_ns(io));
         shard_instruments_tick(shard);
+        mend_tick(&shard->mend);
     } else if (shard->state == SHARD_CLOSING_LINKS) {
         shard_stop_on(shard);
     }

@@ -41,6 +41,9 @@ struct shard_feed {
     struct plan_share *share;
     struct url url;
     struct tls_context *tls; // NULL for ws://. Loading trust takes 30 ms: not on a shard's thread
+    struct url rest_url;  // host "": holes are not repaired
+    struct tls_context *rest_tls; // NULL for http://
+    uint32_t rest_weight; // of requests in the exchange's window; 0: four fifths of its limit
     bool keep_raw;
 };
 
@@ -86,6 +89,10 @@ struct shard_counters {
     uint64_t holes_open;   // now
     uint64_t holes_opened;
     uint64_t holes_lost;
+    uint64_t rest_requests;
+    uint64_t rest_failures;
+    uint64_t audits;
+    uint64_t snapshots;
 };
 
 // 0 or -ENOMEM, or what tape_writer_open() says.

@@ -84,6 +84,7 @@ void shard_feed_destroy(struct shard_feed *feed)
 {
     if (feed == NULL) return;
     tls_context_destroy(feed->tls);
+    tls_context_destroy(feed->rest_tls);
     plan_free(feed->share);
     free(feed);
 }
@@ -151,6 +152,9 @@ void shard_feed_add(struct shard *shard, struct shard_feed *feed)
     place->replace_ns = io_monotonic_ns(shard->io) + SHARD_REPLACE_NS;
     shard_feed_each_symbol(shard, place, shard_symbol_use);
     shard_keys_open(shard, index);
+    (void)mend_exchange_open(&shard->mend, place->links.dialect,
+                             (uint8_t)place->links.context.exchange, &feed->rest_url,
+                             &feed->rest_tls, feed->rest_weight);
     shard_feed_connect(shard, index);
 }
 

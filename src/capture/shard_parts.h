@@ -10,6 +10,7 @@
 
 #include "capture/intake.h"
 #include "capture/link.h"
+#include "capture/mend.h"
 #include "capture/shard.h"
 #include "keep/tape_writer.h"
 
@@ -88,6 +89,7 @@ struct shard {
     struct io_op tick;
     struct shard_queue queue;
     struct shard_trouble trouble;
+    struct mend mend;
     struct shard_counters published;
 };
 

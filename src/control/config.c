@@ -464,6 +464,7 @@ bool config_feed_equal(const struct config_feed *a, const struct config_feed *b)
 {
     return a->dialect == b->dialect && a->symbols_all == b->symbols_all &&
            a->redundancy == b->redundancy && a->links_max == b->links_max &&
+           a->rest_weight == b->rest_weight &&
            a->keep_raw == b->keep_raw && strcmp(a->url_text, b->url_text) == 0 &&
            strcmp(a->rest_url_text, b->rest_url_text) == 0 && strcmp(a->ca_file, b->ca_file) == 0 &&
            config_feed_lists_equal(a, b);

@@ -40,6 +40,7 @@ struct config_feed {
     char ca_file[LIMIT_PATH_BYTES + 1]; // "": the system's trust
     uint32_t redundancy;
     uint32_t links_max; // 0: as many as needed
+    uint32_t rest_weight; // 0: four fifths of the exchange's limit
     bool keep_raw;
     int line; // where it stands in the file
 };

@@ -260,6 +260,8 @@ static void control_print(struct control *control)
                  "\"durable\":%llu,\"refused\":%llu,\"tape_bytes\":%llu,\"connects\":%llu,"
                  "\"downs\":%llu,\"feeds_failed\":%llu,\"copies\":%llu,\"repaired\":%llu,"
                  "\"holes_open\":%llu,\"holes_opened\":%llu,\"holes_lost\":%llu,"
+                 "\"rest_requests\":%llu,\"rest_failures\":%llu,\"audits\":%llu,"
+                 "\"snapshots\":%llu,"
                  "\"tapes_waiting\":%llu,"
                  "\"tapes_sealed\":%llu,\"tapes_damaged\":%llu,\"rows_sealed\":%llu,"
                  "\"segments\":%llu,\"segment_bytes\":%llu,\"seal_failures\":%llu,"
@@ -268,7 +270,8 @@ static void control_print(struct control *control)
                  C(sum.bytes), C(sum.events), C(sum.raw), C(sum.durable), C(sum.refused),
                  C(sum.tape_bytes), C(sum.connects), C(sum.downs),
                  C(sum.feeds_failed + control->feeds_failed), C(sum.copies), C(sum.repaired),
-                 C(sum.holes_open), C(sum.holes_opened), C(sum.holes_lost),
+                 C(sum.holes_open), C(sum.holes_opened), C(sum.holes_lost), C(sum.rest_requests),
+                 C(sum.rest_failures), C(sum.audits), C(sum.snapshots),
                  C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
                  C(sealed.rows), C(sealed.segments), C(sealed.bytes_out), C(sealed.failures),
                  C(control_rss_bytes()));

@@ -58,6 +58,13 @@ static void control_remove(struct control *control, uint32_t shard, uint32_t id)
                        &(struct shard_command){.kind = SHARD_FEED_REMOVE, .feed_id = id});
 }
 
+// A feed with an address of its own is no reason to ask the real exchange.
+static bool control_wants_rest(const struct config_feed *config)
+{
+    return config->symbols_all || strcmp(config->url_text, config->dialect->url) == 0 ||
+           strcmp(config->rest_url_text, config->dialect->rest_url) != 0;
+}
+
 // Trust is loaded here, as it takes its time, and once for each shard, as threads share nothing.
 static struct tls_context *control_trust(struct control *control, const struct control_feed *feed)
 {
@@ -85,6 +92,11 @@ static struct shard_feed *control_share_create(struct control *control,
     given->replaces = feed->old_id;
     given->share = share;
     given->url = feed->config.url;
+    given->rest_weight = feed->config.rest_weight;
+    if (control_wants_rest(&feed->config)) {
+        given->rest_url = feed->config.rest_url;
+        if (given->rest_url.tls) given->rest_tls = control_trust(control, feed);
+    }
     given->keep_raw = feed->config.keep_raw;
     given->tls = *spare;
     *spare = NULL;
@@ -152,16 +164,9 @@ static bool control_listed_start(struct control_feed *feed)
     return true;
 }
 
-// Rows of the instrument channel are wanted where the address is the exchange's own or was given.
-static bool control_wants_instruments(const struct config_feed *config)
-{
-    return config->symbols_all || strcmp(config->url_text, config->dialect->url) == 0 ||
-           strcmp(config->rest_url_text, config->dialect->rest_url) != 0;
-}
-
 static void control_feed_start(struct control *control, struct control_feed *feed)
 {
-    feed->asking = control_wants_instruments(&feed->config);
+    feed->asking = control_wants_rest(&feed->config);
     feed->ask_after_ns = 0;
     feed->ask_failures = 0;
     if (feed->config.symbols_all) return; // given when they are known
@@ -224,7 +229,7 @@ static void control_keep_equal(struct control *control, struct config *config, b
         done[i] = true;
         // Instruments may have changed; `all` follows them.
         struct control_feed *feed = &control->feeds[at];
-        feed->asking = control_wants_instruments(&config->feeds[i]);
+        feed->asking = control_wants_rest(&config->feeds[i]);
         feed->ask_after_ns = 0;
         free(config->feeds[i].symbols);
         config->feeds[i].symbols = NULL;

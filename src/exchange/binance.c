@@ -227,6 +227,7 @@ const struct dialect dialect_binance = {
     .next = spot_next,
     .next_strict = strict_next,
     .instruments = binance_instruments,
+    .history = &binance_spot_history,
     .messages = binance_spot_messages,
 };
 
@@ -253,5 +254,6 @@ const struct dialect dialect_binance_usdm = {
     .next = usdm_next,
     .next_strict = strict_next,
     .instruments = binance_instruments,
+    .history = &binance_usdm_history,
     .messages = binance_usdm_messages,
 };

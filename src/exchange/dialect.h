@@ -116,6 +116,7 @@ struct dialect_subscribe {
 typedef void dialect_instrument_callback(void *context, const struct event *event,
                                          const char *symbol, uint32_t symbol_size, bool trading);
 
+struct dialect_history; // exchange/history.h
 struct strict_message; // exchange/strict.h: the keys of one message type
 
 struct dialect {
@@ -160,6 +161,8 @@ struct dialect {
     // Calls back for each instrument of a REST reply (exchangeInfo, market/all). 0 or -EINVAL.
     int (*instruments)(const uint8_t *body, uint32_t size, dialect_instrument_callback *each,
                        void *context);
+    // What REST gives of the past; NULL: nothing.
+    const struct dialect_history *history;
     // Every message type the strict scanner knows, NULL-terminated; tests hold docs/fields.md to
     // it.
     const struct strict_message *const *messages;
