@@ -278,7 +278,8 @@ bool arbiter_anchored(struct arbiter *arbiter, uint32_t number, int64_t last_id,
     if (coverage->proven == 0) { // the first anchor of the series: covered from here on
         coverage->first = last_id;
         coverage->first_ns = time_ns;
-    } else if (hole.state != COVERAGE_FREE) {
+    }
+    if (hole.state != COVERAGE_FREE) {
         int64_t last = last_id >= hole.first ? last_id : hole.first;
         arbiter_say(arbiter, key,
                     &(struct arbiter_news){.kind = STATUS_HOLE_LOST,
