@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// complete_life: see complete_life.h. What is listed is read from the status rows alone: opened
-// less repaired is open, lost is lost. The ledger is not asked: the data must tell for itself.
+// complete_life: see complete_life.h. What is listed is read from the status rows alone: opened and
+// not repaired later. The ledger is not asked: the data must tell for itself.
 #include "complete_life.h"
 
 #include "format/ensure.h"
@@ -66,8 +66,10 @@ void life_start(struct life *life)
     cr_assert_eq(io_open_loop(&life->store_io, &(struct io_options){.name = "store"}, &message), 0);
     cr_assert_eq(keep_store_open(&life->store, life->store_io, STORE, &message), 0, "%s",
                  message.text);
+    cr_assert_eq(recall_open(&life->recall, life->store_io, life->store, 1, &life->log), 0);
     const struct shard_options options = {.log = &life->log, .permits = &life->permits,
-                                          .store = life->store, .tape_bytes = 1 << 20};
+                                          .store = life->store, .recall = &life->recall,
+                                          .tape_bytes = 1 << 20};
     cr_assert_eq(io_open_loop(&life->io, &(struct io_options){.name = "shard"}, &message), 0);
     cr_assert_eq(shard_open(&life->shard, life->io, &options), 0);
     life_feed(life);
@@ -87,6 +89,7 @@ void life_stop(struct life *life)
     life->copies += shard_counters(life->shard).copies;
     shard_close(life->shard);
     io_close_loop(life->io);
+    recall_close(&life->recall);
     keep_store_close(life->store);
     io_close_loop(life->store_io);
 }
@@ -96,7 +99,13 @@ void life_crash(struct life *life, enum sim_crash kind)
     life->copies += shard_counters(life->shard).copies;
     sim_world_crash(life->world, kind);
     sim_world_crash_at(life->world, 0);
+    recall_close(&life->recall);
     keep_store_close(life->store);
+}
+
+void life_seal(struct life *life)
+{
+    cr_assert(sim_store_settle(life->world, STORE), "the store does not settle");
 }
 
 void life_destroy(struct life *life)
@@ -133,7 +142,7 @@ struct depth_rows {
 
 struct found {
     uint8_t *stored[MARKET_SYMBOLS]; // how often, by id
-    int8_t *listed[MARKET_SYMBOLS];  // opened +1, repaired -1; lost: 100
+    int8_t *listed[MARKET_SYMBOLS];  // opened or lost: 1; repaired: 0
     struct depth_rows depth[MARKET_SYMBOLS];
     struct depth_rows books[MARKET_SYMBOLS];
     struct ranges lost_depth[MARKET_SYMBOLS];
@@ -216,8 +225,7 @@ static void found_status(struct found *found, uint32_t symbol, const struct rows
         int64_t n = id - MARKET_FIRST_ID;
         cr_assert(n >= 0 && n < (int64_t)found->peer->symbols[symbol].count);
         int8_t *listed = &found->listed[symbol][n];
-        int8_t change = kind == STATUS_HOLE_OPENED ? 1 : -1;
-        *listed = kind == STATUS_HOLE_LOST ? 100 : (int8_t)(*listed + change);
+        *listed = kind != STATUS_HOLE_REPAIRED; // rows come in the order they were told
     }
 }
 

@@ -19,6 +19,7 @@ struct life {
     struct shard *shard;
     struct log log;
     struct permits permits;
+    struct recall recall;
     uint32_t redundancy;
     uint64_t copies; // of lives that are over
 };
@@ -42,6 +43,8 @@ void life_run(struct life *life, int64_t for_ns);
 void life_stop(struct life *life);
 // The machine loses power, or the process is killed; what was the shard is leaked.
 void life_crash(struct life *life, enum sim_crash kind);
+// Between lives: all tapes become segments.
+void life_seal(struct life *life);
 // After life_stop(): the store against the truth.
 struct life_result life_judge(struct life *life);
 void life_destroy(struct life *life);

@@ -18,6 +18,13 @@ static const struct market_faults bad_rest = {.lost = 5000, .doubled = 5000, .la
                                               .cut = 300, .refused = 200000, .limited = 100000,
                                               .shortened = 200000, .overlapped = 200000};
 
+// LIFE_TEST_SEED: others than those of every run.
+static uint64_t first_seed(uint64_t usual)
+{
+    const char *wanted = getenv("LIFE_TEST_SEED");
+    return wanted != NULL ? strtoull(wanted, NULL, 10) : usual;
+}
+
 static void print(uint64_t seed, const struct life *life, const struct life_result *r)
 {
     if (getenv("LIFE_TEST_LOG") == NULL) return;
@@ -87,6 +94,53 @@ Test(complete_life, two_links_that_lose_are_merged_and_repaired)
 Test(complete_life, rest_that_refuses_shortens_and_overlaps_repairs_all_the_same)
 {
     for (uint64_t seed = 200; seed < 210; seed++) one_life(seed, &bad_rest, 1, true);
+}
+
+// Killed or without power every few seconds, at any disk operation.
+static void many_lives(uint64_t seed, const struct market_faults *faults, uint32_t redundancy)
+{
+    struct life *life = life_create(seed, redundancy, 5 * MS);
+    sim_world_faults(life->world)->torn_sector = 500000;
+    for (int i = 0; i < 8; i++) {
+        life_start(life);
+        if (i > 0) life->peer->faults = *faults;
+        uint64_t at = 1 + sim_world_random(life->world, 3000);
+        sim_world_crash_at(life->world, sim_world_operations(life->world) + at);
+        life_run(life, (int64_t)(1 + sim_world_random(life->world, 6)) * SECOND);
+        life_crash(life, i % 2 == 0 ? SIM_CRASH_KILL : SIM_CRASH_POWER);
+        if (seed % 4 == 1 && i % 3 == 2) life_seal(life);
+        life_run(life, (int64_t)sim_world_random(life->world, 2000) * MS);
+    }
+    life_start(life);
+    calm(life);
+    life_stop(life);
+    check(seed, life, true);
+    life_destroy(life);
+}
+
+Test(complete_life, crashes_cost_nothing_but_depth)
+{
+    static const struct market_faults none;
+    for (uint64_t seed = first_seed(400); seed < first_seed(400) + 10; seed++)
+        many_lives(seed, seed % 2 == 0 ? &none : &bad_rest, 1 + (uint32_t)(seed % 3 == 0));
+}
+
+Test(complete_life, a_stop_and_a_start_cost_nothing)
+{
+    for (uint64_t seed = 500; seed < 505; seed++) {
+        struct life *life = life_create(seed, 1, 5 * MS);
+        for (int i = 0; i < 3; i++) {
+            life_start(life);
+            life_run(life, (i == 1 ? 90 : 5) * SECOND);
+            life_stop(life);
+            life_run(life, 5 * SECOND);
+        }
+        life_start(life);
+        calm(life);
+        life_stop(life);
+        check(seed, life, true);
+        life_destroy(life);
+    }
 }
 
 Test(complete_life, without_rest_what_is_missing_is_listed_to_the_id)

@@ -95,7 +95,7 @@ struct coverage_hole arbiter_hole(const struct arbiter *arbiter, const struct ar
                                   .found_ns = now.utc_ns};
 }
 
-static void say_opened(struct arbiter *arbiter, const struct coverage_hole *hole)
+void arbiter_say_opened(struct arbiter *arbiter, const struct coverage_hole *hole)
 {
     bool endless = hole->last == COVERAGE_ENDLESS;
     arbiter_say(arbiter, &arbiter->keys[hole->key],
@@ -453,7 +453,7 @@ void arbiter_key_down(struct arbiter *arbiter, uint32_t number, const struct arb
         return;
     }
     if (coverage_miss(&arbiter->pool, &key->coverage, &hole))
-        say_opened(arbiter, &hole);
+        arbiter_say_opened(arbiter, &hole);
     else
         arbiter_overflow(arbiter, key, hole.first, hole.last, hole.from_ns, 0);
 }
@@ -481,7 +481,7 @@ static void judge_audit(struct arbiter *arbiter, struct arbiter_key *key, struct
         if (!coverage_miss(&arbiter->pool, coverage, &hole))
             arbiter_overflow(arbiter, key, first, id, hole.from_ns, hole.to_ns);
         else
-            say_opened(arbiter, &hole);
+            arbiter_say_opened(arbiter, &hole);
     } else if (coverage->holes == COVERAGE_NONE) {
         coverage->proven = id;
         coverage->proven_ns = key->audit_ns - ARBITER_AUDIT_PATIENCE_NS;
@@ -505,7 +505,7 @@ void arbiter_tick(struct arbiter *arbiter, struct arbiter_now now)
         if (hole->state != COVERAGE_SUSPECTED || now.utc_ns - hole->found_ns < ARBITER_GRACE_NS)
             continue;
         hole->state = COVERAGE_OPEN;
-        say_opened(arbiter, hole);
+        arbiter_say_opened(arbiter, hole);
     }
     // A tenth of the keys each time: 6 MB of keys are not walked ten times a second.
     uint32_t first = arbiter->tick_next;

@@ -15,7 +15,7 @@
 //
 // Pure: time comes with each call. Memory, allocated in arbiter_open(), touched as used: a number
 // for each (symbol, class), 2 MiB; ARBITER_KEYS_MAX keys of 256 bytes, 16 MiB; windows of SET keys,
-// 16 KiB each, ARBITER_WINDOWS_MAX; 4 MiB of held depth events; the pool of holes.
+// 32 KiB each, ARBITER_WINDOWS_MAX; 4 MiB of held depth events; the pool of holes.
 // Threading: core-local.
 #ifndef RINGTAPE_CAPTURE_ARBITER_H
 #define RINGTAPE_CAPTURE_ARBITER_H
@@ -42,7 +42,7 @@ enum {
     ARBITER_CLASSES = 8,       // channels with keys, of each symbol
     ARBITER_KEYS_MAX = 65536,  // 3,500 spot symbols with all seven channels and room
     ARBITER_WINDOWS_MAX = 4096, // SET keys; Upbit has about 700 markets
-    ARBITER_WINDOW = 1024,     // events remembered of a SET key
+    ARBITER_WINDOW = 2048,     // events remembered of a SET key
     ARBITER_HELD_BYTES = 4 << 20,
     ARBITER_RESTART_DISTANCE = 100, // an id that starts again is lower by at least as much
 };
@@ -77,7 +77,7 @@ struct arbiter_key {
     uint32_t symbol;
     uint8_t channel;
     uint8_t rule;
-    uint8_t exchange;    // the caller's
+    uint8_t exchange;    // the caller's; 0: not said yet
     bool closed;         // nobody wants it any more
     uint16_t uses;       // that opened it and have not closed it
     uint16_t links_live; // that carry it
@@ -191,5 +191,25 @@ void arbiter_repaired(struct arbiter *arbiter, uint32_t key, int64_t first, int6
                       int64_t from_ns, int64_t to_ns);
 // A snapshot of a RANGE key was stored. False: it is older than the run, another is wanted.
 bool arbiter_anchored(struct arbiter *arbiter, uint32_t key, int64_t last_id, int64_t time_ns);
+
+// ---- from an earlier life ----
+
+// A stored row of the key, in any order (of depth: in theirs). `first`, `last`: ids of depth; else
+// both the id. `before`: what a depth row builds on.
+void arbiter_recall_row(struct arbiter *arbiter, uint32_t key, int64_t first, int64_t last,
+                        int64_t before, int64_t time_ns);
+// A stored status row of the key: a hole was opened, repaired, lost; a series ended.
+void arbiter_recall_status(struct arbiter *arbiter, uint32_t key, enum status_kind kind,
+                           int64_t first, int64_t last);
+// All rows were seen; the key was recorded until `alive_ns`. One that counts by times was down from
+// then on.
+void arbiter_recall_stopped(struct arbiter *arbiter, uint32_t key, int64_t alive_ns,
+                            struct arbiter_now now);
+// `to`, just opened, begins as `from` of another arbiter ended.
+void arbiter_adopt(struct arbiter *arbiter, uint32_t to, const struct arbiter *other,
+                   uint32_t from, struct arbiter_now now);
+// Adds the key and its open holes to a ledger, under the name `symbol`. False: full.
+bool arbiter_save(const struct arbiter *arbiter, uint32_t key, const char *symbol,
+                  struct ledger *ledger);
 
 #endif

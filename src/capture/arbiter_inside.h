@@ -24,6 +24,7 @@ static inline uint32_t arbiter_number(const struct arbiter *arbiter, const struc
 
 void arbiter_say(struct arbiter *arbiter, const struct arbiter_key *key,
                  const struct arbiter_news *news);
+void arbiter_say_opened(struct arbiter *arbiter, const struct coverage_hole *hole);
 // A hole that the pool had no room for is lost at once.
 void arbiter_overflow(struct arbiter *arbiter, const struct arbiter_key *key, int64_t first,
                       int64_t last, int64_t from_ns, int64_t to_ns);
@@ -44,6 +45,8 @@ void arbiter_range_drain(struct arbiter *arbiter, struct arbiter_key *key, struc
 // ---- arbiter_set.c ----
 
 enum arbiter_verdict arbiter_set_judge(const struct arbiter_case *one);
+void arbiter_set_remember(struct arbiter *arbiter, struct arbiter_key *key, int64_t time_ns,
+                          int64_t id);
 void arbiter_set_refused(struct arbiter *arbiter, struct arbiter_key *key,
                          const struct event *event);
 

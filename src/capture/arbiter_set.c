@@ -44,8 +44,23 @@ static bool in_hole(const struct arbiter *arbiter, const struct arbiter_key *key
     return false;
 }
 
+// The parts of holes up to `time_ns` are given up.
+static void holes_forget(struct arbiter *arbiter, struct arbiter_key *key, int64_t time_ns)
+{
+    int32_t at = key->coverage.holes;
+    while (at != COVERAGE_NONE) {
+        const struct coverage_hole *hole = &arbiter->pool.holes[at];
+        int64_t first = hole->first;
+        int64_t last = hole->last < time_ns ? hole->last : time_ns;
+        at = hole->older;
+        if (first <= time_ns)
+            arbiter_resolved(arbiter, arbiter_number(arbiter, key), first, last, 0, true,
+                             "more trades than can be remembered");
+    }
+}
+
 // Half of it goes, from the oldest on.
-static void window_thin(const struct arbiter *arbiter, const struct arbiter_key *key,
+static void window_thin(struct arbiter *arbiter, struct arbiter_key *key,
                         struct arbiter_window *window)
 {
     uint32_t kept = 0;
@@ -57,16 +72,18 @@ static void window_thin(const struct arbiter *arbiter, const struct arbiter_key 
         if (!newer && !in_hole(arbiter, key, window->event[i].time_ns)) continue;
         window->event[kept++] = window->event[i];
     }
-    if (kept > KEPT_MAX) { // more than a window can hold: the oldest are not judged any more
-        uint32_t dropped = kept - half;
-        window->floor_ns = window->event[dropped - 1].time_ns;
-        memmove(window->event, window->event + dropped, half * sizeof window->event[0]);
-        kept = half;
-    }
     window->count = kept;
+    if (kept <= KEPT_MAX) return;
+    // More than a window can hold: what is forgotten cannot be told from what is missing any more.
+    uint32_t dropped = kept - half;
+    int64_t forgotten_ns = window->event[dropped - 1].time_ns;
+    memmove(window->event, window->event + dropped, half * sizeof window->event[0]);
+    window->count = half;
+    if (forgotten_ns > window->floor_ns) window->floor_ns = forgotten_ns;
+    holes_forget(arbiter, key, forgotten_ns);
 }
 
-static void window_insert(const struct arbiter *arbiter, const struct arbiter_key *key,
+static void window_insert(struct arbiter *arbiter, struct arbiter_key *key,
                           struct arbiter_window *window, int64_t time_ns, int64_t id)
 {
     if (window->count == ARBITER_WINDOW) window_thin(arbiter, key, window);
@@ -97,6 +114,15 @@ enum arbiter_verdict arbiter_set_judge(const struct arbiter_case *one)
     if (time_ns > coverage->last) coverage->last = time_ns;
     if (time_ns > coverage->last_ns) coverage->last_ns = time_ns;
     return ARBITER_NEW;
+}
+
+void arbiter_set_remember(struct arbiter *arbiter, struct arbiter_key *key, int64_t time_ns,
+                          int64_t id)
+{
+    struct arbiter_window *window = window_of(arbiter, key);
+    if (window_has(window, window_place(window, time_ns, id), time_ns, id)) return;
+    if (time_ns > window->floor_ns || in_hole(arbiter, key, time_ns))
+        window_insert(arbiter, key, window, time_ns, id);
 }
 
 void arbiter_set_refused(struct arbiter *arbiter, struct arbiter_key *key,

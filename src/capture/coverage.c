@@ -21,16 +21,6 @@ void coverage_pool_close(struct coverage_pool *pool)
     pool->holes = NULL;
 }
 
-const char *coverage_cause_text(enum coverage_cause cause)
-{
-    static const char *const texts[] = {"skipped by a live link", "no link was live",
-                                        "ringtaped did not run", "found by the audit",
-                                        "the tape took no rows"};
-    _Static_assert(sizeof texts / sizeof *texts == COVERAGE_CAUSES, "a text each");
-    ensure(cause < COVERAGE_CAUSES);
-    return texts[cause];
-}
-
 // ---- the pool ----
 
 static int32_t pool_take(struct coverage_pool *pool)

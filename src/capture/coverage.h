@@ -22,19 +22,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "format/ledger.h" // the causes
+
 enum { COVERAGE_HOLES_MAX = 65536, COVERAGE_NONE = -1 };
 #define COVERAGE_ENDLESS INT64_MAX
 
 enum coverage_state { COVERAGE_FREE, COVERAGE_SUSPECTED, COVERAGE_OPEN };
-
-enum coverage_cause {     // of a hole; the words are coverage_cause_text()
-    COVERAGE_SKIPPED,     // a live link went on behind a gap
-    COVERAGE_DISCONNECTED, // no link with the key was live
-    COVERAGE_STOPPED,     // the daemon did not run
-    COVERAGE_AUDIT,       // the exchange knows more than came
-    COVERAGE_REFUSED,     // the tape could not take the rows
-    COVERAGE_CAUSES,
-};
 
 struct coverage_hole {
     int64_t first;    // missing positions
@@ -104,7 +97,5 @@ uint64_t coverage_missing(const struct coverage_pool *pool, const struct coverag
 void coverage_forget(struct coverage_pool *pool, struct coverage *coverage);
 // Asserts what is said above.
 void coverage_check(const struct coverage_pool *pool, const struct coverage *coverage);
-
-const char *coverage_cause_text(enum coverage_cause cause);
 
 #endif

@@ -300,7 +300,8 @@ static void mend_pump(struct mend_exchange *exchange)
         struct mend_slot *slot = &exchange->slots[i];
         if (slot->state == MEND_FREE && slot->rest.state == REST_IDLE) {
             bool audit = now.monotonic_ns >= exchange->audit_ns;
-            if (!repair_next(&mend->intake->arbiter, exchange->dialect->history, exchange->number,
+            uint8_t number = (uint8_t)(exchange->number + 1); // as the keys say it
+            if (!repair_next(&mend->intake->arbiter, exchange->dialect->history, number,
                              &exchange->cursor, audit, now, &slot->job))
                 return;
             if (slot->job.kind == REPAIR_LAST_IDS)

@@ -2,7 +2,8 @@
 //
 // shard: life, commands and link slots.
 //
-//     RUNNING ──SHARD_STOP──→ CLOSING_LINKS ──no slot used──→ CLOSING_TAPE ──tape_writer──→ ENDED
+//     RUNNING ──SHARD_STOP──→ CLOSING_LINKS ──no slot used──→ CLOSING_TAPE ──tape_writer──→
+//     CLOSING_LEDGER ──file written──→ ENDED
 //
 // A tick ten times a second does what nothing waits for: closes ended links, ends replaced feeds,
 // writes instrument rows in portions, publishes the counters, moves the stop on.
@@ -31,6 +32,7 @@ static void shard_release(struct shard *shard)
     link_shared_close(&shard->shared);
     intake_close(&shard->intake);
     if (shard->symbols != NULL) symbols_close(shard->symbols);
+    shard_ledger_close(shard);
     free(shard->symbol_uses);
     free(shard->instrument_hash);
     free(shard->slots);
@@ -72,6 +74,7 @@ static int shard_open_parts(struct shard *shard)
     shard->mend.symbols = shard->symbols;
     int error = link_shared_open(&shard->shared);
     if (error == 0) error = shard_open_tape(shard);
+    if (error == 0) error = shard_ledger_open(shard);
     if (error == 0)
         error = intake_open(&shard->intake, shard_sink, shard->writer, shard->options.log);
     return error;
@@ -364,8 +367,7 @@ static void shard_tape_stopped(void *context, bool ok)
     ensure(shard->state == SHARD_CLOSING_TAPE);
     shard_publish(shard);
     shard->durable = ok;
-    shard->state = SHARD_ENDED;
-    io_cancel(shard->io, &shard->tick);
+    shard->state = SHARD_CLOSING_LEDGER; // the tick goes on
 }
 
 static void shard_stop_on(struct shard *shard)
@@ -376,7 +378,8 @@ static void shard_stop_on(struct shard *shard)
     if (!mend_stop(&shard->mend)) return;
     shard_status(shard, STATUS_STOPPED, SYMBOL_NONE, NULL);
     shard->state = SHARD_CLOSING_TAPE;
-    int64_t left_ns = shard->stop_by_ns - io_monotonic_ns(shard->io);
+    int64_t left_ns =
+        shard->stop_by_ns - io_monotonic_ns(shard->io) - SHARD_LEDGER_LEFT_NS;
     if (left_ns < SHARD_TICK_NS) left_ns = SHARD_TICK_NS; // a machine that stood still
     tape_writer_stop(shard->writer, left_ns, shard_tape_stopped, shard);
 }
@@ -386,15 +389,22 @@ static void shard_tick_done(struct io *io, struct io_op *op)
     struct shard *shard = io_owner(op, struct shard, tick);
     if (shard->state == SHARD_ENDED) return;
     io_timeout(io, &shard->tick, SHARD_TICK_NS, shard_tick_done);
-    link_shared_clock(&shard->shared, INTAKE_NO_LINK);
+    if (shard->state <= SHARD_CLOSING_LINKS) { // later no row is taken any more
+        link_shared_clock(&shard->shared, INTAKE_NO_LINK);
+        arbiter_tick(&shard->intake.arbiter, shard_now(shard));
+    }
     shard_reap(shard);
-    arbiter_tick(&shard->intake.arbiter, shard_now(shard));
     if (shard->state == SHARD_RUNNING) {
         shard_feed_tick(shard, io_monotonic_ns(io));
         shard_instruments_tick(shard);
         mend_tick(&shard->mend);
+        shard_ledger_tick(shard);
     } else if (shard->state == SHARD_CLOSING_LINKS) {
         shard_stop_on(shard);
+    } else if (shard->state == SHARD_CLOSING_LEDGER &&
+               shard_ledger_end(shard, shard->durable)) {
+        shard->state = SHARD_ENDED;
+        io_cancel(io, &shard->tick);
     }
     shard_publish(shard);
 }

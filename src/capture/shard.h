@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/permits.h"
 #include "capture/plan.h"
+#include "capture/recall.h"
 #include "io/io.h"
 #include "keep/keep_store.h"
 
@@ -29,6 +30,7 @@ struct shard_options {
     const struct log *log;
     struct permits *permits; // with a kind for each dialect, by its name
     struct keep_store *store;
+    const struct recall *recall; // what is covered already; NULL: nothing, and no ledger is kept
     int64_t commit_interval_ns;
     int64_t tape_bytes;
     int64_t tape_age_ns;

@@ -65,10 +65,16 @@ static void keys_open_one(struct shard *shard, const struct shard_feed_place *pl
     struct arbiter *arbiter = &shard->intake.arbiter;
     uint32_t key = arbiter_key_open(arbiter, symbol, channel,
                                     keys_rule(place->links.dialect, channel));
-    if (key != ARBITER_KEY_NONE)
-        arbiter->keys[key].exchange = (uint8_t)place->links.context.exchange;
-    else
+    if (key == ARBITER_KEY_NONE) {
         shard->keys_missing++;
+        return;
+    }
+    const struct symbol_name *name = symbols_name(shard->symbols, symbol);
+    bool fresh = arbiter->keys[key].exchange != place->links.context.exchange + 1;
+    arbiter->keys[key].exchange = (uint8_t)(place->links.context.exchange + 1);
+    if (fresh && shard->options.recall != NULL)
+        recall_adopt(shard->options.recall, place->links.dialect->name,
+                     name->text + name->symbol_offset, arbiter, key, shard_now(shard));
 }
 
 void shard_keys_open(struct shard *shard, uint32_t place)

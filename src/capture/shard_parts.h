@@ -12,15 +12,19 @@
 #include "capture/link.h"
 #include "capture/mend.h"
 #include "capture/shard.h"
+#include "keep/keep_ledger.h"
 #include "keep/tape_writer.h"
 
 #define SHARD_TICK_NS (100 * LIMIT_MILLISECOND_NS)
 #define SHARD_REPLACE_NS (30 * LIMIT_SECOND_NS) // a replaced feed ends then at the latest
 #define SHARD_TROUBLE_NS (10 * LIMIT_SECOND_NS) // between two log lines about the tape
 #define SHARD_STOP_NS (2700 * LIMIT_MILLISECOND_NS) // of which the tape has what links leave
+#define SHARD_LEDGER_NS LIMIT_MINUTE_NS // between two files of the ledger
+#define SHARD_LEDGER_LEFT_NS (200 * LIMIT_MILLISECOND_NS) // of a stop, for the last one
 enum {
     SHARD_NONE = LIMIT_LINKS,      // no slot
     SHARD_INSTRUMENTS_A_TICK = 512, // rows, of about 3 KB each
+    SHARD_LEDGER_TAPES = 64, // remembered, one a minute
 };
 
 struct shard_slot {
@@ -65,7 +69,30 @@ _Static_assert(LINK_UNSUBSCRIBE_NS + LINK_DRAIN_NS + SHARD_TICK_NS + LIMIT_SECON
                    SHARD_STOP_NS,
                "a stop is over in time");
 
-enum shard_state { SHARD_RUNNING, SHARD_CLOSING_LINKS, SHARD_CLOSING_TAPE, SHARD_ENDED };
+enum shard_ledger_state { SHARD_LEDGER_IDLE, SHARD_LEDGER_TAKEN, SHARD_LEDGER_WRITING };
+
+struct shard_ledger_tape { // rows with a later time are on this tape or later ones
+    int64_t since_ns;
+    uint32_t tape;
+};
+
+struct shard_ledger {
+    struct keep_ledger *writer; // NULL: the shard keeps none
+    enum shard_ledger_state state;
+    bool ended;
+    int64_t due_ns; // monotonic
+    uint64_t rows;  // that have to be durable before what was taken may be written
+    uint32_t tape_count;
+    struct shard_ledger_tape tapes[SHARD_LEDGER_TAPES];
+};
+
+enum shard_state {
+    SHARD_RUNNING,
+    SHARD_CLOSING_LINKS,
+    SHARD_CLOSING_TAPE,
+    SHARD_CLOSING_LEDGER,
+    SHARD_ENDED,
+};
 
 struct shard {
     struct shard_options options;
@@ -90,6 +117,7 @@ struct shard {
     struct shard_queue queue;
     struct shard_trouble trouble;
     struct mend mend;
+    struct shard_ledger ledger;
     struct shard_counters published;
 };
 
@@ -109,6 +137,14 @@ void shard_keys_close(struct shard *shard, uint32_t place);
 void shard_keys_up(struct shard *shard, struct shard_slot *slot);
 void shard_keys_down(struct shard *shard, struct shard_slot *slot);
 struct arbiter_now shard_now(struct shard *shard);
+
+// ---- shard_ledger.c ----
+
+int shard_ledger_open(struct shard *shard); // 0 or -ENOMEM
+void shard_ledger_close(struct shard *shard);
+void shard_ledger_tick(struct shard *shard);
+// The tape has ended, all rows are durable or not. True once the last file is written or given up.
+bool shard_ledger_end(struct shard *shard, bool durable);
 
 // ---- shard_feed.c ----
 

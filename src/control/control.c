@@ -124,6 +124,7 @@ static int control_open_shard(struct control *control, uint32_t index)
                                           .log = &control->log,
                                           .permits = &control->permits,
                                           .store = control->store,
+                                          .recall = &control->recall,
                                           .commit_interval_ns = control->config.commit_interval_ns,
                                           .tape_bytes = control->config.seal_size_bytes,
                                           .tape_age_ns = control->config.seal_time_ns};
@@ -209,6 +210,10 @@ static int control_open(struct control *control)
     if (code == 0) code = control_open_store(control);
     if (code != 0) return code;
     control_permits_load(control);
+    if (recall_open(&control->recall, control->io, control->store, control->config.shards,
+                    &control->log) != 0)
+        return EX_IOERR;
+    control->recalled = true;
     for (uint32_t i = 0; i < control->config.shards && code == 0; i++)
         code = control_open_shard(control, i);
     if (code == 0) code = control_open_sealer(control);
@@ -448,6 +453,7 @@ static int control_close(struct control *control, int code)
     bool durable = control_close_workers(control);
     if (control->store != NULL) {
         control_permits_save(control);
+        if (control->recalled) recall_close(&control->recall);
         keep_store_close(control->store);
     }
     control_feeds_free(control);

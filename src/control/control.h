@@ -64,6 +64,8 @@ struct control {
     struct log log;
     struct io *io;
     struct keep_store *store;
+    struct recall recall;
+    bool recalled;
     struct permits permits;
     uint64_t permits_saved;
     struct signals signals;
