@@ -63,7 +63,10 @@ CASES = {
     "help": "--help",
     "nothing": "",
     "unknown_command": "lss",
-    **{f"{name}_help": f"{name} --help" for name in "ls inspect cat verify seal export coverage day".split()},
+    **{
+        f"{name}_help": f"{name} --help"
+        for name in "ls inspect cat verify seal export coverage day".split()
+    },
     "option_unknown": "ls --stor X",
     "option_short": "ls -x",
     "option_twice": "ls --store X --store Y",
