@@ -350,6 +350,16 @@ Test(arbiter, a_depth_gap_is_lost_up_to_the_next_snapshot)
     cr_assert_eq(depth(&link_a, 61, 70, -1), ARBITER_NEW);
 }
 
+Test(arbiter, updates_that_a_snapshot_was_ahead_of_are_stored)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    (void)depth(&link_a, 1, 10, -1);
+    cr_assert(arbiter_anchored(&arbiter, key, 25, T0));
+    cr_assert_eq(depth(&link_a, 11, 20, -1), ARBITER_NEW);
+    cr_assert_eq(depth(&link_a, 21, 30, -1), ARBITER_NEW);
+    cr_assert_eq(missing(key), 0);
+}
+
 Test(arbiter, the_ring_of_held_depth_wraps_without_losing_its_order)
 {
     (void)arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);

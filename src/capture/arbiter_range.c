@@ -290,7 +290,8 @@ bool arbiter_anchored(struct arbiter *arbiter, uint32_t number, int64_t last_id,
                                            .count = COVERAGE_NONE,
                                            .detail = coverage_cause_text(hole.cause)});
     }
-    if (last_id > coverage->last) coverage->last = last_id;
+    // The snapshot may be ahead of the updates on their way: these are rows all the same, so the
+    // last update stays what it is.
     coverage->proven = last_id;
     coverage->proven_ns = time_ns;
     return true;

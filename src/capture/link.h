@@ -104,6 +104,7 @@ struct link_streams {
     uint32_t count;
     uint32_t group; // dialect.group
     uint32_t copy;  // of the redundant ones, from 0
+    uint32_t place; // among the links of its copy
 };
 
 // Transparent because the shard embeds it; every member is private to link*.c, but for those

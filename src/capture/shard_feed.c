@@ -118,10 +118,11 @@ static void shard_feed_connect(struct shard *shard, uint32_t index)
 {
     struct shard_feed_place *place = &shard->feeds[index];
     const struct plan_share *share = place->feed->share;
+    uint32_t place_of_copy[LIMIT_REDUNDANCY] = {0};
     for (uint32_t i = 0; i < share->link_count; i++) {
         const struct plan_link *link = &share->links[i];
         struct link_streams streams = {share->streams + link->stream_first, link->stream_count,
-                                       link->group, link->copy};
+                                       link->group, link->copy, place_of_copy[link->copy]++};
         if (shard_link_open(shard, index, &streams, SHARD_NONE) == SHARD_NONE)
             shard->feeds_failed++;
     }
