@@ -96,6 +96,43 @@ Test(complete_life, rest_that_refuses_shortens_and_overlaps_repairs_all_the_same
     for (uint64_t seed = 200; seed < 210; seed++) one_life(seed, &bad_rest, 1, true);
 }
 
+Test(complete_life, a_mute_link_beside_a_living_one_is_found_and_replaced)
+{
+    struct life *life = life_create(600, 2, 5 * MS);
+    life_start(life);
+    life_run(life, 3 * SECOND);
+    for (uint32_t i = 0; i < MARKET_CONNECTIONS; i++) {
+        if (life->peer->connection[i].handle < 0 || !life->peer->connection[i].upgraded) continue;
+        life->peer->connection[i].mute = true;
+        break;
+    }
+    uint64_t connections = life->peer->connections;
+    life_run(life, 13 * SECOND);
+    cr_assert_eq(shard_counters(life->shard).mutes, 1);
+    cr_assert_gt(life->peer->connections, connections);
+    cr_assert_eq(shard_counters(life->shard).links_live, 2);
+    calm(life);
+    cr_assert_eq(shard_counters(life->shard).mutes, 1, "silence of all is no muteness");
+    life_stop(life);
+    check(600, life, true);
+    life_destroy(life);
+}
+
+Test(complete_life, a_mute_link_alone_is_found_by_the_audit)
+{
+    struct life *life = life_create(601, 1, 5 * MS);
+    life_start(life);
+    life_run(life, 3 * SECOND);
+    for (uint32_t i = 0; i < MARKET_CONNECTIONS; i++)
+        life->peer->connection[i].mute = life->peer->connection[i].upgraded;
+    life_run(life, 75 * SECOND);
+    cr_assert_eq(shard_counters(life->shard).mutes, 1);
+    calm(life);
+    life_stop(life);
+    check(601, life, true);
+    life_destroy(life);
+}
+
 // Killed or without power every few seconds, at any disk operation.
 static void many_lives(uint64_t seed, const struct market_faults *faults, uint32_t redundancy)
 {

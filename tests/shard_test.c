@@ -161,6 +161,19 @@ static uint64_t instrument_rows(struct rig *rig, uint32_t server_time, const cha
     return after.events - before.events - (after.downs - before.downs);
 }
 
+Test(shard, a_clock_that_disagrees_with_the_exchanges_is_told)
+{
+    // The peer's trades say that they were sent when the world began.
+    struct rig *rig = rig_create(10, 1);
+    rig_feed(rig, 1, 0, 1, 1);
+    rig_run(rig, 11 * LIMIT_SECOND_NS);
+    cr_assert_eq(shard_counters(rig->shard[0]).clock_alarms, 0);
+    rig_run(rig, 15 * LIMIT_SECOND_NS);
+    cr_assert_eq(shard_counters(rig->shard[0]).clock_alarms, 1);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
 Test(shard, instruments_of_recorded_symbols_become_rows_where_they_changed)
 {
     struct rig *rig = rig_create(7, 1);

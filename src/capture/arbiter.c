@@ -477,6 +477,7 @@ static void judge_audit(struct arbiter *arbiter, struct arbiter_key *key, struct
         hole.last = id;
         hole.from_ns = coverage->last_ns;
         hole.to_ns = key->audit_ns - ARBITER_AUDIT_PATIENCE_NS;
+        key->audit_found_ns = now.monotonic_ns;
         coverage->last = id;
         if (!coverage_miss(&arbiter->pool, coverage, &hole))
             arbiter_overflow(arbiter, key, first, id, hole.from_ns, hole.to_ns);

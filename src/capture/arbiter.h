@@ -91,6 +91,7 @@ struct arbiter_key {
     int64_t run_first;   // RANGE: where the present run without a gap began
     int64_t audit_id;    // SEQUENCE: what the exchange has, to be judged at audit_ns; 0: none
     int64_t audit_ns;
+    int64_t audit_found_ns; // monotonic: when one last found more than had come
     int64_t retry_ns;    // the caller's: monotonic, no snapshot or audit is asked for before
     int64_t tail;        // agg_trade: last trade id inside the newest event
     uint64_t stored;     // events, since the start

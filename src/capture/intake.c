@@ -218,6 +218,16 @@ static void intake_keep_raw(struct intake *intake, const struct intake_source *s
     (void)intake_hand_on(intake, event, source->link);
 }
 
+static inline void intake_lag(struct intake *intake, const struct intake_source *source,
+                              const struct event *event)
+{
+    if (!event_has(event, TRADE_EVENT_TIME) || event->value[COLUMN_FLAGS] != 0) return;
+    struct intake_lag *lag = &intake->lags[source->context->exchange % SYMBOL_EXCHANGES_MAX];
+    int64_t lag_ns = intake->last_ns - event->value[TRADE_EVENT_TIME];
+    if (lag->events++ == 0 || lag_ns < lag->least_ns) lag->least_ns = lag_ns;
+    lag->name = source->dialect->name;
+}
+
 const struct dialect_frame *intake_message(struct intake *intake,
                                            const struct intake_source *source,
                                            const uint8_t *bytes, uint32_t size,
@@ -236,6 +246,7 @@ const struct dialect_frame *intake_message(struct intake *intake,
         if (source->arbiter != NULL && arbiter_judge(&intake->arbiter, event, source->arbiter,
                                                      intake_now(intake)) != ARBITER_NEW)
             continue;
+        if (event->channel == CHANNEL_TRADE) intake_lag(intake, source, event);
         (void)intake_store(intake, event, source->link);
     }
     return &intake->frame;

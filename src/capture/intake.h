@@ -51,6 +51,14 @@ struct intake_source {
     struct arbiter_link *arbiter; // the link's; NULL: everything is taken as new
 };
 
+// How long events of an exchange's trades are on their way, at least, since last looked at.
+struct intake_lag {
+    int64_t least_ns;
+    uint64_t events;  // 0: none since
+    bool off;         // the owner's: it has told
+    const char *name; // of the exchange
+};
+
 struct intake {
     intake_sink *sink;
     void *sink_context;
@@ -58,6 +66,7 @@ struct intake {
     int64_t last_ns; // receive time of the last row
     int64_t utc_offset_ns; // UTC minus monotonic time; kept up to date by the owner
     struct arbiter arbiter;
+    struct intake_lag lags[SYMBOL_EXCHANGES_MAX]; // by the table's number of the exchange
     struct intake_counters counters;
     struct event event;
     struct event released; // one that the arbiter held

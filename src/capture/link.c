@@ -501,6 +501,18 @@ void link_start(struct link *link)
     link_begin(link);
 }
 
+void link_reject(struct link *link, const char *format, ...)
+{
+    char cause[LIMIT_CAUSE_BYTES + 1];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(cause, sizeof cause, format, arguments);
+    va_end(arguments);
+    if (link->state == LINK_SUBSCRIBING || link->state == LINK_LIVE)
+        link_fail(link, STATUS_LINK_DOWN, "%s", cause);
+    link_check(link);
+}
+
 static void link_leave(struct link *link)
 {
     if (link->state == LINK_SUBSCRIBING || link->state == LINK_LIVE) {

@@ -178,6 +178,9 @@ int link_open(struct link *link, struct link_shared *shared, const struct link_f
 void link_close(struct link *link);
 
 void link_start(struct link *link);
+// The owner has found that the connection is of no use: it goes down for the reason given and comes
+// back after a pause. Nothing where it is not connected.
+__attribute__((format(printf, 2, 3))) void link_reject(struct link *link, const char *format, ...);
 // Takes back what it subscribed to (where the exchange has a request for it), at the pace of the
 // exchange's limits, says goodbye and hangs up: within LINK_UNSUBSCRIBE_NS and LINK_DRAIN_NS
 // whatever the peer does. LINK_NEWS_ENDED follows unless the link is idle already.

@@ -274,7 +274,7 @@ static bool walk_on(struct repair_job *job, const struct dialect_history *histor
 }
 
 static void walk_done(struct repair_job *job, struct arbiter *arbiter,
-                      const struct dialect_history *history)
+                      const struct dialect_history *history, struct arbiter_now now)
 {
     struct coverage *coverage = &arbiter->keys[job->key].coverage;
     int64_t reach_ns = (job->began_ns / DAY_NS - history->days_back) * DAY_NS;
@@ -290,6 +290,7 @@ static void walk_done(struct repair_job *job, struct arbiter *arbiter,
                              "by REST");
         return;
     }
+    if (job->rows > 0) arbiter->keys[job->key].audit_found_ns = now.monotonic_ns;
     if (job->rows > 0) // what a live link left out: opened and repaired in one
         arbiter_resolved(arbiter, job->key, job->first, job->began_ns, job->rows, false,
                          coverage_cause_text(COVERAGE_AUDIT));
@@ -312,7 +313,7 @@ bool repair_answered(struct repair_job *job, struct arbiter *arbiter,
             job->seen = 0;
             return true;
         }
-        walk_done(job, arbiter, history);
+        walk_done(job, arbiter, history, now);
     }
     key->in_mending = false;
     return false;

@@ -335,11 +335,14 @@ static void shard_publish(struct shard *shard)
         .holes_open = shard->intake.arbiter.pool.used,
         .holes_opened = shard->intake.counters.holes_opened,
         .holes_lost = shard->intake.counters.holes_lost,
+        .mutes = shard->mutes,
         .rest_requests = shard->mend.counters.requests,
         .rest_failures = shard->mend.counters.failures,
         .audits = shard->mend.counters.audits,
         .snapshots = shard->mend.counters.snapshots,
     };
+    for (uint32_t i = 0; i < SYMBOL_EXCHANGES_MAX; i++)
+        now.clock_alarms += shard->intake.lags[i].off;
     for (uint32_t i = 0; i < shard->slots_high; i++) {
         const struct shard_slot *slot = &shard->slots[i];
         now.links += slot->used && !slot->ended;
@@ -399,6 +402,7 @@ static void shard_tick_done(struct io *io, struct io_op *op)
         shard_instruments_tick(shard);
         mend_tick(&shard->mend);
         shard_ledger_tick(shard);
+        shard_health_tick(shard);
     } else if (shard->state == SHARD_CLOSING_LINKS) {
         shard_stop_on(shard);
     } else if (shard->state == SHARD_CLOSING_LEDGER &&

@@ -91,6 +91,8 @@ struct shard_counters {
     uint64_t holes_open;   // now
     uint64_t holes_opened;
     uint64_t holes_lost;
+    uint64_t mutes;        // links that stood and brought nothing
+    uint64_t clock_alarms; // exchanges whose clock and ours disagree, now
     uint64_t rest_requests;
     uint64_t rest_failures;
     uint64_t audits;

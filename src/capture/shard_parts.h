@@ -21,10 +21,17 @@
 #define SHARD_STOP_NS (2700 * LIMIT_MILLISECOND_NS) // of which the tape has what links leave
 #define SHARD_LEDGER_NS LIMIT_MINUTE_NS // between two files of the ledger
 #define SHARD_LEDGER_LEFT_NS (200 * LIMIT_MILLISECOND_NS) // of a stop, for the last one
+#define SHARD_MUTE_NS (10 * LIMIT_SECOND_NS)
+#define SHARD_MUTE_ALONE_NS (30 * LIMIT_SECOND_NS)
+#define SHARD_LAG_NS (10 * LIMIT_SECOND_NS)
+#define SHARD_LAG_LEAST_NS (-50 * LIMIT_MILLISECOND_NS) // a clock this far behind is told
+#define SHARD_LAG_MOST_NS (2 * LIMIT_SECOND_NS)
 enum {
     SHARD_NONE = LIMIT_LINKS,      // no slot
     SHARD_INSTRUMENTS_A_TICK = 512, // rows, of about 3 KB each
     SHARD_LEDGER_TAPES = 64, // remembered, one a minute
+    SHARD_MUTE_EVENTS = 20,  // of the siblings
+    SHARD_LAG_EVENTS = 10,   // to judge the clock by
 };
 
 struct shard_slot {
@@ -34,6 +41,9 @@ struct shard_slot {
     bool used;
     bool lived;           // was live once
     bool up;              // its keys count it as live
+    uint64_t heard;          // events when it was last heard
+    uint64_t heard_siblings; // those of its siblings then
+    int64_t heard_ns;        // monotonic; 0: not looked at yet
     bool ended;           // may be closed
 };
 
@@ -112,6 +122,9 @@ struct shard {
     struct shard_feed_place feeds[LIMIT_SHARD_FEEDS];
     uint64_t feeds_failed;
     uint64_t keys_missing; // there was no room for
+    uint64_t mutes;        // links that were rejected for it
+    int64_t health_ns;     // monotonic: next look at the links
+    int64_t lag_ns;        // ... at the clock
     struct shard_instruments instruments[LIMIT_FEEDS];
     struct io_op tick;
     struct shard_queue queue;
@@ -137,6 +150,11 @@ void shard_keys_close(struct shard *shard, uint32_t place);
 void shard_keys_up(struct shard *shard, struct shard_slot *slot);
 void shard_keys_down(struct shard *shard, struct shard_slot *slot);
 struct arbiter_now shard_now(struct shard *shard);
+
+// ---- shard_health.c ----
+
+// Rejects links that are mute, tells of a clock that is off. Ten times a second; looks once.
+void shard_health_tick(struct shard *shard);
 
 // ---- shard_ledger.c ----
 
