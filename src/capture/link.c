@@ -119,10 +119,19 @@ int link_open(struct link *link, struct link_shared *shared, const struct link_f
         (void)munmap(message, LINK_MESSAGE_SIZE);
         return -ENOMEM;
     }
+    link->own = calloc(2u * feed->dialect->streams_max, sizeof *link->own);
+    if (link->own == NULL) {
+        tls_destroy(link->tls);
+        (void)munmap(message, LINK_MESSAGE_SIZE);
+        return -ENOMEM;
+    }
+    link->dropped = link->own + feed->dialect->streams_max;
+    memcpy(link->own, streams->streams, streams->count * sizeof *link->own);
     link->message = message;
     link->shared = shared;
     link->feed = feed;
     link->streams = *streams;
+    link->streams.streams = link->own;
     link->number = number;
     ensure(streams->copy < LIMIT_REDUNDANCY);
     link->arbiter = (struct arbiter_link){.number = number + 1, .copy = (uint8_t)streams->copy};
@@ -138,6 +147,7 @@ void link_close(struct link *link)
     link_check(link);
     ensure(link->state == LINK_IDLE);
     tls_destroy(link->tls);
+    free(link->own);
     (void)munmap(link->message, LINK_MESSAGE_SIZE);
     link->tls = NULL;
     link->message = NULL;

@@ -37,6 +37,7 @@ static void link_forget(struct link *link)
     link->pong_wanted = false;
     link->silent_checks = 0;
     link->subscribe_position = 0;
+    link->dropped_count = 0;
     link->requests_sent = 0;
     link->requests_answered = 0;
     link->message_after_ns = 0;

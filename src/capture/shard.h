@@ -40,6 +40,7 @@ struct shard_options {
 struct shard_feed {
     uint32_t id;       // of the feed, never used again by another one
     uint32_t replaces; // feed that ends when this one is live; 0: none
+    bool same_links;   // as the one it replaces but for the symbols: its links are changed
     struct plan_share *share;
     struct url url;
     struct tls_context *tls; // NULL for ws://. Loading trust takes 30 ms: not on a shard's thread

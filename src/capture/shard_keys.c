@@ -118,6 +118,28 @@ static void keys_of_slot(struct shard *shard, const struct shard_slot *slot, key
     }
 }
 
+static void key_of_stream(struct shard *shard, const struct shard_slot *slot,
+                          const struct dialect_stream *stream, keys_change *change)
+{
+    if (!slot->up) return;
+    uint32_t key = arbiter_key_find(&shard->intake.arbiter, stream->symbol,
+                                    keys_channel(slot->link.feed, stream->channel));
+    if (key != ARBITER_KEY_NONE)
+        change(&shard->intake.arbiter, key, &slot->link.arbiter, shard_now(shard));
+}
+
+void shard_key_up(struct shard *shard, const struct shard_slot *slot,
+                  const struct dialect_stream *stream)
+{
+    key_of_stream(shard, slot, stream, arbiter_key_up);
+}
+
+void shard_key_down(struct shard *shard, const struct shard_slot *slot,
+                    const struct dialect_stream *stream)
+{
+    key_of_stream(shard, slot, stream, arbiter_key_down);
+}
+
 void shard_keys_up(struct shard *shard, struct shard_slot *slot)
 {
     ensure(!slot->up);

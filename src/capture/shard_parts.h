@@ -149,6 +149,11 @@ void shard_keys_close(struct shard *shard, uint32_t place);
 // The keys of the slot's streams are carried by one live link more, or less.
 void shard_keys_up(struct shard *shard, struct shard_slot *slot);
 void shard_keys_down(struct shard *shard, struct shard_slot *slot);
+// The same for one stream that comes or goes, where the slot is live.
+void shard_key_up(struct shard *shard, const struct shard_slot *slot,
+                  const struct dialect_stream *stream);
+void shard_key_down(struct shard *shard, const struct shard_slot *slot,
+                    const struct dialect_stream *stream);
 struct arbiter_now shard_now(struct shard *shard);
 
 // ---- shard_health.c ----
@@ -164,9 +169,18 @@ void shard_ledger_tick(struct shard *shard);
 // The tape has ended, all rows are durable or not. True once the last file is written or given up.
 bool shard_ledger_end(struct shard *shard, bool durable);
 
+// ---- shard_change.c ----
+
+// The feed at `place` becomes `feed`, which differs by its symbols alone and is taken over. Its
+// streams have the shard's numbers. False: no memory, nothing has changed.
+bool shard_feed_change(struct shard *shard, uint32_t place, struct shard_feed *feed);
+
 // ---- shard_feed.c ----
 
 void shard_feed_add(struct shard *shard, struct shard_feed *feed);
+// Symbols and keys of the feed at `place` are used once more, once less.
+void shard_feed_hold(struct shard *shard, uint32_t place);
+void shard_feed_release(struct shard *shard, uint32_t place);
 void shard_feed_remove(struct shard *shard, uint32_t id);
 // Ends feeds that were replaced, frees those whose links are gone.
 void shard_feed_tick(struct shard *shard, int64_t now_ns);

@@ -74,6 +74,9 @@ void config_free(struct config *config);
 // True if the feeds ask the same of the exchange, so that a reload leaves the links alone.
 bool config_feed_equal(const struct config_feed *a, const struct config_feed *b);
 
+// True if they differ by their symbols and REST alone: running links can be changed.
+bool config_feed_links_equal(const struct config_feed *a, const struct config_feed *b);
+
 // The reference of all keys, as text for a terminal.
 void config_reference(FILE *out);
 // The `index`-th key of the reference ("feeds[].exchange"), or NULL after the last.
