@@ -14,6 +14,7 @@ static const struct ringtape_command commands[] = {
     {"coverage", "what is covered, missing, repaired, proven", ringtape_coverage},
     {"day", "is a UTC day closed", ringtape_day},
     {"seal", "turn tapes into segments now", ringtape_seal},
+    {"reload", "the daemon reads its configuration again", ringtape_reload},
     {"export", "Parquet files for Spark, DuckDB, Polars, pandas", ringtape_export},
 };
 

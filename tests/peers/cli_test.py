@@ -65,7 +65,7 @@ CASES = {
     "unknown_command": "lss",
     **{
         f"{name}_help": f"{name} --help"
-        for name in "ls inspect cat verify seal export coverage day".split()
+        for name in "ls inspect cat verify seal reload export coverage day".split()
     },
     "option_unknown": "ls --stor X",
     "option_short": "ls -x",
@@ -84,6 +84,7 @@ CASES = {
     "symbol_wrong": "cat --store X --channel trade --symbol BTCUSDT",
     "no_store": "ls --store STORE/nothing-here",
     "coverage_no_ledger": "coverage --store STORE",
+    "reload_nobody": "reload --store STORE",
     "day_wrong": "day 2024-13-01 --store STORE",
     "inspect_no_file": "inspect STORE/nothing-here",
     "inspect_other_file": "inspect STORE/catalogue",
