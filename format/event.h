@@ -279,6 +279,7 @@ enum status_kind { // numbers are on disk
     STATUS_ROWS_REFUSED = 15, // rows that could not be stored as columns; they are in raw
     STATUS_CHANNEL_PAUSED = 16,
     STATUS_CHANNEL_RESUMED = 17,
+    STATUS_CLOCK_OFFSET = 18, // begins or ends to be off; count: ns from event to receipt, least
 };
 
 enum instrument_columns {

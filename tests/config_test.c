@@ -99,7 +99,8 @@ static const struct {
     {FEED "    rest_url: https://\n",
      "r.yaml:5: feeds[0]: rest_url: expected a host name or address, found \"https://\""},
     {FEED "    speed: 3\n", "r.yaml:5: feeds[0]: unknown key \"speed\"; there are exchange, "
-                            "channels, symbols, url, rest_url, ca_file, redundancy, max_links, "
+                            "channels, symbols, url, rest_url, ca_file, redundancy, "
+                            "rest_weight, max_links, "
                             "keep_raw"},
     {"feeds:\n  - exchange: kraken\n    channels: [trade]\n    symbols: all\n",
      "r.yaml:2: feeds[0].exchange: expected one of binance, binance-usdm, upbit, found "
@@ -220,7 +221,7 @@ Test(config, the_reference_has_every_key)
         (void)snprintf(quoted, sizeof quoted, "`%s`", key);
         cr_assert(strstr(page, quoted) != NULL, "docs/operating.md lacks %s", quoted);
     }
-    cr_assert_eq(count, 17);
+    cr_assert_eq(count, 18);
 }
 
 // ---- single values and the command line ----

@@ -46,7 +46,7 @@ static void begin(void)
                                        .exchange = symbols_exchange(symbols, "binance"),
                                        .raw_symbol = SYMBOL_NONE};
     (void)symbols_add(symbols, context.exchange, "BTCUSDT", 7);
-    source = (struct intake_source){dialect_by_name("binance"), &context, 9, false};
+    source = (struct intake_source){dialect_by_name("binance"), &context, 9, false, NULL};
     cr_assert_eq(intake_open(&intake, collect, &heap, &quiet), 0);
 }
 

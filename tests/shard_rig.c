@@ -64,8 +64,8 @@ void rig_feed(struct rig *rig, uint32_t id, uint32_t replaces, uint32_t symbol_c
     const struct plan_input input = {.dialect = &rig->dialect,
                                      .channels = &rig->channel,
                                      .channel_count = 1,
-                                     .symbols = symbols,
-                                     .symbol_count = symbol_count,
+                                     .symbols = symbols + rig->first_symbol,
+                                     .symbol_count = symbol_count - rig->first_symbol,
                                      .redundancy = redundancy,
                                      .shard_count = rig->shards};
     for (uint32_t i = 0; i < rig->shards; i++) {
@@ -77,6 +77,7 @@ void rig_feed(struct rig *rig, uint32_t id, uint32_t replaces, uint32_t symbol_c
         cr_assert_null(url_parse(url, true, &feed->url));
         feed->id = id;
         feed->replaces = replaces;
+        feed->same_links = rig->same_links;
         feed->share = share;
         const struct shard_command command = {.kind = SHARD_FEED_ADD, .feed = feed};
         cr_assert(shard_post(rig->shard[i], &command));

@@ -67,6 +67,32 @@ Test(shard, a_feed_is_spread_over_as_few_links_as_the_exchange_allows)
     rig_destroy(rig);
 }
 
+Test(shard, symbols_come_and_go_on_the_running_link)
+{
+    struct rig *rig = rig_create(11, 1);
+    rig->same_links = true;
+    rig_feed(rig, 1, 0, 5, 2);
+    rig_run(rig, 3 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig->peer->streams, 10);
+    rig_feed(rig, 2, 1, 8, 2); // three come
+    rig_run(rig, 3 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig->peer->streams, 16, "only the new ones were asked for");
+    cr_assert_eq(rig->peer->connections, 2);
+    rig->first_symbol = 2; // two go
+    rig_feed(rig, 3, 2, 8, 2);
+    rig_run(rig, 3 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig->peer->unsubscribed, 4);
+    cr_assert_eq(rig->peer->connections, 2);
+    cr_assert_eq(shard_counters(rig->shard[0]).links_live, 2);
+    cr_assert_eq(shard_counters(rig->shard[0]).downs, 0);
+    rig->first_symbol = 7; // nearly all
+    rig_feed(rig, 4, 3, 8, 2);
+    rig_run(rig, 3 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig->peer->unsubscribed, 14);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
 Test(shard, a_replaced_feed_ends_when_the_new_one_is_live)
 {
     struct rig *rig = rig_create(3, 1);
@@ -159,6 +185,19 @@ static uint64_t instrument_rows(struct rig *rig, uint32_t server_time, const cha
     rig_run(rig, 500 * LIMIT_MILLISECOND_NS);
     struct shard_counters after = shard_counters(rig->shard[0]);
     return after.events - before.events - (after.downs - before.downs);
+}
+
+Test(shard, a_clock_that_disagrees_with_the_exchanges_is_told)
+{
+    // The peer's trades say that they were sent when the world began.
+    struct rig *rig = rig_create(10, 1);
+    rig_feed(rig, 1, 0, 1, 1);
+    rig_run(rig, 11 * LIMIT_SECOND_NS);
+    cr_assert_eq(shard_counters(rig->shard[0]).clock_alarms, 0);
+    rig_run(rig, 15 * LIMIT_SECOND_NS);
+    cr_assert_eq(shard_counters(rig->shard[0]).clock_alarms, 1);
+    rig_stop(rig, true);
+    rig_destroy(rig);
 }
 
 Test(shard, instruments_of_recorded_symbols_become_rows_where_they_changed)

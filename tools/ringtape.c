@@ -11,7 +11,10 @@ static const struct ringtape_command commands[] = {
     {"inspect", "one segment, tape or index file in detail", ringtape_inspect},
     {"cat", "rows as CSV or JSON lines", ringtape_cat},
     {"verify", "prove that a store is whole", ringtape_verify},
+    {"coverage", "what is covered, missing, repaired, proven", ringtape_coverage},
+    {"day", "is a UTC day closed", ringtape_day},
     {"seal", "turn tapes into segments now", ringtape_seal},
+    {"reload", "the daemon reads its configuration again", ringtape_reload},
     {"export", "Parquet files for Spark, DuckDB, Polars, pandas", ringtape_export},
 };
 

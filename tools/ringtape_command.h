@@ -25,6 +25,9 @@ int ringtape_ls(int argc, char **argv);
 int ringtape_inspect(int argc, char **argv);
 int ringtape_cat(int argc, char **argv);
 int ringtape_verify(int argc, char **argv);
+int ringtape_coverage(int argc, char **argv);
+int ringtape_day(int argc, char **argv);
+int ringtape_reload(int argc, char **argv);
 int ringtape_seal(int argc, char **argv);
 int ringtape_export(int argc, char **argv);
 

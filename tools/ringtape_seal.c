@@ -6,11 +6,11 @@
 //     a daemon holds the lock   SIGUSR1 asks it; wait until every tape of this moment is sealed
 //     nobody holds it           run `ringtaped --seal DIR`, which ends when all is sealed
 //
-// The holder of the lock is looked up in /proc/locks, without taking the lock: a daemon that starts
-// at this moment must not be kept out. It is signalled only if it is seen to listen to that signal.
+// It is signalled only if it is seen to listen to that signal.
 #include "format/ensure.h"
 #include "format/store.h"
 #include "tools/ringtape_command.h"
+#include "tools/ringtape_daemon.h"
 #include "tools/ringtape_files.h"
 #include "tools/ringtape_options.h"
 #include <errno.h>
@@ -19,71 +19,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
     PATH_BYTES = RINGTAPE_PATH_BYTES_MAX,
-    LINE_BYTES = 512,
     POLL_NS = 100000000,
     WAIT_S = 120,
 };
-
-// ---- who holds the lock ----
-
-// "1: FLOCK  ADVISORY  WRITE 1234 fe:01:5678 0 EOF": the process if the line is about this file,
-// else 0.
-static pid_t ringtape_seal_lock_line(char *line, const struct stat *status)
-{
-    char *words[6], *rest = NULL;
-    for (int i = 0; i < 6; i++) {
-        words[i] = strtok_r(i == 0 ? line : NULL, " ", &rest);
-        if (words[i] == NULL) return 0;
-    }
-    if (strcmp(words[1], "FLOCK") != 0) return 0;
-    char *next = words[5];
-    const unsigned long major = strtoul(next, &next, 16);
-    if (*next++ != ':') return 0;
-    const unsigned long minor = strtoul(next, &next, 16);
-    if (*next++ != ':') return 0;
-    const unsigned long long inode = strtoull(next, NULL, 10);
-    const bool same = major == major(status->st_dev) && minor == minor(status->st_dev) &&
-                      inode == status->st_ino;
-    return same ? (pid_t)strtol(words[4], NULL, 10) : 0;
-}
-
-// Process that holds `path` by flock(2), 0: nobody.
-static pid_t ringtape_seal_holder(const char *path)
-{
-    struct stat status;
-    char line[LINE_BYTES];
-    pid_t holder = 0;
-    if (stat(path, &status) != 0) return 0;
-    FILE *locks = fopen("/proc/locks", "re");
-    if (locks == NULL) return 0;
-    while (holder == 0 && fgets(line, sizeof line, locks) != NULL)
-        holder = ringtape_seal_lock_line(line, &status);
-    (void)fclose(locks);
-    return holder;
-}
-
-// True if the process catches SIGUSR1 or waits for it; otherwise it would be killed by it.
-static bool ringtape_seal_listens(pid_t pid)
-{
-    char path[64], line[LINE_BYTES];
-    uint64_t heard = 0;
-    (void)snprintf(path, sizeof path, "/proc/%d/status", pid);
-    FILE *status = fopen(path, "re");
-    if (status == NULL) return false;
-    while (fgets(line, sizeof line, status) != NULL) {
-        const bool mask = strncmp(line, "SigBlk:", 7) == 0 || strncmp(line, "SigCgt:", 7) == 0;
-        if (mask) heard |= strtoull(line + 7, NULL, 16);
-    }
-    (void)fclose(status);
-    return (heard >> (SIGUSR1 - 1) & 1) != 0;
-}
 
 // ---- asking the daemon ----
 
@@ -116,7 +59,7 @@ static int ringtape_seal_ask(struct store *store, pid_t daemon)
     const uint32_t *tapes = store_tapes(store, &count);
     if (count == 0) return RINGTAPE_EXIT_OK;
     const uint32_t newest = tapes[count - 1];
-    if (!ringtape_seal_listens(daemon))
+    if (!ringtape_daemon_listens(daemon, SIGUSR1))
         return ringtape_fail("%s: a daemon runs (process %d) that cannot be asked; it seals by "
                              "itself after 'seal_after', or stop it and seal then",
                              store_path(store), daemon);
@@ -148,7 +91,6 @@ static int ringtape_seal_run(const char *store)
 int ringtape_seal(int argc, char **argv)
 {
     const char *path = NULL;
-    char lock[PATH_BYTES];
     struct store *store;
     int exit_code = RINGTAPE_EXIT_OK;
     const struct ringtape_option options[] = {
@@ -166,10 +108,7 @@ int ringtape_seal(int argc, char **argv)
         return exit_code;
     exit_code = ringtape_store_open(&store, path);
     if (exit_code != RINGTAPE_EXIT_OK) return exit_code;
-    const int size = snprintf(lock, sizeof lock, "%s/lock", path);
-    ensure(size > 0);
-    const pid_t daemon =
-        (size_t)size < sizeof lock ? ringtape_seal_holder(lock) : (pid_t)0;
+    const pid_t daemon = ringtape_daemon_of(path);
     if (daemon > 0) exit_code = ringtape_seal_ask(store, daemon);
     store_close(store);
     return daemon > 0 ? exit_code : ringtape_seal_run(path);

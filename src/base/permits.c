@@ -77,6 +77,132 @@ int64_t permits_take(struct permits *permits, uint32_t kind_number, int64_t utc_
     return wait_ns;
 }
 
+// ---- budgets ----
+
+uint32_t permits_budget(struct permits *permits, const char *name, uint32_t limit,
+                        int64_t window_ns)
+{
+    ensure(limit > 0 && window_ns >= PERMITS_PARTS && strlen(name) <= PERMITS_NAME_BYTES_MAX);
+    permits_lock(permits);
+    uint32_t at = 0;
+    while (at < permits->budget_count && strcmp(permits->budgets[at].name, name) != 0) at++;
+    ensure(at < PERMITS_BUDGETS_MAX);
+    struct permits_budget *budget = &permits->budgets[at];
+    if (at == permits->budget_count) {
+        memset(budget, 0, sizeof *budget);
+        memcpy(budget->name, name, strlen(name));
+        budget->window_ns = window_ns;
+        permits->budget_count++;
+    }
+    budget->limit = limit;
+    permits_unlock(permits);
+    return at;
+}
+
+static int64_t budget_part(const struct permits_budget *budget, int64_t utc_ns)
+{
+    return utc_ns / (budget->window_ns / PERMITS_PARTS);
+}
+
+// Spent in the window that ends now. The part that is leaving it counts in full.
+static uint64_t budget_spent(const struct permits_budget *budget, int64_t utc_ns)
+{
+    int64_t now = budget_part(budget, utc_ns);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i <= PERMITS_PARTS; i++) {
+        int64_t number = budget->parts[i].number;
+        // A clock set back must not lock out for longer than one window.
+        if (number >= now - PERMITS_PARTS && number <= now + PERMITS_PARTS)
+            sum += budget->parts[i].weight;
+    }
+    return sum;
+}
+
+static void budget_add(struct permits_budget *budget, uint64_t weight, int64_t number)
+{
+    uint32_t at = (uint32_t)(number % (PERMITS_PARTS + 1));
+    if (budget->parts[at].number != number) {
+        budget->parts[at].number = number;
+        budget->parts[at].weight = 0;
+    }
+    budget->parts[at].weight += (uint32_t)(weight < UINT16_MAX * 16 ? weight : UINT16_MAX * 16);
+}
+
+int64_t permits_spend(struct permits *permits, uint32_t number, uint32_t weight, int64_t utc_ns)
+{
+    ensure(number < permits->budget_count && weight > 0 && utc_ns > 0);
+    struct permits_budget *budget = &permits->budgets[number];
+    int64_t wait_ns = 0;
+    permits_lock(permits);
+    uint32_t needed = weight < budget->limit ? weight : budget->limit;
+    if (utc_ns < budget->pause_ns)
+        wait_ns = budget->pause_ns - utc_ns;
+    else if (budget_spent(budget, utc_ns) + needed > budget->limit)
+        wait_ns = budget->window_ns / PERMITS_PARTS;
+    else
+        budget_add(budget, weight, budget_part(budget, utc_ns));
+    permits_unlock(permits);
+    if (wait_ns == 0) atomic_fetch_add_explicit(&permits->granted, 1, memory_order_relaxed);
+    return wait_ns;
+}
+
+void permits_used(struct permits *permits, uint32_t number, uint32_t used, int64_t utc_ns)
+{
+    ensure(number < permits->budget_count && utc_ns > 0);
+    struct permits_budget *budget = &permits->budgets[number];
+    permits_lock(permits);
+    uint64_t spent = budget_spent(budget, utc_ns);
+    if (used > spent) budget_add(budget, used - spent, budget_part(budget, utc_ns));
+    permits_unlock(permits);
+}
+
+void permits_pause(struct permits *permits, uint32_t number, int64_t until_ns)
+{
+    ensure(number < permits->budget_count);
+    permits_lock(permits);
+    if (until_ns > permits->budgets[number].pause_ns)
+        permits->budgets[number].pause_ns = until_ns;
+    permits_unlock(permits);
+    atomic_fetch_add_explicit(&permits->granted, 1, memory_order_relaxed);
+}
+
+// ---- over restarts ----
+
+// Lines "name part weight", and "name pause until".
+static size_t permits_save_budget(const struct permits_budget *budget, char *out, size_t out_size)
+{
+    size_t used = 0;
+    for (uint32_t i = 0; i <= PERMITS_PARTS + 1; i++) {
+        bool pause = i > PERMITS_PARTS;
+        if (pause ? budget->pause_ns == 0 : budget->parts[i].weight == 0) continue;
+        int size =
+            pause ? snprintf(out + used, out_size - used, "%s pause %lld\n", budget->name,
+                             (long long)budget->pause_ns)
+                  : snprintf(out + used, out_size - used, "%s %lld %u\n", budget->name,
+                             (long long)budget->parts[i].number, budget->parts[i].weight);
+        if (size < 0 || (size_t)size >= out_size - used) break;
+        used += (size_t)size;
+    }
+    return used;
+}
+
+static void permits_load_budget(struct permits_budget *budget, const char *rest, int64_t utc_ns)
+{
+    char *end;
+    int64_t now = budget_part(budget, utc_ns);
+    if (strncmp(rest, "pause ", 6) == 0) {
+        int64_t until_ns = strtoll(rest + 6, NULL, 10);
+        // Bans last three days at most.
+        if (until_ns > utc_ns && until_ns - utc_ns <= 72 * 3600ll * 1000000000)
+            budget->pause_ns = until_ns;
+        return;
+    }
+    int64_t number = strtoll(rest, &end, 10);
+    long weight = *end == ' ' ? strtol(end + 1, NULL, 10) : 0;
+    if (number >= now - PERMITS_PARTS && number <= now && weight > 0)
+        budget_add(budget, (uint64_t)weight, number);
+}
+
 static size_t permits_save_kind(const struct permits_kind *kind, char *out, size_t out_size)
 {
     size_t used = 0;
@@ -98,6 +224,8 @@ size_t permits_save(struct permits *permits, char *out, size_t out_size)
     permits_lock(permits);
     for (uint32_t kind = 0; kind < permits->kind_count; kind++)
         used += permits_save_kind(&permits->kinds[kind], out + used, out_size - used);
+    for (uint32_t budget = 0; budget < permits->budget_count; budget++)
+        used += permits_save_budget(&permits->budgets[budget], out + used, out_size - used);
     permits_unlock(permits);
     ensure(used < out_size);
     return used;
@@ -108,13 +236,18 @@ static void permits_load_line(struct permits *permits, const char *at, const cha
                               int64_t utc_ns)
 {
     const char *space = memchr(at, ' ', (size_t)(end - at));
-    char digits[24];
+    char digits[48];
     if (space == NULL || (size_t)(end - space) > sizeof digits) return;
-    uint32_t kind = permits_find(permits, at, (size_t)(space - at));
-    if (kind == PERMITS_KINDS_MAX) return;
     size_t size = (size_t)(end - space) - 1;
     memcpy(digits, space + 1, size);
     digits[size] = '\0';
+    for (uint32_t i = 0; i < permits->budget_count; i++) {
+        const char *known = permits->budgets[i].name;
+        if (strlen(known) == (size_t)(space - at) && memcmp(known, at, strlen(known)) == 0)
+            permits_load_budget(&permits->budgets[i], digits, utc_ns);
+    }
+    uint32_t kind = permits_find(permits, at, (size_t)(space - at));
+    if (kind == PERMITS_KINDS_MAX) return;
     int64_t time_ns = strtoll(digits, NULL, 10);
     if (time_ns > 0 && time_ns <= utc_ns) permits_enter(&permits->kinds[kind], time_ns);
 }

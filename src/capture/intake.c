@@ -12,6 +12,9 @@
 #include <string.h>
 #include <xxhash.h>
 
+static void intake_tell(void *context, const struct arbiter_news *news);
+static void intake_release(void *context, const struct event *event, uint32_t link);
+
 int intake_open(struct intake *intake, intake_sink *sink, void *sink_context,
                 const struct log *log)
 {
@@ -21,7 +24,8 @@ int intake_open(struct intake *intake, intake_sink *sink, void *sink_context,
     intake->log = log;
     intake->levels = calloc(EVENT_LEVELS_MAX, sizeof *intake->levels);
     intake->unknown = calloc(LIMIT_UNKNOWN_KEYS, sizeof *intake->unknown);
-    if (intake->levels != NULL && intake->unknown != NULL) return 0;
+    int error = arbiter_open(&intake->arbiter, intake_tell, intake_release, intake);
+    if (error == 0 && intake->levels != NULL && intake->unknown != NULL) return 0;
     intake_close(intake);
     return -ENOMEM;
 }
@@ -32,14 +36,12 @@ void intake_close(struct intake *intake)
     free(intake->unknown);
     intake->levels = NULL;
     intake->unknown = NULL;
+    arbiter_close(&intake->arbiter);
 }
 
-// The place where redundant copies are told apart.
-static inline bool intake_accept(struct intake *intake, const struct event *event)
+struct arbiter_now intake_now(const struct intake *intake)
 {
-    (void)intake;
-    ensure(event->channel != CHANNEL_NONE);
-    return true;
+    return (struct arbiter_now){intake->last_ns, intake->last_ns - intake->utc_offset_ns};
 }
 
 static inline bool intake_hand_on(struct intake *intake, struct event *event, uint32_t link)
@@ -54,9 +56,26 @@ static inline bool intake_hand_on(struct intake *intake, struct event *event, ui
     return taken;
 }
 
+// What was judged new and cannot be stored is missing after all.
+static inline bool intake_store(struct intake *intake, struct event *event, uint32_t link)
+{
+    bool taken = intake_hand_on(intake, event, link);
+    if (!taken) arbiter_refused(&intake->arbiter, event, intake_now(intake));
+    return taken;
+}
+
 static inline void intake_clock(struct intake *intake, int64_t now_ns)
 {
     if (now_ns > intake->last_ns) intake->last_ns = now_ns;
+}
+
+static void intake_status_range(struct event *event, const struct intake_range *range)
+{
+    event_set(event, STATUS_CHANNEL, range->channel);
+    if (range->first != COVERAGE_NONE) event_set(event, STATUS_FIRST_ID, range->first);
+    if (range->last != COVERAGE_NONE) event_set(event, STATUS_LAST_ID, range->last);
+    if (range->from_ns != 0) event_set(event, STATUS_FROM_TIME, range->from_ns);
+    if (range->to_ns != 0) event_set(event, STATUS_TO_TIME, range->to_ns);
 }
 
 void intake_status(struct intake *intake, int64_t now_ns, const struct intake_status *status)
@@ -68,6 +87,7 @@ void intake_status(struct intake *intake, int64_t now_ns, const struct intake_st
     if (status->count != INTAKE_NO_COUNT) event_set(&event, STATUS_COUNT, status->count);
     if (status->detail != NULL)
         event_set_text(&event, STATUS_DETAIL, status->detail, (uint32_t)strlen(status->detail));
+    if (status->range != NULL) intake_status_range(&event, status->range);
     intake_clock(intake, now_ns);
     (void)intake_hand_on(intake, &event, status->link); // refused is counted
 }
@@ -77,6 +97,45 @@ bool intake_event(struct intake *intake, struct event *event, int64_t now_ns, ui
     ensure(event_has(event, COLUMN_FLAGS));
     intake_clock(intake, now_ns);
     return intake_hand_on(intake, event, link);
+}
+
+// ---- arbiter ----
+
+static void intake_tell(void *context, const struct arbiter_news *news)
+{
+    struct intake *intake = context;
+    const struct arbiter_key *key = &intake->arbiter.keys[news->key];
+    const struct intake_range range = {(enum channel)key->channel, news->first, news->last,
+                                       news->from_ns, news->to_ns};
+    intake->counters.holes_opened += news->kind == STATUS_HOLE_OPENED;
+    intake->counters.holes_lost += news->kind == STATUS_HOLE_LOST;
+    intake_status(intake, intake->last_ns,
+                  &(struct intake_status){
+                      .kind = news->kind,
+                      .link = INTAKE_NO_LINK,
+                      .symbol = key->symbol,
+                      .count = news->count == COVERAGE_NONE ? INTAKE_NO_COUNT : news->count,
+                      .detail = news->detail,
+                      .range = &range});
+}
+
+static void intake_release(void *context, const struct event *event, uint32_t link)
+{
+    struct intake *intake = context;
+    struct event *copy = &intake->released;
+    *copy = *event;
+    (void)intake_store(intake, copy, link - 1);
+}
+
+bool intake_repaired(struct intake *intake, struct event *event, int64_t now_ns)
+{
+    ensure(event_has(event, COLUMN_FLAGS));
+    intake_clock(intake, now_ns);
+    if (arbiter_judge(&intake->arbiter, event, NULL, intake_now(intake)) != ARBITER_NEW)
+        return false;
+    bool stored = intake_store(intake, event, INTAKE_NO_LINK);
+    if (stored) intake->counters.repaired++;
+    return stored;
 }
 
 // ---- unknown keys ----
@@ -159,6 +218,16 @@ static void intake_keep_raw(struct intake *intake, const struct intake_source *s
     (void)intake_hand_on(intake, event, source->link);
 }
 
+static inline void intake_lag(struct intake *intake, const struct intake_source *source,
+                              const struct event *event)
+{
+    if (!event_has(event, TRADE_EVENT_TIME) || event->value[COLUMN_FLAGS] != 0) return;
+    struct intake_lag *lag = &intake->lags[source->context->exchange % SYMBOL_EXCHANGES_MAX];
+    int64_t lag_ns = intake->last_ns - event->value[TRADE_EVENT_TIME];
+    if (lag->events++ == 0 || lag_ns < lag->least_ns) lag->least_ns = lag_ns;
+    lag->name = source->dialect->name;
+}
+
 const struct dialect_frame *intake_message(struct intake *intake,
                                            const struct intake_source *source,
                                            const uint8_t *bytes, uint32_t size,
@@ -173,9 +242,12 @@ const struct dialect_frame *intake_message(struct intake *intake,
     if (source->keep_raw) intake_keep_raw(intake, source, bytes, size);
     dialect_frame_begin(dialect, &intake->frame, source->context, bytes, size, intake->levels);
     while (dialect->next(&intake->frame, event)) {
-        if (!intake_accept(intake, event)) continue;
         if (event->channel == CHANNEL_RAW && !intake_raw_keep(intake, source, event)) continue;
-        (void)intake_hand_on(intake, event, source->link);
+        if (source->arbiter != NULL && arbiter_judge(&intake->arbiter, event, source->arbiter,
+                                                     intake_now(intake)) != ARBITER_NEW)
+            continue;
+        if (event->channel == CHANNEL_TRADE) intake_lag(intake, source, event);
+        (void)intake_store(intake, event, source->link);
     }
     return &intake->frame;
 }

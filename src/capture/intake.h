@@ -6,8 +6,8 @@
 // it stamps receive time, link and flags; it bounds what unknown keys may add to the raw channel;
 // it writes the status rows of its shard. The receive time never goes back within a shard.
 //
-// Arbiter: every event passes intake_accept(), which today takes all. Where a subscription has
-// copies (redundancy, a renewal's overlap) their rows are stored as often as they came.
+// Every event passes the arbiter, so that copies of a subscription (redundancy, a renewal's
+// overlap) are stored once, and holes are found and told in status rows.
 //
 // Threading: core-local.
 #ifndef RINGTAPE_CAPTURE_INTAKE_H
@@ -18,6 +18,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "capture/arbiter.h"
 #include "exchange/dialect.h"
 #include "format/event.h"
 
@@ -31,6 +32,9 @@ struct intake_counters {
     uint64_t refused;  // rows the sink did not take
     uint64_t raw;      // rows of the raw channel among the events
     uint64_t unknown;  // messages with a key never seen before
+    uint64_t repaired; // rows by REST among the events
+    uint64_t holes_opened;
+    uint64_t holes_lost;
 };
 
 struct intake_unknown { // one (exchange, message, key)
@@ -44,6 +48,15 @@ struct intake_source {
     const struct dialect_context *context;
     uint32_t link;
     bool keep_raw;
+    struct arbiter_link *arbiter; // the link's; NULL: everything is taken as new
+};
+
+// How long events of an exchange's trades are on their way, at least, since last looked at.
+struct intake_lag {
+    int64_t least_ns;
+    uint64_t events;  // 0: none since
+    bool off;         // the owner's: it has told
+    const char *name; // of the exchange
 };
 
 struct intake {
@@ -51,8 +64,12 @@ struct intake {
     void *sink_context;
     const struct log *log;
     int64_t last_ns; // receive time of the last row
+    int64_t utc_offset_ns; // UTC minus monotonic time; kept up to date by the owner
+    struct arbiter arbiter;
+    struct intake_lag lags[SYMBOL_EXCHANGES_MAX]; // by the table's number of the exchange
     struct intake_counters counters;
     struct event event;
+    struct event released; // one that the arbiter held
     struct dialect_frame frame;
     struct event_level *levels;          // EVENT_LEVELS_MAX
     struct intake_unknown *unknown;      // LIMIT_UNKNOWN_KEYS, open addressing
@@ -79,9 +96,22 @@ struct intake_status {
     uint32_t symbol;
     int64_t count;
     const char *detail;
+    const struct intake_range *range; // NULL: none
+};
+// What a status row about a hole or an interval means.
+struct intake_range {
+    enum channel channel;
+    int64_t first; // COVERAGE_NONE: no ids
+    int64_t last;
+    int64_t from_ns; // 0: unknown
+    int64_t to_ns;
 };
 #define INTAKE_NO_LINK 0xffffffffu
 void intake_status(struct intake *intake, int64_t now_ns, const struct intake_status *status);
+
+// An event by REST, flagged by the caller: judged, stamped and handed on. True: it was stored.
+bool intake_repaired(struct intake *intake, struct event *event, int64_t now_ns);
+struct arbiter_now intake_now(const struct intake *intake);
 
 // An event made elsewhere (instrument rows): stamped and handed on. False: refused.
 bool intake_event(struct intake *intake, struct event *event, int64_t now_ns, uint32_t link);

@@ -87,6 +87,7 @@ void link_shared_clock(struct link_shared *shared, uint32_t link)
     int64_t offset_ns = io_utc_ns(shared->io) - io_monotonic_ns(shared->io);
     int64_t forward_ns = offset_ns - shared->utc_offset_ns;
     shared->utc_offset_ns = offset_ns;
+    shared->intake->utc_offset_ns = offset_ns;
     if (steps == shared->clock_steps) return;
     shared->clock_steps = steps;
     bool forward = forward_ns > 0;
@@ -118,12 +119,24 @@ int link_open(struct link *link, struct link_shared *shared, const struct link_f
         (void)munmap(message, LINK_MESSAGE_SIZE);
         return -ENOMEM;
     }
+    link->own = calloc(2u * feed->dialect->streams_max, sizeof *link->own);
+    if (link->own == NULL) {
+        tls_destroy(link->tls);
+        (void)munmap(message, LINK_MESSAGE_SIZE);
+        return -ENOMEM;
+    }
+    link->dropped = link->own + feed->dialect->streams_max;
+    memcpy(link->own, streams->streams, streams->count * sizeof *link->own);
     link->message = message;
     link->shared = shared;
     link->feed = feed;
     link->streams = *streams;
+    link->streams.streams = link->own;
     link->number = number;
-    link->source = (struct intake_source){feed->dialect, &feed->context, number, feed->keep_raw};
+    ensure(streams->copy < LIMIT_REDUNDANCY);
+    link->arbiter = (struct arbiter_link){.number = number + 1, .copy = (uint8_t)streams->copy};
+    link->source = (struct intake_source){feed->dialect, &feed->context, number, feed->keep_raw,
+                                          &link->arbiter};
     websocket_init(&link->websocket, WEBSOCKET_CLIENT, link->message, LIMIT_MESSAGE_BYTES);
     link_check(link);
     return 0;
@@ -134,6 +147,7 @@ void link_close(struct link *link)
     link_check(link);
     ensure(link->state == LINK_IDLE);
     tls_destroy(link->tls);
+    free(link->own);
     (void)munmap(link->message, LINK_MESSAGE_SIZE);
     link->tls = NULL;
     link->message = NULL;
@@ -242,13 +256,24 @@ void link_hear_news(struct link *link, enum link_news news)
 
 // ---- going down ----
 
+// What the link was worth beside its siblings.
+static const char *link_merit(struct link *link)
+{
+    (void)snprintf(link->merit, sizeof link->merit, "first=%llu second=%llu lost=%llu",
+                   (unsigned long long)link->arbiter.first,
+                   (unsigned long long)link->arbiter.second,
+                   (unsigned long long)link->arbiter.lost);
+    return link->merit;
+}
+
 // Of a link that goes because it was told to.
 static void link_left(struct link *link)
 {
     if (link->announced) {
-        char detail[LIMIT_CAUSE_BYTES];
-        (void)snprintf(detail, sizeof detail, "%s %s: %s", link->feed->dialect->name,
-                       link->address_text, link->retired ? "renewed" : "stopped");
+        char detail[LIMIT_CAUSE_BYTES + 96];
+        (void)snprintf(detail, sizeof detail, "%s %s: %s; %s", link->feed->dialect->name,
+                       link->address_text, link->retired ? "renewed" : "stopped",
+                       link_merit(link));
         link_status(link, STATUS_LINK_DOWN, INTAKE_NO_COUNT, detail);
         link->announced = false;
     }
@@ -267,14 +292,15 @@ void link_fail(struct link *link, enum status_kind status, const char *format, .
     va_start(arguments, format);
     (void)vsnprintf(link->cause, sizeof link->cause, format, arguments);
     va_end(arguments);
-    char detail[LIMIT_CAUSE_BYTES + 96];
-    (void)snprintf(detail, sizeof detail, "%s %s: while %s: %s", link->feed->dialect->name,
-                   link->address_text, link_state_name(link->state), link->cause);
+    char detail[LIMIT_CAUSE_BYTES + 224];
+    (void)snprintf(detail, sizeof detail, "%s %s: while %s: %s; %s", link->feed->dialect->name,
+                   link->address_text, link_state_name(link->state), link->cause,
+                   link_merit(link));
     link_status(link, status, INTAKE_NO_COUNT, detail);
     log_write(link->shared->log, LOG_LEVEL_WARNING, io_utc_ns(link->shared->io), "link down",
-              "link=%u exchange=%s host=%s address=%s state=%s cause=\"%s\"", link->number,
+              "link=%u exchange=%s host=%s address=%s state=%s cause=\"%s\" %s", link->number,
               link->feed->dialect->name, link->feed->url.host, link->address_text,
-              link_state_name(link->state), link->cause);
+              link_state_name(link->state), link->cause, link->merit);
     int64_t live_ns = io_monotonic_ns(link->shared->io) - link->live_ns;
     if (link->state == LINK_LIVE && live_ns >= LINK_STEADY_NS) link->failures = 0;
     if (link->failures < UINT8_MAX) link->failures++;
@@ -483,6 +509,18 @@ void link_start(struct link *link)
     link->retired = false;
     link->failures = 0;
     link_begin(link);
+}
+
+void link_reject(struct link *link, const char *format, ...)
+{
+    char cause[LIMIT_CAUSE_BYTES + 1];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(cause, sizeof cause, format, arguments);
+    va_end(arguments);
+    if (link->state == LINK_SUBSCRIBING || link->state == LINK_LIVE)
+        link_fail(link, STATUS_LINK_DOWN, "%s", cause);
+    link_check(link);
 }
 
 static void link_leave(struct link *link)

@@ -8,8 +8,9 @@
 // shard's intake. Every coming and going is a status row and a log line with cause and remedy.
 //
 // Ownership: the shard embeds its links; link_open() allocates the TLS connection and reserves
-// address space for messages that come in pieces (memory only where they really do). The feed and
-// the streams belong to the shard and outlive the link. Threading: core-local.
+// address space for messages that come in pieces (memory only where they really do). It copies its
+// streams, which may change while it runs. The feed belongs to the shard and outlives the link.
+// Threading: core-local.
 //
 // Bounds: LIMIT_MESSAGE_BYTES a message; client messages are spaced so that the exchange's limit a
 // second and a minute holds; of several pings that wait for an answer the last is answered (RFC
@@ -103,6 +104,8 @@ struct link_streams {
     const struct dialect_stream *streams;
     uint32_t count;
     uint32_t group; // dialect.group
+    uint32_t copy;  // of the redundant ones, from 0
+    uint32_t place; // among the links of its copy
 };
 
 // Transparent because the shard embeds it; every member is private to link*.c, but for those
@@ -110,12 +113,16 @@ struct link_streams {
 struct link {
     struct link_shared *shared;
     const struct link_feed *feed;
-    struct link_streams streams;
+    struct link_streams streams; // readable; they lie in own[]
+    struct dialect_stream *own;  // [dialect.streams_max]
+    struct dialect_stream *dropped; // [dialect.streams_max] to be taken back
+    uint32_t dropped_count;
     struct intake_source source;
+    struct arbiter_link arbiter; // counts what it brought first, second, not at all
     uint32_t number;       // readable: in the rows
     enum link_state state; // readable
-    bool stopping;         // link_stop() was called
-    bool retired;          // link_retire() was called
+    bool stopping;         // readable: link_stop() was called
+    bool retired;          // readable: link_retire() was called
     bool hanging_up;       // DRAINING: nothing is sent or taken any more
     bool renewing;         // LINK_NEWS_RENEW was given
     bool heard;            // something arrived since the last idle check
@@ -165,6 +172,7 @@ struct link {
     uint8_t pong[WEBSOCKET_CONTROL_SIZE_MAX];
     char address_text[LIMIT_ADDRESS_TEXT_BYTES + 1];
     char cause[LIMIT_CAUSE_BYTES + 1]; // readable: why it went down last
+    char merit[96];
 };
 
 // 0 or -ENOMEM. The link is idle.
@@ -174,12 +182,22 @@ int link_open(struct link *link, struct link_shared *shared, const struct link_f
 void link_close(struct link *link);
 
 void link_start(struct link *link);
+// The owner has found that the connection is of no use: it goes down for the reason given and comes
+// back after a pause. Nothing where it is not connected.
+__attribute__((format(printf, 2, 3))) void link_reject(struct link *link, const char *format, ...);
 // Takes back what it subscribed to (where the exchange has a request for it), at the pace of the
 // exchange's limits, says goodbye and hangs up: within LINK_UNSUBSCRIBE_NS and LINK_DRAIN_NS
 // whatever the peer does. LINK_NEWS_ENDED follows unless the link is idle already.
 void link_stop(struct link *link);
 // A successor has its streams: it lives on until it is closed, and is not connected again.
 void link_retire(struct link *link);
+
+// Further streams, as many as there is room for: asked for at once where the link is live.
+void link_add_streams(struct link *link, const struct dialect_stream *streams, uint32_t count);
+// Takes the stream back, if the link has it.
+void link_drop_stream(struct link *link, const struct dialect_stream *stream);
+// Streams that the exchange still allows on this connection.
+uint32_t link_streams_room(const struct link *link);
 
 const char *link_state_name(enum link_state state);
 

@@ -37,6 +37,7 @@ static void link_forget(struct link *link)
     link->pong_wanted = false;
     link->silent_checks = 0;
     link->subscribe_position = 0;
+    link->dropped_count = 0;
     link->requests_sent = 0;
     link->requests_answered = 0;
     link->message_after_ns = 0;
@@ -58,10 +59,13 @@ static void link_resolved(struct io *io, struct io_op *op)
         link_fail(link, STATUS_LINK_DOWN, "the name %s was not found: %s; check url and resolver",
                   link->feed->url.host, why);
     } else {
-        // Copies of a subscription (neighbouring numbers) go to different addresses if there are
-        // any.
+        // Copies of a subscription go to different addresses if there are any, and the links of a
+        // copy are spread over them. A link that failed tries another one, past its siblings'.
         link->address_count = (uint32_t)op->result;
-        link->address_index = (link->number + link->failures) % link->address_count;
+        uint32_t step = link->address_count > LIMIT_REDUNDANCY ? LIMIT_REDUNDANCY : 1;
+        link->address_index =
+            (link->streams.place + link->streams.copy + step * link->failures) %
+            link->address_count;
         link->address_tried = 0;
         link_connect_next(link);
     }

@@ -149,12 +149,18 @@ static bool link_say_next(struct link *link, int64_t now_ns)
     link->ponged = link->pong_wanted && !(link->ponged && !link_all_requested(link));
     if (link->ponged) return link_send_pong(link);
     if (now_ns >= link->ping_due_ns) return link_send_ping(link, now_ns);
-    return link_all_requested(link) || link_send_subscription(link);
+    if (!link_all_requested(link)) return link_send_subscription(link);
+    return link->dropped_count == 0 || link_send_dropped(link);
+}
+
+static bool link_has_words(const struct link *link)
+{
+    return link->pong_wanted || link->dropped_count > 0 || !link_all_requested(link);
 }
 
 int64_t link_talk(struct link *link, int64_t now_ns)
 {
-    bool wanted = link->pong_wanted || !link_all_requested(link);
+    bool wanted = link_has_words(link);
     int64_t due_ns = wanted ? now_ns : link->ping_due_ns;
     if (due_ns > now_ns) return due_ns;
     if (link->message_after_ns > now_ns) return link->message_after_ns;
@@ -164,7 +170,7 @@ int64_t link_talk(struct link *link, int64_t now_ns)
         link->message_after_ns = now_ns + spacing_ns;
         if (!link_say_next(link, now_ns)) return INT64_MAX;
     }
-    wanted = link->pong_wanted || !link_all_requested(link);
+    wanted = link_has_words(link);
     return wanted ? now_ns + spacing_ns : link->ping_due_ns;
 }
 

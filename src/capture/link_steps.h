@@ -69,6 +69,8 @@ int64_t link_talk(struct link *link, int64_t now_ns);
 // The next request that takes streams back, as link_talk() (INT64_MAX: all were, or the link has
 // failed).
 int64_t link_take_back(struct link *link, int64_t now_ns);
+// The next request that takes dropped streams back. False: the link has failed.
+bool link_send_dropped(struct link *link);
 // True when every stream was asked for.
 bool link_all_requested(const struct link *link);
 

@@ -135,6 +135,7 @@ struct plan_share *plan_share_create(const struct plan_input *input, uint32_t sh
         return NULL;
     }
     share->dialect = input->dialect;
+    share->redundancy = input->redundancy;
     share->symbol_count = plan_symbols_of(input, shard, share->symbols);
     plan_fill(input, share);
     ensure(share->stream_count == symbols * input->channel_count * input->redundancy);

@@ -45,6 +45,7 @@ struct plan_share {
     const struct dialect *dialect;
     struct dialect_channel *channels;
     uint32_t channel_count;
+    uint32_t redundancy;
     struct plan_symbol *symbols; // of this shard
     uint32_t symbol_count;
     struct dialect_stream *streams; // symbol: index in symbols[]

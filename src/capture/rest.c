@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -130,12 +131,12 @@ static void rest_ask(struct rest *rest)
     char path[URL_PATH_BYTES_MAX + REST_PATH_BYTES_MAX + 1];
     uint8_t request[2048];
     (void)snprintf(path, sizeof path, "%s%s", rest->url->path, rest->path);
-    const char *const extra[] = {"Accept: application/json"};
+    const char *const extra[] = {"Accept: application/json", rest->header};
     const struct http_request what = {.method = "GET",
                                       .host = rest->url->authority,
                                       .target = path,
                                       .extra = extra,
-                                      .extra_count = 1,
+                                      .extra_count = rest->header != NULL ? 2 : 1,
                                       .close = true};
     uint32_t size = http_request_format(&what, (char *)request, sizeof request);
     ensure(size > 0);
@@ -170,6 +171,26 @@ static void rest_whole(struct rest *rest)
     rest_end(rest, "the answer is %u: %.*s", rest->http.status, size, (const char *)rest->body);
 }
 
+// What the exchange says about its limits: Binance the weight of the minute, Upbit
+// "group=crix-trades; min=600; sec=9".
+static void rest_limits(struct rest *rest)
+{
+    struct http_slice value;
+    char text[128];
+    if (rest->used_header != NULL && http_field_find(&rest->http, rest->used_header, &value) &&
+        value.size < sizeof text) {
+        memcpy(text, value.text, value.size);
+        text[value.size] = '\0';
+        rest->used = (uint32_t)strtoul(text, NULL, 10);
+    }
+    if (http_field_find(&rest->http, "Remaining-Req", &value) && value.size < sizeof text) {
+        memcpy(text, value.text, value.size);
+        text[value.size] = '\0';
+        const char *second = strstr(text, "sec=");
+        rest->exhausted = second != NULL && strtol(second + 4, NULL, 10) <= 0;
+    }
+}
+
 static void rest_parse(struct rest *rest, const char *at, const char *end)
 {
     while (rest->state == REST_WAITING) {
@@ -180,6 +201,7 @@ static void rest_parse(struct rest *rest, const char *at, const char *end)
             uint32_t seconds;
             rest->status = rest->http.status;
             rest->retry_after_s = http_retry_after(&rest->http, &seconds) ? seconds : 0;
+            rest_limits(rest);
         } else if (result == HTTP_BODY) {
             if (!rest_gather(rest, &body)) return;
         } else if (result == HTTP_DONE) {
@@ -292,6 +314,8 @@ void rest_get(struct rest *rest, const struct url *url, const char *path, rest_c
     rest->ok = false;
     rest->status = 0;
     rest->retry_after_s = 0;
+    rest->used = 0;
+    rest->exhausted = false;
     rest->body_size = 0;
     rest->state = REST_RESOLVING;
     io_timeout(rest->io, &rest->timer, REST_LIMIT_NS, rest_timed_out);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // rest: one GET at a time over HTTP/1.1, with TLS or without: what control asks an exchange at
-// start and on a reload (which instruments there are). A state machine over io.h, drawn in rest.c.
+// start and on a reload (which instruments there are), and what repair and audit ask. A state
+// machine over io.h, drawn in rest.c.
 //
 // Ownership: rest_open() reserves address space for the body (LIMIT_REST_BODY_BYTES; memory as it
 // is needed, given back with the next request). The body is valid in the callback only. Threading:
@@ -39,9 +40,15 @@ struct rest {
     bool ok;             // a whole reply with status 200
     uint16_t status;     // 0: there was none
     uint32_t retry_after_s; // 0: not asked for
+    uint32_t used;          // what used_header says; 0: it is not there
+    bool exhausted;         // Remaining-Req says that nothing is left of this second
     uint8_t *body;
     uint32_t body_size;
     char failure[512];   // where not ok: what went wrong, with the remedy
+
+    // May be set while idle.
+    const char *header;      // sent as well ("X-MBX-TIME-UNIT: MICROSECOND"), or NULL
+    const char *used_header; // of the reply, or NULL
 
     struct io *io;
     enum rest_state state;

@@ -2,7 +2,8 @@
 //
 // shard: life, commands and link slots.
 //
-//     RUNNING ──SHARD_STOP──→ CLOSING_LINKS ──no slot used──→ CLOSING_TAPE ──tape_writer──→ ENDED
+//     RUNNING ──SHARD_STOP──→ CLOSING_LINKS ──no slot used──→ CLOSING_TAPE ──tape_writer──→
+//     CLOSING_LEDGER ──file written──→ ENDED
 //
 // A tick ten times a second does what nothing waits for: closes ended links, ends replaced feeds,
 // writes instrument rows in portions, publishes the counters, moves the stop on.
@@ -31,6 +32,7 @@ static void shard_release(struct shard *shard)
     link_shared_close(&shard->shared);
     intake_close(&shard->intake);
     if (shard->symbols != NULL) symbols_close(shard->symbols);
+    shard_ledger_close(shard);
     free(shard->symbol_uses);
     free(shard->instrument_hash);
     free(shard->slots);
@@ -65,8 +67,14 @@ static int shard_open_parts(struct shard *shard)
     if (shard->symbols == NULL || shard->symbol_uses == NULL || shard->slots == NULL ||
         shard->instrument_hash == NULL)
         return -ENOMEM;
+    shard->mend.io = shard->io;
+    shard->mend.log = shard->options.log;
+    shard->mend.permits = shard->options.permits;
+    shard->mend.intake = &shard->intake;
+    shard->mend.symbols = shard->symbols;
     int error = link_shared_open(&shard->shared);
     if (error == 0) error = shard_open_tape(shard);
+    if (error == 0) error = shard_ledger_open(shard);
     if (error == 0)
         error = intake_open(&shard->intake, shard_sink, shard->writer, shard->options.log);
     return error;
@@ -99,6 +107,7 @@ void shard_close(struct shard *shard)
     for (uint32_t i = 0; i < LIMIT_SHARD_FEEDS; i++) {
         if (shard->feeds[i].feed != NULL) shard_feed_free(shard, &shard->feeds[i]);
     }
+    mend_close(&shard->mend);
     tape_writer_close(shard->writer);
     shard_release(shard);
 }
@@ -143,6 +152,7 @@ static void shard_stop(struct shard *shard)
     if (shard->state != SHARD_RUNNING) return;
     shard->state = SHARD_CLOSING_LINKS;
     shard->stop_by_ns = io_monotonic_ns(shard->io) + SHARD_STOP_NS;
+    (void)mend_stop(&shard->mend);
     for (uint32_t i = 0; i < shard->slots_high; i++) {
         struct shard_slot *slot = &shard->slots[i];
         if (slot->used && !slot->ended) link_stop(&slot->link);
@@ -238,6 +248,8 @@ static void shard_renew(struct shard *shard, struct shard_slot *slot)
 static void shard_live(struct shard *shard, struct shard_slot *slot)
 {
     slot->lived = true;
+    shard_keys_up(shard, slot);
+    mend_audit_soon(&shard->mend, (uint8_t)slot->link.feed->context.exchange);
     uint32_t predecessor = slot->predecessor;
     slot->predecessor = SHARD_NONE;
     if (predecessor == SHARD_NONE) return;
@@ -252,9 +264,12 @@ static void shard_hear(void *context, struct link *link, enum link_news news)
     ensure(slot->used && !slot->ended);
     switch (news) {
     case LINK_NEWS_LIVE: shard_live(shard, slot); return;
-    case LINK_NEWS_DOWN: return;
+    case LINK_NEWS_DOWN: shard_keys_down(shard, slot); return;
     case LINK_NEWS_RENEW: shard_renew(shard, slot); return;
-    case LINK_NEWS_ENDED: slot->ended = true; return;
+    case LINK_NEWS_ENDED:
+        shard_keys_down(shard, slot);
+        slot->ended = true;
+        return;
     }
 }
 
@@ -315,7 +330,19 @@ static void shard_publish(struct shard *shard)
         .downs = shard->shared.counters.downs,
         .symbols = symbols_count(shard->symbols),
         .feeds_failed = shard->feeds_failed,
+        .copies = shard->intake.arbiter.counters.copies,
+        .repaired = shard->intake.counters.repaired,
+        .holes_open = shard->intake.arbiter.pool.used,
+        .holes_opened = shard->intake.counters.holes_opened,
+        .holes_lost = shard->intake.counters.holes_lost,
+        .mutes = shard->mutes,
+        .rest_requests = shard->mend.counters.requests,
+        .rest_failures = shard->mend.counters.failures,
+        .audits = shard->mend.counters.audits,
+        .snapshots = shard->mend.counters.snapshots,
     };
+    for (uint32_t i = 0; i < SYMBOL_EXCHANGES_MAX; i++)
+        now.clock_alarms += shard->intake.lags[i].off;
     for (uint32_t i = 0; i < shard->slots_high; i++) {
         const struct shard_slot *slot = &shard->slots[i];
         now.links += slot->used && !slot->ended;
@@ -343,8 +370,7 @@ static void shard_tape_stopped(void *context, bool ok)
     ensure(shard->state == SHARD_CLOSING_TAPE);
     shard_publish(shard);
     shard->durable = ok;
-    shard->state = SHARD_ENDED;
-    io_cancel(shard->io, &shard->tick);
+    shard->state = SHARD_CLOSING_LEDGER; // the tick goes on
 }
 
 static void shard_stop_on(struct shard *shard)
@@ -352,9 +378,11 @@ static void shard_stop_on(struct shard *shard)
     for (uint32_t i = 0; i < shard->slots_high; i++) {
         if (shard->slots[i].used) return;
     }
+    if (!mend_stop(&shard->mend)) return;
     shard_status(shard, STATUS_STOPPED, SYMBOL_NONE, NULL);
     shard->state = SHARD_CLOSING_TAPE;
-    int64_t left_ns = shard->stop_by_ns - io_monotonic_ns(shard->io);
+    int64_t left_ns =
+        shard->stop_by_ns - io_monotonic_ns(shard->io) - SHARD_LEDGER_LEFT_NS;
     if (left_ns < SHARD_TICK_NS) left_ns = SHARD_TICK_NS; // a machine that stood still
     tape_writer_stop(shard->writer, left_ns, shard_tape_stopped, shard);
 }
@@ -364,13 +392,23 @@ static void shard_tick_done(struct io *io, struct io_op *op)
     struct shard *shard = io_owner(op, struct shard, tick);
     if (shard->state == SHARD_ENDED) return;
     io_timeout(io, &shard->tick, SHARD_TICK_NS, shard_tick_done);
-    link_shared_clock(&shard->shared, INTAKE_NO_LINK);
+    if (shard->state <= SHARD_CLOSING_LINKS) { // later no row is taken any more
+        link_shared_clock(&shard->shared, INTAKE_NO_LINK);
+        arbiter_tick(&shard->intake.arbiter, shard_now(shard));
+    }
     shard_reap(shard);
     if (shard->state == SHARD_RUNNING) {
         shard_feed_tick(shard, io_monotonic_ns(io));
         shard_instruments_tick(shard);
+        mend_tick(&shard->mend);
+        shard_ledger_tick(shard);
+        shard_health_tick(shard);
     } else if (shard->state == SHARD_CLOSING_LINKS) {
         shard_stop_on(shard);
+    } else if (shard->state == SHARD_CLOSING_LEDGER &&
+               shard_ledger_end(shard, shard->durable)) {
+        shard->state = SHARD_ENDED;
+        io_cancel(io, &shard->tick);
     }
     shard_publish(shard);
 }

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/permits.h"
 #include "capture/plan.h"
+#include "capture/recall.h"
 #include "io/io.h"
 #include "keep/keep_store.h"
 
@@ -29,6 +30,7 @@ struct shard_options {
     const struct log *log;
     struct permits *permits; // with a kind for each dialect, by its name
     struct keep_store *store;
+    const struct recall *recall; // what is covered already; NULL: nothing, and no ledger is kept
     int64_t commit_interval_ns;
     int64_t tape_bytes;
     int64_t tape_age_ns;
@@ -38,9 +40,13 @@ struct shard_options {
 struct shard_feed {
     uint32_t id;       // of the feed, never used again by another one
     uint32_t replaces; // feed that ends when this one is live; 0: none
+    bool same_links;   // as the one it replaces but for the symbols: its links are changed
     struct plan_share *share;
     struct url url;
     struct tls_context *tls; // NULL for ws://. Loading trust takes 30 ms: not on a shard's thread
+    struct url rest_url;  // host "": holes are not repaired
+    struct tls_context *rest_tls; // NULL for http://
+    uint32_t rest_weight; // of requests in the exchange's window; 0: four fifths of its limit
     bool keep_raw;
 };
 
@@ -81,6 +87,17 @@ struct shard_counters {
     uint64_t links_live;
     uint64_t symbols;
     uint64_t feeds_failed; // feeds whose links could not be made (see the log)
+    uint64_t copies;       // events that were stored before
+    uint64_t repaired;     // rows that came by REST
+    uint64_t holes_open;   // now
+    uint64_t holes_opened;
+    uint64_t holes_lost;
+    uint64_t mutes;        // links that stood and brought nothing
+    uint64_t clock_alarms; // exchanges whose clock and ours disagree, now
+    uint64_t rest_requests;
+    uint64_t rest_failures;
+    uint64_t audits;
+    uint64_t snapshots;
 };
 
 // 0 or -ENOMEM, or what tape_writer_open() says.

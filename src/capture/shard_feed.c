@@ -2,10 +2,12 @@
 //
 // shard_feed: the feeds of a shard: their symbols, links, replacement on a reload, instrument rows.
 //
-// Contract: a feed that replaces another is connected first; the other ends when every link of the
-// new one was live, or after SHARD_REPLACE_NS. A symbol's added and removed rows are written when
-// the first feed wants it and when the last one lets go, so a replacement writes none. An
-// instrument row is written for what differs from the last one of this life; after a start all are.
+// Contract: a feed that differs from a running one by its symbols alone changes its links
+// (shard_change.c). Any other that replaces one is connected first; the old one ends when every
+// link of the new one was live, or after SHARD_REPLACE_NS. A symbol's added and removed rows are
+// written when the first feed wants it and when the last one lets go, so a replacement writes none.
+// An instrument row is written for what differs from the last one of this life; after a start all
+// are.
 #include "capture/shard_parts.h"
 
 #include "format/ensure.h"
@@ -84,6 +86,7 @@ void shard_feed_destroy(struct shard_feed *feed)
 {
     if (feed == NULL) return;
     tls_context_destroy(feed->tls);
+    tls_context_destroy(feed->rest_tls);
     plan_free(feed->share);
     free(feed);
 }
@@ -117,10 +120,11 @@ static void shard_feed_connect(struct shard *shard, uint32_t index)
 {
     struct shard_feed_place *place = &shard->feeds[index];
     const struct plan_share *share = place->feed->share;
+    uint32_t place_of_copy[LIMIT_REDUNDANCY] = {0};
     for (uint32_t i = 0; i < share->link_count; i++) {
         const struct plan_link *link = &share->links[i];
         struct link_streams streams = {share->streams + link->stream_first, link->stream_count,
-                                       link->group};
+                                       link->group, link->copy, place_of_copy[link->copy]++};
         if (shard_link_open(shard, index, &streams, SHARD_NONE) == SHARD_NONE)
             shard->feeds_failed++;
     }
@@ -129,8 +133,37 @@ static void shard_feed_connect(struct shard *shard, uint32_t index)
               share->dialect->name, share->symbol_count, share->stream_count, share->link_count);
 }
 
+void shard_feed_hold(struct shard *shard, uint32_t index)
+{
+    shard_feed_each_symbol(shard, &shard->feeds[index], shard_symbol_use);
+    shard_keys_open(shard, index);
+}
+
+void shard_feed_release(struct shard *shard, uint32_t index)
+{
+    shard_keys_close(shard, index);
+    shard_feed_each_symbol(shard, &shard->feeds[index], shard_symbol_drop);
+}
+
+// True where a running feed has become this one.
+static bool shard_feed_changed(struct shard *shard, struct shard_feed *feed)
+{
+    uint32_t index = shard_feed_find(shard, feed->replaces);
+    if (!feed->same_links || feed->replaces == 0 || index == LIMIT_SHARD_FEEDS ||
+        shard->feeds[index].removing || shard->feeds[index].feed->replaces != 0)
+        return false;
+    if (!shard_feed_number(shard, feed->share, shard->feeds[index].links.context.exchange))
+        return false; // told by the usual way, which fails as well
+    if (!shard_feed_change(shard, index, feed)) {
+        shard->feeds_failed++;
+        shard_feed_destroy(feed); // what it was to replace goes on
+    }
+    return true;
+}
+
 void shard_feed_add(struct shard *shard, struct shard_feed *feed)
 {
+    if (shard_feed_changed(shard, feed)) return;
     uint32_t index = shard_feed_free_place(shard);
     if (index == LIMIT_SHARD_FEEDS) {
         log_write(shard->options.log, LOG_LEVEL_ERROR, io_utc_ns(shard->io),
@@ -149,7 +182,10 @@ void shard_feed_add(struct shard *shard, struct shard_feed *feed)
         return; // what it was to replace goes on
     }
     place->replace_ns = io_monotonic_ns(shard->io) + SHARD_REPLACE_NS;
-    shard_feed_each_symbol(shard, place, shard_symbol_use);
+    shard_feed_hold(shard, index);
+    (void)mend_exchange_open(&shard->mend, place->links.dialect,
+                             (uint8_t)place->links.context.exchange, &feed->rest_url,
+                             &feed->rest_tls, feed->rest_weight);
     shard_feed_connect(shard, index);
 }
 
@@ -168,7 +204,7 @@ void shard_feed_free(struct shard *shard, struct shard_feed_place *place)
 {
     ensure(place->slots == 0 && place->feed != NULL);
     if (shard->state == SHARD_RUNNING) {
-        shard_feed_each_symbol(shard, place, shard_symbol_drop);
+        shard_feed_release(shard, (uint32_t)(place - shard->feeds));
         log_write(shard->options.log, LOG_LEVEL_INFO, io_utc_ns(shard->io), "feed removed",
                   "shard=%u exchange=%s symbols=%u", shard->options.index,
                   place->links.dialect->name, place->feed->share->symbol_count);

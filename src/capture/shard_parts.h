@@ -10,16 +10,28 @@
 
 #include "capture/intake.h"
 #include "capture/link.h"
+#include "capture/mend.h"
 #include "capture/shard.h"
+#include "keep/keep_ledger.h"
 #include "keep/tape_writer.h"
 
 #define SHARD_TICK_NS (100 * LIMIT_MILLISECOND_NS)
 #define SHARD_REPLACE_NS (30 * LIMIT_SECOND_NS) // a replaced feed ends then at the latest
 #define SHARD_TROUBLE_NS (10 * LIMIT_SECOND_NS) // between two log lines about the tape
 #define SHARD_STOP_NS (2700 * LIMIT_MILLISECOND_NS) // of which the tape has what links leave
+#define SHARD_LEDGER_NS LIMIT_MINUTE_NS // between two files of the ledger
+#define SHARD_LEDGER_LEFT_NS (200 * LIMIT_MILLISECOND_NS) // of a stop, for the last one
+#define SHARD_MUTE_NS (10 * LIMIT_SECOND_NS)
+#define SHARD_MUTE_ALONE_NS (30 * LIMIT_SECOND_NS)
+#define SHARD_LAG_NS (10 * LIMIT_SECOND_NS)
+#define SHARD_LAG_LEAST_NS (-50 * LIMIT_MILLISECOND_NS) // a clock this far behind is told
+#define SHARD_LAG_MOST_NS (2 * LIMIT_SECOND_NS)
 enum {
     SHARD_NONE = LIMIT_LINKS,      // no slot
     SHARD_INSTRUMENTS_A_TICK = 512, // rows, of about 3 KB each
+    SHARD_LEDGER_TAPES = 64, // remembered, one a minute
+    SHARD_MUTE_EVENTS = 20,  // of the siblings
+    SHARD_LAG_EVENTS = 10,   // to judge the clock by
 };
 
 struct shard_slot {
@@ -28,6 +40,10 @@ struct shard_slot {
     uint32_t predecessor; // slot this one takes over from
     bool used;
     bool lived;           // was live once
+    bool up;              // its keys count it as live
+    uint64_t heard;          // events when it was last heard
+    uint64_t heard_siblings; // those of its siblings then
+    int64_t heard_ns;        // monotonic; 0: not looked at yet
     bool ended;           // may be closed
 };
 
@@ -63,7 +79,30 @@ _Static_assert(LINK_UNSUBSCRIBE_NS + LINK_DRAIN_NS + SHARD_TICK_NS + LIMIT_SECON
                    SHARD_STOP_NS,
                "a stop is over in time");
 
-enum shard_state { SHARD_RUNNING, SHARD_CLOSING_LINKS, SHARD_CLOSING_TAPE, SHARD_ENDED };
+enum shard_ledger_state { SHARD_LEDGER_IDLE, SHARD_LEDGER_TAKEN, SHARD_LEDGER_WRITING };
+
+struct shard_ledger_tape { // rows with a later time are on this tape or later ones
+    int64_t since_ns;
+    uint32_t tape;
+};
+
+struct shard_ledger {
+    struct keep_ledger *writer; // NULL: the shard keeps none
+    enum shard_ledger_state state;
+    bool ended;
+    int64_t due_ns; // monotonic
+    uint64_t rows;  // that have to be durable before what was taken may be written
+    uint32_t tape_count;
+    struct shard_ledger_tape tapes[SHARD_LEDGER_TAPES];
+};
+
+enum shard_state {
+    SHARD_RUNNING,
+    SHARD_CLOSING_LINKS,
+    SHARD_CLOSING_TAPE,
+    SHARD_CLOSING_LEDGER,
+    SHARD_ENDED,
+};
 
 struct shard {
     struct shard_options options;
@@ -82,10 +121,16 @@ struct shard {
     uint32_t link_number;     // of the next link
     struct shard_feed_place feeds[LIMIT_SHARD_FEEDS];
     uint64_t feeds_failed;
+    uint64_t keys_missing; // there was no room for
+    uint64_t mutes;        // links that were rejected for it
+    int64_t health_ns;     // monotonic: next look at the links
+    int64_t lag_ns;        // ... at the clock
     struct shard_instruments instruments[LIMIT_FEEDS];
     struct io_op tick;
     struct shard_queue queue;
     struct shard_trouble trouble;
+    struct mend mend;
+    struct shard_ledger ledger;
     struct shard_counters published;
 };
 
@@ -96,9 +141,46 @@ uint32_t shard_link_open(struct shard *shard, uint32_t place, const struct link_
                          uint32_t predecessor);
 void shard_status(struct shard *shard, enum status_kind kind, uint32_t symbol, const char *detail);
 
+// ---- shard_keys.c ----
+
+// The arbiter's keys of the feed at `place`, each once.
+void shard_keys_open(struct shard *shard, uint32_t place);
+void shard_keys_close(struct shard *shard, uint32_t place);
+// The keys of the slot's streams are carried by one live link more, or less.
+void shard_keys_up(struct shard *shard, struct shard_slot *slot);
+void shard_keys_down(struct shard *shard, struct shard_slot *slot);
+// The same for one stream that comes or goes, where the slot is live.
+void shard_key_up(struct shard *shard, const struct shard_slot *slot,
+                  const struct dialect_stream *stream);
+void shard_key_down(struct shard *shard, const struct shard_slot *slot,
+                    const struct dialect_stream *stream);
+struct arbiter_now shard_now(struct shard *shard);
+
+// ---- shard_health.c ----
+
+// Rejects links that are mute, tells of a clock that is off. Ten times a second; looks once.
+void shard_health_tick(struct shard *shard);
+
+// ---- shard_ledger.c ----
+
+int shard_ledger_open(struct shard *shard); // 0 or -ENOMEM
+void shard_ledger_close(struct shard *shard);
+void shard_ledger_tick(struct shard *shard);
+// The tape has ended, all rows are durable or not. True once the last file is written or given up.
+bool shard_ledger_end(struct shard *shard, bool durable);
+
+// ---- shard_change.c ----
+
+// The feed at `place` becomes `feed`, which differs by its symbols alone and is taken over. Its
+// streams have the shard's numbers. False: no memory, nothing has changed.
+bool shard_feed_change(struct shard *shard, uint32_t place, struct shard_feed *feed);
+
 // ---- shard_feed.c ----
 
 void shard_feed_add(struct shard *shard, struct shard_feed *feed);
+// Symbols and keys of the feed at `place` are used once more, once less.
+void shard_feed_hold(struct shard *shard, uint32_t place);
+void shard_feed_release(struct shard *shard, uint32_t place);
 void shard_feed_remove(struct shard *shard, uint32_t id);
 // Ends feeds that were replaced, frees those whose links are gone.
 void shard_feed_tick(struct shard *shard, int64_t now_ns);

@@ -448,23 +448,34 @@ void config_free(struct config *config)
     config->feed_count = 0;
 }
 
-static bool config_feed_lists_equal(const struct config_feed *a, const struct config_feed *b)
+static bool config_feed_channels_equal(const struct config_feed *a, const struct config_feed *b)
 {
-    if (a->symbol_count != b->symbol_count || a->channel_count != b->channel_count) return false;
+    if (a->channel_count != b->channel_count) return false;
     for (uint32_t i = 0; i < a->channel_count; i++) {
         if (strcmp(a->channels[i].text, b->channels[i].text) != 0) return false;
     }
+    return true;
+}
+
+static bool config_feed_symbols_equal(const struct config_feed *a, const struct config_feed *b)
+{
+    if (a->symbols_all != b->symbols_all || a->symbol_count != b->symbol_count) return false;
     for (uint32_t i = 0; i < a->symbol_count; i++) {
         if (config_symbol_compare(&a->symbols[i], &b->symbols[i]) != 0) return false;
     }
     return true;
 }
 
+bool config_feed_links_equal(const struct config_feed *a, const struct config_feed *b)
+{
+    return a->dialect == b->dialect && a->redundancy == b->redundancy &&
+           a->keep_raw == b->keep_raw && strcmp(a->url_text, b->url_text) == 0 &&
+           strcmp(a->ca_file, b->ca_file) == 0 && config_feed_channels_equal(a, b);
+}
+
 bool config_feed_equal(const struct config_feed *a, const struct config_feed *b)
 {
-    return a->dialect == b->dialect && a->symbols_all == b->symbols_all &&
-           a->redundancy == b->redundancy && a->links_max == b->links_max &&
-           a->keep_raw == b->keep_raw && strcmp(a->url_text, b->url_text) == 0 &&
-           strcmp(a->rest_url_text, b->rest_url_text) == 0 && strcmp(a->ca_file, b->ca_file) == 0 &&
-           config_feed_lists_equal(a, b);
+    return config_feed_links_equal(a, b) && a->links_max == b->links_max &&
+           a->rest_weight == b->rest_weight &&
+           strcmp(a->rest_url_text, b->rest_url_text) == 0 && config_feed_symbols_equal(a, b);
 }

@@ -40,6 +40,7 @@ struct config_feed {
     char ca_file[LIMIT_PATH_BYTES + 1]; // "": the system's trust
     uint32_t redundancy;
     uint32_t links_max; // 0: as many as needed
+    uint32_t rest_weight; // 0: four fifths of the exchange's limit
     bool keep_raw;
     int line; // where it stands in the file
 };
@@ -72,6 +73,9 @@ void config_free(struct config *config);
 
 // True if the feeds ask the same of the exchange, so that a reload leaves the links alone.
 bool config_feed_equal(const struct config_feed *a, const struct config_feed *b);
+
+// True if they differ by their symbols and REST alone: running links can be changed.
+bool config_feed_links_equal(const struct config_feed *a, const struct config_feed *b);
 
 // The reference of all keys, as text for a terminal.
 void config_reference(FILE *out);

@@ -39,6 +39,11 @@ const struct config_entry config_feed_keys[] = {
     {"redundancy", CONFIG_INTEGER, offsetof(struct config_feed, redundancy), 1, LIMIT_REDUNDANCY,
      "1", "a whole number from 1 to 4", "copies of each subscription, each on a different link",
      NULL},
+    {"rest_weight", CONFIG_INTEGER, offsetof(struct config_feed, rest_weight), 0, 100000000, "0",
+     "a number from 0 to 100000000",
+     "request weight a minute (Upbit: requests a second) that repair and audit may use of the "
+     "exchange's REST limit; 0: four fifths of it",
+     NULL},
     {"max_links", CONFIG_INTEGER, offsetof(struct config_feed, links_max), 0, LIMIT_LINKS, "0",
      "a whole number from 0 to 1024", "links the feed may use; 0: as many as it needs", NULL},
     {"keep_raw", CONFIG_BOOLEAN, offsetof(struct config_feed, keep_raw), 0, 0, "false",

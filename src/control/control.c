@@ -124,6 +124,7 @@ static int control_open_shard(struct control *control, uint32_t index)
                                           .log = &control->log,
                                           .permits = &control->permits,
                                           .store = control->store,
+                                          .recall = &control->recall,
                                           .commit_interval_ns = control->config.commit_interval_ns,
                                           .tape_bytes = control->config.seal_size_bytes,
                                           .tape_age_ns = control->config.seal_time_ns};
@@ -209,6 +210,10 @@ static int control_open(struct control *control)
     if (code == 0) code = control_open_store(control);
     if (code != 0) return code;
     control_permits_load(control);
+    if (recall_open(&control->recall, control->io, control->store, control->config.shards,
+                    &control->log) != 0)
+        return EX_IOERR;
+    control->recalled = true;
     for (uint32_t i = 0; i < control->config.shards && code == 0; i++)
         code = control_open_shard(control, i);
     if (code == 0) code = control_open_sealer(control);
@@ -258,14 +263,21 @@ static void control_print(struct control *control)
     (void)printf("{\"time\":\"%s\",\"links\":%llu,\"links_live\":%llu,\"symbols\":%llu,"
                  "\"messages\":%llu,\"bytes\":%llu,\"events\":%llu,\"raw\":%llu,"
                  "\"durable\":%llu,\"refused\":%llu,\"tape_bytes\":%llu,\"connects\":%llu,"
-                 "\"downs\":%llu,\"feeds_failed\":%llu,\"tapes_waiting\":%llu,"
+                 "\"downs\":%llu,\"feeds_failed\":%llu,\"copies\":%llu,\"repaired\":%llu,"
+                 "\"holes_open\":%llu,\"holes_opened\":%llu,\"holes_lost\":%llu,"
+                 "\"rest_requests\":%llu,\"rest_failures\":%llu,\"audits\":%llu,"
+                 "\"snapshots\":%llu,\"mutes\":%llu,\"clock_alarms\":%llu,"
+                 "\"tapes_waiting\":%llu,"
                  "\"tapes_sealed\":%llu,\"tapes_damaged\":%llu,\"rows_sealed\":%llu,"
                  "\"segments\":%llu,\"segment_bytes\":%llu,\"seal_failures\":%llu,"
                  "\"rss_bytes\":%llu}\n",
                  time, C(sum.links), C(sum.links_live), C(sum.symbols), C(sum.messages),
                  C(sum.bytes), C(sum.events), C(sum.raw), C(sum.durable), C(sum.refused),
                  C(sum.tape_bytes), C(sum.connects), C(sum.downs),
-                 C(sum.feeds_failed + control->feeds_failed),
+                 C(sum.feeds_failed + control->feeds_failed), C(sum.copies), C(sum.repaired),
+                 C(sum.holes_open), C(sum.holes_opened), C(sum.holes_lost), C(sum.rest_requests),
+                 C(sum.rest_failures), C(sum.audits), C(sum.snapshots), C(sum.mutes),
+                 C(sum.clock_alarms),
                  C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
                  C(sealed.rows), C(sealed.segments), C(sealed.bytes_out), C(sealed.failures),
                  C(control_rss_bytes()));
@@ -442,6 +454,7 @@ static int control_close(struct control *control, int code)
     bool durable = control_close_workers(control);
     if (control->store != NULL) {
         control_permits_save(control);
+        if (control->recalled) recall_close(&control->recall);
         keep_store_close(control->store);
     }
     control_feeds_free(control);

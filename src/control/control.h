@@ -22,6 +22,7 @@
 #include "keep/keep_store.h"
 #include "keep/sealer.h"
 
+#define CONTROL_LIST_NS (5 * LIMIT_MINUTE_NS) // `symbols: all` is asked for this often
 #define CONTROL_TICK_NS (100 * LIMIT_MILLISECOND_NS)
 #define CONTROL_STOP_NS (2900 * LIMIT_MILLISECOND_NS) // then the process ends, ready or not
 
@@ -31,6 +32,7 @@ struct control_feed {
     bool dropped;    // no longer configured, but its request is still under way
     uint32_t id;     // what the shards call it; 0: not given yet
     uint32_t old_id; // what it replaces when it is given; 0: nothing
+    bool same_links; // ... and differs from by its symbols alone
     struct config_feed config;   // owns its symbols
     struct plan_symbol *symbols; // as given: listed, or those that trade
     uint32_t symbol_count;
@@ -64,6 +66,8 @@ struct control {
     struct log log;
     struct io *io;
     struct keep_store *store;
+    struct recall recall;
+    bool recalled;
     struct permits permits;
     uint64_t permits_saved;
     struct signals signals;

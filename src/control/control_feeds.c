@@ -58,6 +58,13 @@ static void control_remove(struct control *control, uint32_t shard, uint32_t id)
                        &(struct shard_command){.kind = SHARD_FEED_REMOVE, .feed_id = id});
 }
 
+// A feed with an address of its own is no reason to ask the real exchange.
+static bool control_wants_rest(const struct config_feed *config)
+{
+    return config->symbols_all || strcmp(config->url_text, config->dialect->url) == 0 ||
+           strcmp(config->rest_url_text, config->dialect->rest_url) != 0;
+}
+
 // Trust is loaded here, as it takes its time, and once for each shard, as threads share nothing.
 static struct tls_context *control_trust(struct control *control, const struct control_feed *feed)
 {
@@ -83,8 +90,14 @@ static struct shard_feed *control_share_create(struct control *control,
     }
     given->id = id;
     given->replaces = feed->old_id;
+    given->same_links = feed->same_links;
     given->share = share;
     given->url = feed->config.url;
+    given->rest_weight = feed->config.rest_weight;
+    if (control_wants_rest(&feed->config)) {
+        given->rest_url = feed->config.rest_url;
+        if (given->rest_url.tls) given->rest_tls = control_trust(control, feed);
+    }
     given->keep_raw = feed->config.keep_raw;
     given->tls = *spare;
     *spare = NULL;
@@ -139,6 +152,7 @@ static void control_give(struct control *control, struct control_feed *feed)
     ensure(id != 0 && feed->symbol_count > 0);
     feed->id = id;
     feed->old_id = 0;
+    feed->same_links = false;
 }
 
 static bool control_listed_start(struct control_feed *feed)
@@ -152,16 +166,9 @@ static bool control_listed_start(struct control_feed *feed)
     return true;
 }
 
-// Rows of the instrument channel are wanted where the address is the exchange's own or was given.
-static bool control_wants_instruments(const struct config_feed *config)
-{
-    return config->symbols_all || strcmp(config->url_text, config->dialect->url) == 0 ||
-           strcmp(config->rest_url_text, config->dialect->rest_url) != 0;
-}
-
 static void control_feed_start(struct control *control, struct control_feed *feed)
 {
-    feed->asking = control_wants_instruments(&feed->config);
+    feed->asking = control_wants_rest(&feed->config);
     feed->ask_after_ns = 0;
     feed->ask_failures = 0;
     if (feed->config.symbols_all) return; // given when they are known
@@ -224,7 +231,7 @@ static void control_keep_equal(struct control *control, struct config *config, b
         done[i] = true;
         // Instruments may have changed; `all` follows them.
         struct control_feed *feed = &control->feeds[at];
-        feed->asking = control_wants_instruments(&config->feeds[i]);
+        feed->asking = control_wants_rest(&config->feeds[i]);
         feed->ask_after_ns = 0;
         free(config->feeds[i].symbols);
         config->feeds[i].symbols = NULL;
@@ -236,10 +243,12 @@ static void control_keep_equal(struct control *control, struct config *config, b
 static void control_take(struct control *control, struct config_feed *config, bool *taken)
 {
     uint32_t old_id = 0;
+    bool same_links = false;
     uint32_t at = control_match(control, config, taken, false);
     if (at != LIMIT_FEEDS) {
         struct control_feed *old = &control->feeds[at];
         old_id = old->id != 0 ? old->id : old->old_id;
+        same_links = old->id != 0 && config_feed_links_equal(&old->config, config);
         control_feed_end(control, old);
         taken[at] = true;
     }
@@ -255,6 +264,7 @@ static void control_take(struct control *control, struct config_feed *config, bo
     feed->config = *config;
     config->symbols = NULL; // owned by the feed now
     feed->old_id = old_id;
+    feed->same_links = same_links;
     taken[feed - control->feeds] = true;
     control_feed_start(control, feed);
 }
@@ -340,7 +350,10 @@ static void control_listed(struct control *control, struct control_feed *feed,
     free(feed->symbols);
     feed->symbols = listing->symbols;
     feed->symbol_count = listing->count;
-    if (feed->id != 0) feed->old_id = feed->id;
+    if (feed->id != 0) {
+        feed->old_id = feed->id;
+        feed->same_links = true;
+    }
     control_give(control, feed);
 }
 
@@ -388,10 +401,13 @@ static void control_answered(struct control *control, struct control_feed *feed)
         return;
     }
     feed->ask_failures = 0;
-    if (feed->config.symbols_all)
+    if (feed->config.symbols_all) { // what is listed later joins by itself
+        feed->asking = true;
+        feed->ask_after_ns = io_monotonic_ns(control->io) + CONTROL_LIST_NS;
         control_listed(control, feed, &listing);
-    else
+    } else {
         free(listing.symbols);
+    }
     control_send_instruments(control, feed);
 }
 

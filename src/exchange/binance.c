@@ -216,6 +216,7 @@ const struct dialect dialect_binance = {
     .connection_life_ns = 24 * 3600 * SECOND_NS,
     .idle_limit_ns = 60 * SECOND_NS, // it pings every 20 s
     .ping_interval_ns = 0,
+    .trade_ids_follow = true,
     .channel_known = binance_channel_known,
     .group_count = 1,
     .group = spot_group,
@@ -226,6 +227,7 @@ const struct dialect dialect_binance = {
     .next = spot_next,
     .next_strict = strict_next,
     .instruments = binance_instruments,
+    .history = &binance_spot_history,
     .messages = binance_spot_messages,
 };
 
@@ -241,6 +243,7 @@ const struct dialect dialect_binance_usdm = {
     .connection_life_ns = 24 * 3600 * SECOND_NS,
     .idle_limit_ns = 60 * SECOND_NS,
     .ping_interval_ns = 20 * SECOND_NS, // it pings every 3 min only: too late to notice a mute link
+    .trade_ids_follow = true,
     .channel_known = usdm_channel_known,
     .group_count = 2,
     .group = usdm_group,
@@ -251,5 +254,6 @@ const struct dialect dialect_binance_usdm = {
     .next = usdm_next,
     .next_strict = strict_next,
     .instruments = binance_instruments,
+    .history = &binance_usdm_history,
     .messages = binance_usdm_messages,
 };

@@ -9,6 +9,8 @@
 
 extern const struct dialect dialect_binance;
 extern const struct dialect dialect_binance_usdm;
+extern const struct dialect_history binance_spot_history;
+extern const struct dialect_history binance_usdm_history;
 
 // The message types of both, see docs/fields.md.
 extern const struct strict_message *const binance_spot_messages[];

@@ -116,6 +116,7 @@ struct dialect_subscribe {
 typedef void dialect_instrument_callback(void *context, const struct event *event,
                                          const char *symbol, uint32_t symbol_size, bool trading);
 
+struct dialect_history; // exchange/history.h
 struct strict_message; // exchange/strict.h: the keys of one message type
 
 struct dialect {
@@ -131,6 +132,7 @@ struct dialect {
     int64_t connection_life_ns;       // the exchange closes after it; 0: unknown
     int64_t idle_limit_ns;            // silence after which the link is dead (exchange pings count)
     int64_t ping_interval_ns;         // send a WebSocket ping this often; 0: never needed
+    bool trade_ids_follow;            // each trade's id is the last one's plus one
 
     // True if the exchange offers the channel ("kline_1m"); `channel` gets the row type.
     bool (*channel_known)(const char *text, enum channel *channel);
@@ -159,6 +161,8 @@ struct dialect {
     // Calls back for each instrument of a REST reply (exchangeInfo, market/all). 0 or -EINVAL.
     int (*instruments)(const uint8_t *body, uint32_t size, dialect_instrument_callback *each,
                        void *context);
+    // What REST gives of the past; NULL: nothing.
+    const struct dialect_history *history;
     // Every message type the strict scanner knows, NULL-terminated; tests hold docs/fields.md to
     // it.
     const struct strict_message *const *messages;

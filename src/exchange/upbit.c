@@ -222,5 +222,6 @@ const struct dialect dialect_upbit = {
     .next = upbit_next,
     .next_strict = strict_next,
     .instruments = upbit_instruments,
+    .history = &upbit_history,
     .messages = upbit_messages,
 };

@@ -8,6 +8,7 @@
 #include "exchange/strict.h"
 
 extern const struct dialect dialect_upbit;
+extern const struct dialect_history upbit_history;
 
 // The message types, see docs/fields.md.
 extern const struct strict_message *const upbit_messages[];

@@ -63,7 +63,10 @@ CASES = {
     "help": "--help",
     "nothing": "",
     "unknown_command": "lss",
-    **{f"{name}_help": f"{name} --help" for name in "ls inspect cat verify seal export".split()},
+    **{
+        f"{name}_help": f"{name} --help"
+        for name in "ls inspect cat verify seal reload export coverage day".split()
+    },
     "option_unknown": "ls --stor X",
     "option_short": "ls -x",
     "option_twice": "ls --store X --store Y",
@@ -80,6 +83,9 @@ CASES = {
     "channels_many": "cat --store X --channel trade,quote",
     "symbol_wrong": "cat --store X --channel trade --symbol BTCUSDT",
     "no_store": "ls --store STORE/nothing-here",
+    "coverage_no_ledger": "coverage --store STORE",
+    "reload_nobody": "reload --store STORE",
+    "day_wrong": "day 2024-13-01 --store STORE",
     "inspect_no_file": "inspect STORE/nothing-here",
     "inspect_other_file": "inspect STORE/catalogue",
     "ls": "ls --store STORE",

@@ -69,6 +69,38 @@ def test_feeds_come_and_go(tmp_path, certificates):
     assert {row["symbol"] for row in kinds(store, "symbol_removed")} >= {f"binance:{names[0]}"}
 
 
+def test_symbols_come_and_go_without_a_hole_in_the_others(tmp_path, certificates):
+    config, store = tmp_path / "c.yaml", tmp_path / "store"
+    with support.Simulator(
+        "--symbols=binance:6", "--rate=1000", certificates=certificates
+    ) as simulator:
+        listing = simulator.get("binance", "/api/v3/exchangeInfo")[0]
+        names = sorted(entry["symbol"] for entry in listing["symbols"])
+        feeds = [support.feed(simulator, "binance", ["trade", "depth"], names[i:j])
+                 for i, j in ((0, 3), (0, 5), (1, 6), (1, 2))]  # fmt: skip
+        with support.Ringtaped(config, store, [feeds[0]]) as daemon:
+            for feed in feeds[1:]:
+                durable = daemon.wait_counters(lambda c: c["links_live"] == 1)["durable"]
+                daemon.wait_counters(lambda c: c["durable"] > durable + 500)
+                support.write_config(config, store, [feed])
+                before = len(daemon.errors)
+                support.ringtape("reload", "--store", store)
+                support.wait_for(
+                    lambda: any("feed changed" in line for line in daemon.errors[before:]),
+                    what="the feed to change",
+                )
+            durable = daemon.counters()["durable"]
+            daemon.wait_counters(lambda c: c["durable"] > durable + 200)
+            counters = daemon.counters()
+            assert counters["connects"] == 1, "on the running link"
+            assert counters["downs"] == counters["holes_opened"] == 0
+            assert daemon.terminate() == 0
+    added = {row["symbol"] for row in kinds(store, "symbol_added")}
+    assert added == {f"binance:{name}" for name in names}
+    removed = {row["symbol"] for row in kinds(store, "symbol_removed")}
+    assert removed == {f"binance:{name}" for name in names if name != names[1]}
+
+
 def test_a_broken_configuration_changes_nothing(tmp_path, certificates):
     config, store = tmp_path / "c.yaml", tmp_path / "store"
     with support.Simulator(

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// arbiter_inside: what arbiter.c, arbiter_range.c and arbiter_set.c share. Nobody else includes it.
+#ifndef RINGTAPE_CAPTURE_ARBITER_INSIDE_H
+#define RINGTAPE_CAPTURE_ARBITER_INSIDE_H
+
+#include "capture/arbiter.h"
+
+#include "format/ensure.h"
+
+// One event on its way through a rule.
+struct arbiter_case {
+    struct arbiter *arbiter;
+    struct arbiter_key *key;
+    const struct event *event;
+    struct arbiter_link *link; // NULL: by REST
+    struct arbiter_now now;
+};
+
+static inline uint32_t arbiter_number(const struct arbiter *arbiter, const struct arbiter_key *key)
+{
+    return (uint32_t)(key - arbiter->keys);
+}
+
+void arbiter_say(struct arbiter *arbiter, const struct arbiter_key *key,
+                 const struct arbiter_news *news);
+void arbiter_say_opened(struct arbiter *arbiter, const struct coverage_hole *hole);
+// A hole that the pool had no room for is lost at once.
+void arbiter_overflow(struct arbiter *arbiter, const struct arbiter_key *key, int64_t first,
+                      int64_t last, int64_t from_ns, int64_t to_ns);
+// The series ends here: its row is written and nothing is covered.
+void arbiter_series_end(struct arbiter *arbiter, struct arbiter_key *key, const char *why);
+struct coverage_hole arbiter_hole(const struct arbiter *arbiter, const struct arbiter_key *key,
+                                  enum coverage_cause cause, enum coverage_state state,
+                                  struct arbiter_now now);
+
+// ---- arbiter_range.c ----
+
+struct arbiter_held *arbiter_held_open(void); // NULL: no memory
+void arbiter_held_close(struct arbiter_held *held);
+enum arbiter_verdict arbiter_range_judge(const struct arbiter_case *one);
+// What is held goes on where the leader stopped.
+void arbiter_range_drain(struct arbiter *arbiter, struct arbiter_key *key, struct arbiter_now now);
+
+// ---- arbiter_set.c ----
+
+enum arbiter_verdict arbiter_set_judge(const struct arbiter_case *one);
+void arbiter_set_remember(struct arbiter *arbiter, struct arbiter_key *key, int64_t time_ns,
+                          int64_t id);
+void arbiter_set_refused(struct arbiter *arbiter, struct arbiter_key *key,
+                         const struct event *event);
+
+#endif

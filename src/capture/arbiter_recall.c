@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// What a key begins with, from stored rows and status rows: see recall.h for why order does not
+// matter.
+#include "capture/arbiter_inside.h"
+
+#include <string.h>
+
+static bool counts_by_time(const struct arbiter_key *key)
+{
+    return key->rule == ARBITER_SET || key->rule == ARBITER_RISING || key->rule == ARBITER_LEADER;
+}
+
+static void recall_id(struct arbiter *arbiter, struct arbiter_key *key, int64_t id, int64_t time_ns)
+{
+    struct coverage *coverage = &key->coverage;
+    bool full;
+    if (!coverage->started) {
+        coverage_start(&arbiter->pool, coverage, id, time_ns);
+    } else if (id > coverage->last) {
+        struct coverage_hole hole = arbiter_hole(arbiter, key, COVERAGE_SKIPPED, COVERAGE_OPEN,
+                                                 (struct arbiter_now){time_ns, 0});
+        if (!coverage_reach(&arbiter->pool, coverage, id, time_ns, &hole))
+            arbiter->counters.overflows++;
+    } else if (coverage->holes != COVERAGE_NONE && id >= coverage->first) {
+        (void)coverage_fill(&arbiter->pool, coverage, id, id, NULL, &full);
+    }
+}
+
+// Depth is covered up to the first gap; what came after it needs a snapshot of the new life.
+static void recall_range(struct arbiter *arbiter, struct arbiter_key *key, int64_t last,
+                         int64_t before, int64_t time_ns)
+{
+    struct coverage *coverage = &key->coverage;
+    if (!coverage->started) coverage_start(&arbiter->pool, coverage, last, time_ns);
+    if (key->wants_snapshot || last <= coverage->last) return;
+    if (before > coverage->last) {
+        key->wants_snapshot = true;
+        return;
+    }
+    coverage->last = last;
+    coverage->last_ns = time_ns;
+}
+
+void arbiter_recall_row(struct arbiter *arbiter, uint32_t number, int64_t first, int64_t last,
+                        int64_t before, int64_t time_ns)
+{
+    ensure(number < arbiter->key_count && first <= last);
+    struct arbiter_key *key = &arbiter->keys[number];
+    struct coverage *coverage = &key->coverage;
+    switch ((enum arbiter_rule)key->rule) {
+    case ARBITER_SEQUENCE: recall_id(arbiter, key, first, time_ns); return;
+    case ARBITER_RANGE: recall_range(arbiter, key, last, before, time_ns); return;
+    case ARBITER_SET:
+        if (!coverage->started) coverage_start(&arbiter->pool, coverage, time_ns, time_ns);
+        if (time_ns > coverage->last) coverage->last = coverage->last_ns = time_ns;
+        arbiter_set_remember(arbiter, key, time_ns, first);
+        return;
+    case ARBITER_RISING:
+        if (first > key->tail) key->tail = first;
+        return;
+    case ARBITER_LEADER:
+    case ARBITER_NONE: return;
+    }
+}
+
+// Down since `first`: a hole without an end. An earlier one ended before.
+static void recall_down(struct arbiter *arbiter, struct arbiter_key *key, int64_t first)
+{
+    struct coverage *coverage = &key->coverage;
+    int32_t at = coverage->holes;
+    if (!coverage->started) return;
+    if (at != COVERAGE_NONE && arbiter->pool.holes[at].last == COVERAGE_ENDLESS) {
+        if (arbiter->pool.holes[at].first >= first) return;
+        arbiter->pool.holes[at].last = first - 1;
+    }
+    if (coverage_find(&arbiter->pool, coverage, first) != COVERAGE_NONE) return;
+    struct coverage_hole hole = arbiter_hole(arbiter, key, COVERAGE_DISCONNECTED, COVERAGE_OPEN,
+                                             (struct arbiter_now){first, 0});
+    hole.first = hole.from_ns = first;
+    hole.last = COVERAGE_ENDLESS;
+    if (!coverage_miss(&arbiter->pool, coverage, &hole)) arbiter->counters.overflows++;
+}
+
+// Closed from its beginning on: it had an end, which only its closing tells.
+static void recall_closed(struct arbiter *arbiter, struct arbiter_key *key, int64_t first,
+                          int64_t last)
+{
+    int32_t at = coverage_find(&arbiter->pool, &key->coverage, first);
+    bool full;
+    if (at == COVERAGE_NONE) return;
+    if (counts_by_time(key)) last = arbiter->pool.holes[at].last;
+    (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
+}
+
+void arbiter_recall_status(struct arbiter *arbiter, uint32_t number, enum status_kind kind,
+                           int64_t first, int64_t last)
+{
+    ensure(number < arbiter->key_count);
+    struct arbiter_key *key = &arbiter->keys[number];
+    if (first == COVERAGE_NONE || last < first) return;
+    bool timed = counts_by_time(key);
+    if (kind == STATUS_INTERVAL_CLOSED) {
+        if (last >= key->coverage.last) coverage_forget(&arbiter->pool, &key->coverage);
+    } else if (kind == STATUS_HOLE_OPENED) {
+        if (timed && last == COVERAGE_ENDLESS) recall_down(arbiter, key, first);
+    } else if (kind == STATUS_HOLE_LOST || (kind == STATUS_HOLE_REPAIRED && timed)) {
+        if (key->rule == ARBITER_RANGE) return; // its hole has no end before a snapshot
+        if (key->rule == ARBITER_SEQUENCE) {
+            bool full;
+            (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
+        } else {
+            recall_closed(arbiter, key, first, last);
+        }
+    }
+}
+
+// ---- into a shard ----
+
+static void adopt_holes(struct arbiter *arbiter, struct arbiter_key *key,
+                        const struct arbiter *other, const struct arbiter_key *from)
+{
+    int32_t at = from->coverage.holes;
+    for (; at != COVERAGE_NONE; at = other->pool.holes[at].older) {
+        struct coverage_hole hole = other->pool.holes[at];
+        hole.key = arbiter_number(arbiter, key);
+        hole.state = COVERAGE_OPEN;
+        hole.attempts = 0;
+        hole.retry_ns = 0;
+        if (!coverage_miss(&arbiter->pool, &key->coverage, &hole))
+            arbiter_overflow(arbiter, key, hole.first, hole.last, hole.from_ns, hole.to_ns);
+    }
+}
+
+// Open holes are told once more: the life that found them may not have told.
+static void adopt_tell(struct arbiter *arbiter, const struct arbiter_key *key)
+{
+    int32_t at = key->coverage.holes;
+    for (; at != COVERAGE_NONE; at = arbiter->pool.holes[at].older)
+        arbiter_say_opened(arbiter, &arbiter->pool.holes[at]);
+}
+
+void arbiter_adopt(struct arbiter *arbiter, uint32_t to, const struct arbiter *other,
+                   uint32_t from_number, struct arbiter_now now)
+{
+    ensure(to < arbiter->key_count && from_number < other->key_count);
+    struct arbiter_key *key = &arbiter->keys[to];
+    const struct arbiter_key *from = &other->keys[from_number];
+    (void)now;
+    if (!from->coverage.started || key->coverage.started || from->rule != key->rule) return;
+    key->coverage = from->coverage;
+    key->coverage.holes = COVERAGE_NONE;
+    key->tail = from->tail;
+    key->run_first = INT64_MAX; // depth: no snapshot fits before the first event
+    adopt_holes(arbiter, key, other, from);
+    if (key->window >= 0 && from->window >= 0)
+        arbiter->windows[key->window] = other->windows[from->window];
+    adopt_tell(arbiter, key);
+}
+
+void arbiter_recall_stopped(struct arbiter *arbiter, uint32_t number, int64_t alive_ns,
+                            struct arbiter_now now)
+{
+    ensure(number < arbiter->key_count);
+    struct arbiter_key *key = &arbiter->keys[number];
+    struct coverage *coverage = &key->coverage;
+    int32_t at = coverage->holes;
+    if (!counts_by_time(key) || !coverage->started) return;
+    if (at != COVERAGE_NONE && arbiter->pool.holes[at].last == COVERAGE_ENDLESS) return;
+    struct coverage_hole hole =
+        arbiter_hole(arbiter, key, COVERAGE_STOPPED, COVERAGE_OPEN, now);
+    hole.first = alive_ns - (key->rule == ARBITER_SET ? ARBITER_LATE_NS : 0);
+    hole.last = COVERAGE_ENDLESS;
+    hole.from_ns = hole.first;
+    if (at != COVERAGE_NONE && arbiter->pool.holes[at].last >= hole.first) {
+        arbiter->pool.holes[at].last = COVERAGE_ENDLESS;
+        arbiter->pool.holes[at].to_ns = 0;
+    } else if (!coverage_miss(&arbiter->pool, coverage, &hole)) {
+        arbiter->counters.overflows++;
+    }
+}
+
+// ---- to the ledger ----
+
+bool arbiter_save(const struct arbiter *arbiter, uint32_t number, const char *symbol,
+                  struct ledger *ledger)
+{
+    ensure(number < arbiter->key_count && strlen(symbol) <= LEDGER_SYMBOL_BYTES_MAX);
+    const struct arbiter_key *from = &arbiter->keys[number];
+    const struct coverage *coverage = &from->coverage;
+    struct ledger_key *key = ledger_add_key(ledger);
+    if (key == NULL) return false;
+    memcpy(key->symbol, symbol, strlen(symbol));
+    key->channel = (enum channel)from->channel;
+    key->gone = !coverage->started;
+    key->times = counts_by_time(from);
+    key->live = from->links_live > 0;
+    key->first = coverage->first;
+    key->first_ns = coverage->first_ns;
+    key->last = coverage->last > coverage->first ? coverage->last : coverage->first;
+    key->last_ns = coverage->last_ns;
+    key->proven = coverage->proven;
+    key->proven_ns = coverage->proven_ns;
+    key->proven_from_ns = coverage->proven_from_ns;
+    key->tail = from->tail;
+    bool good = true;
+    int32_t at = coverage->holes;
+    for (; good && at != COVERAGE_NONE; at = arbiter->pool.holes[at].older) {
+        const struct coverage_hole *hole = &arbiter->pool.holes[at];
+        const struct ledger_hole saved = {hole->first, hole->last, hole->from_ns, hole->to_ns,
+                                          hole->found_ns, (enum coverage_cause)hole->cause};
+        good = ledger_add_hole(ledger, &saved);
+    }
+    return good;
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The set rule: ids are unique, but neither ordered nor contiguous (Upbit's sequential_id is
+// documented so). The newest events of a key are remembered, sorted by (time, id): nearly every
+// event goes to the end. When the window is full its older half is dropped but for the events
+// inside holes, which may come again by REST; a hole begins ARBITER_LATE_NS before the cut.
+//
+// Judged is what is newer than the floor, or inside a hole; everything else was stored before.
+#include "capture/arbiter_inside.h"
+
+#include <string.h>
+
+enum { KEPT_MAX = ARBITER_WINDOW * 3 / 4 };
+
+static struct arbiter_window *window_of(struct arbiter *arbiter, const struct arbiter_key *key)
+{
+    ensure(key->window >= 0 && (uint32_t)key->window < arbiter->window_count);
+    return &arbiter->windows[key->window];
+}
+
+// Where (time, id) is or would be.
+static uint32_t window_place(const struct arbiter_window *window, int64_t time_ns, int64_t id)
+{
+    uint32_t at = window->count;
+    while (at > 0 && (window->event[at - 1].time_ns > time_ns ||
+                      (window->event[at - 1].time_ns == time_ns && window->event[at - 1].id >= id)))
+        at--;
+    return at;
+}
+
+static bool window_has(const struct arbiter_window *window, uint32_t at, int64_t time_ns,
+                       int64_t id)
+{
+    return at < window->count && window->event[at].time_ns == time_ns && window->event[at].id == id;
+}
+
+static bool in_hole(const struct arbiter *arbiter, const struct arbiter_key *key, int64_t time_ns)
+{
+    int32_t at = key->coverage.holes;
+    for (; at != COVERAGE_NONE; at = arbiter->pool.holes[at].older) {
+        const struct coverage_hole *hole = &arbiter->pool.holes[at];
+        if (time_ns >= hole->first && time_ns <= hole->last) return true;
+    }
+    return false;
+}
+
+// The parts of holes up to `time_ns` are given up.
+static void holes_forget(struct arbiter *arbiter, struct arbiter_key *key, int64_t time_ns)
+{
+    int32_t at = key->coverage.holes;
+    while (at != COVERAGE_NONE) {
+        const struct coverage_hole *hole = &arbiter->pool.holes[at];
+        int64_t first = hole->first;
+        int64_t last = hole->last < time_ns ? hole->last : time_ns;
+        at = hole->older;
+        if (first <= time_ns)
+            arbiter_resolved(arbiter, arbiter_number(arbiter, key), first, last, 0, true,
+                             "more trades than can be remembered");
+    }
+}
+
+// Half of it goes, from the oldest on.
+static void window_thin(struct arbiter *arbiter, struct arbiter_key *key,
+                        struct arbiter_window *window)
+{
+    uint32_t kept = 0;
+    uint32_t half = ARBITER_WINDOW / 2;
+    ensure(window->count == ARBITER_WINDOW);
+    window->floor_ns = window->event[half - 1].time_ns;
+    for (uint32_t i = 0; i < ARBITER_WINDOW; i++) {
+        bool newer = window->event[i].time_ns > window->floor_ns;
+        if (!newer && !in_hole(arbiter, key, window->event[i].time_ns)) continue;
+        window->event[kept++] = window->event[i];
+    }
+    window->count = kept;
+    if (kept <= KEPT_MAX) return;
+    // More than a window can hold: what is forgotten cannot be told from what is missing any more.
+    uint32_t dropped = kept - half;
+    int64_t forgotten_ns = window->event[dropped - 1].time_ns;
+    memmove(window->event, window->event + dropped, half * sizeof window->event[0]);
+    window->count = half;
+    if (forgotten_ns > window->floor_ns) window->floor_ns = forgotten_ns;
+    holes_forget(arbiter, key, forgotten_ns);
+}
+
+static void window_insert(struct arbiter *arbiter, struct arbiter_key *key,
+                          struct arbiter_window *window, int64_t time_ns, int64_t id)
+{
+    if (window->count == ARBITER_WINDOW) window_thin(arbiter, key, window);
+    uint32_t at = window_place(window, time_ns, id);
+    memmove(&window->event[at + 1], &window->event[at],
+            (window->count - at) * sizeof window->event[0]);
+    window->event[at].time_ns = time_ns;
+    window->event[at].id = id;
+    window->count++;
+}
+
+enum arbiter_verdict arbiter_set_judge(const struct arbiter_case *one)
+{
+    struct arbiter_key *key = one->key;
+    struct arbiter_window *window = window_of(one->arbiter, key);
+    int64_t time_ns = one->event->value[TRADE_TIME];
+    int64_t id = one->event->value[TRADE_ID];
+    struct coverage *coverage = &key->coverage;
+    if (window_has(window, window_place(window, time_ns, id), time_ns, id)) return ARBITER_COPY;
+    if (coverage->started && time_ns <= window->floor_ns && !in_hole(one->arbiter, key, time_ns))
+        return ARBITER_COPY;
+    if (!coverage->started && one->link == NULL) return ARBITER_COPY;
+    if (!coverage->started) {
+        coverage_start(&one->arbiter->pool, coverage, time_ns, time_ns);
+        window->floor_ns = time_ns - 1;
+    }
+    window_insert(one->arbiter, key, window, time_ns, id);
+    if (time_ns > coverage->last) coverage->last = time_ns;
+    if (time_ns > coverage->last_ns) coverage->last_ns = time_ns;
+    return ARBITER_NEW;
+}
+
+void arbiter_set_remember(struct arbiter *arbiter, struct arbiter_key *key, int64_t time_ns,
+                          int64_t id)
+{
+    struct arbiter_window *window = window_of(arbiter, key);
+    if (window_has(window, window_place(window, time_ns, id), time_ns, id)) return;
+    if (time_ns > window->floor_ns || in_hole(arbiter, key, time_ns))
+        window_insert(arbiter, key, window, time_ns, id);
+}
+
+void arbiter_set_refused(struct arbiter *arbiter, struct arbiter_key *key,
+                         const struct event *event)
+{
+    struct arbiter_window *window = window_of(arbiter, key);
+    int64_t time_ns = event->value[TRADE_TIME];
+    uint32_t at = window_place(window, time_ns, event->value[TRADE_ID]);
+    if (!window_has(window, at, time_ns, event->value[TRADE_ID])) return;
+    window->count--;
+    memmove(&window->event[at], &window->event[at + 1],
+            (window->count - at) * sizeof window->event[0]);
+    // The next audit finds it.
+    if (key->coverage.proven_ns >= time_ns) key->coverage.proven_ns = time_ns - 1;
+}

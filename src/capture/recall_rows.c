@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// recall_rows: walks the tapes and segments that are younger than the ledger. What is damaged is
+// passed over: its rows are missing, and ids show that.
+#include "capture/recall_inside.h"
+
+#include "format/ensure.h"
+#include "format/segment.h"
+#include "format/tape_reader.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- rows ----
+
+static bool row_has(const struct rows *rows, int column, uint32_t row)
+{
+    return (rows->present[row] >> column & 1) != 0;
+}
+
+static void recall_status_row(struct recall *recall, const struct rows *rows, uint32_t row,
+                              const struct event_text *name)
+{
+    if (!row_has(rows, STATUS_CHANNEL, row)) return;
+    int64_t channel = rows->value[STATUS_CHANNEL][row];
+    if (channel < CHANNEL_TRADE || channel > CHANNEL_KLINE) return;
+    uint32_t key = recall_key(recall, (const char *)name->bytes, name->size,
+                              (enum channel)channel);
+    if (key == ARBITER_KEY_NONE) return;
+    bool ids = row_has(rows, STATUS_FIRST_ID, row);
+    int from = ids ? STATUS_FIRST_ID : STATUS_FROM_TIME;
+    int to = ids ? STATUS_LAST_ID : STATUS_TO_TIME;
+    arbiter_recall_status(
+        &recall->arbiter, key, (enum status_kind)rows->value[STATUS_KIND][row],
+        row_has(rows, from, row) ? rows->value[from][row] : COVERAGE_NONE,
+        row_has(rows, to, row) ? rows->value[to][row] : COVERAGE_ENDLESS);
+}
+
+static void recall_event_row(struct recall *recall, const struct rows *rows, uint32_t row,
+                             const struct event_text *name)
+{
+    enum channel channel = rows->schema->channel;
+    uint32_t key = recall_key(recall, (const char *)name->bytes, name->size, channel);
+    if (key == ARBITER_KEY_NONE) return;
+    bool depth = channel == CHANNEL_DEPTH;
+    int64_t first = depth ? rows->value[DEPTH_FIRST_ID][row]
+                          : rows->value[rows->schema->identity[0]][row];
+    int64_t last = depth ? rows->value[DEPTH_LAST_ID][row] : first;
+    int64_t before = depth && row_has(rows, DEPTH_PREVIOUS_ID, row)
+                         ? rows->value[DEPTH_PREVIOUS_ID][row]
+                         : first - 1;
+    if (channel == CHANNEL_AGG_TRADE) {
+        struct arbiter_key *of = &recall->arbiter.keys[key];
+        int64_t tail = rows->value[AGG_TRADE_LAST_ID][row];
+        if (tail > of->tail) of->tail = tail;
+    }
+    if (first <= last)
+        arbiter_recall_row(&recall->arbiter, key, first, last, before, rows_time_ns(rows, row));
+}
+
+int64_t recall_rows(struct recall *recall, const struct rows *rows,
+                    const struct event_text *symbols, int64_t time_min)
+{
+    int64_t latest_ns = 0;
+    enum channel channel = rows->schema->channel;
+    bool wanted = channel == CHANNEL_TRADE || channel == CHANNEL_AGG_TRADE ||
+                  channel == CHANNEL_DEPTH || channel == CHANNEL_QUOTE;
+    for (uint32_t row = 0; row < rows->count; row++) {
+        int64_t received_ns = rows->value[COLUMN_RECEIVE_TIME][row];
+        if (received_ns > latest_ns) latest_ns = received_ns;
+        if (rows->symbol[row] == SYMBOL_NONE || (!wanted && channel != CHANNEL_STATUS)) continue;
+        if (rows_time_ns(rows, row) < time_min) continue;
+        const struct event_text *name = &symbols[rows->symbol[row]];
+        if (channel == CHANNEL_STATUS)
+            recall_status_row(recall, rows, row, name);
+        else
+            recall_event_row(recall, rows, row, name);
+        recall->rows++;
+    }
+    return latest_ns;
+}
+
+// ---- files ----
+
+static void opened_now(struct io *io, struct io_op *op)
+{
+    (void)io;
+    (void)op; // its result is looked at
+}
+
+static void finish_now(struct recall_work *work)
+{
+    while (!io_idle(&work->op)) (void)io_run(work->io, -1);
+}
+
+// Opens `path` for reading: its size, or errno.
+static int64_t file_open(struct recall_work *work, const char *path)
+{
+    int64_t size = io_file_size(work->io, path);
+    if (size < 0) return size;
+    io_open(work->io, &work->op, path, IO_OPEN_READ, opened_now);
+    finish_now(work);
+    if (work->op.result < 0) return work->op.result;
+    work->handle = (int)work->op.result;
+    return size;
+}
+
+static void file_close(struct recall_work *work)
+{
+    io_close(work->io, &work->op, work->handle, opened_now);
+    finish_now(work);
+}
+
+static int file_sync(struct recall_work *work)
+{
+    io_fsync(work->io, &work->op, work->handle, true, opened_now);
+    finish_now(work);
+    return (int)work->op.result;
+}
+
+static int64_t file_read(void *context, uint64_t offset, void *out, size_t size)
+{
+    struct recall_work *work = context;
+    return io_read_now(work->io, work->handle, out, size, (int64_t)offset);
+}
+
+static void tape_note(struct recall_work *work, uint32_t number, int64_t last_ns)
+{
+    if (work->tape_count == RECALL_TAPES_MAX) return;
+    work->tapes[work->tape_count++] = (struct recall_tape){number, last_ns};
+}
+
+// ---- tapes ----
+
+static int batch_load(struct recall_work *work, const struct tape_item *item, int64_t *latest_ns)
+{
+    struct tape_batch batch;
+    void *memory = aligned_alloc(64, (item->memory_bytes + 63) / 64 * 64);
+    if (memory == NULL) return -ENOMEM;
+    if (tape_decode_batch(item->bytes, item->size, memory, item->memory_bytes, &batch) ==
+        TAPE_GOOD) {
+        for (int c = 0; c < CHANNEL_COUNT; c++) {
+            if (channel_schema((enum channel)c) == NULL || batch.rows[c].count == 0) continue;
+            int64_t last_ns = recall_rows(work->recall, &batch.rows[c], batch.symbols, INT64_MIN);
+            if (last_ns > *latest_ns) *latest_ns = last_ns;
+        }
+    }
+    free(memory);
+    return 0;
+}
+
+static int tape_walk(struct recall_work *work, uint32_t number, const struct source *source,
+                     const void *mark, size_t mark_size)
+{
+    struct tape_reader reader;
+    struct tape_item item;
+    enum tape_error error;
+    int64_t latest_ns = 0;
+    int result = tape_reader_open(&reader, source, mark, mark_size, &error);
+    if (result == -EBADMSG) return 0; // nothing was ever written, or the sealer tells
+    if (result != 0) return result;
+    while ((result = tape_reader_next(&reader, &item)) > 0) {
+        if (item.is_damage) continue;
+        result = batch_load(work, &item, &latest_ns);
+        if (result < 0) break;
+    }
+    uint32_t shard = reader.header.shard;
+    if (shard < LIMIT_SHARDS && latest_ns > work->alive_ns[shard])
+        work->alive_ns[shard] = latest_ns;
+    tape_note(work, number, latest_ns);
+    tape_reader_close(&reader);
+    return result;
+}
+
+static int64_t mark_read(struct recall_work *work, uint32_t number, uint8_t *mark, size_t room)
+{
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    keep_store_tape_path(work->store, number, "mark", path);
+    int64_t size = file_open(work, path);
+    if (size < 0) return 0;
+    size = io_read_now(work->io, work->handle, mark, (size_t)size < room ? (size_t)size : room, 0);
+    file_close(work);
+    return size < 0 ? 0 : size;
+}
+
+static int tape_recall(struct recall_work *work, uint32_t number)
+{
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    uint8_t mark[4 * LAYOUT_SECTOR];
+    int64_t mark_size = mark_read(work, number, mark, sizeof mark);
+    keep_store_tape_path(work->store, number, "tape", path);
+    int64_t size = file_open(work, path);
+    if (size < 0) return size == -ENOENT ? 0 : (int)size;
+    const struct source source = {.size = (uint64_t)size, .read = file_read, .context = work};
+    int result = tape_walk(work, number, &source, mark_size > 0 ? mark : NULL, (size_t)mark_size);
+    // A killed process leaves rows that were written and not yet durable. The ledger will say that
+    // they are stored, so they have to be.
+    if (result == 0) result = file_sync(work);
+    file_close(work);
+    return result;
+}
+
+struct listing {
+    struct recall_work *work;
+    uint32_t *numbers;
+    uint32_t count;
+};
+
+static void list_tape(void *context, const char *name)
+{
+    struct listing *listing = context;
+    char *end;
+    unsigned long number = strtoul(name, &end, 10);
+    if (end == name || strcmp(end, ".tape") != 0 || number < listing->work->tape ||
+        number > UINT32_MAX || listing->count == RECALL_TAPES_MAX)
+        return;
+    if (!catalogue_tape_sealed(keep_store_catalogue(listing->work->store), (uint32_t)number))
+        listing->numbers[listing->count++] = (uint32_t)number;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint32_t one = *(const uint32_t *)a;
+    uint32_t two = *(const uint32_t *)b;
+    return (one > two) - (one < two);
+}
+
+int recall_load_tapes(struct recall_work *work)
+{
+    struct listing listing = {work, calloc(RECALL_TAPES_MAX, sizeof(uint32_t)), 0};
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    if (listing.numbers == NULL) return -ENOMEM;
+    (void)snprintf(path, sizeof path, "%s/tape", keep_store_path(work->store));
+    int result = io_list(work->io, path, list_tape, &listing);
+    qsort(listing.numbers, listing.count, sizeof(uint32_t), compare_numbers);
+    for (uint32_t i = 0; i < listing.count && result == 0; i++)
+        result = tape_recall(work, listing.numbers[i]);
+    free(listing.numbers);
+    return result;
+}
+
+// ---- segments ----
+
+static int block_recall(struct recall_work *work, struct segment *segment, uint32_t block,
+                        const struct event_text *names)
+{
+    struct segment_block read;
+    // Levels are not asked for.
+    uint64_t columns = UINT64_MAX & ~SEGMENT_COLUMNS_LEVELS;
+    if (segment_read(segment, block, columns, &read) != SEGMENT_GOOD) return 0;
+    (void)recall_rows(work->recall, read.rows, names, work->time_min);
+    return 0;
+}
+
+static int segment_load(struct recall_work *work, struct segment *segment)
+{
+    const struct index *index = segment_index(segment);
+    struct event_text *names = calloc(index->symbol_count + 1u, sizeof *names);
+    if (names == NULL) return -ENOMEM;
+    for (uint32_t i = 0; i < index->symbol_count; i++) names[i] = index_name(index, i);
+    int result = 0;
+    for (uint32_t block = 0; block < index->block_count && result == 0; block++) {
+        if (index_overlaps(index, block, work->time_min, INT64_MAX))
+            result = block_recall(work, segment, block, names);
+    }
+    free(names);
+    return result;
+}
+
+static int segment_recall(struct recall_work *work, const struct catalogue_segment *listed)
+{
+    char relative[CATALOGUE_PATH_BYTES_MAX];
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    struct segment *segment;
+    catalogue_segment_path(listed, "segment", relative);
+    (void)snprintf(path, sizeof path, "%.900s/%s", keep_store_path(work->store), relative);
+    int64_t size = file_open(work, path);
+    if (size < 0) return size == -ENOENT ? 0 : (int)size;
+    const struct source source = {.size = (uint64_t)size, .read = file_read, .context = work};
+    int result = 0;
+    if (segment_open(&segment, &source, NULL, 0) == SEGMENT_GOOD) {
+        result = segment_load(work, segment);
+        segment_close(segment);
+    }
+    file_close(work);
+    tape_note(work, listed->tape_first, listed->time_max);
+    return result;
+}
+
+int recall_segments(struct recall_work *work)
+{
+    const struct catalogue *catalogue = keep_store_catalogue(work->store);
+    int result = 0;
+    for (uint32_t i = 0; i < catalogue->segment_count && result == 0; i++) {
+        const struct catalogue_segment *listed = &catalogue->segments[i];
+        bool wanted = listed->channel == CHANNEL_TRADE || listed->channel == CHANNEL_AGG_TRADE ||
+                      listed->channel == CHANNEL_DEPTH || listed->channel == CHANNEL_QUOTE ||
+                      listed->channel == CHANNEL_STATUS;
+        if (wanted && listed->tape_last >= work->tape && listed->time_max >= work->time_min)
+            result = segment_recall(work, listed);
+    }
+    return result;
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// repair: see repair.h. Contract: a key has one job at most (in_mending); every job that
+// repair_next() gave ends in repair_answered() saying false, or in repair_failed().
+#include "capture/repair.h"
+
+#include "format/ensure.h"
+#include <string.h>
+
+#define DAY_NS (24 * LIMIT_HOUR_NS)
+#define FRESH_NS (10 * LIMIT_MINUTE_NS) // an end this new is walked to from the newest trade
+
+// Searched at once: keys are large, and there are 25,000 of Binance.
+enum { KEYS_A_TIME = 2048 };
+
+static const char nowhere[] = "the exchange does not have these ids";
+
+// ---- choosing ----
+
+static bool hole_waits(const struct arbiter *arbiter, const struct coverage_hole *hole,
+                       uint8_t exchange, int64_t monotonic_ns)
+{
+    if (hole->state != COVERAGE_OPEN || hole->last == COVERAGE_ENDLESS ||
+        hole->retry_ns > monotonic_ns)
+        return false;
+    const struct arbiter_key *key = &arbiter->keys[hole->key];
+    return key->exchange == exchange && !key->in_mending &&
+           (key->rule == ARBITER_SEQUENCE || key->rule == ARBITER_SET);
+}
+
+static const struct coverage_hole *newest_hole(const struct arbiter *arbiter, uint8_t exchange,
+                                               int64_t monotonic_ns)
+{
+    const struct coverage_hole *newest = NULL;
+    for (uint32_t i = 0; i < arbiter->pool.high; i++) {
+        const struct coverage_hole *hole = &arbiter->pool.holes[i];
+        if (hole_waits(arbiter, hole, exchange, monotonic_ns) &&
+            (newest == NULL || hole->to_ns > newest->to_ns))
+            newest = hole;
+    }
+    return newest;
+}
+
+// The newest page of the hole, and older holes of its key that the page reaches.
+static void plan_ids(const struct arbiter *arbiter, const struct coverage_hole *hole,
+                     uint32_t page, struct repair_job *job)
+{
+    int64_t least = hole->last - (int64_t)page + 1;
+    job->kind = REPAIR_IDS;
+    job->last = hole->last;
+    job->first = hole->first > least ? hole->first : least;
+    for (int32_t at = hole->older; at != COVERAGE_NONE; at = arbiter->pool.holes[at].older) {
+        if (arbiter->pool.holes[at].first < least) break;
+        job->first = arbiter->pool.holes[at].first;
+    }
+}
+
+// Where a walk back in time begins.
+static void plan_walk(struct repair_job *job, struct arbiter_now now)
+{
+    int64_t end_ns = job->last < now.utc_ns ? job->last : now.utc_ns;
+    job->days_ago = (uint32_t)(now.utc_ns / DAY_NS - end_ns / DAY_NS);
+    job->cursor = 0;
+    job->low = INT64_MAX;
+}
+
+static bool plan_hole(struct arbiter *arbiter, const struct dialect_history *history,
+                      uint8_t exchange, struct arbiter_now now, struct repair_job *job)
+{
+    const struct coverage_hole *hole = newest_hole(arbiter, exchange, now.monotonic_ns);
+    if (hole == NULL) return false;
+    job->key = hole->key;
+    if (arbiter->keys[hole->key].rule == ARBITER_SEQUENCE) {
+        plan_ids(arbiter, hole, history->page, job);
+        return true;
+    }
+    job->kind = REPAIR_TIMES;
+    job->first = hole->first;
+    job->last = hole->last;
+    plan_walk(job, now);
+    return true;
+}
+
+// Searches the keys of the exchange round robin for one that `fits`.
+static bool plan_key(const struct arbiter *arbiter, uint8_t exchange, uint32_t *from,
+                     bool (*fits)(const struct arbiter_key *key, struct arbiter_now now),
+                     struct arbiter_now now, uint32_t *found)
+{
+    uint32_t count = arbiter->key_count < KEYS_A_TIME ? arbiter->key_count : KEYS_A_TIME;
+    for (uint32_t n = 0; n < count; n++) {
+        uint32_t at = (*from)++ % arbiter->key_count;
+        const struct arbiter_key *key = &arbiter->keys[at];
+        if (key->exchange != exchange || key->in_mending || key->closed ||
+            key->links_live == 0 || key->retry_ns > now.monotonic_ns || !fits(key, now))
+            continue;
+        *found = at;
+        return true;
+    }
+    return false;
+}
+
+static bool wants_snapshot(const struct arbiter_key *key, struct arbiter_now now)
+{
+    (void)now;
+    return key->rule == ARBITER_RANGE && key->wants_snapshot && key->coverage.started;
+}
+
+static bool wants_audit(const struct arbiter_key *key, struct arbiter_now now)
+{
+    return key->rule == ARBITER_SET && key->coverage.started &&
+           now.utc_ns - key->coverage.proven_ns >= REPAIR_AUDIT_NS;
+}
+
+static void plan_recent(const struct arbiter *arbiter, uint32_t number, struct arbiter_now now,
+                        struct repair_job *job)
+{
+    const struct arbiter_key *key = &arbiter->keys[number];
+    int64_t floor_ns = arbiter->windows[key->window].floor_ns;
+    job->kind = REPAIR_RECENT;
+    job->key = number;
+    job->first = key->coverage.proven_ns - ARBITER_LATE_NS;
+    if (job->first < floor_ns + 1) job->first = floor_ns + 1;
+    job->last = INT64_MAX;
+    plan_walk(job, now);
+}
+
+bool repair_next(struct arbiter *arbiter, const struct dialect_history *history, uint8_t exchange,
+                 struct repair_cursor *cursor, bool audit, struct arbiter_now now,
+                 struct repair_job *job)
+{
+    uint32_t found;
+    *job = (struct repair_job){.key = ARBITER_KEY_NONE, .began_ns = now.utc_ns};
+    if (audit && !history->by_cursor) {
+        job->kind = REPAIR_LAST_IDS;
+        return true;
+    }
+    if (!plan_hole(arbiter, history, exchange, now, job)) {
+        if (history->by_cursor) {
+            if (!plan_key(arbiter, exchange, &cursor->recent, wants_audit, now, &found))
+                return false;
+            plan_recent(arbiter, found, now, job);
+        } else {
+            if (!plan_key(arbiter, exchange, &cursor->snapshot, wants_snapshot, now, &found))
+                return false;
+            job->kind = REPAIR_SNAPSHOT;
+            job->key = found;
+        }
+    }
+    arbiter->keys[job->key].in_mending = true;
+    return true;
+}
+
+// ---- asking ----
+
+struct history_ask repair_ask(const struct repair_job *job, const struct arbiter *arbiter,
+                              const struct dialect_history *history, const char *symbol)
+{
+    struct history_ask ask = {.symbol = symbol, .count = history->page, .second_of_day = -1};
+    switch (job->kind) {
+    case REPAIR_SNAPSHOT: ask.kind = HISTORY_DEPTH; break;
+    case REPAIR_LAST_IDS: ask.kind = HISTORY_LAST_IDS; break;
+    case REPAIR_IDS:
+        ask.kind = arbiter->keys[job->key].channel == CHANNEL_TRADE ? HISTORY_TRADES
+                                                                    : HISTORY_AGG_TRADES;
+        ask.first = job->first;
+        // The audit of aggregate trades knows that some are missing, not how many.
+        if (ask.kind == HISTORY_TRADES) ask.count = (uint32_t)(job->last - job->first + 1);
+        break;
+    case REPAIR_TIMES:
+    case REPAIR_RECENT:
+        ask.kind = HISTORY_TRADES;
+        ask.first = job->cursor;
+        ask.days_ago = job->days_ago;
+        if (job->cursor == 0 && job->kind == REPAIR_TIMES && job->low == INT64_MAX &&
+            job->began_ns - job->last > FRESH_NS)
+            ask.second_of_day = (int32_t)(job->last % DAY_NS / LIMIT_SECOND_NS) + 1;
+        if (ask.second_of_day >= DAY_NS / LIMIT_SECOND_NS) ask.second_of_day = -1;
+        break;
+    }
+    ensure(ask.count > 0 && ask.count <= history->page);
+    return ask;
+}
+
+// ---- answers ----
+
+static bool job_of_ids(const struct repair_job *job)
+{
+    return job->kind == REPAIR_IDS;
+}
+
+bool repair_wants(const struct repair_job *job, const struct arbiter *arbiter, int64_t id,
+                  int64_t time_ns)
+{
+    if (job_of_ids(job))
+        return id >= job->first &&
+               (id <= job->last || arbiter->keys[job->key].channel == CHANNEL_AGG_TRADE);
+    return time_ns >= job->first && time_ns <= job->last;
+}
+
+static void run_flush(struct repair_job *job, struct arbiter *arbiter)
+{
+    if (job->run_last == 0) return;
+    arbiter_repaired(arbiter, job->key, job->run_first, job->run_last, job->run_from_ns,
+                     job->run_to_ns);
+    job->run_last = 0;
+}
+
+void repair_row(struct repair_job *job, struct arbiter *arbiter, int64_t id, int64_t time_ns,
+                bool stored)
+{
+    job->seen++;
+    job->rows += stored;
+    if (!job_of_ids(job)) {
+        if (time_ns < job->low) job->low = time_ns;
+        job->cursor = id; // the answer goes from new to old
+        return;
+    }
+    if (job->seen == 1 || id < job->low) job->low = id;
+    if (id > job->high) job->high = id;
+    if (!stored) return;
+    if (job->run_last == 0 || id != job->run_last + 1) {
+        run_flush(job, arbiter);
+        job->run_first = id;
+        job->run_from_ns = time_ns;
+    }
+    job->run_last = id;
+    job->run_to_ns = time_ns;
+}
+
+static int64_t pause_of(uint8_t attempts)
+{
+    return REPAIR_PAUSE_NS << (attempts < 6 ? attempts : 6);
+}
+
+// What the answer passed over: asked for again, and given up the third time.
+static void ids_left(struct repair_job *job, struct arbiter *arbiter, int64_t last,
+                     struct arbiter_now now)
+{
+    struct coverage *coverage = &arbiter->keys[job->key].coverage;
+    int32_t at = coverage->holes;
+    while (at != COVERAGE_NONE) {
+        struct coverage_hole *hole = &arbiter->pool.holes[at];
+        at = hole->older;
+        if (hole->first > last || hole->last < job->first) continue;
+        if (++hole->attempts < REPAIR_ATTEMPTS_MAX) {
+            hole->retry_ns = now.monotonic_ns + pause_of(hole->attempts);
+            continue;
+        }
+        int64_t from = hole->first > job->first ? hole->first : job->first;
+        int64_t to = hole->last < last ? hole->last : last;
+        arbiter_resolved(arbiter, job->key, from, to, 0, true, nowhere);
+        at = coverage->holes; // the list has changed; at most a page of rounds
+    }
+}
+
+static void ids_answered(struct repair_job *job, struct arbiter *arbiter, struct arbiter_now now)
+{
+    run_flush(job, arbiter);
+    // A short answer says nothing about what is behind it, an empty one about anything.
+    int64_t last = job->seen == 0 || job->high > job->last ? job->last : job->high;
+    if (last >= job->first) ids_left(job, arbiter, last, now);
+}
+
+// True: the walk goes on.
+static bool walk_on(struct repair_job *job, const struct dialect_history *history)
+{
+    if (job->low != INT64_MAX && job->low < job->first) return false;
+    if (job->seen > 0) return true; // a short page is not the day's beginning: an empty one is
+    int64_t day_ns = (job->began_ns / DAY_NS - job->days_ago) * DAY_NS;
+    if (day_ns <= job->first || job->days_ago >= history->days_back) return false;
+    job->days_ago++;
+    job->cursor = 0;
+    return true;
+}
+
+static void walk_done(struct repair_job *job, struct arbiter *arbiter,
+                      const struct dialect_history *history, struct arbiter_now now)
+{
+    struct coverage *coverage = &arbiter->keys[job->key].coverage;
+    int64_t reach_ns = (job->began_ns / DAY_NS - history->days_back) * DAY_NS;
+    if (job->kind == REPAIR_TIMES) {
+        if (job->first < reach_ns) {
+            int64_t end_ns = job->last < reach_ns ? job->last : reach_ns;
+            arbiter_resolved(arbiter, job->key, job->first, end_ns, 0, true,
+                             "older than the exchange gives");
+            job->first = end_ns + 1;
+        }
+        if (job->first <= job->last)
+            arbiter_resolved(arbiter, job->key, job->first, job->last, job->rows, false,
+                             "by REST");
+        return;
+    }
+    if (job->rows > 0) arbiter->keys[job->key].audit_found_ns = now.monotonic_ns;
+    if (job->rows > 0) // what a live link left out: opened and repaired in one
+        arbiter_resolved(arbiter, job->key, job->first, job->began_ns, job->rows, false,
+                         coverage_cause_text(COVERAGE_AUDIT));
+    if (coverage->proven_ns == 0 || job->first > coverage->proven_ns)
+        coverage->proven_from_ns = job->first;
+    coverage->proven_ns = job->began_ns - ARBITER_LATE_NS;
+    coverage->proven = coverage->proven_ns;
+}
+
+bool repair_answered(struct repair_job *job, struct arbiter *arbiter,
+                     const struct dialect_history *history, struct arbiter_now now)
+{
+    if (job->kind == REPAIR_LAST_IDS) return false;
+    struct arbiter_key *key = &arbiter->keys[job->key];
+    ensure(key->in_mending);
+    if (job_of_ids(job)) {
+        ids_answered(job, arbiter, now);
+    } else if (job->kind != REPAIR_SNAPSHOT) {
+        if (walk_on(job, history)) {
+            job->seen = 0;
+            return true;
+        }
+        walk_done(job, arbiter, history, now);
+    }
+    key->in_mending = false;
+    return false;
+}
+
+void repair_failed(struct repair_job *job, struct arbiter *arbiter, int64_t pause_ns,
+                   const char *lost, struct arbiter_now now)
+{
+    if (job->kind == REPAIR_LAST_IDS) return;
+    struct arbiter_key *key = &arbiter->keys[job->key];
+    ensure(key->in_mending);
+    key->in_mending = false;
+    key->retry_ns = now.monotonic_ns + pause_ns;
+    if (job_of_ids(job)) run_flush(job, arbiter);
+    if (job->kind != REPAIR_IDS && job->kind != REPAIR_TIMES) return;
+    // Pages of a walk that did come are not walked again.
+    if (job->kind == REPAIR_TIMES && job->low < job->last && job->low > job->first) {
+        arbiter_resolved(arbiter, job->key, job->low + 1, job->last, job->rows, false, "by REST");
+        job->last = job->low;
+    }
+    if (lost != NULL) {
+        arbiter_resolved(arbiter, job->key, job->first, job->last, 0, true, lost);
+        return;
+    }
+    int32_t at = coverage_find(&arbiter->pool, &key->coverage, job->last);
+    if (at != COVERAGE_NONE) arbiter->pool.holes[at].retry_ns = now.monotonic_ns + pause_ns;
+}

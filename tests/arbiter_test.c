@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The arbiter rule by rule: tables of arrivals with the verdict each must get, and a model that
+// mixes copies, losses, lateness and repairs at random.
+#include "capture/arbiter.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define T0 1700000000000000000ll
+#define MS LIMIT_MILLISECOND_NS
+
+static struct arbiter arbiter;
+static struct arbiter_link link_a = {.number = 1, .copy = 0};
+static struct arbiter_link link_b = {.number = 2, .copy = 1};
+static struct arbiter_now now = {T0, 0};
+static struct arbiter_news news[256];
+static uint32_t news_count;
+static int64_t released[64][2];
+static uint32_t released_count;
+
+static void tell(void *context, const struct arbiter_news *told)
+{
+    (void)context;
+    if (news_count < 256) news[news_count++] = *told;
+}
+
+static void release(void *context, const struct event *event, uint32_t link)
+{
+    (void)context;
+    (void)link;
+    released[released_count][0] = event->value[DEPTH_FIRST_ID];
+    released[released_count++][1] = event->value[DEPTH_LAST_ID];
+}
+
+static void open_arbiter(void)
+{
+    cr_assert_eq(arbiter_open(&arbiter, tell, release, NULL), 0);
+}
+
+static void close_arbiter(void)
+{
+    arbiter_close(&arbiter);
+}
+
+TestSuite(arbiter, .init = open_arbiter, .fini = close_arbiter);
+
+static void pass(int64_t ns)
+{
+    now.utc_ns += ns;
+    now.monotonic_ns += ns;
+}
+
+// Ticks until every key had its turn.
+static void ticks(int64_t ns)
+{
+    for (int64_t gone = 0; gone < ns; gone += 100 * MS) {
+        pass(100 * MS);
+        arbiter_tick(&arbiter, now);
+    }
+}
+
+static uint32_t told(enum status_kind kind)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < news_count; i++) count += news[i].kind == kind;
+    return count;
+}
+
+static enum arbiter_verdict trade(struct arbiter_link *link, int64_t id, int64_t time_ns)
+{
+    struct event event;
+    event_clear(&event, CHANNEL_TRADE, 0);
+    event_set(&event, TRADE_ID, id);
+    event_set(&event, TRADE_TIME, time_ns);
+    return arbiter_judge(&arbiter, &event, link, now);
+}
+
+static enum arbiter_verdict depth(struct arbiter_link *link, int64_t first, int64_t last,
+                                  int64_t previous)
+{
+    static const struct event_level level = {.price = 1, .quantity = 2};
+    struct event event;
+    event_clear(&event, CHANNEL_DEPTH, 0);
+    event_set(&event, DEPTH_FIRST_ID, first);
+    event_set(&event, DEPTH_LAST_ID, last);
+    if (previous >= 0) event_set(&event, DEPTH_PREVIOUS_ID, previous);
+    event.levels = &level;
+    event.level_count = 1;
+    return arbiter_judge(&arbiter, &event, link, now);
+}
+
+static enum arbiter_verdict quote(struct arbiter_link *link, int64_t id)
+{
+    struct event event;
+    event_clear(&event, CHANNEL_QUOTE, 0);
+    event_set(&event, QUOTE_ID, id);
+    return arbiter_judge(&arbiter, &event, link, now);
+}
+
+static enum arbiter_verdict book(struct arbiter_link *link, int64_t time_ns)
+{
+    struct event event;
+    event_clear(&event, CHANNEL_BOOK, 0);
+    event_set(&event, BOOK_EVENT_TIME, time_ns);
+    return arbiter_judge(&arbiter, &event, link, now);
+}
+
+static const struct coverage *covered(uint32_t key)
+{
+    coverage_check(&arbiter.pool, &arbiter.keys[key].coverage);
+    return &arbiter.keys[key].coverage;
+}
+
+static uint64_t missing(uint32_t key)
+{
+    return coverage_missing(&arbiter.pool, covered(key));
+}
+
+// ---- sequence ----
+
+Test(arbiter, sequence_table)
+{
+    static const struct {
+        char link;
+        int64_t id;
+        enum arbiter_verdict verdict;
+        uint64_t missing;
+    } table[] = {
+        {'a', 100, ARBITER_NEW, 0},  // the first
+        {'b', 100, ARBITER_COPY, 0},
+        {'a', 99, ARBITER_COPY, 0},  // before the beginning
+        {'a', 101, ARBITER_NEW, 0},
+        {'b', 102, ARBITER_NEW, 0},  // b leads
+        {'a', 102, ARBITER_COPY, 0},
+        {'a', 105, ARBITER_NEW, 2},  // 103 and 104 skipped
+        {'b', 103, ARBITER_NEW, 1},  // b has them
+        {'b', 103, ARBITER_COPY, 1},
+        {'b', 104, ARBITER_NEW, 0},
+        {'b', 105, ARBITER_COPY, 0},
+        {'a', 108, ARBITER_NEW, 2},
+        {'a', 107, ARBITER_NEW, 1},  // out of order on one link
+        {'r', 106, ARBITER_NEW, 0},  // by REST
+        {'r', 106, ARBITER_COPY, 0},
+        {'r', 108, ARBITER_COPY, 0}, // pages overlap
+    };
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_TRADE, ARBITER_SEQUENCE);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct arbiter_link *link = table[i].link == 'a'   ? &link_a
+                                    : table[i].link == 'b' ? &link_b
+                                                           : NULL;
+        cr_assert_eq(trade(link, table[i].id, T0), table[i].verdict, "line %zu", i);
+        cr_assert_eq(missing(key), table[i].missing, "line %zu", i);
+    }
+    cr_assert_eq(link_a.lost, 2 + 2); // 103 104, 106 107 (the latter came late)
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 0, "nothing was missing for long");
+}
+
+Test(arbiter, a_hole_is_opened_after_its_grace_and_told_closed)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_TRADE, ARBITER_SEQUENCE);
+    (void)trade(&link_a, 1, T0);
+    (void)trade(&link_a, 5, T0 + 7);
+    ticks(200 * MS);
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 0);
+    ticks(200 * MS);
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 1);
+    cr_assert_eq(news[0].first, 2);
+    cr_assert_eq(news[0].last, 4);
+    cr_assert_eq(news[0].from_ns, T0);
+    cr_assert_eq(news[0].to_ns, T0 + 7);
+    cr_assert_eq(trade(&link_a, 3, T0), ARBITER_NEW); // late, in its middle
+    cr_assert_eq(told(STATUS_HOLE_REPAIRED), 1);
+    cr_assert_eq(trade(NULL, 2, T0), ARBITER_NEW);
+    cr_assert_eq(trade(NULL, 4, T0), ARBITER_NEW);
+    arbiter_resolved(&arbiter, key, 2, 4, 2, false, NULL);
+    cr_assert_eq(told(STATUS_HOLE_REPAIRED), 2);
+    cr_assert_eq(news[2].count, 2);
+    cr_assert_eq(missing(key), 0);
+}
+
+Test(arbiter, ids_that_start_again_begin_a_new_series_once_confirmed)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_TRADE, ARBITER_SEQUENCE);
+    (void)trade(&link_a, 5000, T0);
+    (void)trade(&link_a, 5001, T0 + 1);
+    cr_assert_eq(trade(&link_a, 1, T0 + 10), ARBITER_NEW); // may be
+    cr_assert_eq(trade(&link_b, 1, T0 + 10), ARBITER_COPY);
+    cr_assert_eq(covered(key)->last, 5001);
+    cr_assert_eq(trade(&link_a, 2, T0 + 11), ARBITER_NEW); // is
+    cr_assert_eq(told(STATUS_INTERVAL_CLOSED), 1);
+    cr_assert_eq(news[0].last, 5001);
+    cr_assert_eq(covered(key)->first, 1);
+    cr_assert_eq(covered(key)->last, 2);
+    cr_assert_eq(trade(&link_b, 2, T0 + 11), ARBITER_COPY);
+    cr_assert_eq(trade(&link_a, 3, T0 + 12), ARBITER_NEW);
+}
+
+Test(arbiter, one_stray_id_opens_no_hole_of_thousands)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_TRADE, ARBITER_SEQUENCE);
+    (void)trade(&link_a, 5000, T0);
+    cr_assert_eq(trade(&link_a, 7, T0 + 10), ARBITER_NEW);
+    cr_assert_eq(trade(&link_a, 5001, T0 + 11), ARBITER_NEW);
+    cr_assert_eq(missing(key), 0);
+    cr_assert_eq(trade(&link_a, 4000, T0 + 5), ARBITER_COPY, "reissued, not later");
+}
+
+Test(arbiter, an_audit_finds_the_last_trades)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_TRADE, ARBITER_SEQUENCE);
+    (void)trade(&link_a, 10, T0);
+    arbiter_audited(&arbiter, key, 10, now);
+    ticks(3500 * MS);
+    cr_assert_eq(covered(key)->proven, 10);
+    arbiter_audited(&arbiter, key, 12, now);
+    ticks(1000 * MS);
+    (void)trade(&link_a, 11, T0 + 1); // was on its way
+    ticks(2500 * MS);
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 1);
+    cr_assert_eq(news[0].first, 12);
+    cr_assert_eq(news[0].last, 12);
+    cr_assert_eq(covered(key)->proven, 10);
+    cr_assert_eq(trade(&link_a, 13, T0 + 2), ARBITER_NEW);
+    cr_assert_eq(trade(NULL, 12, T0 + 2), ARBITER_NEW);
+    cr_assert_eq(missing(key), 0);
+}
+
+Test(arbiter, a_refused_row_is_a_hole_again)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_TRADE, ARBITER_SEQUENCE);
+    struct event event;
+    for (int64_t id = 1; id <= 4; id++) {
+        event_clear(&event, CHANNEL_TRADE, 0);
+        event_set(&event, TRADE_ID, id);
+        event_set(&event, TRADE_TIME, T0);
+        cr_assert_eq(arbiter_judge(&arbiter, &event, &link_a, now), ARBITER_NEW);
+        if (id > 1) arbiter_refused(&arbiter, &event, now);
+    }
+    cr_assert_eq(missing(key), 3);
+    cr_assert_eq(arbiter.pool.used, 1, "they grow together");
+    cr_assert_eq(trade(NULL, 3, T0), ARBITER_NEW);
+}
+
+// Two links that lose, delay and double at random: what was judged new is each id that came, once;
+// what is missing is each that did not.
+Test(arbiter, random_links_store_each_id_once)
+{
+    enum { IDS = 2000 };
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_TRADE, ARBITER_SEQUENCE);
+    for (unsigned seed = 1; seed <= 50; seed++) {
+        static uint8_t stored[IDS + 1], came[IDS + 1];
+        memset(stored, 0, sizeof stored);
+        memset(came, 0, sizeof came);
+        srand(seed);
+        coverage_forget(&arbiter.pool, &arbiter.keys[key].coverage);
+        for (int at[2] = {1, 1}; at[0] <= IDS || at[1] <= IDS;) {
+            int side = rand() % 2;
+            if (at[side] > IDS) side = !side;
+            int id = at[side]++ - (rand() % 20 == 0 ? rand() % 30 : 0);
+            if (id < 1 || (rand() % 10 == 0 && id > 1)) continue;
+            came[id] = 1;
+            stored[id] += trade(side ? &link_b : &link_a, id, T0 + id) == ARBITER_NEW;
+        }
+        int64_t first = covered(key)->first;
+        for (int64_t id = first; id <= covered(key)->last; id++) {
+            bool hole = coverage_find(&arbiter.pool, covered(key), id) != COVERAGE_NONE;
+            cr_assert_eq(stored[id], came[id], "seed %u id %ld", seed, (long)id);
+            cr_assert_eq(hole, !came[id], "seed %u id %ld", seed, (long)id);
+        }
+    }
+}
+
+// ---- range ----
+
+Test(arbiter, depth_of_the_leader_is_stored_and_others_fill_in)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    cr_assert_eq(depth(&link_a, 1, 10, -1), ARBITER_NEW);
+    cr_assert_eq(depth(&link_b, 1, 5, -1), ARBITER_COPY);  // other windows
+    cr_assert_eq(depth(&link_b, 6, 15, -1), ARBITER_HELD);
+    cr_assert_eq(depth(&link_a, 11, 20, -1), ARBITER_NEW); // overtakes what is held
+    cr_assert_eq(depth(&link_b, 16, 25, -1), ARBITER_HELD);
+    cr_assert_eq(depth(&link_b, 26, 35, -1), ARBITER_HELD);
+    cr_assert_eq(depth(&link_a, 31, 40, -1), ARBITER_NEW); // lost 21 ... 30
+    cr_assert_eq(released_count, 2);
+    cr_assert_eq(released[0][0], 16);
+    cr_assert_eq(released[1][1], 35);
+    cr_assert_eq(covered(key)->last, 40);
+    cr_assert_eq(missing(key), 0);
+}
+
+Test(arbiter, a_depth_leader_that_goes_down_is_replaced_without_a_gap)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    arbiter_key_up(&arbiter, key, &link_a, now);
+    arbiter_key_up(&arbiter, key, &link_b, now);
+    (void)depth(&link_a, 1, 10, -1);
+    cr_assert_eq(depth(&link_b, 8, 15, -1), ARBITER_HELD);
+    cr_assert_eq(depth(&link_b, 16, 25, -1), ARBITER_HELD);
+    arbiter_key_down(&arbiter, key, &link_a, now);
+    cr_assert_eq(released_count, 2);
+    cr_assert_eq(depth(&link_b, 26, 30, -1), ARBITER_NEW);
+    cr_assert_eq(missing(key), 0);
+    cr_assert_eq(arbiter.keys[key].leader, 2);
+}
+
+Test(arbiter, a_silent_depth_leader_is_replaced)
+{
+    (void)arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    (void)depth(&link_a, 1, 10, -1);
+    pass(500 * MS);
+    cr_assert_eq(depth(&link_b, 11, 20, -1), ARBITER_HELD);
+    ticks(2000 * MS);
+    cr_assert_eq(released_count, 1);
+    cr_assert_eq(depth(&link_a, 11, 20, -1), ARBITER_COPY);
+    cr_assert_eq(depth(&link_b, 21, 30, -1), ARBITER_NEW);
+}
+
+Test(arbiter, futures_depth_follows_pu)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    cr_assert_eq(depth(&link_a, 100, 110, 90), ARBITER_NEW);
+    cr_assert_eq(depth(&link_a, 150, 160, 110), ARBITER_NEW); // ids jump, pu tells
+    cr_assert_eq(missing(key), 0);
+    cr_assert_eq(depth(&link_a, 190, 200, 180), ARBITER_NEW);
+    cr_assert(arbiter.keys[key].wants_snapshot);
+    cr_assert_eq(arbiter.pool.used, 1);
+}
+
+Test(arbiter, a_depth_gap_is_lost_up_to_the_next_snapshot)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    (void)depth(&link_a, 1, 10, -1);
+    cr_assert(arbiter.keys[key].wants_snapshot, "nothing is covered without one");
+    (void)depth(&link_a, 11, 20, -1);
+    cr_assert(arbiter_anchored(&arbiter, key, 15, T0));
+    cr_assert_eq(covered(key)->first, 15);
+    (void)depth(&link_a, 31, 40, -1);
+    ticks(500 * MS);
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 1);
+    (void)depth(&link_a, 51, 60, -1); // a second gap before the snapshot
+    cr_assert(!arbiter_anchored(&arbiter, key, 45, T0), "older than the run");
+    cr_assert(arbiter_anchored(&arbiter, key, 50, T0));
+    cr_assert_eq(told(STATUS_HOLE_LOST), 1);
+    cr_assert_eq(news[1].first, 21);
+    cr_assert_eq(news[1].last, 50);
+    cr_assert_eq(arbiter.pool.used, 0);
+    cr_assert_eq(depth(&link_a, 61, 70, -1), ARBITER_NEW);
+}
+
+Test(arbiter, updates_that_a_snapshot_was_ahead_of_are_stored)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    (void)depth(&link_a, 1, 10, -1);
+    cr_assert(arbiter_anchored(&arbiter, key, 25, T0));
+    cr_assert_eq(depth(&link_a, 11, 20, -1), ARBITER_NEW);
+    cr_assert_eq(depth(&link_a, 21, 30, -1), ARBITER_NEW);
+    cr_assert_eq(missing(key), 0);
+}
+
+Test(arbiter, the_ring_of_held_depth_wraps_without_losing_its_order)
+{
+    (void)arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    (void)depth(&link_a, 1, 1, -1);
+    // Far more than the ring holds; the newest must survive whole.
+    for (int64_t i = 2; i < 200000; i++)
+        cr_assert_eq(depth(&link_b, i, i, -1), ARBITER_HELD);
+    cr_assert_gt(arbiter.counters.overflows, 0);
+    for (int64_t i = 2; i < 199990; i++) cr_assert_eq(depth(&link_a, i, i, -1), ARBITER_NEW);
+    cr_assert_eq(depth(&link_a, 200000, 200000, -1), ARBITER_NEW);
+    cr_assert_eq(released_count, 10);
+    for (uint32_t i = 0; i < 10; i++) cr_assert_eq(released[i][0], 199990 + i);
+}
+
+// ---- rising, leader ----
+
+Test(arbiter, quotes_rise)
+{
+    (void)arbiter_key_open(&arbiter, 0, CHANNEL_QUOTE, ARBITER_RISING);
+    cr_assert_eq(quote(&link_a, 5), ARBITER_NEW);
+    cr_assert_eq(quote(&link_b, 5), ARBITER_COPY);
+    cr_assert_eq(quote(&link_b, 9), ARBITER_NEW);
+    cr_assert_eq(quote(&link_a, 7), ARBITER_COPY);
+    pass(11 * LIMIT_SECOND_NS);
+    cr_assert_eq(quote(&link_b, 9), ARBITER_COPY, "the same is never news");
+    cr_assert_eq(quote(&link_a, 2), ARBITER_NEW, "ids start again");
+    cr_assert_eq(told(STATUS_INTERVAL_CLOSED), 1);
+}
+
+Test(arbiter, books_come_from_one_link)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_BOOK, ARBITER_LEADER);
+    arbiter_key_up(&arbiter, key, &link_a, now);
+    arbiter_key_up(&arbiter, key, &link_b, now);
+    cr_assert_eq(book(&link_a, 10), ARBITER_NEW);
+    cr_assert_eq(book(&link_b, 10), ARBITER_COPY);
+    cr_assert_eq(book(&link_b, 11), ARBITER_COPY, "only ahead, not behind");
+    cr_assert_eq(book(&link_a, 11), ARBITER_NEW);
+    pass(3 * LIMIT_SECOND_NS);
+    cr_assert_eq(book(&link_b, 11), ARBITER_COPY);
+    cr_assert_eq(book(&link_b, 12), ARBITER_NEW, "the leader is behind");
+    cr_assert_eq(book(&link_a, 12), ARBITER_COPY);
+    arbiter_key_down(&arbiter, key, &link_b, now);
+    cr_assert_eq(book(&link_a, 12), ARBITER_COPY);
+    cr_assert_eq(book(&link_a, 13), ARBITER_NEW);
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 0);
+    arbiter_key_down(&arbiter, key, &link_a, now);
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 1);
+    pass(LIMIT_SECOND_NS);
+    arbiter_key_up(&arbiter, key, &link_a, now);
+    cr_assert_eq(told(STATUS_HOLE_LOST), 1);
+    cr_assert_eq(news[1].to_ns - news[1].from_ns, LIMIT_SECOND_NS);
+    cr_assert_eq(news[1].first, COVERAGE_NONE);
+}
+
+// ---- set ----
+
+Test(arbiter, upbit_late_double_and_backward_ids)
+{
+    // Times and ids of one market as Upbit sends them: sid is no order, and a trade may come
+    // seconds after a newer one.
+    static const struct {
+        int64_t id;
+        int64_t ms;
+        enum arbiter_verdict verdict;
+    } table[] = {
+        {16176466200000000, 0, ARBITER_NEW},       {16176466209000000, 900, ARBITER_NEW},
+        {16176466209000001, 900, ARBITER_NEW},     {16176466209000000, 900, ARBITER_COPY},
+        {16176466213000000, 1300, ARBITER_NEW},    {16176466212000000, 1300, ARBITER_NEW},
+        {16176466205000000, 500, ARBITER_NEW}, // late
+        {16176466205000000, 500, ARBITER_COPY},    {16176466200000000, 0, ARBITER_COPY},
+        {16176466190000000, -1000, ARBITER_COPY}, // before the beginning
+    };
+    (void)arbiter_key_open(&arbiter, 0, CHANNEL_TRADE, ARBITER_SET);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        cr_assert_eq(trade(&link_a, table[i].id, T0 + table[i].ms * MS), table[i].verdict,
+                     "line %zu", i);
+}
+
+Test(arbiter, a_window_keeps_what_a_hole_needs)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_TRADE, ARBITER_SET);
+    arbiter_key_up(&arbiter, key, &link_a, now);
+    for (int64_t i = 0; i < 10; i++) {
+        cr_assert_eq(trade(&link_a, i, now.utc_ns), ARBITER_NEW);
+        pass(100 * MS);
+    }
+    int64_t edge_ns = now.utc_ns - 100 * MS;
+    arbiter_key_down(&arbiter, key, &link_a, now);
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 1);
+    pass(5 * LIMIT_SECOND_NS);
+    int64_t inside_ns = now.utc_ns - 2 * LIMIT_SECOND_NS;
+    arbiter_key_up(&arbiter, key, &link_a, now);
+    for (int64_t i = 100; i < 5000; i++) { // more than a window
+        cr_assert_eq(trade(&link_a, i, now.utc_ns), ARBITER_NEW);
+        pass(10 * MS);
+    }
+    cr_assert_eq(trade(NULL, 9, edge_ns), ARBITER_COPY, "stored before the cut");
+    cr_assert_eq(trade(NULL, 50, inside_ns), ARBITER_NEW);
+    cr_assert_eq(trade(NULL, 50, inside_ns), ARBITER_COPY);
+    cr_assert_eq(trade(NULL, 4990, now.utc_ns - 100 * MS), ARBITER_COPY);
+    int32_t hole = covered(key)->holes;
+    arbiter_resolved(&arbiter, key, arbiter.pool.holes[hole].first, arbiter.pool.holes[hole].last,
+                     1, false, NULL);
+    cr_assert_eq(told(STATUS_HOLE_REPAIRED), 1);
+    cr_assert_eq(trade(NULL, 51, inside_ns), ARBITER_COPY, "no hole, and older than the window");
+}

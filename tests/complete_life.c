@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// complete_life: see complete_life.h. What is listed is read from the status rows alone: opened and
+// not repaired later. The ledger is not asked: the data must tell for itself.
+#include "complete_life.h"
+
+#include "format/ensure.h"
+#include "format/event.h"
+#include "keep/keep_store.h"
+#include "sim_store.h"
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STORE "/data/store"
+
+// ---- lives ----
+
+struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns)
+{
+    struct life *life = calloc(1, sizeof *life);
+    struct io_message message = {{0}};
+    life->redundancy = redundancy;
+    life->world = sim_world_create(seed);
+    sim_world_use(life->world);
+    cr_assert_eq(sim_disk_mkdir(life->world, "/data"), 0);
+    cr_assert_eq(io_open_loop(&life->peer_io, &(struct io_options){.name = "peer"}, &message), 0);
+    sim_loop_elsewhere(life->peer_io);
+    life->peer = market_peer_create(life->peer_io, life->world, pause_ns);
+    life->log.file = getenv("LIFE_TEST_LOG") != NULL ? 2 : -1;
+    life->log.level = LOG_LEVEL_INFO;
+    return life;
+}
+
+static void life_feed(struct life *life)
+{
+    static struct dialect_channel channels[2] = {{"trade"}, {"depth"}};
+    static struct plan_symbol symbols[MARKET_SYMBOLS];
+    for (uint32_t i = 0; i < MARKET_SYMBOLS; i++)
+        (void)snprintf(symbols[i].text, sizeof symbols[i].text, "C%uUSDT", i);
+    const struct plan_input input = {.dialect = dialect_by_name("binance"),
+                                     .channels = channels,
+                                     .channel_count = 2,
+                                     .symbols = symbols,
+                                     .symbol_count = MARKET_SYMBOLS,
+                                     .redundancy = life->redundancy,
+                                     .shard_count = 1};
+    struct shard_feed *feed = calloc(1, sizeof *feed);
+    char url[64];
+    feed->share = plan_share_create(&input, 0);
+    (void)snprintf(url, sizeof url, "ws://127.0.0.1:%u", life->peer->port);
+    cr_assert_null(url_parse(url, true, &feed->url));
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u", life->peer->port);
+    cr_assert_null(url_parse(url, false, &feed->rest_url));
+    feed->id = 1;
+    const struct shard_command command = {.kind = SHARD_FEED_ADD, .feed = feed};
+    cr_assert(shard_post(life->shard, &command));
+}
+
+void life_start(struct life *life)
+{
+    struct io_message message = {{0}};
+    permits_init(&life->permits);
+    (void)permits_kind(&life->permits, "binance", 300, 300 * LIMIT_SECOND_NS);
+    cr_assert_eq(io_open_loop(&life->store_io, &(struct io_options){.name = "store"}, &message), 0);
+    cr_assert_eq(keep_store_open(&life->store, life->store_io, STORE, &message), 0, "%s",
+                 message.text);
+    cr_assert_eq(recall_open(&life->recall, life->store_io, life->store, 1, &life->log), 0);
+    const struct shard_options options = {.log = &life->log, .permits = &life->permits,
+                                          .store = life->store, .recall = &life->recall,
+                                          .tape_bytes = 1 << 20};
+    cr_assert_eq(io_open_loop(&life->io, &(struct io_options){.name = "shard"}, &message), 0);
+    cr_assert_eq(shard_open(&life->shard, life->io, &options), 0);
+    life_feed(life);
+}
+
+void life_run(struct life *life, int64_t for_ns)
+{
+    (void)sim_world_run(life->world, for_ns);
+}
+
+void life_stop(struct life *life)
+{
+    cr_assert(shard_post(life->shard, &(struct shard_command){.kind = SHARD_STOP}));
+    life_run(life, 3 * LIMIT_SECOND_NS);
+    bool durable;
+    cr_assert(shard_stopped(life->shard, &durable) && durable);
+    life->copies += shard_counters(life->shard).copies;
+    shard_close(life->shard);
+    io_close_loop(life->io);
+    recall_close(&life->recall);
+    keep_store_close(life->store);
+    io_close_loop(life->store_io);
+}
+
+void life_crash(struct life *life, enum sim_crash kind)
+{
+    life->copies += shard_counters(life->shard).copies;
+    sim_world_crash(life->world, kind);
+    sim_world_crash_at(life->world, 0);
+    recall_close(&life->recall);
+    keep_store_close(life->store);
+}
+
+void life_seal(struct life *life)
+{
+    cr_assert(sim_store_settle(life->world, STORE), "the store does not settle");
+}
+
+void life_destroy(struct life *life)
+{
+    sim_world_destroy(life->world);
+    market_peer_destroy(life->peer);
+    free(life);
+}
+
+// ---- reading ----
+
+enum { RANGES_MAX = 100000, DEPTH_ROWS_MAX = 200000 };
+
+struct range {
+    int64_t first;
+    int64_t last;
+};
+
+struct ranges {
+    uint32_t count;
+    struct range *at;
+};
+
+struct depth_row {
+    int64_t first;
+    int64_t last;
+    int64_t quantity[MARKET_LEVELS]; // -1: not in it
+};
+
+struct depth_rows {
+    uint32_t count;
+    struct depth_row *at;
+};
+
+struct found {
+    uint8_t *stored[MARKET_SYMBOLS]; // how often, by id
+    int8_t *listed[MARKET_SYMBOLS];  // opened or lost: 1; repaired: 0
+    struct depth_rows depth[MARKET_SYMBOLS];
+    struct depth_rows books[MARKET_SYMBOLS];
+    struct ranges lost_depth[MARKET_SYMBOLS];
+    uint64_t wrong;
+    const struct market_peer *peer;
+};
+
+static uint32_t symbol_of(const struct segment *segment, uint32_t number)
+{
+    struct event_text name = index_name(segment_index(segment), number);
+    cr_assert_gt(name.size, 9);
+    uint32_t symbol = (uint32_t)strtoul((const char *)name.bytes + 9, NULL, 10);
+    cr_assert_lt(symbol, MARKET_SYMBOLS);
+    return symbol;
+}
+
+static void found_trade(struct found *found, uint32_t symbol, const struct rows *rows,
+                        uint32_t row)
+{
+    int64_t n = rows->value[TRADE_ID][row] - MARKET_FIRST_ID;
+    const struct market_symbol *truth = &found->peer->symbols[symbol];
+    cr_assert(n >= 0 && n < (int64_t)truth->count, "a trade that never was");
+    if (found->stored[symbol][n] < UINT8_MAX) found->stored[symbol][n]++;
+    int64_t price = rows->value[TRADE_PRICE][row];
+    for (uint8_t scale = rows->scale[TRADE_PRICE][row]; scale < 1; scale++) price *= 10;
+    for (uint8_t scale = rows->scale[TRADE_PRICE][row]; scale > 1; scale--) price /= 10;
+    bool repaired = (rows->value[COLUMN_FLAGS][row] & EVENT_REPAIRED) != 0;
+    bool good = rows->value[TRADE_TIME][row] == truth->time_us[n] * 1000 &&
+                price == ((n + MARKET_FIRST_ID) % 97 + 1) * 10 + 1 &&
+                rows->value[TRADE_SIDE][row] ==
+                    ((n + MARKET_FIRST_ID) % 2 != 0 ? SIDE_SELL : SIDE_BUY) &&
+                (rows->present[row] >> TRADE_BEST_MATCH & 1) != 0 &&
+                (rows->present[row] >> TRADE_EVENT_TIME & 1) == !repaired;
+    found->wrong += !good;
+}
+
+static void found_levels(struct depth_row *row, const struct rows *rows, uint32_t at)
+{
+    for (uint32_t i = 0; i < MARKET_LEVELS; i++) row->quantity[i] = -1;
+    for (uint32_t i = rows->level_first[at]; i < rows->level_first[at + 1]; i++) {
+        int64_t price = rows->level_price[i];
+        for (uint8_t scale = rows->level_price_scale[i]; scale > 0; scale--) price /= 10;
+        int64_t quantity = rows->level_quantity[i];
+        for (uint8_t scale = rows->level_quantity_scale[i]; scale > 0; scale--) quantity /= 10;
+        cr_assert(price >= 100 && price < 100 + MARKET_LEVELS);
+        row->quantity[price - 100] = quantity;
+    }
+}
+
+static void found_depth(struct depth_rows *into, const struct rows *rows, uint32_t at, bool book)
+{
+    cr_assert_lt(into->count, DEPTH_ROWS_MAX);
+    struct depth_row *row = &into->at[into->count++];
+    row->first = book ? 0 : rows->value[DEPTH_FIRST_ID][at];
+    row->last = book ? rows->value[BOOK_LAST_ID][at] : rows->value[DEPTH_LAST_ID][at];
+    found_levels(row, rows, at);
+}
+
+static bool has(const struct rows *rows, int column, uint32_t row)
+{
+    return (rows->present[row] >> column & 1) != 0;
+}
+
+static void found_status(struct found *found, uint32_t symbol, const struct rows *rows,
+                         uint32_t row)
+{
+    int64_t kind = rows->value[STATUS_KIND][row];
+    if (kind != STATUS_HOLE_OPENED && kind != STATUS_HOLE_REPAIRED && kind != STATUS_HOLE_LOST)
+        return;
+    cr_assert(has(rows, STATUS_FIRST_ID, row) && has(rows, STATUS_CHANNEL, row));
+    int64_t first = rows->value[STATUS_FIRST_ID][row];
+    int64_t last = has(rows, STATUS_LAST_ID, row) ? rows->value[STATUS_LAST_ID][row] : INT64_MAX;
+    if (rows->value[STATUS_CHANNEL][row] == CHANNEL_DEPTH) {
+        struct ranges *lost = &found->lost_depth[symbol];
+        cr_assert_lt(lost->count, RANGES_MAX);
+        if (kind != STATUS_HOLE_REPAIRED) lost->at[lost->count++] = (struct range){first, last};
+        return;
+    }
+    for (int64_t id = first; id <= last; id++) {
+        int64_t n = id - MARKET_FIRST_ID;
+        cr_assert(n >= 0 && n < (int64_t)found->peer->symbols[symbol].count);
+        int8_t *listed = &found->listed[symbol][n];
+        *listed = kind != STATUS_HOLE_REPAIRED; // rows come in the order they were told
+    }
+}
+
+static bool found_block(void *context, const struct catalogue_segment *listed,
+                        const struct segment *segment, const struct segment_block *block)
+{
+    struct found *found = context;
+    const struct rows *rows = block->rows;
+    for (uint32_t row = 0; row < rows->count; row++) {
+        if (rows->symbol[row] == SYMBOL_NONE) continue;
+        uint32_t symbol = symbol_of(segment, rows->symbol[row]);
+        if (listed->channel == CHANNEL_TRADE) found_trade(found, symbol, rows, row);
+        if (listed->channel == CHANNEL_DEPTH)
+            found_depth(&found->depth[symbol], rows, row, false);
+        if (listed->channel == CHANNEL_BOOK) found_depth(&found->books[symbol], rows, row, true);
+        if (listed->channel == CHANNEL_STATUS) found_status(found, symbol, rows, row);
+    }
+    return true;
+}
+
+static struct found *found_create(const struct market_peer *peer)
+{
+    struct found *found = calloc(1, sizeof *found);
+    found->peer = peer;
+    for (uint32_t i = 0; i < MARKET_SYMBOLS; i++) {
+        found->stored[i] = calloc(MARKET_TRADES, 1);
+        found->listed[i] = calloc(MARKET_TRADES, 1);
+        found->depth[i].at = calloc(DEPTH_ROWS_MAX, sizeof(struct depth_row));
+        found->books[i].at = calloc(DEPTH_ROWS_MAX, sizeof(struct depth_row));
+        found->lost_depth[i].at = calloc(RANGES_MAX, sizeof(struct range));
+    }
+    return found;
+}
+
+static void found_destroy(struct found *found)
+{
+    for (uint32_t i = 0; i < MARKET_SYMBOLS; i++) {
+        free(found->stored[i]);
+        free(found->listed[i]);
+        free(found->depth[i].at);
+        free(found->books[i].at);
+        free(found->lost_depth[i].at);
+    }
+    free(found);
+}
+
+// ---- judging ----
+
+static void judge_trades(const struct found *found, uint32_t symbol, struct life_result *result)
+{
+    int64_t count = (int64_t)found->peer->symbols[symbol].count;
+    int64_t first = 0;
+    while (first < count && found->stored[symbol][first] == 0) first++;
+    for (int64_t n = first; n < count; n++) {
+        uint8_t stored = found->stored[symbol][n];
+        bool listed = found->listed[symbol][n] > 0;
+        result->stored += stored > 0;
+        result->duplicated += stored > 1 ? stored - 1u : 0u;
+        result->listed += listed;
+        result->missing += stored == 0 && !listed;
+        result->wrong += stored > 0 && listed;
+    }
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct depth_row *one = a;
+    const struct depth_row *two = b;
+    return (one->last > two->last) - (one->last < two->last);
+}
+
+// True where the ranges together hold all of [first, last].
+static bool lost_covers(const struct ranges *lost, int64_t first, int64_t last)
+{
+    for (bool moved = true; moved && first <= last;) {
+        moved = false;
+        for (uint32_t i = 0; i < lost->count && first <= last; i++) {
+            if (lost->at[i].first > first || lost->at[i].last < first) continue;
+            if (lost->at[i].last >= last) return true;
+            first = lost->at[i].last + 1;
+            moved = true;
+        }
+    }
+    return first > last;
+}
+
+static bool book_is_true(const struct found *found, uint32_t symbol, const int64_t *book,
+                         int64_t book_id)
+{
+    for (uint32_t i = 0; i < MARKET_LEVELS; i++) {
+        if (book[i] != market_quantity(found->peer, symbol, i, book_id)) return false;
+    }
+    return true;
+}
+
+// Binance's rule: from a snapshot on, every update that follows.
+static void judge_depth(const struct found *found, uint32_t symbol, struct life_result *result)
+{
+    const struct depth_rows *books = &found->books[symbol];
+    const struct depth_rows *depth = &found->depth[symbol];
+    int64_t book[MARKET_LEVELS] = {0};
+    int64_t at = -1; // no anchor
+    uint32_t next_book = 0;
+    qsort(books->at, books->count, sizeof *books->at, compare_rows);
+    qsort(depth->at, depth->count, sizeof *depth->at, compare_rows);
+    for (uint32_t i = 0; i < depth->count; i++) {
+        const struct depth_row *row = &depth->at[i];
+        if (row->last <= at) continue;
+        if (at < 0 || row->first > at + 1) { // a gap: the next snapshot that this row follows
+            int64_t gap = at + 1;
+            while (next_book < books->count && books->at[next_book].last + 1 < row->first)
+                next_book++;
+            if (next_book == books->count) {
+                bool listed = at < 0 || lost_covers(&found->lost_depth[symbol], gap, row->last);
+                result->depth_unlisted += !listed;
+                break;
+            }
+            const struct depth_row *anchor = &books->at[next_book];
+            if (at >= 0 && !lost_covers(&found->lost_depth[symbol], gap, row->first - 1))
+                result->depth_unlisted++;
+            if (anchor->last < row->first - 1 || anchor->last > row->last) continue;
+            at = anchor->last;
+            for (uint32_t level = 0; level < MARKET_LEVELS; level++)
+                book[level] = anchor->quantity[level] < 0 ? 0 : anchor->quantity[level];
+            if (row->last <= at) continue;
+        }
+        for (uint32_t level = 0; level < MARKET_LEVELS; level++)
+            if (row->quantity[level] >= 0) book[level] = row->quantity[level];
+        at = row->last;
+        result->depth++;
+        result->depth_wrong += !book_is_true(found, symbol, book, at);
+    }
+}
+
+struct life_result life_judge(struct life *life)
+{
+    struct io *io;
+    struct io_message message;
+    struct keep_store *store;
+    struct life_result result = {0};
+    char why[SIM_STORE_WHY_BYTES] = "";
+    cr_assert(sim_store_settle(life->world, STORE), "the store does not settle");
+    cr_assert_eq(io_open_loop(&io, &(struct io_options){.name = "check"}, &message), 0);
+    cr_assert_eq(keep_store_open(&store, io, STORE, &message), 0, "%s", message.text);
+    struct found *found = found_create(life->peer);
+    bool good = sim_store_walk(life->world, STORE, keep_store_catalogue(store), found_block, found,
+                               why);
+    cr_assert(good, "%s", why);
+    for (uint32_t symbol = 0; symbol < MARKET_SYMBOLS; symbol++) {
+        judge_trades(found, symbol, &result);
+        judge_depth(found, symbol, &result);
+    }
+    result.wrong += found->wrong;
+    found_destroy(found);
+    keep_store_close(store);
+    io_close_loop(io);
+    return result;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// complete_life: a recorder (store, ledger, one shard) in front of a market_peer, in one simulated
+// world; run, crashed, started again; and at the end its store against the peer's truth. For tests.
+#ifndef RINGTAPE_TESTS_COMPLETE_LIFE_H
+#define RINGTAPE_TESTS_COMPLETE_LIFE_H
+
+#include "capture/shard.h"
+#include "io_sim.h"
+#include "market_peer.h"
+
+struct life {
+    struct sim_world *world;
+    struct io *peer_io;
+    struct market_peer *peer;
+    struct io *store_io;
+    struct io *io;
+    struct keep_store *store;
+    struct shard *shard;
+    struct log log;
+    struct permits permits;
+    struct recall recall;
+    uint32_t redundancy;
+    uint64_t copies; // of lives that are over
+};
+
+struct life_result {
+    uint64_t stored; // trades
+    uint64_t duplicated;
+    uint64_t missing;  // truth less stored less listed as open or lost
+    uint64_t listed;   // open or lost
+    uint64_t wrong;    // listed as missing though stored, or not as sent
+    uint64_t depth;    // rows applied to a book
+    uint64_t depth_wrong;   // books that differ from the truth where coverage claims them
+    uint64_t depth_unlisted; // ids without cover that no row lists
+};
+
+struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns);
+// Opens store and shard, gives the feed.
+void life_start(struct life *life);
+void life_run(struct life *life, int64_t for_ns);
+// SHARD_STOP, and its end.
+void life_stop(struct life *life);
+// The machine loses power, or the process is killed; what was the shard is leaked.
+void life_crash(struct life *life, enum sim_crash kind);
+// Between lives: all tapes become segments.
+void life_seal(struct life *life);
+// After life_stop(): the store against the truth.
+struct life_result life_judge(struct life *life);
+void life_destroy(struct life *life);
+
+#endif

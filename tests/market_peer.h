@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// market_peer: a whole small exchange in the simulated world, with faults and an exact truth:
+// trades and depth of several symbols over WebSocket in Binance's form, lost, doubled, late and cut
+// as the test says, and REST for the same history. Lives on a loop of its own, "elsewhere": it
+// survives crashes of the machine that records it. Test code: bounds are ensured, not handled.
+#ifndef RINGTAPE_TESTS_MARKET_PEER_H
+#define RINGTAPE_TESTS_MARKET_PEER_H
+
+#include "io/io.h"
+#include "io_sim.h"
+#include "protocol/http.h"
+#include "protocol/websocket.h"
+
+enum {
+    MARKET_SYMBOLS = 8,
+    MARKET_TRADES = 200000, // of each symbol at most
+    MARKET_LEVELS = 8,
+    MARKET_CONNECTIONS = 64,
+    MARKET_OUT_BYTES = 1 << 20,
+    MARKET_FIRST_ID = 1000,
+    MARKET_FIRST_BOOK = 5000,
+};
+
+struct market_faults { // ppm, of each message and connection
+    uint32_t lost;
+    uint32_t doubled;
+    uint32_t late;    // sent after the next one
+    uint32_t cut;     // the connection ends here
+    uint32_t muted;   // the connection says nothing from here on
+    uint32_t refused; // REST: 503
+    uint32_t limited; // REST: 429, Retry-After: 1
+    uint32_t shortened; // REST: a page with half its rows
+    uint32_t overlapped; // REST: a page that begins earlier
+    bool down; // REST: every answer is 503
+};
+
+struct market_symbol {
+    uint64_t count;              // trades so far; ids from MARKET_FIRST_ID on
+    int64_t *time_us;            // [MARKET_TRADES]
+    uint8_t *level;              // [MARKET_TRADES] that the trade's book update changed
+    int64_t book_id;             // last update id; the first trade made MARKET_FIRST_BOOK + 1
+    int64_t quantity[MARKET_LEVELS]; // bids
+};
+
+struct market_peer;
+
+struct market_connection {
+    struct market_peer *peer;
+    struct io_op receive;
+    struct io_op send;
+    struct io_op close;
+    int handle; // -1: free
+    bool upgraded;
+    bool closing;
+    bool finish; // closed when all is sent
+    bool mute;
+    bool trades[MARKET_SYMBOLS];
+    bool depth[MARKET_SYMBOLS];
+    int64_t depth_from[MARKET_SYMBOLS];        // first id of the window being gathered
+    int64_t depth_seen[MARKET_SYMBOLS][MARKET_LEVELS];
+    char late[512]; // to be sent after the next message
+    struct http_parser http;
+    struct websocket websocket;
+    char head[HTTP_HEAD_SIZE];
+    uint8_t message[65536 + WEBSOCKET_PADDING];
+    uint8_t *out;
+    uint32_t out_size;
+    uint32_t out_taken;
+};
+
+struct market_peer {
+    struct io *io;
+    struct sim_world *world;
+    uint16_t port;
+    int listener;
+    struct io_op accept;
+    struct io_op timer;
+    int64_t pause_ns; // mean between trades
+    bool stopped;     // no further trades
+    struct market_faults faults;
+    uint64_t requests; // REST
+    uint64_t connections;
+    struct market_symbol symbols[MARKET_SYMBOLS];
+    struct market_connection connection[MARKET_CONNECTIONS];
+};
+
+// The book's level as it was behind update `book_id`.
+int64_t market_quantity(const struct market_peer *peer, uint32_t symbol, uint32_t level,
+                        int64_t book_id);
+struct market_peer *market_peer_create(struct io *io, struct sim_world *world, int64_t pause_ns);
+// After the world is destroyed.
+void market_peer_destroy(struct market_peer *peer);
+
+#endif
