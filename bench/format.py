@@ -166,18 +166,20 @@ def pcodec_bytes(pcodec, columns, levels):
 
 
 def parquet_bytes(columns, folder):
-    arrays = {name: pyarrow.Array.from_buffers(pyarrow.int64(), len(values),
-                                               [None, pyarrow.py_buffer(values)])
-              for name, values in columns.items()}  # fmt: skip
+    arrays = {}
+    for name, values in columns.items():
+        buffers = [None, pyarrow.py_buffer(values)]
+        arrays[name] = pyarrow.Array.from_buffers(pyarrow.int64(), len(values), buffers)
     table = pyarrow.table(arrays)
-    best = None
-    for options in ({"use_dictionary": True},
-                    {"use_dictionary": False, "column_encoding": "DELTA_BINARY_PACKED"}):  # fmt: skip
-        path = folder / "peer.parquet"
-        pyarrow.parquet.write_table(table, path, compression="zstd", **options)
-        size = path.stat().st_size
-        best = size if best is None else min(best, size)
-    return best
+    path = folder / "peer.parquet"
+    sizes = []
+    for encoding in (None, "DELTA_BINARY_PACKED"):
+        pyarrow.parquet.write_table(
+            table, path, compression="zstd", use_dictionary=encoding is None,
+            column_encoding=encoding,
+        )  # fmt: skip
+        sizes.append(path.stat().st_size)
+    return min(sizes)
 
 
 def dumped(numpy, folder):
@@ -262,7 +264,8 @@ def run_tail(folder, trades):
 
 def run_tape(smoke):
     program = ROOT / "zig-out" / "bench" / "tape_bench"
-    done = subprocess.run([program, *(["--smoke"] if smoke else [])], capture_output=True, text=True)
+    arguments = ["--smoke"] if smoke else []
+    done = subprocess.run([program, *arguments], capture_output=True, text=True)
     for line in map(json.loads, done.stdout.splitlines()):
         if line.get("case") and line["metric"] in ("bytes_per_row", "rows_per_second"):
             print(json.dumps(line | {"bench": "format"}), flush=True)
