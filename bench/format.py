@@ -92,9 +92,11 @@ def peers():
 
 def csv_message(line):
     """A row of the TRX tables as the message it was."""
-    receive, _, _, event, trade, symbol, number, price, quantity, maker, _ = line.split(",")
+    receive, _, _, event, trade, symbol, number, price, quantity, maker, last = line.split(",")
     message = {"e": "trade", "E": int(event), "s": symbol, "t": int(number), "p": price,
-               "q": quantity, "T": int(trade), "m": maker in ("1", "True"), "M": True}  # fmt: skip
+               "q": quantity, "T": int(trade), "m": maker in ("1", "True")}  # fmt: skip
+    # Of the last key the spot table has M; that of the futures has X in its place.
+    message |= {"M": True} if last == "True" else {"X": last or "MARKET"}
     return receive, json.dumps(message).encode()
 
 
@@ -119,7 +121,7 @@ def frames(name, folder):
     if not out.exists():
         with open(out, "wb") as file:
             for receive, message in messages(source):
-                nanoseconds = int(receive) * (1000 if len(receive) < 18 else 1)
+                nanoseconds = int(receive) * 10 ** (19 - len(receive))
                 file.write(struct.pack("<qI", nanoseconds, len(message)) + message)
     return out
 
