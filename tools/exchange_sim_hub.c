@@ -93,6 +93,7 @@ uint32_t exchange_sim_hub_stream(struct exchange_sim_hub *hub, enum exchange_sim
     memcpy(stream->key, key, sizeof key);
     const char *channel = strchr(key, '@');
     channel = channel == NULL ? "" : channel + 1;
+    stream->aggregate = strcmp(channel, "aggTrade") == 0;
     stream->truthful =
         hub->truth_channels == NULL || exchange_sim_hub_listed(hub->truth_channels, channel);
     stream->fault_channel =
@@ -145,6 +146,7 @@ bool exchange_sim_hub_subscribe(struct exchange_sim_hub *hub, uint32_t number,
     memcpy(subscriber->name, name, name_size);
     subscriber->name[name_size] = '\0';
     hub->subscriptions++;
+    hub->agg_subscriptions += stream->aggregate;
     return true;
 }
 
@@ -159,6 +161,7 @@ bool exchange_sim_hub_unsubscribe(struct exchange_sim_hub *hub, uint32_t number,
         stream->subscribers[i] = stream->subscribers[--stream->subscriber_count];
         ensure(hub->subscriptions > 0);
         hub->subscriptions--;
+        hub->agg_subscriptions -= stream->aggregate;
         return true;
     }
     return false;

@@ -53,6 +53,7 @@ struct exchange_sim_stream {
     int64_t first_id;
     int64_t last_id;
     uint64_t id_sum; // modulo 2^64
+    bool aggregate;     // aggTrade
     bool truthful;      // is in the truth file
     bool fault_channel; // message faults may hit it
     // Events in a row that nobody was given.
@@ -91,6 +92,7 @@ struct exchange_sim_hub {
     uint32_t stream_count;
     uint32_t *table; // hash -> stream + 1
     uint32_t subscriptions;
+    uint32_t agg_subscriptions; // of these, to aggTrade
     uint64_t sent; // events
     uint64_t snapshots;
     uint64_t copies; // events times subscribers

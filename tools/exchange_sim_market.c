@@ -185,7 +185,8 @@ static void agg_end(struct exchange_sim_market *market)
     if (market->agg.id == 0)
         return;
     ensure(market->agg_ready_count < MARKET_AGGS_READY_MAX);
-    market->agg_ready[market->agg_ready_count++] = market->agg;
+    if (!market->aggs_unwanted)
+        market->agg_ready[market->agg_ready_count++] = market->agg;
     market->agg.id = 0;
 }
 
@@ -460,6 +461,12 @@ void exchange_sim_market_next(struct exchange_sim_market *market, int64_t time_u
     if (symbol->change_count > MARKET_CHANGES_FULL)
         event->kind = MARKET_DEPTH;
     market_step(market, number, event);
+}
+
+void exchange_sim_market_want_aggs(struct exchange_sim_market *market, bool wanted)
+{
+    ensure(market->agg_ready_count <= MARKET_AGGS_READY_MAX);
+    market->aggs_unwanted = !wanted;
 }
 
 bool exchange_sim_market_rest(struct exchange_sim_market *market, uint32_t number, int64_t time_us,

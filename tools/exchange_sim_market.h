@@ -174,6 +174,8 @@ uint32_t exchange_sim_market_find(const struct exchange_sim_market *market,
 // The market moves on by one event. What it says of books is to be rendered before the next call.
 void exchange_sim_market_next(struct exchange_sim_market *market, int64_t time_us,
                               struct exchange_sim_market_event *event);
+// Aggregate trades are counted and kept, but are no events while nobody wants them.
+void exchange_sim_market_want_aggs(struct exchange_sim_market *market, bool wanted);
 // What the book has changed since its last depth message, as one: false where that is nothing.
 bool exchange_sim_market_rest(struct exchange_sim_market *market, uint32_t symbol, int64_t time_us,
                               struct exchange_sim_market_event *event);

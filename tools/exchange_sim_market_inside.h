@@ -28,6 +28,7 @@ struct exchange_sim_market {
     struct exchange_sim_market_agg agg; // growing; id 0: none
     struct exchange_sim_market_agg agg_ready[MARKET_AGGS_READY_MAX];
     uint32_t agg_ready_count;
+    bool aggs_unwanted;
     struct exchange_sim_market_kline kline_told; // of the last kline event
     uint32_t leaving;                            // symbol being delisted; UINT32_MAX: none
     uint32_t restarting[2];                      // symbol, of trades and of the book; as above

@@ -333,12 +333,17 @@ void exchange_sim_reel_close(struct exchange_sim_reel *reel)
 static bool patch_apply(uint8_t *payload, const struct exchange_sim_patch *patch, int64_t add)
 {
     uint8_t *const first = payload + patch->offset;
-    for (uint8_t *at = first + patch->digits - 1; add > 0; at--) {
+    ensure(add >= 0);
+    // One division a digit: this is a third of what a recorded event costs.
+    uint64_t left = (uint64_t)add;
+    uint32_t carry = 0;
+    for (uint8_t *at = first + patch->digits - 1; left > 0 || carry > 0; at--) {
         if (at < first)
             return false;
-        int64_t const sum = (*at - '0') + add % 10;
-        *at = (uint8_t)('0' + sum % 10);
-        add = add / 10 + sum / 10;
+        uint32_t const sum = (uint32_t)(*at - '0') + (uint32_t)(left % 10) + carry;
+        left /= 10;
+        carry = sum >= 10;
+        *at = (uint8_t)('0' + (carry > 0 ? sum - 10 : sum));
     }
     return true;
 }

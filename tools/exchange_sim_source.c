@@ -209,6 +209,9 @@ static uint32_t event_wanted(const struct exchange_sim_source *source)
 // Takes the next event that somebody wants into hand. False where there is none (for now).
 static bool source_take(struct exchange_sim_source *source, int64_t now_ns)
 {
+    if (source->market != NULL)
+        exchange_sim_market_want_aggs(source->market,
+                                      source->hub->whole || source->hub->agg_subscriptions > 0);
     for (int passed = 0; passed < PASSED_OVER_MAX; passed++) {
         int64_t const due_ns = due_after_start(source, now_ns);
         source->event.due_ns = source->start_utc_ns + due_ns;

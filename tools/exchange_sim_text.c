@@ -54,29 +54,31 @@ void exchange_sim_text_padded(struct exchange_sim_text *text, int64_t value, int
     exchange_sim_text_bytes(text, buffer, (uint32_t)digits);
 }
 
+static const int64_t powers[] = {1,
+                                 10,
+                                 100,
+                                 1000,
+                                 10000,
+                                 100000,
+                                 1000000,
+                                 10000000,
+                                 100000000,
+                                 1000000000,
+                                 10000000000,
+                                 100000000000,
+                                 1000000000000,
+                                 10000000000000,
+                                 100000000000000,
+                                 1000000000000000,
+                                 10000000000000000,
+                                 100000000000000000,
+                                 1000000000000000000};
+enum { POWERS = sizeof powers / sizeof powers[0] };
+
 static int decimal_digits(int64_t value)
 {
-    static const uint64_t powers[] = {10,
-                                      100,
-                                      1000,
-                                      10000,
-                                      100000,
-                                      1000000,
-                                      10000000,
-                                      100000000,
-                                      1000000000,
-                                      10000000000,
-                                      100000000000,
-                                      1000000000000,
-                                      10000000000000,
-                                      100000000000000,
-                                      1000000000000000,
-                                      10000000000000000,
-                                      100000000000000000,
-                                      1000000000000000000};
-    enum { POWERS = sizeof powers / sizeof powers[0] };
     int digits = 1;
-    while (digits <= POWERS && (uint64_t)value >= powers[digits - 1])
+    while (digits < POWERS && value >= powers[digits])
         digits++;
     return digits;
 }
@@ -93,11 +95,8 @@ void exchange_sim_text_integer(struct exchange_sim_text *text, int64_t value)
 
 static int64_t power_of_ten(int exponent)
 {
-    ensure(exponent >= 0 && exponent <= 18);
-    int64_t power = 1;
-    while (exponent-- > 0)
-        power *= 10;
-    return power;
+    ensure(exponent >= 0 && exponent < POWERS);
+    return powers[exponent];
 }
 
 static void text_fraction(struct exchange_sim_text *text, int64_t fraction, int scale, int places)
