@@ -74,7 +74,10 @@ static void pass(int64_t ns)
 
 static bool next(const struct dialect_history *history)
 {
-    return repair_next(&arbiter, history, 1, &cursor, false, now, &job);
+    struct repair_job found;
+    bool any = repair_next(&arbiter, history, 1, &cursor, false, now, &found);
+    if (any) job = found;
+    return any;
 }
 
 // A row of an answer, given as mend.c gives it.
