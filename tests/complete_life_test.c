@@ -133,6 +133,28 @@ Test(complete_life, a_mute_link_alone_is_found_by_the_audit)
     life_destroy(life);
 }
 
+// The life of a connection is a day, so a longer one has to be two, without a gap between.
+Test(complete_life, twenty_five_hours_pass_without_a_hole)
+{
+    struct life *life = life_create(700, 1, 20 * SECOND);
+    life_start(life);
+    for (int hour = 0; hour < 25; hour++) {
+        life_run(life, LIMIT_HOUR_NS);
+        struct shard_counters counters = shard_counters(life->shard);
+        cr_assert_eq(counters.links_live, 1, "hour %d", hour);
+        cr_assert_eq(counters.holes_opened, 0, "hour %d", hour);
+        cr_assert_eq(counters.downs, 0, "hour %d", hour);
+        cr_assert_eq(counters.refused, 0, "hour %d", hour);
+    }
+    struct shard_counters counters = shard_counters(life->shard);
+    cr_assert_eq(counters.connects, 2, "renewed once");
+    cr_assert_geq(counters.audits, 25 * 59);
+    calm(life);
+    life_stop(life);
+    check(700, life, true);
+    life_destroy(life);
+}
+
 // Killed or without power every few seconds, at any disk operation.
 static void many_lives(uint64_t seed, const struct market_faults *faults, uint32_t redundancy)
 {

@@ -9,8 +9,10 @@
 #include <string.h>
 
 #define MEND_HOLD_MAX_NS LIMIT_MINUTE_NS
-#define MEND_TOO_MANY_NS (5 * LIMIT_SECOND_NS) // 429, 418, 403 without Retry-After
-#define MEND_BANNED_NS (2 * LIMIT_MINUTE_NS)
+// 429, 418, 403 without Retry-After: the first pause, twice as long each time in a row.
+#define MEND_TOO_MANY_NS (5 * LIMIT_SECOND_NS)
+#define MEND_BANNED_NS (10 * LIMIT_SECOND_NS)
+enum { MEND_BANS_MAX = 5 }; // in a row, that count: 160 to 320 s
 
 static void mend_pump(struct mend_exchange *exchange);
 
@@ -210,9 +212,10 @@ static void mend_failed(struct mend_slot *slot)
     mend->counters.failures++;
     bool banned = rest->status == 429 || rest->status == 418 || rest->status == 403;
     if (banned || rest->retry_after_s > 0) {
+        int64_t first_ns = rest->status == 429 ? MEND_TOO_MANY_NS : MEND_BANNED_NS;
         int64_t pause_ns = rest->retry_after_s > 0 ? rest->retry_after_s * LIMIT_SECOND_NS
-                           : rest->status == 429   ? MEND_TOO_MANY_NS
-                                                   : MEND_BANNED_NS;
+                                                   : first_ns << exchange->bans;
+        if (exchange->bans < MEND_BANS_MAX) exchange->bans++;
         permits_pause(mend->permits, exchange->budget, now.utc_ns + pause_ns);
         mend_tell(exchange, rest);
     } else if (rest->status == 400 || rest->status == 404) {
@@ -231,6 +234,7 @@ static void mend_failed(struct mend_slot *slot)
 static void mend_good(struct mend_exchange *exchange)
 {
     exchange->failures = 0;
+    exchange->bans = 0;
     if (!exchange->told) return;
     exchange->told = false;
     log_write(exchange->mend->log, LOG_LEVEL_INFO, io_utc_ns(exchange->mend->io),

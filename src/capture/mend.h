@@ -51,6 +51,7 @@ struct mend_exchange {
     uint8_t number; // symbols_exchange()
     bool told;      // that it does not answer
     uint32_t failures;
+    uint32_t bans; // in a row
     int64_t hold_ns;  // monotonic: nothing is asked before
     int64_t audit_ns; // monotonic: when LAST_IDS is due
     struct repair_cursor cursor;
