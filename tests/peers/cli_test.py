@@ -119,7 +119,7 @@ CASES = {
 # Sizes, offsets and codecs follow from the compressor's version: masked in what shows them.
 SIZED = ("ls", "inspect_segment", "inspect_index", "inspect_broken_segment", "verify")
 NUMBER = r"(?<!\S)\(?[\d,]+(?:\.\d+)?(?: [KM]?i?B\b)?(?!\S)"
-CODECS = r"\b(?:(?:plain|constant|packed|delta|varint|zstd|sequence|dictionary)[ +]*)+"
+CODECS = r"\b(?:(?:plain|constant|packed|delta|varint|zstd|sequence|dictionary|modelled)[ +]*)+"
 
 
 def masked(text):

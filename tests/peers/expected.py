@@ -292,6 +292,10 @@ def compare(expected, export):
             continue
         columns, count = expected.columns.get(key, {}), expected.counts.get(key, 0)
         table, files = read_files(folder)
+        if key[1] == "book" and key not in expected.columns:
+            # Snapshots that ringtaped asked for by REST, to know where depth begins.
+            assert set(pc.cast(table["source"], pa.string()).to_pylist()) == {"rest"}
+            continue
         stored = plain(table)
         assert pc.all(pc.equal(microseconds(table), pc.cast(table["ts"], pa.int64()))).as_py()
         # The time of a row without any time of the exchange is that of its arrival.
