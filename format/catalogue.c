@@ -368,6 +368,8 @@ static void parse_line(struct catalogue_parser *parser, struct catalogue *catalo
     size_t size = parse_word(parser, &word);
     parse_character(parser, ' ');
     if (parse_is(word, size, "tape")) {
+        if (catalogue->segment_count != 0 && parser->minor <= LAYOUT_MINOR)
+            parser->failed = true; // tapes come first
         parse_tape(parser, catalogue);
     } else if (parse_is(word, size, "segment")) {
         parse_segment(parser, catalogue);

@@ -56,6 +56,27 @@ size_t segment_header_write(const struct segment_description *what, uint8_t *out
     return bytes;
 }
 
+// The list within the header: its entries, its hash, and the types of the columns known here. A
+// newer minor may have more of them.
+static bool header_columns_possible(const struct layout_segment *header, const uint8_t *bytes)
+{
+    const struct channel_schema *schema = channel_schema((enum channel)header->channel);
+    struct wire_reader in = wire_reader_of(
+        bytes + sizeof *header, header->header_bytes - sizeof *header - sizeof(uint64_t));
+    const uint8_t *start = in.at;
+    for (int i = 0; i < header->columns; i++) {
+        uint8_t number = wire_get_u8(&in);
+        uint8_t type = wire_get_u8(&in);
+        uint8_t decimal = wire_get_u8(&in);
+        (void)wire_get_u8(&in); // flags
+        (void)wire_get(&in, wire_get_u8(&in));
+        if (schema && number < schema->column_count &&
+            (type != schema->columns[number].type || decimal != schema->columns[number].decimal))
+            return false;
+    }
+    return !in.failed && header->schema_hash == XXH3_64bits(start, (size_t)(in.at - start));
+}
+
 enum segment_error segment_header_read(const uint8_t *bytes, size_t size,
                                        struct layout_segment *header, uint64_t *hash)
 {
@@ -75,7 +96,7 @@ enum segment_error segment_header_read(const uint8_t *bytes, size_t size,
         return SEGMENT_BAD_HASH;
     if (found.major != LAYOUT_MAJOR || found.required != 0)
         return SEGMENT_NEWER;
-    if (found.salt == 0)
+    if (found.salt == 0 || !header_columns_possible(&found, bytes))
         return SEGMENT_BAD_HEADER;
     *header = found;
     return SEGMENT_GOOD;

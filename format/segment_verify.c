@@ -8,6 +8,7 @@
 #include "format/catalogue.h"
 #include "format/ensure.h"
 #include "format/segment_parts.h"
+#include "format/segment_zone.h"
 
 enum { VERIFY_CHUNK_BYTES = 1 << 20 };
 
@@ -78,6 +79,36 @@ static bool verify_rows(struct verify *verify, const struct layout_block *header
     return min == header->time_min && max == header->time_max;
 }
 
+static void verify_widen(int64_t range[2], int64_t low, int64_t high)
+{
+    range[0] = low < range[0] ? low : range[0];
+    range[1] = high > range[1] ? high : range[1];
+}
+
+// What the zone maps say is what is in the rows.
+static bool verify_zones(const struct verify *verify, const struct layout_block *header)
+{
+    const struct rows *rows = &verify->segment->decoder.rows;
+    const struct segment_zone zone = segment_zone_columns(rows->schema);
+    int64_t ids[2] = {INT64_MAX, INT64_MIN};
+    int64_t prices[2] = {INT64_MAX, INT64_MIN};
+    for (uint32_t r = 0; r < rows->count; r++) {
+        if (zone.id_low >= 0 && rows->present[r] >> zone.id_low & 1 &&
+            rows->present[r] >> zone.id_high & 1)
+            verify_widen(ids, rows->value[zone.id_low][r], rows->value[zone.id_high][r]);
+        if (zone.price_low < 0 || (rows->present[r] >> zone.price_low & 1) == 0)
+            continue;
+        if (rows->scale[zone.price_low][r] != header->price_scale)
+            return false;
+        verify_widen(prices, rows->value[zone.price_low][r], rows->value[zone.price_low][r]);
+    }
+    bool ids_agree = ids[0] == header->id_min && ids[1] == header->id_max;
+    bool prices_agree = prices[0] == header->price_min && prices[1] == header->price_max;
+    // A range from high to low stands for none, whatever its ends.
+    return (ids_agree || (ids[0] > ids[1] && header->id_min > header->id_max)) &&
+           (prices_agree || (prices[0] > prices[1] && header->price_min > header->price_max));
+}
+
 static void verify_block(struct verify *verify, uint32_t b)
 {
     const struct layout_index_block entry = verify->segment->index.blocks[b];
@@ -88,7 +119,8 @@ static void verify_block(struct verify *verify, uint32_t b)
         error = SEGMENT_BAD_CHAIN;
     if (error == SEGMENT_GOOD && (block.unknown_columns != 0 || block.unknown_levels))
         error = SEGMENT_NEWER;
-    else if (error == SEGMENT_GOOD && !verify_rows(verify, &block.header))
+    else if (error == SEGMENT_GOOD &&
+             (!verify_rows(verify, &block.header) || !verify_zones(verify, &block.header)))
         error = SEGMENT_BAD_ORDER;
     // From here on the chain is what the index says: one damaged block is one fault.
     verify->previous_hash = entry.header_hash;

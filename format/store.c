@@ -128,6 +128,13 @@ bool store_owns_segment(const struct store *store, const struct segment *segment
            memcmp(header->store, store->identity, sizeof header->store) == 0;
 }
 
+bool store_owns_tape(const struct store *store, const struct layout_tape *header, uint32_t number)
+{
+    return header->number == 0 ||
+           (header->number == number &&
+            memcmp(header->store, store->identity, sizeof header->store) == 0);
+}
+
 // ---- identity, catalogue, tapes ----
 
 static bool hex_value(char digit, uint8_t *value)

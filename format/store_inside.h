@@ -47,6 +47,9 @@ int64_t store_generation_now(struct store *store);
 bool store_owns_segment(const struct store *store, const struct segment *segment, uint32_t number,
                         enum channel channel);
 
+// Is it the tape of this store and number? A header that is damaged (and reported) is.
+bool store_owns_tape(const struct store *store, const struct layout_tape *header, uint32_t number);
+
 int store_complain(struct store_message *message, int error, const struct store *store,
                    const char *relative, const char *what);
 

@@ -4,7 +4,6 @@
 // it, but not decoded.
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "format/ensure.h"
 #include "format/store_scan_inside.h"
@@ -13,15 +12,6 @@ static int damaged_file(struct store_scan *scan, const struct scan_entry *entry,
 {
     struct store_damage damage = {.path = entry->path, .what = what, .bytes = entry->file.size};
     return scan_report(scan, &damage);
-}
-
-static bool is_of_store(const struct store_scan *scan, const struct scan_entry *entry)
-{
-    const struct layout_tape *header = &entry->tape->reader.header;
-    if (header->number == 0) // the header is damaged and reported as such
-        return true;
-    return header->number == entry->number &&
-           memcmp(header->store, scan->store->identity, sizeof header->store) == 0;
 }
 
 static int open_reader(struct store_scan *scan, struct scan_entry *entry, size_t mark_size)
@@ -34,7 +24,7 @@ static int open_reader(struct store_scan *scan, struct scan_entry *entry, size_t
     if (error == 0) {
         tape->reading = true;
         tape->reader.look_ahead = TAPE_LIVE_LOOK_AHEAD;
-        if (is_of_store(scan, entry))
+        if (store_owns_tape(scan->store, &tape->reader.header, entry->number))
             return 0;
         tape->reading = false;
         tape_reader_close(&tape->reader);

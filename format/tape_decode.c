@@ -462,7 +462,33 @@ static bool decode_order(const struct decode_outline *outline, struct tape_batch
             batch->arrival[channel][taken[s]] = i;
         taken[s]++;
     }
-    return true;
+    uint64_t used = (uint64_t)batch->header.rows * bits;
+    return used % 8 == 0 || outline->order[used / 8] >> (used % 8) == 0;
+}
+
+// The header's range of receive times is what the rows say.
+static bool decode_receive_agrees(const struct tape_batch *batch)
+{
+    int64_t min = INT64_MAX;
+    int64_t max = INT64_MIN;
+    uint32_t known = 0;
+    for (int c = 0; c < CHANNEL_COUNT; c++) {
+        const struct rows *rows = &batch->rows[c];
+        known += rows->count;
+        for (uint32_t r = 0; r < rows->count; r++) {
+            if ((rows->present[r] >> COLUMN_RECEIVE_TIME & 1) == 0)
+                continue;
+            int64_t time = rows->value[COLUMN_RECEIVE_TIME][r];
+            min = time < min ? time : min;
+            max = time > max ? time : max;
+        }
+    }
+    const struct layout_batch *header = &batch->header;
+    if (min > max) // no row has one, of those known
+        return known != header->rows || header->receive_min > header->receive_max;
+    if (known == header->rows)
+        return min == header->receive_min && max == header->receive_max;
+    return min >= header->receive_min && max <= header->receive_max;
 }
 
 // The header's time range is what the rows say.
@@ -525,7 +551,8 @@ enum tape_error tape_decode_batch(const void *bytes, size_t size, void *memory,
         if (!decode_section(&outline.sections[s], &state))
             return TAPE_BAD_CONTENT;
     }
-    if (!decode_order(&outline, batch) || !decode_times_agree(batch))
+    if (!decode_order(&outline, batch) || !decode_times_agree(batch) ||
+        !decode_receive_agrees(batch))
         return TAPE_BAD_CONTENT;
     return TAPE_GOOD;
 }

@@ -108,6 +108,11 @@ static enum tape_error reader_header_at(struct tape_reader *reader, uint64_t off
                                         struct reader_found *found)
 {
     enum tape_error error = tape_decode_header(bytes, size, &found->header);
+    uint64_t salt = 0; // at the same place in all versions
+    if (error == TAPE_NEWER)
+        memcpy(&salt, bytes + offsetof(struct layout_batch, salt), sizeof salt);
+    if (error == TAPE_NEWER && salt != reader->header.salt)
+        return TAPE_OTHER_SALT;
     if (error != TAPE_GOOD)
         return error;
     uint64_t slot = (uint64_t)(found->header.revision & 1) * LAYOUT_SECTOR;
@@ -359,19 +364,21 @@ static int reader_end(struct tape_reader *reader, enum tape_error error, struct 
     bool more = mark->magic != 0 && (mark->sequence > reader->sequence ||
                                      (mark->sequence == reader->sequence && mark->sequence != 0 &&
                                       mark->revision > reader->last_revision));
+    more = more || error == TAPE_NEWER;
     // Within a limit: a later revision is there, and the durable one was overwritten just now by
     // the one that will tell.
     bool waits = reader->limit_sequence != UINT64_MAX && reader->beyond && !reader_closed(reader);
     if (!more || waits || reader->end_damage_given)
         return 0;
     reader->end_damage_given = true;
-    bool cut = mark->sequence == reader->sequence;
+    bool cut = mark->magic != 0 && mark->sequence == reader->sequence && error != TAPE_NEWER;
     uint64_t offset = cut ? reader->last_offset : reader->offset;
     struct tape_damage damage = {
         .offset = offset,
         .bytes = mark->end > offset ? mark->end - offset : 0,
         .sequence_first = cut ? reader->sequence : reader->sequence + 1,
-        .sequence_last = mark->sequence,
+        .sequence_last =
+            mark->sequence > reader->sequence ? mark->sequence : reader->sequence + !cut,
         .rows = mark->rows > reader->rows ? mark->rows - reader->rows : 0,
         .error = nothing && reader->offset + LAYOUT_SECTOR > reader->source.size ? TAPE_SHORT
                                                                                 : error,
@@ -527,42 +534,6 @@ int tape_reader_durable(struct tape_reader *reader, uint64_t *sequence, uint32_t
         at += (uint64_t)bytes;
     }
     return 0;
-}
-
-// Without the tape's salt any mark counts, also a stale or damaged one.
-static bool mark_tells_rows(const uint8_t *bytes, size_t size)
-{
-    struct layout_mark mark;
-    bool tells = false;
-    for (size_t at = 0; at + LAYOUT_SECTOR <= size && at < 2 * LAYOUT_SECTOR; at += LAYOUT_SECTOR) {
-        memcpy(&mark, bytes + at, sizeof mark);
-        tells = tells || (mark.magic == LAYOUT_MARK_MAGIC && mark.sequence != 0);
-    }
-    return tells;
-}
-
-int tape_reader_unused(const struct source *source, const void *mark_bytes, size_t mark_size)
-{
-    uint8_t room[LAYOUT_SECTOR];
-    int64_t got;
-    ensure(mark_bytes || mark_size == 0);
-    if (mark_size > 0 && mark_tells_rows(mark_bytes, mark_size))
-        return 0;
-    // The first batch of every tape begins behind the header.
-    const uint8_t *bytes = source_get(source, LAYOUT_SECTOR, sizeof room, room, &got);
-    if (!bytes)
-        return (int)got;
-    int64_t zeros = 0;
-    while (zeros < got && bytes[zeros] == 0)
-        zeros++;
-    if (zeros == got)
-        return 1;
-    // A live tape may have got its header and first batch since the header was looked at.
-    struct layout_tape header;
-    bytes = source_get(source, 0, sizeof room, room, &got);
-    if (!bytes)
-        return (int)got;
-    return tape_header_decode(bytes, (size_t)got, &header) == TAPE_GOOD;
 }
 
 int tape_reader_next(struct tape_reader *reader, struct tape_item *item)

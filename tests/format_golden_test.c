@@ -14,6 +14,10 @@
 
 enum { GOLDEN_ROWS = 40 };
 
+// What `write` names its files by, and the versions whose files are there.
+#define GOLDEN_NOW "1.1"
+static const char *const golden_versions[] = {"1.0"};
+
 static const enum channel golden_channels[] = {CHANNEL_TRADE, CHANNEL_DEPTH, CHANNEL_STATUS,
                                                CHANNEL_RAW, CHANNEL_KLINE};
 
@@ -131,12 +135,12 @@ static void write_tape(const char *folder)
         tape_acknowledge(&fixture->cursor, &write);
         fixture->input.written = fixture->input.count;
     }
-    golden_write(folder, "1.0.tape", file, fixture->cursor.end);
+    golden_write(folder, GOLDEN_NOW ".tape", file, fixture->cursor.end);
     static uint8_t mark[2 * LAYOUT_SECTOR];
     static uint8_t sector[LAYOUT_SECTOR];
     uint64_t offset = tape_mark_encode(&fixture->cursor, true, sector);
     memcpy(mark + offset, sector, sizeof sector);
-    golden_write(folder, "1.0.mark", mark, sizeof mark);
+    golden_write(folder, GOLDEN_NOW ".mark", mark, sizeof mark);
     fixture_close(fixture);
 }
 
@@ -163,9 +167,9 @@ static void write_segment(const char *folder, enum channel channel)
         free(rows);
     }
     image_end(&image, writer);
-    (void)snprintf(name, sizeof name, "1.0.%s.segment", channel_schema(channel)->name);
+    (void)snprintf(name, sizeof name, GOLDEN_NOW ".%s.segment", channel_schema(channel)->name);
     golden_write(folder, name, image.bytes, image.size);
-    (void)snprintf(name, sizeof name, "1.0.%s.index", channel_schema(channel)->name);
+    (void)snprintf(name, sizeof name, GOLDEN_NOW ".%s.index", channel_schema(channel)->name);
     golden_write(folder, name, image.index, image.index_size);
     image_free(&image);
 }
@@ -232,26 +236,31 @@ static void expect_rows(struct segment *segment, enum channel channel, uint32_t 
     free(rows);
 }
 
-Test(format_golden, segments_1_0)
+static void expect_segment(const char *version, enum channel channel)
 {
-    for (size_t c = 0; c < sizeof golden_channels / sizeof *golden_channels; c++) {
-        char name[64];
-        size_t size;
-        size_t index_size;
-        enum channel channel = golden_channels[c];
-        (void)snprintf(name, sizeof name, "1.0.%s.segment", channel_schema(channel)->name);
-        uint8_t *bytes = golden_read(name, &size);
-        (void)snprintf(name, sizeof name, "1.0.%s.index", channel_schema(channel)->name);
-        uint8_t *image = golden_read(name, &index_size);
-        struct source source = source_of_memory(bytes, size);
-        struct segment *segment;
-        cr_assert_eq(segment_open(&segment, &source, image, index_size), SEGMENT_GOOD);
-        cr_assert_not(segment_rebuilt(segment));
-        for (uint32_t symbol = 0; symbol < 3; symbol++)
-            expect_rows(segment, channel, symbol);
-        segment_close(segment);
-        free(bytes);
-        free(image);
+    char name[64];
+    size_t size;
+    size_t index_size;
+    (void)snprintf(name, sizeof name, "%s.%s.segment", version, channel_schema(channel)->name);
+    uint8_t *bytes = golden_read(name, &size);
+    (void)snprintf(name, sizeof name, "%s.%s.index", version, channel_schema(channel)->name);
+    uint8_t *image = golden_read(name, &index_size);
+    struct source source = source_of_memory(bytes, size);
+    struct segment *segment;
+    cr_assert_eq(segment_open(&segment, &source, image, index_size), SEGMENT_GOOD);
+    cr_assert_not(segment_rebuilt(segment));
+    for (uint32_t symbol = 0; symbol < 3; symbol++)
+        expect_rows(segment, channel, symbol);
+    segment_close(segment);
+    free(bytes);
+    free(image);
+}
+
+Test(format_golden, segments_of_all_versions)
+{
+    for (size_t v = 0; v < sizeof golden_versions / sizeof *golden_versions; v++) {
+        for (size_t c = 0; c < sizeof golden_channels / sizeof *golden_channels; c++)
+            expect_segment(golden_versions[v], golden_channels[c]);
     }
 }
 

@@ -32,10 +32,16 @@ class Bits:
             reject(zeros > 64, "gamma code too long")
         return 1 << zeros | self.take(zeros)
 
-    def length(self, like):
-        found = like + unzigzag(self.gamma() - 1)
-        reject(not 0 <= found <= 64, "length out of range")
+    def change(self, before):
+        """A number of 0 ... 64 as its difference to another."""
+        found = before + unzigzag(self.gamma() - 1)
+        reject(not 0 <= found <= 64, "width out of range")
         return found
+
+    def like(self, width):
+        """A number of about as many bits as `width` says."""
+        size = self.change(width)
+        return 1 << size - 1 | self.take(size - 1) if size else 0
 
     def end(self):
         """The rest of the last byte is zero; the cursor goes on behind it."""
@@ -151,17 +157,19 @@ def list_bins(cursor, count):
 
 
 def read_bins(bits, count, log):
-    least = width = 0
+    least = end = width = 0
+    weight = 1 << log // 2 - 1 if log else 1
     lower, widths, weights = [], [], []
     for _ in range(count):
-        size = bits.length(width)
-        gap = 1 << size - 1 | bits.take(size - 1) if size else 0
-        reject(least + gap > U64, "lower end of a bin")
-        width = bits.length(width)
-        lower.append(least + gap)
+        at = end if bits.take(1) else least + bits.like(width)
+        reject(not least <= at <= U64, "lower end of a bin")
+        width = bits.change(width)
+        weight = bits.like(weight.bit_length()) if log else 1
+        reject(weight == 0, "weight of a bin")
+        lower.append(at)
         widths.append(width)
-        weights.append(bits.gamma() if log else 1)
-        least = lower[-1] + 1
+        weights.append(weight)
+        least, end = at + 1, at + (1 << width)
     reject(log and sum(weights) != 1 << log, "weights")
     return lower, widths, weights
 

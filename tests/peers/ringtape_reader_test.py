@@ -7,10 +7,11 @@ import subprocess
 
 import pytest
 import support
-from ringtape_reader import Store, as_json
+from ringtape_bytes import Damaged, Newer, xxh3
+from ringtape_reader import Catalogue, Store, as_json
 from ringtape_schema import CHANNELS
 from ringtape_segment import Index, Segment
-from ringtape_tape import Tape
+from ringtape_tape import Batch, Tape
 
 GOLDEN = support.ROOT / "tests" / "golden"
 MAKER = support.ROOT / "zig-out" / "test" / "sample_store"
@@ -69,12 +70,51 @@ def test_golden_tape():
     assert [row.tape_row for row in rows] == list(range(200))
 
 
-@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.segment")), ids=lambda path: path.name)
+SEGMENTS = sorted(path for path in GOLDEN.glob("*.segment") if path.with_suffix(".index").exists())
+
+
+@pytest.mark.parametrize("path", SEGMENTS, ids=lambda path: path.name)
 def test_golden_segments_and_indexes(path):
     segment = Segment(path.read_bytes())
     segment.verify()
     assert segment.losses == [] and len(list(segment.rows())) >= 20
     Index(path.with_suffix(".index").read_bytes(), segment)
+
+
+def judge(path):
+    """Why the reader rejects the file; None: it does not."""
+    data = path.read_bytes()
+    try:
+        if path.suffix == ".batch":
+            Batch(data, 0).rows(1)
+        elif path.suffix == ".catalogue":
+            Catalogue(data)
+        else:
+            segment = Segment(data)
+            list(segment.rows())
+            if segment.losses:
+                return segment.losses[0][1]
+            segment.verify()
+    except (Damaged, Newer) as bad:
+        return str(bad)
+    return None
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.made.*")), ids=lambda path: path.name)
+def test_made_by_hand_is_good(path):
+    assert judge(path) is None
+
+
+@pytest.mark.parametrize("line", (GOLDEN / "bad" / "1.0.list").read_text().splitlines())
+def test_bad_golden_files_are_rejected_for_their_reason(line):
+    name, reason = line.split("|")
+    assert reason in judge(GOLDEN / "bad" / name)
+
+
+def test_golden_files_are_as_they_were():
+    for line in (GOLDEN / "sums").read_text().splitlines():
+        told, name = line.split(" ", 1)
+        assert int(told, 16) == xxh3((GOLDEN / name).read_bytes()), f"{name} was changed"
 
 
 def test_live_store(tmp_path, certificates):

@@ -254,7 +254,6 @@ class Block:
         numbers = self.special(SYMBOL, header.rows)
         reject(any(not 0 <= number < header.symbols for number in numbers), "symbol without name")
         reject(numbers != sorted(numbers), "symbols out of order")
-        reject(len(set(numbers)) != header.symbols, "name without rows")
         return numbers
 
     def _provenance(self, rows):
