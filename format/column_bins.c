@@ -134,6 +134,7 @@ struct bins_pieces {
 static void bins_cut(const uint64_t *sorted, uint32_t count, struct bins_pieces *pieces)
 {
     uint32_t step = count / BINS_PIECES + 1;
+    ensure(sorted[0] <= sorted[count - 1]);
     pieces->count = 0;
     pieces->start[0] = 0;
     for (uint32_t at = 0; at < count;) {
@@ -149,6 +150,7 @@ static void bins_cut(const uint64_t *sorted, uint32_t count, struct bins_pieces 
         ensure(pieces->count <= BINS_PIECES_MAX);
         at = end;
     }
+    ensure(pieces->start[pieces->count] == count);
 }
 
 // The best last bin of the pieces before `end`.
@@ -158,6 +160,7 @@ static void bins_best(const uint64_t *sorted, uint32_t count, struct bins_pieces
     uint64_t best = UINT64_MAX;
     uint64_t high = sorted[pieces->start[end] - 1];
     uint32_t whole = cost_log(count);
+    ensure(end > 0 && end <= pieces->count);
     for (unsigned from = end; from-- > 0;) {
         uint32_t inside = pieces->start[end] - pieces->start[from];
         unsigned bits = bits_length(high - sorted[pieces->start[from]]);
@@ -171,6 +174,7 @@ static void bins_best(const uint64_t *sorted, uint32_t count, struct bins_pieces
             pieces->from[end] = (uint16_t)from;
         }
     }
+    ensure(best != UINT64_MAX);
     pieces->cost[end] = best;
 }
 
@@ -227,6 +231,7 @@ static unsigned bins_log(const struct bins_plan *plan, uint32_t count)
         return 0;
     unsigned log = bits_length(count);
     unsigned least = bits_length(plan->count) + 1;
+    ensure(count >= plan->count && least <= ENTROPY_LOG_MAX);
     log = log > BINS_LOG ? BINS_LOG : log;
     log = log < least ? least : log;
     return log < ENTROPY_LOG_MIN ? ENTROPY_LOG_MIN : log;
@@ -241,7 +246,8 @@ size_t bins_choose(struct bins_room *room, const uint64_t *numbers, uint32_t cou
     bins_cut(room->sorted, count, &pieces);
     pieces.cost[0] = 0;
     // The price of a bin rises until there are few enough; the first is nearly always right.
-    for (uint64_t head = BINS_HEAD_BITS * BINS_COST;; head *= 2) {
+    uint64_t head = BINS_HEAD_BITS * BINS_COST;
+    for (;; head *= 2) {
         for (unsigned end = 1; end <= pieces.count; end++)
             bins_best(room->sorted, count, &pieces, head, end);
         if (bins_take(room->sorted, &pieces, plan))
@@ -251,12 +257,14 @@ size_t bins_choose(struct bins_room *room, const uint64_t *numbers, uint32_t cou
     plan->log = bins_log(plan, count);
     if (plan->log != 0)
         entropy_weigh(plan->counts, plan->count, plan->log, plan->weights);
-    return (size_t)(pieces.cost[pieces.count] / (8ull * BINS_COST)) + 4 + plan->log / 2;
+    uint64_t cost = pieces.cost[pieces.count] - plan->count * (head - BINS_HEAD_BITS * BINS_COST);
+    return (size_t)(cost / (8ull * BINS_COST)) + 4 + plan->log / 2;
 }
 
 size_t bins_choose_lengths(const uint32_t lengths[65], uint32_t count, struct bins_plan *plan)
 {
     uint64_t cost = 0;
+    uint32_t sum = 0;
     plan->count = 0;
     for (unsigned length = 0; length <= 64; length++) {
         if (lengths[length] == 0)
@@ -265,11 +273,12 @@ size_t bins_choose_lengths(const uint32_t lengths[65], uint32_t count, struct bi
         plan->bits[b] = (uint8_t)(length == 0 ? 0 : length - 1);
         plan->lower[b] = length == 0 ? 0 : 1ull << plan->bits[b];
         plan->counts[b] = lengths[length];
+        sum += lengths[length];
         cost += BINS_HEAD_BITS * BINS_COST +
                 (uint64_t)lengths[length] * (plan->bits[b] * BINS_COST + cost_log(count) -
                                              cost_log(lengths[length]));
     }
-    ensure(plan->count > 0);
+    ensure(plan->count > 0 && sum == count);
     plan->log = bins_log(plan, count);
     if (plan->log != 0)
         entropy_weigh(plan->counts, plan->count, plan->log, plan->weights);
@@ -281,7 +290,7 @@ size_t bins_choose_lengths(const uint32_t lengths[65], uint32_t count, struct bi
 // Elias gamma: as many zeros as bits follow the highest one, then the number, from its lowest bit.
 static void put_gamma(struct bits_writer *writer, uint64_t number)
 {
-    ensure(number > 0);
+    ensure(number > 0 && writer->used < 8);
     unsigned more = bits_length(number) - 1;
     bits_put(writer, 0, more);
     bits_put(writer, 1, 1);
@@ -331,8 +340,9 @@ static void put_description(const struct bins_plan *plan, struct bits_writer *wr
     uint64_t end = 0;   // of the bin before
     unsigned bits = 0;
     unsigned weight_bits = plan->log / 2;
-    ensure(plan->count > 0);
+    ensure(plan->count > 0 && plan->count <= BINS_MAX);
     for (unsigned b = 0; b < plan->count; b++) {
+        ensure(plan->lower[b] >= least && plan->bits[b] <= 64);
         bool joins = plan->lower[b] == end;
         bits_put(writer, joins, 1);
         if (!joins)
@@ -365,6 +375,8 @@ static bool get_description(struct bits_reader *reader, struct bins_plan *plan)
     uint64_t sum = 0;
     unsigned bits = 0;
     unsigned weight_bits = plan->log / 2;
+    ensure(plan->count > 0 && plan->count <= BINS_MAX);
+    ensure(plan->log <= ENTROPY_LOG_MAX);
     for (unsigned b = 0; b < plan->count; b++) {
         uint64_t weight = 1;
         if ((b > 0 && least == 0) || // nothing lies behind the greatest number
@@ -392,6 +404,7 @@ static void find_bins(const struct bins_plan *plan, const uint64_t *numbers, uin
     memset(lower, 0xff, sizeof lower);
     memcpy(lower, plan->lower, plan->count * sizeof *lower);
     unsigned half = 1;
+    ensure(plan->count > 0 && plan->count <= BINS_MAX);
     while (half < plan->count)
         half *= 2;
     for (uint32_t i = 0; i < count; i++) {
@@ -406,6 +419,7 @@ uint8_t *bins_encode(struct bins_room *room, const struct bins_plan *plan, const
                      uint32_t count, uint8_t *out)
 {
     ensure(count > 0 && count <= room->count_max);
+    ensure((plan->log == 0) == (plan->count == 1));
     *out++ = (uint8_t)plan->count;
     *out++ = (uint8_t)plan->log;
     struct bits_writer writer = {.out = out};
@@ -430,6 +444,7 @@ static uint64_t get_places(const struct bins_plan *plan, const uint8_t *symbols,
 {
     uint64_t lower[256];
     uint64_t at = reader->at;
+    ensure(plan->count > 0 && plan->count <= BINS_MAX);
     for (unsigned b = 0; b < plan->count; b++)
         lower[b] = base + step * plan->lower[b];
     for (uint32_t i = 0; i < count; i++) {

@@ -137,6 +137,7 @@ static uint64_t packed_bytes(uint32_t count, unsigned width)
 static void column_divide(struct column_scratch *scratch, const int64_t *values, uint32_t count,
                           const struct column_shape *shape)
 {
+    ensure(shape->step != 0 && shape->change_step != 0); // it is not constant
     const uint64_t min = (uint64_t)shape->min;
     const int64_t change_step = (int64_t)shape->change_step;
     for (uint32_t i = 0; i < count; i++)
@@ -154,6 +155,7 @@ static void column_divide(struct column_scratch *scratch, const int64_t *values,
 static size_t encode_frame(struct column_scratch *scratch, const uint8_t *varint_end,
                            const uint8_t *head_end)
 {
+    ensure(head_end - scratch->compressed <= 2 * WIRE_VARINT_BYTES_MAX);
     size_t head = (size_t)(head_end - scratch->compressed);
     size_t varints = (size_t)(varint_end - scratch->varints);
     size_t bytes =
@@ -298,6 +300,7 @@ size_t column_encode(struct column_scratch *scratch, const struct column_coding 
                      const int64_t *values, uint32_t count, uint8_t *out, uint8_t *codec)
 {
     ensure(count > 0 && count <= scratch->count_max);
+    ensure(coding->frame && (coding->models || coding->model_count == 0));
     if (column_is_constant(values, count)) {
         *codec = COLUMN_CODEC_CONSTANT;
         return (size_t)(wire_put_varint(out, wire_zigzag(values[0])) - out);
@@ -310,6 +313,7 @@ size_t column_encode(struct column_scratch *scratch, const struct column_coding 
     size_t bytes = encode_zstd(scratch, values, count, &zstd_codec);
     if (bytes >= best)
         return best;
+    ensure(bytes <= scratch->compressed_size);
     memcpy(out, scratch->compressed, bytes);
     *codec = zstd_codec;
     return bytes;
@@ -383,6 +387,16 @@ static bool decode_delta_packed(struct column_scratch *scratch, struct wire_read
     return true;
 }
 
+// One whole frame, neither none nor several. Returns the bytes it holds, or SIZE_MAX.
+static size_t unpack_frame(struct column_scratch *scratch, const uint8_t *frame, size_t size,
+                           uint8_t *out, size_t room)
+{
+    if (ZSTD_findFrameCompressedSize(frame, size) != size)
+        return SIZE_MAX;
+    size_t bytes = ZSTD_decompressDCtx(scratch->decompress, out, room, frame, size);
+    return ZSTD_isError(bytes) ? SIZE_MAX : bytes;
+}
+
 // The rest of `in` is one frame of varints.
 static bool decode_frame(struct column_scratch *scratch, struct wire_reader *in, uint32_t count,
                          struct wire_reader *varints)
@@ -391,9 +405,9 @@ static bool decode_frame(struct column_scratch *scratch, struct wire_reader *in,
     const uint8_t *frame = wire_get(in, left);
     if (!frame)
         return false;
-    size_t bytes = ZSTD_decompressDCtx(scratch->decompress, scratch->varints,
-                                       (size_t)count * WIRE_VARINT_BYTES_MAX, frame, left);
-    if (ZSTD_isError(bytes))
+    size_t bytes = unpack_frame(scratch, frame, left, scratch->varints,
+                                (size_t)count * WIRE_VARINT_BYTES_MAX);
+    if (bytes == SIZE_MAX)
         return false;
     *varints = wire_reader_of(scratch->varints, bytes);
     return true;
@@ -501,6 +515,5 @@ enum column_result column_decode_bytes(struct column_scratch *scratch, uint8_t c
     }
     if (codec != COLUMN_BYTES_ZSTD)
         return COLUMN_UNKNOWN_CODEC;
-    size_t got = ZSTD_decompressDCtx(scratch->decompress, out, out_size, bytes, size);
-    return !ZSTD_isError(got) && got == out_size ? COLUMN_GOOD : COLUMN_BAD;
+    return unpack_frame(scratch, bytes, size, out, out_size) == out_size ? COLUMN_GOOD : COLUMN_BAD;
 }

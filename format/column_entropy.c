@@ -16,6 +16,7 @@ static void weigh_settle(uint16_t *weights, unsigned symbols, int64_t missing)
         for (unsigned s = 1; s < symbols; s++)
             largest = weights[s] > weights[largest] ? s : largest;
         int64_t part = missing;
+        ensure(largest < symbols);
         if (part < 0 && -part > weights[largest] / 2) // never to 0, and shared out
             part = -(int64_t)(weights[largest] / 2);
         ensure(part != 0); // more symbols than 2^log
@@ -38,6 +39,10 @@ void entropy_weigh(const uint32_t *counts, unsigned symbols, unsigned log, uint1
         missing -= weights[s];
     }
     weigh_settle(weights, symbols, missing);
+    uint32_t sum = 0;
+    for (unsigned s = 0; s < symbols; s++)
+        sum += weights[s];
+    ensure(sum == 1u << log);
 }
 
 // ---- tables ----
@@ -64,6 +69,7 @@ void entropy_table_decoder(struct entropy_table *table, const uint16_t *weights,
                            unsigned log)
 {
     uint16_t occurrence[ENTROPY_SYMBOLS_MAX];
+    ensure(symbols > 1 && symbols <= ENTROPY_SYMBOLS_MAX);
     table_spread(table, weights, symbols, log);
     memcpy(occurrence, weights, symbols * sizeof *weights);
     for (unsigned at = 0; at < 1u << log; at++) {
@@ -80,6 +86,7 @@ void entropy_table_encoder(struct entropy_table *table, const uint16_t *weights,
 {
     uint16_t place[ENTROPY_SYMBOLS_MAX];
     uint32_t before = 0;
+    ensure(symbols > 1 && symbols <= ENTROPY_SYMBOLS_MAX);
     table_spread(table, weights, symbols, log);
     for (unsigned s = 0; s < symbols; s++) {
         uint32_t weight = weights[s];
@@ -101,7 +108,8 @@ void entropy_encode(const struct entropy_table *table, const uint8_t *symbols, u
                     uint32_t *steps, struct bits_writer *writer)
 {
     uint32_t state[ENTROPY_STATES];
-    ensure(table->log >= ENTROPY_LOG_MIN);
+    ensure(count > 0);
+    ensure(table->log >= ENTROPY_LOG_MIN && table->log <= ENTROPY_LOG_MAX);
     for (unsigned s = 0; s < ENTROPY_STATES; s++)
         state[s] = 1u << table->log;
     for (uint32_t i = count; i-- > 0;) {
@@ -111,8 +119,10 @@ void entropy_encode(const struct entropy_table *table, const uint8_t *symbols, u
         state[i % ENTROPY_STATES] =
             table->next[(int32_t)(x >> bits) + table->delta_state[symbols[i]]];
     }
-    for (unsigned s = 0; s < ENTROPY_STATES; s++)
+    for (unsigned s = 0; s < ENTROPY_STATES; s++) {
+        ensure(state[s] >> table->log == 1);
         bits_put(writer, state[s] - (1u << table->log), table->log);
+    }
     for (uint32_t i = 0; i < count; i++)
         bits_put_short(writer, steps[i] >> 8, steps[i] & 255);
 }
@@ -136,7 +146,8 @@ bool entropy_decode(const struct entropy_table *table, struct bits_reader *reade
                     uint32_t count)
 {
     uint32_t state[ENTROPY_STATES];
-    ensure(table->log <= ENTROPY_LOG_MAX);
+    ensure(count > 0);
+    ensure(table->log >= ENTROPY_LOG_MIN && table->log <= ENTROPY_LOG_MAX);
     for (unsigned s = 0; s < ENTROPY_STATES; s++)
         state[s] = (uint32_t)bits_get(reader, table->log);
     uint32_t whole = count - count % ENTROPY_STATES;

@@ -90,6 +90,7 @@ static void list_range(const uint64_t *numbers, uint32_t count, uint64_t *base, 
 {
     int64_t min = INT64_MAX;
     int64_t max = INT64_MIN;
+    ensure(count > 0);
     for (uint32_t i = 0; i < count; i++) {
         int64_t number = (int64_t)numbers[i];
         min = number < min ? number : min;
@@ -115,6 +116,7 @@ static uint64_t list_inverse(uint64_t odd)
 static uint32_t list_divide(const uint64_t *numbers, uint32_t count, uint64_t base, uint64_t span,
                             uint64_t step, uint64_t *out)
 {
+    ensure(step != 0);
     unsigned zeros = (unsigned)__builtin_ctzll(step);
     uint64_t inverse = list_inverse(step >> zeros);
     uint64_t most = span / step;
@@ -139,13 +141,16 @@ static uint64_t list_step(const uint64_t *numbers, uint32_t count, uint64_t base
 {
     uint64_t step = 0;
     uint32_t stride = count / LIST_STEP_SAMPLE + 1;
+    ensure(span != 0);
     for (uint32_t i = 0; i < count && step != 1; i += stride)
         step = list_gcd(numbers[i] - base, step);
     step = step == 0 ? list_gcd(span, 0) : step;
     for (;;) {
         uint32_t at = list_divide(numbers, count, base, span, step, quotients);
-        if (at == count)
+        if (at == count) {
+            ensure(span % step == 0);
             return step;
+        }
         step = list_gcd(numbers[at] - base, step);
     }
 }
@@ -162,6 +167,7 @@ static uint32_t list_common(const uint64_t *numbers, uint32_t count, uint64_t *c
     }
     for (uint32_t i = 0; i < count; i++)
         equal += numbers[i] == guess;
+    ensure(equal > 0);
     *common = guess;
     return equal;
 }
@@ -173,6 +179,8 @@ static uint8_t *encode_flat(struct list_room *room, enum column_level level, int
 
 static uint8_t *put_head(uint8_t *out, enum list_kind kind, uint64_t base, uint64_t step)
 {
+    ensure(kind == LIST_PACKED || kind == LIST_BINS);
+    ensure(step != 0);
     *out++ = (uint8_t)kind;
     out = wire_put_varint(out, wire_zigzag((int64_t)base));
     return wire_put_varint(out, step);
@@ -198,6 +206,19 @@ static bool encode_lengths(struct list_room *room, const uint64_t *quotients, ui
     return true;
 }
 
+// Dense: bins, unless they take more than packed numbers. What their description takes is known
+// only when it is written: a list of few wide numbers may turn out to be longer than was thought.
+// True: done.
+static bool encode_bins(struct list_room *room, const uint64_t *quotients, uint32_t count,
+                        uint8_t *out, uint8_t **end)
+{
+    size_t packed = pack_bytes(room->kernels, quotients, count);
+    if (bins_choose(room->bins, quotients, count, &room->plan) >= packed)
+        return false;
+    *end = bins_encode(room->bins, &room->plan, quotients, count, out);
+    return (size_t)(*end - out) < packed;
+}
+
 // Most numbers near the high end of the range: counted downwards from it they are short.
 static bool list_leans_high(const uint64_t *numbers, uint32_t count, uint64_t base, uint64_t span)
 {
@@ -215,6 +236,7 @@ static uint8_t *encode_flat(struct list_room *room, enum column_level level, int
     uint64_t base;
     uint64_t span;
     uint64_t *quotients = room->desks[depth].numbers;
+    ensure(quotients != numbers && count <= room->count_max);
     list_range(numbers, count, &base, &span);
     if (span == 0)
         return encode_constant(base, out);
@@ -226,17 +248,15 @@ static uint8_t *encode_flat(struct list_room *room, enum column_level level, int
         base += span;
         step = 0 - step;
     }
-    if (level == COLUMN_LEVEL_DENSE) {
-        size_t bins = bins_choose(room->bins, quotients, count, &room->plan);
-        if (bins < pack_bytes(room->kernels, quotients, count)) {
-            out = put_head(out, LIST_BINS, base, step);
-            return bins_encode(room->bins, &room->plan, quotients, count, out);
-        }
-    }
     uint8_t *kind = out;
-    uint32_t lengths[65] = {0};
+    uint8_t *end;
     out = put_head(out, LIST_PACKED, base, step);
-    uint8_t *end = pack_encode(room->kernels, quotients, count, lengths, out);
+    if (level == COLUMN_LEVEL_DENSE && encode_bins(room, quotients, count, out, &end)) {
+        *kind = LIST_BINS;
+        return end;
+    }
+    uint32_t lengths[65] = {0};
+    end = pack_encode(room->kernels, quotients, count, lengths, out);
     if (level == COLUMN_LEVEL_LIGHT &&
         encode_lengths(room, quotients, count, lengths, (size_t)(end - out), out, &end))
         *kind = LIST_BINS;
@@ -248,6 +268,7 @@ static uint8_t *encode_sparse(struct list_room *room, const uint64_t *numbers, u
                               uint64_t common, uint32_t others, uint8_t *out)
 {
     uint64_t *rest = room->desks[0].others;
+    ensure(others > 0 && others < count);
     *out++ = LIST_SPARSE;
     out = wire_put_varint(out, wire_zigzag((int64_t)common));
     out = wire_put_varint(out, others);
@@ -269,6 +290,7 @@ static uint8_t *encode_runs(struct list_room *room, const uint64_t *numbers, uin
         }
         lengths[runs - 1]++;
     }
+    ensure(runs > 0 && runs <= count);
     *out++ = LIST_RUNS;
     out = wire_put_varint(out, runs);
     out = encode_flat(room, COLUMN_LEVEL_LIGHT, 1, values, runs, out);
@@ -319,6 +341,7 @@ static bool dictionary_fill(struct dictionary *dictionary, const uint64_t *numbe
 static uint8_t *encode_dictionary(struct list_room *room, const struct dictionary *dictionary,
                                   uint32_t count, uint8_t *out)
 {
+    ensure(dictionary->count > 0 && dictionary->count <= LIST_DICTIONARY_MAX);
     *out++ = LIST_DICTIONARY;
     out = wire_put_varint(out, dictionary->count);
     out = encode_flat(room, COLUMN_LEVEL_LIGHT, 1, dictionary->numbers, dictionary->count, out);
@@ -337,23 +360,25 @@ static uint64_t tick_of(uint64_t number, uint64_t unit)
 }
 
 // Are most of a sample nearly multiples of `unit`? One in eight would be by chance, so the first
-// few numbers settle most questions.
+// few numbers settle most questions. One number again and again tells nothing of a clock.
 static bool tick_fits(const uint64_t *numbers, uint32_t count, uint64_t unit)
 {
     uint32_t stride = count / LIST_TICK_SAMPLE + 1;
     uint32_t near = 0;
     uint32_t seen = 0;
     uint32_t large = 0;
+    uint32_t same = 0;
     for (uint32_t i = 0; i < count; i += stride) {
         uint64_t tick = tick_of(numbers[i], unit);
         uint64_t rest = numbers[i] - unit * tick + unit / LIST_TICK_SHARE;
         near += rest <= 2 * (unit / LIST_TICK_SHARE);
         large += tick != 0;
+        same += i != 0 && numbers[i] == numbers[i - stride];
         seen++;
         if (seen == LIST_TICK_FIRST && near < LIST_TICK_FIRST / 2)
             return false;
     }
-    return near > seen / 2 + seen / 8 && large > seen / 2;
+    return near > seen / 2 + seen / 8 && large > seen / 2 && same <= seen / 2;
 }
 
 // A unit that most numbers are nearly multiples of, or 0.
@@ -391,6 +416,7 @@ static uint8_t *take_shorter(uint8_t *out, uint8_t *end, uint8_t *other_end)
 {
     size_t bytes = (size_t)(end - out);
     size_t other = (size_t)(other_end - end);
+    ensure(out < end && end < other_end);
     if (other >= bytes)
         return end;
     memmove(out, end, other);
@@ -458,6 +484,8 @@ uint8_t *list_encode(struct list_room *room, enum column_level level, const uint
                      uint32_t count, uint8_t *out)
 {
     ensure(count > 0 && count <= room->count_max);
-    return level == COLUMN_LEVEL_DENSE ? encode_dense(room, numbers, count, out)
-                                       : encode_light(room, numbers, count, out);
+    uint8_t *end = level == COLUMN_LEVEL_DENSE ? encode_dense(room, numbers, count, out)
+                                               : encode_light(room, numbers, count, out);
+    ensure((size_t)(end - out) <= list_bytes_max(count));
+    return end;
 }

@@ -64,8 +64,7 @@ static inline size_t list_bytes_spare(uint32_t count)
 // Writes `count` >= 1 numbers.
 uint8_t *list_encode(struct list_room *room, enum column_level level, const uint64_t *numbers,
                      uint32_t count, uint8_t *out);
-// Reads `count` >= 1 numbers. False: impossible content, or a kind that is not known
-// (in->failed tells: only in the first case).
+// Reads `count` >= 1 numbers. False: impossible content, or a kind that is not known.
 bool list_decode(struct list_room *room, struct wire_reader *in, uint32_t count, uint64_t *out);
 
 const char *list_kind_name(uint8_t kind);

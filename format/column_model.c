@@ -37,6 +37,7 @@ const struct model_predicate *model_last(const struct model *model)
 
 static unsigned predicate_values(const struct model_predicate *predicate)
 {
+    ensure(predicate->kind < MODEL_PREDICATE_KIND_COUNT);
     if (predicate->kind == MODEL_DIRECTION)
         return 3;
     return predicate->kind == MODEL_FIRST ? 2 : predicate->cap + 1u;
@@ -131,7 +132,7 @@ static void lineage_list(const struct model_frame *frame, const int64_t *sides, 
         uint32_t here[2] = {MODEL_NONE, MODEL_NONE};
         for (uint32_t l = frame->level_first[r]; l < frame->level_first[r + 1]; l++) {
             unsigned side = sides[l] & 1;
-            out[l] = last[side];
+            out[l] = last[side]; // below l, or none
             last[side] = l;
             here[side] = here[side] == MODEL_NONE ? l : here[side];
         }
@@ -153,7 +154,9 @@ static void lineage_rank(const struct model_frame *frame, uint32_t *out)
 void model_lineage(const struct model_frame *frame, enum model_lineage lineage,
                    const int64_t *sides, uint32_t *out)
 {
-    ensure(frame->level_first);
+    ensure(frame->level_first && frame->level_first[0] == 0);
+    ensure(frame->level_first[frame->rows] == frame->levels);
+    ensure(sides || lineage != MODEL_LIST);
     ensure(lineage == MODEL_LIST || lineage == MODEL_RANK);
     if (lineage == MODEL_LIST)
         lineage_list(frame, sides, out);
@@ -200,11 +203,13 @@ static void context_code(const struct model_predicate *predicate, const int64_t 
     }
 }
 
-static void context_first(const struct model_frame *frame, const uint32_t *before, uint8_t *out)
+static void context_first(const struct model_frame *frame, const uint32_t *before, uint32_t count,
+                          uint8_t *out)
 {
+    ensure(frame->level_first && count <= frame->levels);
     for (uint32_t r = 0; r < frame->rows; r++) {
         uint32_t start = frame->level_first[r];
-        for (uint32_t l = start; l < frame->level_first[r + 1]; l++) {
+        for (uint32_t l = start; l < frame->level_first[r + 1] && l < count; l++) {
             uint32_t p = frame_before(before, l);
             out[l] = (uint8_t)(out[l] * 2 + (p == MODEL_NONE || p < start));
         }
@@ -215,10 +220,13 @@ void model_context(const struct model_frame *frame, const struct model *model, u
                    uint8_t *contexts)
 {
     const uint32_t *before = frame->before[model->lineage];
+    ensure(count > 0);
+    ensure(model->lineage == MODEL_SEQUENCE || before);
     memset(contexts, 0, count);
     for (unsigned p = 0; p < model->predicate_count; p++) {
         const struct model_predicate *predicate = &model->predicates[p];
         const int64_t *x = frame->columns[predicate->column];
+        ensure(x || !model_predicate_uses_column(predicate));
         if (predicate->kind == MODEL_CHANGE)
             context_change(predicate, x, before, count, contexts);
         else if (predicate->kind == MODEL_DIRECTION)
@@ -226,7 +234,7 @@ void model_context(const struct model_frame *frame, const struct model *model, u
         else if (predicate->kind == MODEL_CODE)
             context_code(predicate, x, count, contexts);
         else if (predicate->kind == MODEL_FIRST)
-            context_first(frame, before, contexts);
+            context_first(frame, before, count, contexts);
         else
             ensure(predicate->kind == MODEL_LAST);
     }
@@ -263,6 +271,7 @@ uint64_t model_start(const struct model_frame *frame, const struct model *model,
                      const uint64_t *values)
 {
     const int64_t *x = frame->columns[model->column];
+    ensure(x || !model_uses_column(model));
     if (model->predictor == MODEL_OFFSET_DELTA)
         return values[0] - (uint64_t)x[0];
     return model_has_start(model) ? values[0] : 0;

@@ -87,6 +87,7 @@ static void split_count(const uint8_t *contexts, uint32_t count, struct modelled
     uint32_t counts[256] = {0};
     for (uint32_t i = 0; i < count; i++)
         counts[contexts[i]]++;
+    ensure(split->contexts > 0 && split->contexts <= MODEL_CONTEXTS_MAX);
     split->start[0] = 0;
     for (unsigned c = 0; c < split->contexts; c++)
         split->start[c + 1] = split->start[c] + counts[c];
@@ -124,6 +125,7 @@ static void split_change(struct modelled_room *room, const int64_t *x, uint32_t 
                          struct modelled_split *split)
 {
     uint32_t changes = changes_of(room, x, count);
+    ensure(split->contexts == 2 && changes < count);
     split->start[0] = 0;
     split->start[1] = count - changes;
     split->start[2] = count;
@@ -148,8 +150,9 @@ uint8_t *modelled_encode(struct modelled_room *room, enum column_level level,
                          const int64_t *values, uint32_t count, uint8_t *out)
 {
     struct modelled_split split = {.contexts = model_contexts(model)};
-    uint64_t start = model_start(frame, model, (const uint64_t *)values);
     ensure(count > 0 && count <= room->count_max);
+    ensure(model_possible(frame, model, count));
+    uint64_t start = model_start(frame, model, (const uint64_t *)values);
     model_residuals(frame, model, start, (const uint64_t *)values, count, room->residuals);
     out = model_put(model, out);
     if (model_has_start(model))
@@ -220,8 +223,9 @@ uint64_t modelled_estimate(struct modelled_room *room, const struct model_frame 
 {
     struct modelled_split split = {.contexts = model_contexts(model)};
     uint64_t bits = 0;
-    uint64_t start = model_start(frame, model, (const uint64_t *)values);
     ensure(count > 0 && count <= room->count_max);
+    ensure(model_possible(frame, model, count));
+    uint64_t start = model_start(frame, model, (const uint64_t *)values);
     uint32_t sample = count < MODELLED_SAMPLE ? count : MODELLED_SAMPLE;
     model_residuals(frame, model, start, (const uint64_t *)values, sample, room->residuals);
     split_any(room, frame, model, sample, &split);
@@ -257,6 +261,7 @@ static bool get_lists(struct modelled_room *room, struct wire_reader *in, uint32
                       struct modelled_split *split)
 {
     uint32_t at = 0;
+    ensure(split->contexts > 1 && split->contexts <= MODEL_CONTEXTS_MAX);
     for (unsigned c = 0; c < split->contexts; c++) {
         uint64_t part = wire_get_varint(in);
         split->start[c] = at;
@@ -276,9 +281,11 @@ static bool merge_last(const struct modelled_room *room, const struct model_pred
 {
     uint32_t at[MODEL_CONTEXTS_MAX];
     uint64_t residual = 0;
+    ensure(split->start[split->contexts] == count);
     memcpy(at, split->start, sizeof at);
     for (uint32_t i = 0; i < count; i++) {
         unsigned context = room->contexts[i] * (last->cap + 1u) + model_last_value(last, residual);
+        ensure(context < split->contexts);
         if (at[context] == split->start[context + 1])
             return false;
         residual = room->sorted[at[context]++];
@@ -311,6 +318,7 @@ static bool merge_change(struct modelled_room *room, const int64_t *x,
                          const struct modelled_split *split, uint32_t count, uint64_t *out)
 {
     const struct vector_kernels *kernels = list_kernels(room->lists);
+    ensure(split->contexts == 2 && split->start[2] == count);
     if (changes_of(room, x, count) != count - split->start[1])
         return false;
     kernels->merge(room->bitmap, count, room->sorted, room->sorted + split->start[1], out);

@@ -47,6 +47,7 @@ static struct pack_shape pack_shape_of(const uint32_t lengths[65], uint32_t coun
 size_t pack_bytes(const struct vector_kernels *kernels, const uint64_t *numbers, uint32_t count)
 {
     size_t bytes = 0;
+    ensure(count > 0);
     for (uint32_t at = 0; at < count; at += VECTOR_COUNT) {
         uint32_t part = count - at < VECTOR_COUNT ? count - at : VECTOR_COUNT;
         uint32_t lengths[65] = {0};
@@ -59,6 +60,7 @@ size_t pack_bytes(const struct vector_kernels *kernels, const uint64_t *numbers,
 static uint8_t *pack_numbers(const struct vector_kernels *kernels, const uint64_t *numbers,
                              uint32_t count, unsigned width, uint8_t *out)
 {
+    ensure(width <= 64);
     if (count == VECTOR_COUNT) {
         kernels->pack(numbers, width, out);
         return out + vector_bytes(width);
@@ -102,6 +104,7 @@ static uint8_t *pack_vector(const struct vector_kernels *kernels, const uint64_t
     for (unsigned b = 0; b < 65; b++)
         all_lengths[b] += lengths[b];
     struct pack_shape shape = pack_shape_of(lengths, count);
+    ensure(shape.width + shape.high <= 64 && (shape.high == 0) == (shape.patches == 0));
     uint8_t *start = out;
     *out++ = (uint8_t)(shape.width | (shape.high == 0 ? 0 : PACK_PATCHED));
     if (shape.high != 0) {
@@ -139,6 +142,8 @@ static bool pack_clean(const uint8_t *bytes, size_t size, uint64_t bits)
 static bool unpack_patches(struct wire_reader *in, uint32_t count, unsigned width, uint32_t patches,
                            unsigned high, uint64_t step, uint64_t *out)
 {
+    ensure(high > 0 && width + high <= 64);
+    ensure(patches > 0 && patches <= count);
     uint64_t bits = (uint64_t)patches * (PACK_PLACE_BITS + high);
     size_t size = bits_bytes(bits);
     const uint8_t *bytes = wire_get(in, size);
@@ -160,6 +165,7 @@ static bool unpack_patches(struct wire_reader *in, uint32_t count, unsigned widt
 static bool unpack_rest(struct wire_reader *in, uint32_t count, unsigned width, uint64_t base,
                         uint64_t step, uint64_t *out)
 {
+    ensure(width <= 64 && count < VECTOR_COUNT);
     uint64_t bits = (uint64_t)count * width;
     size_t size = bits_bytes(bits);
     const uint8_t *bytes = wire_get(in, size);

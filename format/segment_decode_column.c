@@ -451,8 +451,18 @@ static enum segment_error decode_now(struct segment_decoder *decoder,
     struct wire_reader in = wire_reader_of(decoder->column_bytes[c], column->bytes);
     decoder->column_state[c] = DECODE_BEGUN;
     enum segment_error error = decode_any(decoder, header, column, &in);
-    decoder->column_state[c] = DECODE_DONE;
-    return error == SEGMENT_NEWER ? decode_unknown(decoder, column->id) : error;
+    if (error == SEGMENT_NEWER)
+        error = decode_unknown(decoder, column->id);
+    // One that the rows hang on stays to be read: its turn ends the block, whoever asked before.
+    decoder->column_state[c] = error == SEGMENT_GOOD ? DECODE_DONE : DECODE_WAITING;
+    return error;
+}
+
+// Others, of a newer version, may be there: what refers to them cannot be read.
+static bool decode_knows(const struct segment_decoder *decoder, unsigned id)
+{
+    return id < (unsigned)decoder->schema->column_count ||
+           (id >= EVENT_COLUMNS_MAX && id <= SEGMENT_COLUMN_LEVEL_QUANTITY_SCALE);
 }
 
 // Column `id`, which column `of` refers to. SEGMENT_NEWER: it cannot be read, so `of` cannot.
@@ -461,8 +471,11 @@ static enum segment_error decode_needed(struct segment_decoder *decoder,
                                         unsigned id)
 {
     uint32_t c = decoder->column_of[id];
-    if (c == SEGMENT_DIRECTORY_MAX || decoder->column_state[c] == DECODE_BEGUN ||
-        special_of_levels(of) != special_of_levels(id))
+    if (c == SEGMENT_DIRECTORY_MAX)
+        return SEGMENT_BAD_CONTENT;
+    if (!decode_knows(decoder, id))
+        return SEGMENT_NEWER;
+    if (decoder->column_state[c] == DECODE_BEGUN || special_of_levels(of) != special_of_levels(id))
         return SEGMENT_BAD_CONTENT;
     if (decoder->column_state[c] == DECODE_WAITING) {
         enum segment_error error = decode_now(decoder, header, c);
