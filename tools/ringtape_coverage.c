@@ -85,7 +85,9 @@ static struct coverage_sum sum_key(const struct ringtape_ledger *ledger, uint32_
             sum_note(&sum, query, note, ledger->time_ns);
     }
     sum.from_ns = key->first_ns > query->from ? key->first_ns : query->from;
-    sum.to_ns = key->last_ns < query->to ? key->last_ns : query->to;
+    // Where times are counted, nothing traded is covered, too: up to when the ledger was written.
+    int64_t last_ns = ids_of(key) ? key->last_ns : ledger->time_ns;
+    sum.to_ns = last_ns < query->to ? last_ns : query->to;
     double all = ids_of(key) && !asked(query) ? (double)(key->last - key->first) + 1
                                               : (double)(sum.to_ns - sum.from_ns);
     double missing = ids_of(key) && !asked(query) ? (double)sum.missing : (double)sum.missing_ns;

@@ -95,6 +95,7 @@ struct arbiter_key {
     int64_t retry_ns;    // the caller's: monotonic, no snapshot or audit is asked for before
     int64_t tail;        // agg_trade: last trade id inside the newest event
     uint64_t stored;     // events, since the start
+    uint64_t audited;    // SET: of them, when the last audit began
 };
 
 // Something to be told: becomes a status row.

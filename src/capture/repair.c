@@ -108,7 +108,8 @@ static bool wants_snapshot(const struct arbiter_key *key, struct arbiter_now now
 static bool wants_audit(const struct arbiter_key *key, struct arbiter_now now)
 {
     return key->rule == ARBITER_SET && key->coverage.started &&
-           now.utc_ns - key->coverage.proven_ns >= REPAIR_AUDIT_NS;
+           (now.utc_ns - key->coverage.proven_ns >= REPAIR_AUDIT_NS ||
+            key->stored - key->audited >= REPAIR_AUDIT_EVENTS);
 }
 
 static void plan_recent(const struct arbiter *arbiter, uint32_t number, struct arbiter_now now,
@@ -121,6 +122,7 @@ static void plan_recent(const struct arbiter *arbiter, uint32_t number, struct a
     job->first = key->coverage.proven_ns - ARBITER_LATE_NS;
     if (job->first < floor_ns + 1) job->first = floor_ns + 1;
     job->last = INT64_MAX;
+    job->stored = key->stored;
     plan_walk(job, now);
 }
 
@@ -212,6 +214,7 @@ void repair_row(struct repair_job *job, struct arbiter *arbiter, int64_t id, int
     job->rows += stored;
     if (!job_of_ids(job)) {
         if (time_ns < job->low) job->low = time_ns;
+        if (stored && time_ns > job->high) job->high = time_ns;
         job->cursor = id; // the answer goes from new to old
         return;
     }
@@ -290,7 +293,9 @@ static void walk_done(struct repair_job *job, struct arbiter *arbiter,
                              "by REST");
         return;
     }
-    if (job->rows > 0) arbiter->keys[job->key].audit_found_ns = now.monotonic_ns;
+    // Not a trade between others, but the newest of all: no link brings anything.
+    if (job->rows > 0 && job->high >= coverage->last_ns)
+        arbiter->keys[job->key].audit_found_ns = now.monotonic_ns;
     if (job->rows > 0) // what a live link left out: opened and repaired in one
         arbiter_resolved(arbiter, job->key, job->first, job->began_ns, job->rows, false,
                          coverage_cause_text(COVERAGE_AUDIT));
@@ -298,6 +303,7 @@ static void walk_done(struct repair_job *job, struct arbiter *arbiter,
         coverage->proven_from_ns = job->first;
     coverage->proven_ns = job->began_ns - ARBITER_LATE_NS;
     coverage->proven = coverage->proven_ns;
+    arbiter->keys[job->key].audited = job->stored;
 }
 
 bool repair_answered(struct repair_job *job, struct arbiter *arbiter,

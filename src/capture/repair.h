@@ -29,6 +29,8 @@ enum repair_kind {
 
 enum { REPAIR_ATTEMPTS_MAX = 3 };
 #define REPAIR_AUDIT_NS (60 * LIMIT_SECOND_NS) // of everything, this often
+// ... and of a SET key before its window forgets what has to be compared.
+enum { REPAIR_AUDIT_EVENTS = ARBITER_WINDOW / 4 };
 #define REPAIR_PAUSE_NS LIMIT_SECOND_NS        // first pause of a hole without progress; doubles
 
 struct repair_job {
@@ -37,13 +39,14 @@ struct repair_job {
     int64_t first; // positions wanted
     int64_t last;
     int64_t began_ns; // UTC
+    uint64_t stored;  // RECENT: events of the key then
     uint32_t days_ago; // TIMES, RECENT: of the day being walked
     int64_t cursor;    // TIMES, RECENT: of the next page; 0: none
     // Of the answer, while it is read.
     uint32_t seen; // rows
     uint64_t rows; // stored; TIMES, RECENT: of all pages
     int64_t low;   // least and greatest id; TIMES, RECENT: time of the oldest row
-    int64_t high;
+    int64_t high;        // TIMES, RECENT: time of the newest that was stored
     int64_t run_first; // ids stored one after the other
     int64_t run_last;
     int64_t run_from_ns;
