@@ -155,6 +155,23 @@ Test(complete_life, twenty_five_hours_pass_without_a_hole)
     life_destroy(life);
 }
 
+Test(complete_life, a_full_disk_keeps_no_store_from_starting)
+{
+    struct life *life = life_create(710, 1, 5 * MS);
+    life_start(life);
+    life_run(life, 5 * SECOND);
+    life_stop(life);
+    sim_world_fail(life->world, IO_WRITE, 0, -28); // ENOSPC: the first write of the start
+    life_start(life);
+    life_run(life, 5 * SECOND);
+    life_stop(life);
+    life_start(life);
+    calm(life);
+    life_stop(life);
+    check(710, life, true);
+    life_destroy(life);
+}
+
 // Killed or without power every few seconds, at any disk operation.
 static void many_lives(uint64_t seed, const struct market_faults *faults, uint32_t redundancy)
 {

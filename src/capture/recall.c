@@ -265,7 +265,14 @@ static int recall_read(struct recall_work *work, struct ledger *ledger, uint32_t
     if (result != 0) return result;
     stop_keys(work, shards_before);
     choose_tape(work, keep_store_next_tape(work->store));
-    return save(work, ledger, shards);
+    result = save(work, ledger, shards);
+    // The old base stands, and more rows are read at the next start: no reason not to record.
+    if (result != 0)
+        log_write(work->log, LOG_LEVEL_WARNING, io_utc_ns(work->io),
+                  "the ledger cannot be written",
+                  "store=\"%s\" cause=\"%s\" remedy=\"free space on the disk of the store\"",
+                  keep_store_path(work->store), strerror(-result));
+    return 0;
 }
 
 int recall_open(struct recall *recall, struct io *io, struct keep_store *store, uint32_t shards,
@@ -290,7 +297,7 @@ int recall_open(struct recall *recall, struct io *io, struct keep_store *store, 
                   (unsigned long long)recall->rows, recall->arbiter.pool.used);
         return 0;
     }
-    log_write(log, LOG_LEVEL_ERROR, io_utc_ns(io), "coverage cannot be read or written",
+    log_write(log, LOG_LEVEL_ERROR, io_utc_ns(io), "coverage cannot be read",
               "store=\"%s\" cause=\"%s\"", keep_store_path(store), strerror(-result));
     recall_close(recall);
     return result;

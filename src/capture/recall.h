@@ -38,7 +38,8 @@ struct recall {
 };
 
 // Reads, and writes the new base. `shards`: of the life that begins. 0 or errno (logged); `io` is
-// used synchronously. A damaged ledger is told and replaced.
+// used synchronously. A damaged ledger is told and replaced; one that cannot be written is told,
+// and the old one stands.
 int recall_open(struct recall *recall, struct io *io, struct keep_store *store, uint32_t shards,
                 const struct log *log);
 void recall_close(struct recall *recall);
