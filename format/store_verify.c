@@ -225,7 +225,9 @@ static int verify_tape(struct verify *verify, uint32_t number)
     catalogue_tape_path(number, "tape", path);
     catalogue_tape_path(number, "mark", mark_path);
     verify->path = path;
-    int64_t mark_size = store_file_read(verify->store, mark_path, mark, sizeof mark);
+    int64_t mark_size = sizeof mark;
+    if (!store_tape_end(verify->store, number, mark))
+        mark_size = store_file_read(verify->store, mark_path, mark, sizeof mark);
     int result = store_file_open(&file, verify->store, path);
     if (result == -ENOENT)
         return 0; // sealed and deleted since the list was made

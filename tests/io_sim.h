@@ -42,6 +42,7 @@ struct sim_faults {
     uint32_t resolve_failed;  // -EAGAIN
     uint32_t read_error;      // -EIO
     uint32_t write_error;     // -EIO; a part of the bytes is written
+    uint32_t failed_write_lands; // of the failing writes: all of its bytes are on disk
     uint32_t no_space;        // -ENOSPC though there is space
     uint32_t fsync_error;     // -EIO once; some dirty sectors are dropped, and never written again
     uint32_t slow_disk;       // a disk operation takes a hundred times as long

@@ -100,6 +100,8 @@ static int64_t sim_disk_write_fails(struct sim_world *world, struct sim_inode *i
                                     struct io_op *op, int error)
 {
     uint32_t size = (uint32_t)sim_world_random(world, op->size + 1);
+    if (sim_chance(world, world->faults.failed_write_lands))
+        size = op->size;
     if (size > 0)
         (void)sim_inode_write(world->disk, inode, op->buffer.write, size, op->offset);
     return error;

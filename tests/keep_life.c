@@ -366,6 +366,11 @@ static bool check_tape(struct keep_life *life, uint32_t number, uint64_t last[])
     uint8_t mark[2 * LAYOUT_SECTOR] = {0};
     catalogue_tape_path(number, "mark", path + strlen(LIFE_STORE "/"));
     int64_t mark_size = sim_disk_read(life->world, path, mark, sizeof mark, 0);
+    struct layout_tape_end end;
+    if (keep_store_find_end(life->store, number, &end)) {
+        tape_end_mark(&end, mark);
+        mark_size = sizeof mark;
+    }
     catalogue_tape_path(number, "tape", path + strlen(LIFE_STORE "/"));
     int64_t size = sim_disk_size(life->world, path);
     ensure(size >= 0);
@@ -393,9 +398,13 @@ static bool check_tapes(struct keep_life *life)
 {
     uint64_t last[CHANNEL_COUNT * KEEP_LIFE_SYMBOLS] = {0};
     bool good = true;
-    for (uint32_t tape; good && (tape = keep_store_take(life->store)) != 0;)
+    for (uint32_t tape; good && (tape = keep_store_take(life->store)) != 0;) {
         good = life->without_sealer ? check_tape(life, tape, last)
                                     : wrong(life, "a tape is left unsealed", tape);
+        keep_store_forget_end(life->store, tape); // as if it were sealed
+    }
+    if (good && keep_store_waiting(life->store) > 0)
+        good = wrong(life, "tapes wait for ever", keep_store_waiting(life->store));
     return good;
 }
 

@@ -27,8 +27,8 @@ struct keep_store {
     uint32_t head; // ring of tapes waiting
     uint32_t waiting;
     uint32_t ring[KEEP_TAPES_WAITING_MAX];
-    struct tape_cursor unmarked[KEEP_UNMARKED_MAX];
-    uint32_t unmarked_next;
+    uint32_t end_count;
+    struct layout_tape_end ends[KEEP_ENDS_MAX];
     // Start-up only.
     int list_failure;
     struct file_script script;
@@ -77,33 +77,85 @@ void keep_store_retire(struct keep_store *store, uint32_t tape)
     ensure(pthread_mutex_unlock(&store->mutex) == 0);
 }
 
-void keep_store_unmarked(struct keep_store *store, const struct tape_cursor *cursor)
+static uint32_t end_index(const struct keep_store *store, uint32_t tape)
+{
+    uint32_t i = 0;
+    while (i < store->end_count && store->ends[i].number != tape)
+        i++;
+    return i;
+}
+
+// A second word on the same tape may only be an earlier end.
+static bool note_end(struct keep_store *store, const struct layout_tape_end *end)
+{
+    uint32_t i = end_index(store, end->number);
+    if (i == KEEP_ENDS_MAX)
+        return false;
+    if (i == store->end_count)
+        store->ends[store->end_count++] = *end;
+    else if (end->rows < store->ends[i].rows)
+        store->ends[i] = *end;
+    return true;
+}
+
+void keep_store_note_end(struct keep_store *store, const struct layout_tape_end *end)
 {
     ensure(pthread_mutex_lock(&store->mutex) == 0);
-    store->unmarked[store->unmarked_next++ % KEEP_UNMARKED_MAX] = *cursor;
+    ensure(note_end(store, end)); // each writer notes at most LAYOUT_TAPE_ENDS_MAX
     ensure(pthread_mutex_unlock(&store->mutex) == 0);
 }
 
-bool keep_store_was_unmarked(struct keep_store *store, uint32_t tape, struct tape_cursor *cursor)
+void keep_store_forget_end(struct keep_store *store, uint32_t tape)
 {
-    bool found = false;
-    ensure(tape != 0);
     ensure(pthread_mutex_lock(&store->mutex) == 0);
-    for (uint32_t i = 0; i < KEEP_UNMARKED_MAX && !found; i++) {
-        found = store->unmarked[i].number == tape;
-        if (found)
-            *cursor = store->unmarked[i];
+    uint32_t i = end_index(store, tape);
+    if (i < store->end_count) {
+        store->ends[i] = store->ends[--store->end_count];
+        if (store->sealer)
+            io_wake(store->sealer); // tapes may have waited for this
     }
     ensure(pthread_mutex_unlock(&store->mutex) == 0);
+}
+
+bool keep_store_find_end(struct keep_store *store, uint32_t tape, struct layout_tape_end *end)
+{
+    ensure(tape != 0);
+    ensure(pthread_mutex_lock(&store->mutex) == 0);
+    uint32_t i = end_index(store, tape);
+    bool found = i < store->end_count;
+    if (found && end)
+        *end = store->ends[i];
+    ensure(pthread_mutex_unlock(&store->mutex) == 0);
     return found;
+}
+
+static uint32_t *ring_slot(struct keep_store *store, uint32_t i)
+{
+    return &store->ring[(store->head + i) % KEEP_TAPES_WAITING_MAX];
+}
+
+// Place in the queue of the first tape that may be sealed; `waiting` where none may.
+static uint32_t first_allowed(struct keep_store *store)
+{
+    uint32_t lowest = UINT32_MAX;
+    for (uint32_t i = 0; i < store->end_count; i++)
+        lowest = store->ends[i].number < lowest ? store->ends[i].number : lowest;
+    uint32_t at = 0;
+    while (at < store->waiting && *ring_slot(store, at) > lowest &&
+           end_index(store, *ring_slot(store, at)) == store->end_count)
+        at++;
+    return at;
 }
 
 uint32_t keep_store_take(struct keep_store *store)
 {
     ensure(pthread_mutex_lock(&store->mutex) == 0);
     uint32_t tape = 0;
-    if (store->waiting > 0) {
-        tape = store->ring[store->head];
+    uint32_t at = first_allowed(store);
+    if (at < store->waiting) {
+        tape = *ring_slot(store, at);
+        for (; at > 0; at--)
+            *ring_slot(store, at) = *ring_slot(store, at - 1);
         store->head = (store->head + 1) % KEEP_TAPES_WAITING_MAX;
         store->waiting--;
     }
@@ -314,6 +366,40 @@ static void forget_deleted(struct keep_store *store)
     }
 }
 
+static bool is_waiting(const struct keep_store *store, uint32_t tape)
+{
+    ensure(store->head == 0);
+    return bsearch(&tape, store->ring, store->waiting, sizeof *store->ring, ascending) != NULL;
+}
+
+// What the tapes' headers say of the ends of others. A header that cannot be read says nothing.
+static int read_ends(struct keep_store *store, struct io *io, struct io_message *message)
+{
+    uint8_t sector[LAYOUT_SECTOR];
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    for (uint32_t t = 0; t < store->waiting; t++) {
+        struct layout_tape header;
+        const struct layout_tape_end *ends;
+        uint32_t size = 0;
+        keep_store_tape_path(store, store->ring[t], "tape", path);
+        file_script_begin(&store->script);
+        file_script_read(&store->script, path, sector, sizeof sector, &size);
+        int result = file_script_run_now(&store->script, io);
+        if (store->script.running)
+            return refuse(message, result, path, "cannot be read", remedy_of(result));
+        if (result < 0 || tape_header_decode(sector, size, &header) != TAPE_GOOD)
+            continue;
+        for (uint32_t count = tape_header_ends(&header, &ends); count-- > 0;) {
+            if (is_waiting(store, ends[count].number) &&
+                !catalogue_tape_sealed(&store->catalogue, ends[count].number) &&
+                !note_end(store, &ends[count]))
+                return refuse(message, -EOVERFLOW, path, "names more tapes that failed than fit",
+                              "run `ringtape recover`");
+        }
+    }
+    return 0;
+}
+
 static int find_tapes(struct keep_store *store, struct io *io, struct io_message *message)
 {
     char path[KEEP_FILE_NAME_BYTES_MAX];
@@ -327,7 +413,7 @@ static int find_tapes(struct keep_store *store, struct io *io, struct io_message
     if (store->waiting > 0 && store->ring[store->waiting - 1] >= store->tape_next)
         store->tape_next = store->ring[store->waiting - 1] + 1;
     forget_deleted(store);
-    return 0;
+    return read_ends(store, io, message);
 }
 
 // ---- the catalogue ----

@@ -26,7 +26,7 @@
 enum {
     KEEP_PATH_BYTES_MAX = 900,   // of the store's directory
     KEEP_TAPES_WAITING_MAX = 65536, // 2 TiB of tapes at the default size
-    KEEP_UNMARKED_MAX = 256, // the oldest is forgotten
+    KEEP_ENDS_MAX = 4096, // tapes that end at a failed write and are not sealed yet
     KEEP_FILE_NAME_BYTES_MAX = KEEP_PATH_BYTES_MAX + 100,
 };
 
@@ -56,12 +56,14 @@ struct catalogue *keep_store_catalogue(struct keep_store *store);
 uint32_t keep_store_next_tape(struct keep_store *store);
 // The tape is complete and closed: the sealer may have it. Wakes the sealer.
 void keep_store_retire(struct keep_store *store, uint32_t tape);
-// Its closing mark could not be written: what lies behind the cursor's durable position must not be
-// read. Told before keep_store_retire(). A crash before the tape is sealed loses this knowledge.
-void keep_store_unmarked(struct keep_store *store, const struct tape_cursor *cursor);
-// Fills `cursor` if the tape was told unmarked.
-bool keep_store_was_unmarked(struct keep_store *store, uint32_t tape, struct tape_cursor *cursor);
-// The oldest tape waiting, or 0.
+// A write to the tape failed: what lies behind `end` must not be read, for its rows go to another
+// tape, whose header says so too. Holds until the tape's closing mark is durable or it is sealed.
+void keep_store_note_end(struct keep_store *store, const struct layout_tape_end *end);
+void keep_store_forget_end(struct keep_store *store, uint32_t tape);
+// Fills `end` (may be NULL) if one is noted for the tape.
+bool keep_store_find_end(struct keep_store *store, uint32_t tape, struct layout_tape_end *end);
+// The oldest tape waiting that may be sealed, or 0. While the end of a tape is noted, tapes of
+// higher numbers wait for it: one of them may be what tells that end after a crash.
 uint32_t keep_store_take(struct keep_store *store);
 uint32_t keep_store_waiting(struct keep_store *store);
 // Who is woken by keep_store_retire(); NULL: nobody.

@@ -104,7 +104,8 @@ static void retry(struct io *io, struct io_op *op)
     if (++sealer->tries >= SEALER_TAPE_TRIES && keep_store_waiting(sealer->store) > 0) {
         sealer->tries = 0;
         keep_store_retire(sealer->store, tape);
-        tape = keep_store_take(sealer->store);
+        sealer_next(sealer);
+        return;
     }
     sealer_tape_start(sealer, tape);
 }
@@ -235,6 +236,8 @@ static void swapped(void *context, int result, const char *path)
     }
     for (uint32_t i = 0; i < sealer->made_count && sealer->tape.number != 0; i++)
         sealer->counters.rows += sealer->made[i].rows;
+    if (sealer->tape.number != 0)
+        keep_store_forget_end(sealer->store, sealer->tape.number);
     remove_inputs(sealer);
 }
 

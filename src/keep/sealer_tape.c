@@ -180,17 +180,14 @@ static void tape_opened(struct io *io, struct io_op *op)
     }
 }
 
-// Where the writer could not write the closing mark but told us: as if it had.
-static void use_unmarked(struct sealer *sealer)
+// Where the closing mark could not be written but the end is known otherwise: as if it had been.
+static void use_noted_end(struct sealer *sealer)
 {
     struct sealer_tape *tape = &sealer->tape;
-    struct tape_cursor cursor;
-    if (!keep_store_was_unmarked(sealer->store, tape->number, &cursor))
+    struct layout_tape_end end;
+    if (!keep_store_find_end(sealer->store, tape->number, &end))
         return;
-    memset(tape->mark, 0, sizeof tape->mark);
-    uint8_t sector[LAYOUT_SECTOR];
-    uint64_t offset = tape_mark_encode(&cursor, true, sector);
-    memcpy(tape->mark + offset, sector, sizeof sector);
+    tape_end_mark(&end, tape->mark);
     tape->mark_size = sizeof tape->mark;
 }
 
@@ -203,7 +200,7 @@ static void mark_read(void *context, int result, const char *path)
     }
     if (result == -ENOENT)
         sealer->tape.mark_size = 0;
-    use_unmarked(sealer);
+    use_noted_end(sealer);
     io_open(sealer->io, &sealer->op, sealer->tape.path, IO_OPEN_READ, tape_opened);
 }
 

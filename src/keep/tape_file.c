@@ -162,7 +162,9 @@ static void prepare_start(struct tape_file *file)
     ensure(!"a step of preparing");
 }
 
-void tape_file_prepare(struct tape_file *file, uint32_t shard, int64_t size, tape_file_done *done)
+void tape_file_prepare(struct tape_file *file, uint32_t shard, int64_t size,
+                       const struct layout_tape_end *ends, uint32_t end_count,
+                       tape_file_done *done)
 {
     ensure(file->state == TAPE_FILE_IDLE);
     ensure(size >= 2 * LAYOUT_SECTOR && size % LAYOUT_SECTOR == 0);
@@ -171,6 +173,8 @@ void tape_file_prepare(struct tape_file *file, uint32_t shard, int64_t size, tap
         .number = keep_store_next_tape(file->store),
         .shard = shard,
         .writer = "ringtaped " RINGTAPE_VERSION,
+        .ends = ends,
+        .end_count = end_count,
     };
     memcpy(description.store, keep_store_identity(file->store), sizeof description.store);
     do
@@ -187,7 +191,8 @@ void tape_file_prepare(struct tape_file *file, uint32_t shard, int64_t size, tap
     file->size = size;
     file->marked_rows = 0;
     file->writes_pending = 0;
-    file->failed = file->mark_failed = file->remove = file->retiring = false;
+    file->failed = file->doubtful = file->mark_failed = false;
+    file->remove = file->retiring = false;
     file->failure = 0;
     file->done = done;
     file->step = PREPARE_OPEN;
@@ -312,5 +317,7 @@ void tape_file_close(struct tape_file *file, tape_file_done *done)
     ensure(file->writes_pending == 0);
     file->done = done;
     file->failure = 0;
-    start_closing(file, file->cursor.durable_sequence == 0);
+    // What nothing durable is on may be deleted, unless a power cut could bring back the file
+    // with a write on it that failed: then its closing mark is needed, and the sealer removes it.
+    start_closing(file, file->cursor.durable_sequence == 0 && !file->doubtful);
 }
