@@ -283,6 +283,25 @@ static bool mark_valid(const uint8_t *bytes, uint32_t slot, uint64_t salt, struc
            (mark->flags & ~(uint32_t)LAYOUT_MARK_CLOSED) == 0;
 }
 
+static bool all_zero(const uint8_t *bytes, size_t size)
+{
+    size_t zeros = 0;
+    while (zeros < size && bytes[zeros] == 0)
+        zeros++;
+    return zeros == size;
+}
+
+bool tape_mark_sound(const void *bytes, size_t size, uint64_t salt)
+{
+    struct layout_mark mark;
+    bool sound = size == 2 * sizeof mark;
+    for (uint32_t slot = 0; slot < 2 && sound; slot++) {
+        const uint8_t *at = (const uint8_t *)bytes + (size_t)slot * LAYOUT_SECTOR;
+        sound = all_zero(at, LAYOUT_SECTOR) || mark_valid(at, slot, salt, &mark);
+    }
+    return sound;
+}
+
 enum tape_error tape_mark_decode(const void *bytes, size_t size, uint64_t salt,
                                  struct layout_mark *mark)
 {

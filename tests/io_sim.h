@@ -125,6 +125,10 @@ void sim_disk_write(struct sim_world *world, const char *path, const void *bytes
                     int64_t offset);
 // Changes the size, as damage by hand would.
 void sim_disk_truncate(struct sim_world *world, const char *path, int64_t size);
+// The sectors from `offset` on cannot be read any more (-EIO).
+void sim_disk_spoil(struct sim_world *world, const char *path, uint32_t sectors, int64_t offset);
+// What direct reads and writes must be aligned to; SIM_SECTOR_BYTES unless told.
+void sim_disk_alignment(struct sim_world *world, uint32_t bytes);
 // Space of the whole disk; 1 GiB unless told.
 void sim_disk_capacity(struct sim_world *world, int64_t bytes);
 

@@ -326,6 +326,14 @@ static void control_reload(struct control *control)
     notify_manager("READY=1");
 }
 
+// What the sealer met, for the status channel.
+static void control_news(struct control *control)
+{
+    struct keep_news news;
+    while (keep_store_news(control->store, &news))
+        control_status(control, news.kind, news.detail);
+}
+
 static void control_tick_done(struct io *io, struct io_op *op)
 {
     struct control *control = io_owner(op, struct control, tick);
@@ -334,6 +342,7 @@ static void control_tick_done(struct io *io, struct io_op *op)
     if (atomic_exchange(&control->signals.reload, false)) control_reload(control);
     if (atomic_exchange(&control->signals.roll, false)) control_roll(control);
     control_feeds_tick(control);
+    control_news(control);
     control_permits_save(control);
     int64_t now_ns = io_monotonic_ns(io);
     if (control->counters_every_ns == 0 || now_ns < control->counters_after_ns) return;

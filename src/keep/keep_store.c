@@ -29,6 +29,9 @@ struct keep_store {
     uint32_t ring[KEEP_TAPES_WAITING_MAX];
     uint32_t end_count;
     struct layout_tape_end ends[KEEP_ENDS_MAX];
+    uint32_t news_first; // ring of news waiting
+    uint32_t news_count;
+    struct keep_news news[KEEP_NEWS_MAX];
     // Start-up only.
     int list_failure;
     struct file_script script;
@@ -176,6 +179,31 @@ void keep_store_on_retire(struct keep_store *store, struct io *sealer)
     ensure(pthread_mutex_lock(&store->mutex) == 0);
     store->sealer = sealer;
     ensure(pthread_mutex_unlock(&store->mutex) == 0);
+}
+
+void keep_store_tell(struct keep_store *store, enum status_kind kind, const char *detail)
+{
+    ensure(pthread_mutex_lock(&store->mutex) == 0);
+    if (store->news_count < KEEP_NEWS_MAX) {
+        struct keep_news *news =
+            &store->news[(store->news_first + store->news_count++) % KEEP_NEWS_MAX];
+        news->kind = kind;
+        (void)snprintf(news->detail, sizeof news->detail, "%s", detail);
+    }
+    ensure(pthread_mutex_unlock(&store->mutex) == 0);
+}
+
+bool keep_store_news(struct keep_store *store, struct keep_news *news)
+{
+    ensure(pthread_mutex_lock(&store->mutex) == 0);
+    bool some = store->news_count > 0;
+    if (some) {
+        *news = store->news[store->news_first];
+        store->news_first = (store->news_first + 1) % KEEP_NEWS_MAX;
+        store->news_count--;
+    }
+    ensure(pthread_mutex_unlock(&store->mutex) == 0);
+    return some;
 }
 
 const char *keep_store_path(const struct keep_store *store)

@@ -27,6 +27,8 @@ enum {
     KEEP_PATH_BYTES_MAX = 900,   // of the store's directory
     KEEP_TAPES_WAITING_MAX = 65536, // 2 TiB of tapes at the default size
     KEEP_ENDS_MAX = 4096, // tapes that end at a failed write and are not sealed yet
+    KEEP_NEWS_BYTES = 128,
+    KEEP_NEWS_MAX = 64, // waiting to be told; more are dropped
     KEEP_FILE_NAME_BYTES_MAX = KEEP_PATH_BYTES_MAX + 100,
 };
 
@@ -68,6 +70,15 @@ uint32_t keep_store_take(struct keep_store *store);
 uint32_t keep_store_waiting(struct keep_store *store);
 // Who is woken by keep_store_retire(); NULL: nobody.
 void keep_store_on_retire(struct keep_store *store, struct io *sealer);
+
+// What happened to stored data, for a row of the status channel: told by the sealer, taken by
+// whoever can write rows. False: no news. Any thread.
+struct keep_news {
+    enum status_kind kind;
+    char detail[KEEP_NEWS_BYTES];
+};
+void keep_store_tell(struct keep_store *store, enum status_kind kind, const char *detail);
+bool keep_store_news(struct keep_store *store, struct keep_news *news);
 
 // Paths, written to `out` (KEEP_FILE_NAME_BYTES_MAX bytes of room).
 void keep_store_tape_path(const struct keep_store *store, uint32_t tape, const char *ending,

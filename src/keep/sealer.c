@@ -100,8 +100,10 @@ static void retry(struct io *io, struct io_op *op)
     }
     sealer->made_count = 0;
     sealer->failure = 0;
-    // A tape that cannot be read must not hold up those behind it.
-    if (++sealer->tries >= SEALER_TAPE_TRIES && keep_store_waiting(sealer->store) > 0) {
+    // A tape that cannot be sealed must not hold up those behind it; before that, what can be read
+    // of it is sealed and the rest given up.
+    sealer->tries++;
+    if (sealer->tries > SEALER_TAPE_TRIES && keep_store_waiting(sealer->store) > 0) {
         sealer->tries = 0;
         keep_store_retire(sealer->store, tape);
         sealer_next(sealer);
@@ -112,8 +114,9 @@ static void retry(struct io *io, struct io_op *op)
 
 static void retry_later(struct sealer *sealer)
 {
+    bool at_once = sealer->stopping || sealer->failure == -ECANCELED;
     sealer->state = SEALER_RETRYING;
-    io_timeout(sealer->io, &sealer->retry_op, sealer->stopping ? 0 : SEALER_RETRY_NS, retry);
+    io_timeout(sealer->io, &sealer->retry_op, at_once ? 0 : SEALER_RETRY_NS, retry);
 }
 
 void sealer_fail(struct sealer *sealer, int failure, const char *what)
@@ -121,8 +124,19 @@ void sealer_fail(struct sealer *sealer, int failure, const char *what)
     ensure(failure < 0);
     ensure(sealer->failure == 0);
     sealer->failure = failure;
-    sealer->counters.failures++;
-    say(sealer, LOG_LEVEL_ERROR, "sealing failed, trying again", what, failure);
+    if (failure != -ECANCELED) { // stopping
+        sealer->counters.failures++;
+        say(sealer, LOG_LEVEL_ERROR, "sealing failed, trying again", what, failure);
+        if (sealer->merge.input_count > 0)
+            sealer->merge.tries++;
+    }
+    close_inputs(sealer);
+}
+
+void sealer_give_up(struct sealer *sealer)
+{
+    ensure(sealer->failure == 0 && sealer->made_count == 0);
+    sealer->failure = -ECANCELED;
     close_inputs(sealer);
 }
 
@@ -148,8 +162,9 @@ static void segment_made(void *context, int result, const struct catalogue_segme
 void sealer_write(struct sealer *sealer, enum channel channel, int32_t day,
                   segment_output_feed *feed, void *feed_context)
 {
-    if (sealer->made_count == SEALER_SEGMENTS_MAX) {
-        sealer_fail(sealer, -EOVERFLOW, "one tape has rows of too many days");
+    ensure(sealer->made_count < sealer->segments_max);
+    if (sealer->stopping) { // it is done again at the next start
+        sealer_fail(sealer, -ECANCELED, "stopping");
         return;
     }
     sealer->state = SEALER_WRITING;
@@ -172,6 +187,7 @@ static void removed(void *context, int result, const char *path)
         sealer->counters.tapes++;
     else
         sealer->counters.merges++;
+    sealer->merge.tries = 0;
     sealer->tape.number = 0;
     sealer->merge.input_count = 0;
     sealer_next(sealer);
@@ -222,6 +238,12 @@ static void revert(struct sealer *sealer)
         ensure(catalogue_forget_tape(catalogue, sealer->tape.number));
 }
 
+static void sealed(struct sealer *sealer)
+{
+    keep_store_forget_end(sealer->store, sealer->tape.number);
+    sealer_tape_tell(sealer);
+}
+
 static void swapped(void *context, int result, const char *path)
 {
     struct sealer *sealer = context;
@@ -237,7 +259,7 @@ static void swapped(void *context, int result, const char *path)
     for (uint32_t i = 0; i < sealer->made_count && sealer->tape.number != 0; i++)
         sealer->counters.rows += sealer->made[i].rows;
     if (sealer->tape.number != 0)
-        keep_store_forget_end(sealer->store, sealer->tape.number);
+        sealed(sealer);
     remove_inputs(sealer);
 }
 
@@ -328,6 +350,7 @@ int sealer_open(struct sealer **out, struct io *io, struct keep_store *store)
     sealer->log = keep_store_log(store);
     sealer->catalogue = keep_store_catalogue(store);
     sealer->tape.handle = -1;
+    sealer->segments_max = SEALER_SEGMENTS_MAX;
     segment_output_init(&sealer->output, io, store, &sealer->script);
     if (!allocate(sealer)) {
         sealer_close(sealer);
@@ -376,6 +399,12 @@ void sealer_close(struct sealer *sealer)
     if (sealer->decode_memory)
         ensure(munmap(sealer->decode_memory, SEALER_DECODE_BYTES) == 0);
     free(sealer);
+}
+
+void sealer_limit_segments(struct sealer *sealer, uint32_t segments)
+{
+    ensure(segments > 0 && segments <= SEALER_SEGMENTS_MAX);
+    sealer->segments_max = segments;
 }
 
 struct sealer_counters sealer_counters(const struct sealer *sealer)

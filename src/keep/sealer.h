@@ -46,6 +46,8 @@ void sealer_stop(struct sealer *sealer, void (*stopped)(void *context), void *co
 void sealer_close(struct sealer *sealer);
 // Merges every day's segments into one, whatever their number, as soon as all tapes are sealed.
 void sealer_merge_all(struct sealer *sealer);
+// Segments one tape may become: lower than the bound of the code, for tests of what happens there.
+void sealer_limit_segments(struct sealer *sealer, uint32_t segments);
 struct sealer_counters sealer_counters(const struct sealer *sealer);
 
 #endif

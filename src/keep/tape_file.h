@@ -57,6 +57,7 @@ struct tape_file {
     uint8_t tries;
     int failure;
     bool remove;
+    bool buffered; // the device wants direct writes aligned to more than a sector
     bool mark_failed;
     bool closed_unmarked;      // closing: the closing mark is not on disk
     bool mark_in_flight;
