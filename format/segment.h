@@ -165,6 +165,11 @@ struct segment_block {
 struct segment;
 enum segment_error segment_open(struct segment **segment, const struct source *source,
                                 const void *index, size_t index_size);
+// For salvage: a segment whose header cannot be used. What it would tell is taken from the first
+// block whose header is right; number and day are those of the file's name.
+enum segment_error segment_open_headless(struct segment **segment, const struct source *source,
+                                         const void *index, size_t index_size, uint32_t number,
+                                         int32_t day);
 void segment_close(struct segment *segment);
 // Opens another file in the place of one, whose memory is used again: for who opens many.
 // Everything got from *segment before is gone; on failure it is closed and NULL. *segment may be

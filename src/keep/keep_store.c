@@ -16,6 +16,8 @@
 #include "keep/file_script.h"
 #include "keep/keep_sweep.h"
 
+#define RECOVER "run `ringtape recover --store DIR --in-place`"
+
 struct keep_store {
     char path[KEEP_PATH_BYTES_MAX + 1];
     uint8_t identity[16];
@@ -354,7 +356,7 @@ static int read_identity(struct keep_store *store, struct io *io, struct io_mess
         return refuse(message, result, path, "cannot be read", remedy_of(result));
     if (!identity_parse(text, size, store->identity))
         return refuse(message, -EINVAL, path, "is not 32 hexadecimal digits",
-                      "restore it from a tape's header with `ringtape inspect`");
+                      RECOVER);
     return 0;
 }
 
@@ -462,7 +464,7 @@ static int catalogue_create(struct keep_store *store, struct io *io, const char 
     int result = io_list(io, segments, found_entry, &found);
     if (result == 0 && found)
         return refuse(message, -EBADMSG, path, "is missing, but there are segments",
-                      "restore it from a backup; `ringtape verify` lists what is there");
+                      RECOVER);
     char text[8192];
     ensure(catalogue_bytes_max(&store->catalogue) <= sizeof text);
     size_t size = catalogue_write(&store->catalogue, text, sizeof text);
@@ -491,7 +493,7 @@ static int catalogue_load(struct keep_store *store, struct io *io, const char *p
     if (result == -EPROTONOSUPPORT)
         return refuse(message, result, path, "is of a newer version", "use a newer ringtaped");
     if (result == -EBADMSG)
-        return refuse(message, result, path, "is damaged", "restore it from a backup");
+        return refuse(message, result, path, "is damaged", RECOVER);
     if (result < 0)
         return refuse(message, result, path, "cannot be read", remedy_of(result));
     if (memcmp(store->catalogue.store, store->identity, sizeof store->identity) != 0)
@@ -513,7 +515,7 @@ static int read_catalogue(struct keep_store *store, struct io *io, struct io_mes
     if (size < 0)
         return refuse(message, (int)size, path, "cannot be read", remedy_of((int)size));
     if (size > INT32_MAX)
-        return refuse(message, -EBADMSG, path, "is damaged", "restore it from a backup");
+        return refuse(message, -EBADMSG, path, "is damaged", RECOVER);
     result = catalogue_load(store, io, path, (uint32_t)size, message);
     if (result == 0 && store->catalogue.next_tape > store->tape_next)
         store->tape_next = store->catalogue.next_tape;
