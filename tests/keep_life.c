@@ -321,8 +321,11 @@ static bool check_block(void *context, const struct catalogue_segment *listed,
     struct walked *walked = context;
     if (walked->number != listed->number)
         *walked = (struct walked){.life = walked->life, .number = listed->number};
-    if (listed->channel == CHANNEL_STATUS)
-        return true; // the writer's own
+    if (listed->channel == CHANNEL_STATUS) { // the writer's own
+        if (walked->life->status)
+            walked->life->status(block->rows);
+        return true;
+    }
     for (uint32_t row = 0; row < block->rows->count; row++) {
         struct event_text name = index_name(segment_index(segment), block->rows->symbol[row]);
         if (!check_row(walked->life, block->rows, row, name, walked->last))

@@ -22,6 +22,7 @@
 #include "format/catalogue.h"
 #include "format/tape.h"
 #include "io/io.h"
+#include "keep/retention.h"
 
 enum {
     KEEP_PATH_BYTES_MAX = 900,   // of the store's directory
@@ -79,6 +80,17 @@ struct keep_news {
 };
 void keep_store_tell(struct keep_store *store, enum status_kind kind, const char *detail);
 bool keep_store_news(struct keep_store *store, struct keep_news *news);
+
+// What may be kept and what must be free; may change at any time. Any thread.
+void keep_store_set_rules(struct keep_store *store, const struct retention_rules *rules);
+void keep_store_rules(struct keep_store *store, struct retention_rules *rules);
+// Before the sealer runs; at most RETENTION_GUARDS_MAX.
+void keep_store_add_guard(struct keep_store *store, const struct retention_guard *guard);
+const struct retention_guard *keep_store_guards(const struct keep_store *store, uint32_t *count);
+// Channels (bit c) that are not recorded while the disk is full: set by the sealer, obeyed by the
+// tape writers. Any thread, lock-free.
+void keep_store_pause(struct keep_store *store, uint32_t channels);
+uint32_t keep_store_paused(const struct keep_store *store);
 
 // Paths, written to `out` (KEEP_FILE_NAME_BYTES_MAX bytes of room).
 void keep_store_tape_path(const struct keep_store *store, uint32_t tape, const char *ending,

@@ -8,9 +8,10 @@
 //       │                                │
 //       └───────────────────────── RETRYING (1 s)
 //
-// One job at a time: a tape (sealer_tape.c) or a merge (sealer_merge.c). This file runs the shared
-// part: writing segments, the swap of the catalogue, removal of what it replaced. In every state
-// one operation, one file_script or one segment_output is in flight; in IDLE and STOPPED none.
+// One job at a time: a tape (sealer_tape.c), a merge (sealer_merge.c) or a deletion (sealer_drop.c,
+// which begins with the swap). This file runs the shared part: writing segments, the swap of the
+// catalogue, removal of what it replaced. In every state one operation, one file_script or one
+// segment_output is in flight; in IDLE and STOPPED none.
 #include "keep/sealer.h"
 
 #include <errno.h>
@@ -36,9 +37,13 @@ static void say(struct sealer *sealer, enum log_level level, const char *message
 
 // ---- jobs ----
 
-static void finish_stop(struct sealer *sealer)
+void sealer_finish_stop(struct sealer *sealer)
 {
     sealer->state = SEALER_STOPPED;
+    if (!io_idle(&sealer->watch_op)) {
+        io_cancel(sealer->io, &sealer->watch_op); // comes back here
+        return;
+    }
     void (*stopped)(void *) = sealer->stopped;
     sealer->stopped = NULL;
     if (stopped)
@@ -57,13 +62,14 @@ static void rest(struct sealer *sealer)
 void sealer_next(struct sealer *sealer)
 {
     ensure(sealer->tape.number == 0 && sealer->merge.input_count == 0);
+    ensure(sealer->drop.count == 0);
     sealer->state = SEALER_IDLE;
     sealer->made_count = 0;
     sealer->failure = 0;
     sealer->counters.waiting = keep_store_waiting(sealer->store);
     sealer->counters.idle = false;
     if (sealer->stopping) {
-        finish_stop(sealer);
+        sealer_finish_stop(sealer);
         return;
     }
     uint32_t tape = keep_store_take(sealer->store);
@@ -72,7 +78,7 @@ void sealer_next(struct sealer *sealer)
         sealer_tape_start(sealer, tape);
         return;
     }
-    if (sealer_merge_start(sealer))
+    if (sealer_drop_start(sealer) || sealer_merge_start(sealer))
         return;
     sealer->counters.idle = true;
     rest(sealer);
@@ -93,7 +99,7 @@ static void retry(struct io *io, struct io_op *op)
     struct sealer *sealer = io_owner(op, struct sealer, retry_op);
     uint32_t tape = sealer->tape.number;
     sealer->tape.number = 0;
-    sealer->merge.input_count = 0;
+    sealer->merge.input_count = sealer->drop.count = 0;
     if (sealer->stopping || tape == 0) {
         sealer_next(sealer); // a tape not sealed is found again at the next start
         return;
@@ -185,6 +191,8 @@ static void removed(void *context, int result, const char *path)
         (void)catalogue_forget_tape(sealer->catalogue, sealer->tape.number);
     if (sealer->tape.number != 0)
         sealer->counters.tapes++;
+    else if (sealer->drop.count != 0)
+        sealer_drop_removed(sealer);
     else
         sealer->counters.merges++;
     sealer->merge.tries = 0;
@@ -199,6 +207,8 @@ static void remove_inputs(struct sealer *sealer)
     file_script_begin(&sealer->script);
     if (sealer->tape.number != 0)
         sealer_tape_remove(sealer, &sealer->script);
+    else if (sealer->drop.count != 0)
+        sealer_drop_remove(sealer, &sealer->script);
     else
         sealer_merge_remove(sealer, &sealer->script);
     file_script_run(&sealer->script, sealer->io, removed, sealer);
@@ -210,6 +220,8 @@ static bool apply(struct sealer *sealer)
     struct catalogue *catalogue = sealer->catalogue;
     for (uint32_t i = 0; i < sealer->merge.input_count; i++)
         ensure(catalogue_remove_segment(catalogue, sealer->merge.inputs[i].segment.number));
+    for (uint32_t i = 0; i < sealer->drop.count; i++)
+        ensure(catalogue_remove_segment(catalogue, sealer->drop.segments[i].number));
     for (uint32_t i = 0; i < sealer->made_count; i++) {
         if (!catalogue_add_segment(catalogue, &sealer->made[i])) {
             while (i-- > 0)
@@ -234,6 +246,8 @@ static void revert(struct sealer *sealer)
         ensure(catalogue_remove_segment(catalogue, sealer->made[i].number));
     for (uint32_t i = 0; i < sealer->merge.input_count; i++)
         ensure(catalogue_add_segment(catalogue, &sealer->merge.inputs[i].segment));
+    for (uint32_t i = 0; i < sealer->drop.count; i++)
+        ensure(catalogue_add_segment(catalogue, &sealer->drop.segments[i]));
     if (sealer->tape.number != 0)
         ensure(catalogue_forget_tape(catalogue, sealer->tape.number));
 }
@@ -263,7 +277,7 @@ static void swapped(void *context, int result, const char *path)
     remove_inputs(sealer);
 }
 
-static void swap(struct sealer *sealer)
+void sealer_swap(struct sealer *sealer)
 {
     sealer->state = SEALER_SWAPPING;
     if (!apply(sealer)) {
@@ -302,7 +316,7 @@ static void close_inputs(struct sealer *sealer)
     else if (sealer->tape.number != 0 && sealer->tape.leftover)
         remove_inputs(sealer);
     else
-        swap(sealer);
+        sealer_swap(sealer);
 }
 
 void sealer_commit(struct sealer *sealer)

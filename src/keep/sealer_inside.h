@@ -5,6 +5,7 @@
 #define RINGTAPE_KEEP_SEALER_INSIDE_H
 
 #include "format/tape_reader.h"
+#include "keep/disk_watch.h"
 #include "keep/file_script.h"
 #include "keep/gather.h"
 #include "keep/sealer.h"
@@ -92,6 +93,12 @@ struct sealer_merge { // the merge under way
     struct merge_symbol *symbols;
 };
 
+struct sealer_drop { // segments being deleted, of one channel and day
+    uint32_t count; // 0: none
+    struct catalogue_segment segments[RETENTION_SEGMENTS_MAX];
+    enum retention_cause cause;
+};
+
 struct sealer {
     struct io *io;
     struct keep_store *store;
@@ -108,6 +115,10 @@ struct sealer {
     uint32_t tries; // failed attempts at this tape
     struct sealer_tape tape;
     struct sealer_merge merge;
+    struct sealer_drop drop;
+    bool watching; // the disk and what is too old
+    struct disk_watch disk;
+    struct io_op watch_op;
     struct gather gather;
     struct segment_output output;
     struct file_script script;
@@ -131,6 +142,18 @@ void sealer_commit(struct sealer *sealer);
 // Starts writing one segment; `feed` as of segment_output. The result goes to made[].
 void sealer_write(struct sealer *sealer, enum channel channel, int32_t day,
                   segment_output_feed *feed, void *feed_context);
+
+// Swaps the catalogue; the job says how.
+void sealer_swap(struct sealer *sealer);
+// Calls `stopped` when nothing is in flight any more.
+void sealer_finish_stop(struct sealer *sealer);
+
+// ---- sealer_drop.c ----
+
+// Starts deleting what `keep` does not keep, if there is anything.
+bool sealer_drop_start(struct sealer *sealer);
+void sealer_drop_remove(struct sealer *sealer, struct file_script *script);
+void sealer_drop_removed(struct sealer *sealer);
 
 // ---- sealer_tape.c ----
 

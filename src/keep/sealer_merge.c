@@ -228,8 +228,8 @@ static bool has_room(struct sealer_merge *merge, const struct segment_writer *wr
 {
     if (segment_writer_full(writer))
         *failure = -EFBIG;
-    else if (merge->inputs[0].sealer->stopping)
-        *failure = -ECANCELED;
+    else if (merge->inputs[0].sealer->stopping || merge->inputs[0].sealer->disk.low)
+        *failure = -ECANCELED; // also on a disk that has no room for it
     return *failure == 0;
 }
 
@@ -406,6 +406,8 @@ static void set_inputs(struct sealer *sealer, const struct window *window)
 
 bool sealer_merge_start(struct sealer *sealer)
 {
+    if (sealer->disk.low)
+        return false;
     int64_t now_ns = io_utc_ns(sealer->io);
     bool complete = now_ns - sealer->merged_at_ns >= SEALER_LOOK_NS;
     struct window window = choose(sealer, complete);

@@ -335,6 +335,8 @@ void tape_writer_tick(struct io *io, struct io_op *op)
         retire_current(writer);
     if (writer->current)
         tape_file_mark(writer->current);
+    if (!writer->stopping)
+        tape_pause_look(writer, keep_store_paused(writer->options.store));
     // The feed may have fallen silent since.
     if (writer->refused_since_ok > 0 && rows_waiting(writer) == 0 && !writer->stopping)
         tell_refused(writer);
@@ -343,6 +345,17 @@ void tape_writer_tick(struct io *io, struct io_op *op)
 }
 
 // ---- appending ----
+
+bool tape_writer_status(struct tape_writer *writer, const struct event *event)
+{
+    ensure(event->channel == CHANNEL_STATUS);
+    if (!batch_append(writer->batch, event))
+        return false;
+    writer->counters.rows++;
+    if (writer->oldest_ns == 0)
+        writer->oldest_ns = io_monotonic_ns(writer->io);
+    return true;
+}
 
 // Rows were lost while nothing could be written: the data itself says so.
 static void tell_refused(struct tape_writer *writer)
@@ -358,12 +371,8 @@ static void tell_refused(struct tape_writer *writer)
     event_set(event, STATUS_FROM_TIME, writer->refused_from_ns);
     event_set(event, STATUS_TO_TIME, io_utc_ns(writer->io));
     event_set_text(event, STATUS_DETAIL, detail, sizeof detail - 1);
-    if (batch_append(writer->batch, event)) {
-        writer->counters.rows++;
+    if (tape_writer_status(writer, event))
         writer->refused_since_ok = 0;
-        if (writer->oldest_ns == 0)
-            writer->oldest_ns = io_monotonic_ns(writer->io);
-    }
 }
 
 static bool refuse(struct tape_writer *writer)
@@ -391,6 +400,11 @@ static bool make_room(struct tape_writer *writer, const struct event *event)
 bool tape_writer_append(struct tape_writer *writer, const struct event *event)
 {
     ensure(!writer->stopping);
+    if (writer->paused >> event->channel & 1) {
+        writer->holes[event->channel].count++;
+        writer->counters.rows_paused++;
+        return false;
+    }
     if (!batch_append(writer->batch, event) && !make_room(writer, event))
         return false;
     writer->counters.rows++;
@@ -481,6 +495,7 @@ void tape_writer_stop(struct tape_writer *writer, int64_t limit_ns,
     ensure(!writer->stopping);
     if (writer->refused_since_ok > 0)
         tell_refused(writer);
+    tape_pause_look(writer, 0); // the holes end here, as far as this life knows
     writer->stopping = true;
     writer->stopped = stopped;
     writer->context = context;

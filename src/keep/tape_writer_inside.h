@@ -30,6 +30,11 @@ struct tape_half {
     struct tape_pending pending[TAPE_WRITER_WRITES_MAX];
 };
 
+struct tape_hole { // rows of a paused channel
+    int64_t from_ns; // UTC
+    uint64_t count;
+};
+
 struct tape_writer {
     struct io *io;
     struct tape_writer_options options;
@@ -60,6 +65,8 @@ struct tape_writer {
     struct io_op limit_op;
     struct tape_file files[TAPE_WRITER_FILES];
     struct tape_file *current; // takes new batches; NULL: none is ready
+    uint32_t paused; // bit c: channel c, as of the last tick
+    struct tape_hole holes[CHANNEL_COUNT];
     uint64_t refused_since_ok;
     int64_t refused_from_ns;   // UTC
     struct tape_writer_counters counters;
@@ -84,6 +91,14 @@ bool tape_writer_switch(struct tape_writer *writer);
 void tape_writer_tick(struct io *io, struct io_op *op);
 // Whatever can be done now: encode, write, close, prepare.
 void tape_writer_pump(struct tape_writer *writer);
+
+// Takes a status row of the writer's own; false: no room now.
+bool tape_writer_status(struct tape_writer *writer, const struct event *event);
+
+// ---- tape_pause.c ----
+
+// Channels that the store pauses or resumes since the last look; their holes are told.
+void tape_pause_look(struct tape_writer *writer, uint32_t paused);
 
 // ---- tape_rescue.c ----
 
