@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Goal: any flipped bit of a tape, a mark, a segment or an index gives no wrong row, costs one batch
-// or block at most, and is reported; a tape cut at any byte at or behind the last acknowledged one
-// gives back every acknowledged row. Method: small files in memory, every byte of them. (Catalogue:
-// catalogue_test.c.)
+// Goal: any flipped bit of a tape, a mark, a segment or an index gives no wrong row, costs one
+// batch or block at most, and is reported; a tape cut at any byte at or behind the last
+// acknowledged one gives back every acknowledged row. Method: small files in memory, every byte of
+// them. (Catalogue: catalogue_test.c.)
 #include <criterion/criterion.h>
 #include <stdio.h>
 

@@ -90,7 +90,8 @@ static void say_news(struct sealer *sealer, enum disk_watch_news news, int64_t f
     } said[] = {
         [DISK_WATCH_LOW] = {LOG_LEVEL_ERROR, "the disk is nearly full; what `keep` allows to "
                                              "delete goes, then channels pause"},
-        [DISK_WATCH_PAUSED] = {LOG_LEVEL_ERROR, "a channel pauses: it is not recorded until there is room"},
+        [DISK_WATCH_PAUSED] = {LOG_LEVEL_ERROR, "a channel pauses: it is not recorded until there "
+                                                "is room"},
         [DISK_WATCH_RESUMED] = {LOG_LEVEL_WARNING, "a channel is recorded again"},
         [DISK_WATCH_WELL] = {LOG_LEVEL_INFO, "the disk has room again"},
     };

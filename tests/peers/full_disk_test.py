@@ -38,6 +38,10 @@ def fill(place, leave):
         os.posix_fallocate(file.fileno(), 0, free(place) - leave)
 
 
+def market(certificates):
+    return support.Simulator("--symbols=binance:3", "--rate=600", certificates=certificates)
+
+
 def rows(store, channel):
     lines = support.ringtape("cat", "--store", store, "--channel", channel, "--json").splitlines()
     return [json.loads(line) for line in lines]
@@ -46,7 +50,7 @@ def rows(store, channel):
 def test_channels_pause_and_resume(small, tmp_path, certificates):
     store = small / "store"
     top = {"seal_after": {"size": "1MiB", "time": "1s"}, "disk": {"reserve": "32MiB"}}
-    with support.Simulator("--symbols=binance:3", "--rate=600", certificates=certificates) as simulator:
+    with market(certificates) as simulator:
         feed = support.feed(simulator, "binance", ["trade", "quote"], "all")
         with support.Ringtaped(tmp_path / "config.yaml", store, [feed], top=top) as daemon:
             daemon.wait_counters(lambda c: c["durable"] > 100, 30, "durable rows")
@@ -83,7 +87,7 @@ def test_with_keep_the_oldest_goes_and_nothing_pauses(small, tmp_path, certifica
         "disk": {"reserve": "32MiB"},
         "keep": {"age": "90d"},
     }
-    with support.Simulator("--symbols=binance:3", "--rate=600", certificates=certificates) as simulator:
+    with market(certificates) as simulator:
         feed = support.feed(simulator, "binance", ["trade"], "all")
         with support.Ringtaped(tmp_path / "config.yaml", store, [feed], top=top) as daemon:
             daemon.wait_counters(lambda c: c["segments"] > 2, 60, "segments")
