@@ -21,8 +21,8 @@ static const char *const codes_status[] = {
     "started",        "stopped",         "configured",  "link_up",       "link_down",
     "link_refused",   "server_shutdown", "clock_step",  "hole_opened",   "hole_repaired",
     "hole_lost",      "symbol_added",    "symbol_removed", "interval_closed", "unknown_key",
-    "rows_refused",   "channel_paused",  "channel_resumed",
-    "clock_offset",   NULL,
+    "rows_refused",   "channel_paused",  "channel_resumed", "clock_offset",
+    "store_damaged",  "data_deleted",    "disk_full",       "disk_freed",    NULL,
 };
 static const char *const codes_raw_reason[] = {
     "not_json",   "unknown_type",   "unknown_symbol", "missing_key",  "wrong_type",

@@ -280,6 +280,10 @@ enum status_kind { // numbers are on disk
     STATUS_CHANNEL_PAUSED = 16,
     STATUS_CHANNEL_RESUMED = 17,
     STATUS_CLOCK_OFFSET = 18, // begins or ends to be off; count: ns from event to receipt, least
+    STATUS_STORE_DAMAGED = 19, // stored rows cannot be read; detail: where, how many
+    STATUS_DATA_DELETED = 20,  // by `keep`, or for room on a full disk; detail: what
+    STATUS_DISK_FULL = 21,     // detail: what is done about it
+    STATUS_DISK_FREED = 22,
 };
 
 enum instrument_columns {

@@ -42,6 +42,31 @@ enum {
     _Static_assert(offsetof(struct type, field) == (offset), #type "." #field)
 #define LAYOUT_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
 
+// Where an earlier tape of the store ends, in the header of a later one (docs/format.md "Ends of
+// earlier tapes").
+struct layout_tape_end {
+    uint64_t salt;     // of that tape
+    uint64_t sequence; // its last durable batch; 0: none
+    uint64_t rows;     // up to there
+    uint64_t end;      // byte behind that batch
+    uint32_t revision;
+    uint32_t number; // of that tape
+};
+LAYOUT_AT(layout_tape_end, salt, 0);
+LAYOUT_AT(layout_tape_end, sequence, 8);
+LAYOUT_AT(layout_tape_end, rows, 16);
+LAYOUT_AT(layout_tape_end, end, 24);
+LAYOUT_AT(layout_tape_end, revision, 32);
+LAYOUT_AT(layout_tape_end, number, 36);
+LAYOUT_SIZE(layout_tape_end, 40);
+
+enum { LAYOUT_TAPE_ENDS_MAX = 32 };
+
+enum layout_tape_optional { // feature bits of a tape's header
+    LAYOUT_TAPE_ENDS = 1, // ends[] is filled
+    LAYOUT_TAPE_GAPS = 2, // rewritten after damage: row numbers may leave gaps between batches
+};
+
 // Sector 0 of a tape.
 struct layout_tape {
     uint64_t magic;
@@ -49,14 +74,17 @@ struct layout_tape {
     uint8_t minor;
     uint16_t header_bytes; // 4096
     uint16_t required;     // feature bits a reader must know all of
-    uint16_t optional;     // feature bits a reader may ignore
+    uint16_t optional;     // layout_tape_optional; a reader may ignore them
     uint8_t store[LAYOUT_STORE_ID_BYTES];
     uint64_t salt; // random; repeated in every batch
     int64_t created_ns;
     uint32_t number;
     uint32_t shard;
     uint8_t writer[LAYOUT_WRITER_BYTES]; // version of the program, zero-padded
-    uint8_t zero[3968];                  // written 0, ignored by readers
+    uint32_t end_count;
+    uint32_t zero;
+    struct layout_tape_end ends[LAYOUT_TAPE_ENDS_MAX];
+    uint8_t zero_2[2680]; // written 0, ignored by readers
     uint64_t hash;
 };
 LAYOUT_AT(layout_tape, magic, 0);
@@ -71,7 +99,10 @@ LAYOUT_AT(layout_tape, created_ns, 40);
 LAYOUT_AT(layout_tape, number, 48);
 LAYOUT_AT(layout_tape, shard, 52);
 LAYOUT_AT(layout_tape, writer, 56);
-LAYOUT_AT(layout_tape, zero, 120);
+LAYOUT_AT(layout_tape, end_count, 120);
+LAYOUT_AT(layout_tape, zero, 124);
+LAYOUT_AT(layout_tape, ends, 128);
+LAYOUT_AT(layout_tape, zero_2, 1408);
 LAYOUT_AT(layout_tape, hash, 4088);
 LAYOUT_SIZE(layout_tape, LAYOUT_SECTOR);
 

@@ -100,12 +100,9 @@ static bool open_given_index(struct segment *segment, const void *index, size_t 
             header->footer_hash == segment->postscript.footer_hash);
 }
 
-static enum segment_error open_parts(struct segment *segment, const void *index,
-                                     size_t index_size)
+enum segment_error segment_open_behind_header(struct segment *segment, const void *index,
+                                              size_t index_size)
 {
-    enum segment_error error = open_header(segment);
-    if (error != SEGMENT_GOOD)
-        return error;
     if (segment->decoder.schema != segment->schema) { // not that of the file before
         segment_decoder_close(&segment->decoder);
         if (segment_decoder_open(&segment->decoder, segment->schema) != 0)
@@ -119,6 +116,13 @@ static enum segment_error open_parts(struct segment *segment, const void *index,
         return SEGMENT_GOOD;
     segment->rebuilt = true;
     return segment_rebuild(segment);
+}
+
+static enum segment_error open_parts(struct segment *segment, const void *index,
+                                     size_t index_size)
+{
+    enum segment_error error = open_header(segment);
+    return error == SEGMENT_GOOD ? segment_open_behind_header(segment, index, index_size) : error;
 }
 
 enum segment_error segment_open(struct segment **opened, const struct source *source,

@@ -35,6 +35,7 @@ enum {
     SEGMENT_SYMBOLS_MAX = 1 << 16,
     SEGMENT_SYMBOL_BYTES_MAX = 255,
     SEGMENT_RARE_ROWS = 1024, // symbols with fewer rows share blocks
+    SEGMENT_APPEND_ROWS_MAX = 512, // between two questions for segment_writer_full()
     SEGMENT_OUTPUT_BYTES = 1 << 20, // output is handed out in chunks of about this size
 };
 
@@ -89,7 +90,8 @@ bool segment_writer_finish(struct segment_writer *writer);
 // Bytes waiting (at any time); they stay in place until segment_writer_taken().
 const void *segment_writer_output(struct segment_writer *writer, size_t *size);
 void segment_writer_taken(struct segment_writer *writer);
-// True when no further block or symbol fits: finish, and go on in another segment.
+// True when no further symbol or no further SEGMENT_APPEND_ROWS_MAX rows are sure to fit: finish,
+// and go on in another segment. Asked before each symbol and so many rows.
 bool segment_writer_full(const struct segment_writer *writer);
 // After finish: the image of the .index file, and what the catalogue wants to know.
 const void *segment_writer_index(struct segment_writer *writer, size_t *size);
@@ -163,6 +165,11 @@ struct segment_block {
 struct segment;
 enum segment_error segment_open(struct segment **segment, const struct source *source,
                                 const void *index, size_t index_size);
+// For salvage: a segment whose header cannot be used. What it would tell is taken from the first
+// block whose header is right; number and day are those of the file's name.
+enum segment_error segment_open_headless(struct segment **segment, const struct source *source,
+                                         const void *index, size_t index_size, uint32_t number,
+                                         int32_t day);
 void segment_close(struct segment *segment);
 // Opens another file in the place of one, whose memory is used again: for who opens many.
 // Everything got from *segment before is gone; on failure it is closed and NULL. *segment may be

@@ -27,6 +27,9 @@ struct segment {
 
 // `size` bytes at `offset` (*got: how many there are), valid until the next call; NULL: room_error.
 const uint8_t *segment_get(struct segment *segment, uint64_t offset, size_t size, size_t *got);
+// Opening goes on when header, header_hash and schema are set.
+enum segment_error segment_open_behind_header(struct segment *segment, const void *index,
+                                              size_t index_size);
 // Makes the index of the segment: from the footer, or, where that is damaged, by walking the
 // blocks.
 enum segment_error segment_rebuild(struct segment *segment);

@@ -137,7 +137,8 @@ static bool writer_flush(struct segment_writer *writer)
 
 bool segment_writer_full(const struct segment_writer *writer)
 {
-    return writer->build.block_count + 2 > SEGMENT_BLOCKS_MAX ||
+    // Each row may be a block of its own; two more are the one in the making and the last.
+    return writer->build.block_count + SEGMENT_APPEND_ROWS_MAX + 2 > SEGMENT_BLOCKS_MAX ||
            writer->build.symbol_count == SEGMENT_SYMBOLS_MAX;
 }
 

@@ -264,6 +264,86 @@ static int add_tape(struct store *store, uint32_t number)
     return 0;
 }
 
+static int add_ends(struct store *store, const struct layout_tape *header)
+{
+    const struct layout_tape_end *ends;
+    uint32_t count = tape_header_ends(header, &ends);
+    if (count == 0)
+        return 0;
+    size_t bytes = (store->end_count + (size_t)count) * sizeof *ends;
+    struct layout_tape_end *grown = realloc(store->ends, bytes);
+    if (!grown)
+        return -ENOMEM;
+    store->ends = grown;
+    memcpy(store->ends + store->end_count, ends, count * sizeof *ends);
+    store->end_count += count;
+    return 0;
+}
+
+// Takes over what the tape's header tells of others. *used false: it is being created, nothing was
+// ever appended to it. What cannot be read is told by whoever reads its rows.
+static int look_at_tape(struct store *store, uint32_t number, bool *used)
+{
+    uint8_t sector[LAYOUT_SECTOR];
+    char path[CATALOGUE_PATH_BYTES_MAX];
+    struct layout_tape header;
+    struct store_file file;
+    *used = true;
+    catalogue_tape_path(number, "tape", path);
+    if (store_file_open(&file, store, path) < 0)
+        return 0;
+    int64_t size = read_at(&file, 0, sector, sizeof sector);
+    int error = 0;
+    if (size >= 0 && tape_header_decode(sector, (size_t)size, &header) == TAPE_GOOD) {
+        error = add_ends(store, &header);
+    } else if (size >= 0) {
+        uint8_t mark[2 * LAYOUT_SECTOR];
+        struct source source = store_file_source(&file);
+        catalogue_tape_path(number, "mark", path);
+        int64_t mark_size = store_file_read(store, path, mark, sizeof mark);
+        *used = tape_reader_unused(&source, mark, mark_size > 0 ? (size_t)mark_size : 0) != 1;
+    }
+    store_file_close(&file);
+    return error;
+}
+
+static int look_at_tapes(struct store *store)
+{
+    uint32_t *fresh = realloc(store->fresh, (store->tape_count + 1u) * sizeof *fresh);
+    if (!fresh)
+        return -ENOMEM;
+    store->fresh = fresh;
+    store->fresh_count = store->end_count = 0;
+    for (uint32_t t = 0; t < store->tape_count; t++) {
+        bool used;
+        int error = look_at_tape(store, store->tapes[t], &used);
+        if (error < 0)
+            return error;
+        if (!used)
+            store->fresh[store->fresh_count++] = store->tapes[t];
+    }
+    return 0;
+}
+
+bool store_tape_end(const struct store *store, uint32_t tape, uint8_t *mark)
+{
+    for (uint32_t i = 0; i < store->end_count; i++) {
+        if (store->ends[i].number != tape)
+            continue;
+        tape_end_mark(&store->ends[i], mark);
+        return true;
+    }
+    return false;
+}
+
+bool store_tape_fresh(const struct store *store, uint32_t tape)
+{
+    bool fresh = false;
+    for (uint32_t i = 0; i < store->fresh_count; i++)
+        fresh = fresh || store->fresh[i] == tape;
+    return fresh;
+}
+
 static int ascending(const void *a, const void *b)
 {
     uint32_t x = *(const uint32_t *)a;
@@ -291,6 +371,9 @@ static int list_tapes(struct store *store, struct store_message *message)
         return store_complain(message, error, store, "tape", NULL);
     if (store->tape_count > 0)
         qsort(store->tapes, store->tape_count, sizeof *store->tapes, ascending);
+    error = look_at_tapes(store);
+    if (error < 0)
+        return store_complain(message, error, store, "tape", NULL);
     return 0;
 }
 
@@ -350,6 +433,8 @@ void store_close(struct store *store)
     catalogue_free(&store->catalogue);
     store_file_close(&store->catalogue_file);
     free(store->tapes);
+    free(store->ends);
+    free(store->fresh);
     free(store);
 }
 

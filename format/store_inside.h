@@ -28,6 +28,10 @@ struct store {
     uint32_t *tapes; // that count, increasing
     uint32_t tape_count;
     uint32_t tape_room;
+    uint32_t *fresh; // of them, those that had no header yet: nothing was ever appended
+    uint32_t fresh_count;
+    struct layout_tape_end *ends; // of tapes, as headers of later ones tell them
+    uint32_t end_count;
 };
 
 // 0 or a negative errno.
@@ -39,6 +43,11 @@ void store_file_close(struct store_file *file);
 struct source store_file_source(struct store_file *file);
 // Reads a small file whole: its bytes, or a negative errno; -EFBIG if it has more than `room`.
 int64_t store_file_read(const struct store *store, const char *relative, void *out, size_t room);
+
+// Where a later tape tells the end of this one: the mark that says so (2 * LAYOUT_SECTOR bytes).
+// False: none does, its own mark counts.
+bool store_tape_end(const struct store *store, uint32_t tape, uint8_t *mark);
+bool store_tape_fresh(const struct store *store, uint32_t tape);
 
 // The catalogue's generation on disk now, or a negative errno.
 int64_t store_generation_now(struct store *store);

@@ -68,6 +68,7 @@ int scan_open_entry(struct store_scan *scan, struct scan_entry *entry)
     if (error < 0)
         return error;
     entry->opened = true;
+    entry->fresh = entry->is_tape && store_tape_fresh(scan->store, entry->number);
     entry->bytes = entry->file.size;
     if (entry->is_tape)
         error = store_file_open(&entry->mark_file, scan->store, entry->other_path);

@@ -18,12 +18,14 @@ struct scan_tape {
     uint8_t mark[2 * LAYOUT_SECTOR];
     bool reading; // false: nothing in it, or damaged as a whole
     bool passing; // followed from now on: rows there are not given
+    bool ended;   // by what a later tape tells, see `mark`
 };
 
 struct scan_entry {
     uint32_t number;
     bool is_tape;
     bool opened;
+    bool fresh; // a tape that had no header when it was opened
     bool final; // a followed tape that was sealed meanwhile: nothing is added any more
     bool done;
     uint64_t bytes;

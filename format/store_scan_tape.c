@@ -43,6 +43,10 @@ static int open_reader(struct store_scan *scan, struct scan_entry *entry, size_t
 int64_t scan_read_mark(struct store_scan *scan, struct scan_entry *entry)
 {
     struct scan_tape *tape = entry->tape;
+    // Once told it holds, also when the tape that told it is sealed and gone.
+    tape->ended = store_tape_end(scan->store, entry->number, tape->mark) || tape->ended;
+    if (tape->ended)
+        return sizeof tape->mark;
     if (entry->mark_file.descriptor < 0) {
         int error = store_file_open(&entry->mark_file, scan->store, entry->other_path);
         // None yet; or gone with the tape, and then nothing tells where that ended.
@@ -64,6 +68,10 @@ int scan_enter_tape(struct store_scan *scan, struct scan_entry *entry)
     entry->tape = calloc(1, sizeof *entry->tape);
     if (!entry->tape)
         return -ENOMEM;
+    // It may tell the end of a tape that was read without knowing it; none of its rows was durable
+    // when the scan was opened. (A follower enters it again.)
+    if (entry->fresh && scan->query.follow == STORE_FOLLOW_NOT)
+        return 0;
     entry->tape->passing = scan->query.follow == STORE_FOLLOW_NEW && scan->first_pass;
     int64_t mark = scan_read_mark(scan, entry);
     // After the mark: a tape that grows has by now what its mark tells of.

@@ -216,6 +216,24 @@ static int walk_tape(struct verify *verify, struct tape_reader *reader)
     return result;
 }
 
+// Damage of a mark costs no rows, but knowledge of what was acknowledged. A daemon may be writing
+// it at this moment: it is looked at more than once.
+static void verify_mark(struct verify *verify, uint32_t number, uint64_t salt)
+{
+    char path[CATALOGUE_PATH_BYTES_MAX];
+    uint8_t mark[2 * LAYOUT_SECTOR];
+    catalogue_tape_path(number, "mark", path);
+    for (int i = 0; i < STORE_TRIES; i++) {
+        int64_t size = store_file_read(verify->store, path, mark, sizeof mark);
+        if (size == -ENOENT || (size >= 0 && tape_mark_sound(mark, (size_t)size, salt)))
+            return;
+    }
+    struct store_damage damage = {
+        .path = path, .what = "mark damaged (or torn by a crash); the tape is read without it",
+        .bytes = sizeof mark};
+    found(verify, &damage);
+}
+
 static int verify_tape(struct verify *verify, uint32_t number)
 {
     char path[CATALOGUE_PATH_BYTES_MAX];
@@ -225,7 +243,9 @@ static int verify_tape(struct verify *verify, uint32_t number)
     catalogue_tape_path(number, "tape", path);
     catalogue_tape_path(number, "mark", mark_path);
     verify->path = path;
-    int64_t mark_size = store_file_read(verify->store, mark_path, mark, sizeof mark);
+    int64_t mark_size = sizeof mark;
+    if (!store_tape_end(verify->store, number, mark))
+        mark_size = store_file_read(verify->store, mark_path, mark, sizeof mark);
     int result = store_file_open(&file, verify->store, path);
     if (result == -ENOENT)
         return 0; // sealed and deleted since the list was made
@@ -239,6 +259,7 @@ static int verify_tape(struct verify *verify, uint32_t number)
     if (result == 0) {
         if (store_owns_tape(verify->store, &reader.header, number)) {
             result = walk_tape(verify, &reader);
+            verify_mark(verify, number, reader.header.salt);
         } else {
             struct store_damage damage = {.path = path,
                                           .what = "a tape of another number or store",

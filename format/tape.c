@@ -53,6 +53,14 @@ void tape_header_encode(const struct tape_description *description, void *sector
     header->created_ns = description->created_ns;
     header->number = description->number;
     header->shard = description->shard;
+    ensure(description->end_count <= LAYOUT_TAPE_ENDS_MAX);
+    if (description->end_count > 0) {
+        header->optional |= LAYOUT_TAPE_ENDS;
+        header->end_count = description->end_count;
+        memcpy(header->ends, description->ends, description->end_count * sizeof *header->ends);
+    }
+    if (description->gaps)
+        header->optional |= LAYOUT_TAPE_GAPS;
     if (description->writer)
         memcpy(header->writer, description->writer,
                strnlen(description->writer, LAYOUT_WRITER_BYTES));
@@ -82,6 +90,19 @@ enum tape_error tape_header_decode(const void *sector, size_t size, struct layou
         return TAPE_BAD_HEADER;
     *header = found;
     return TAPE_GOOD;
+}
+
+uint32_t tape_header_ends(const struct layout_tape *header, const struct layout_tape_end **ends)
+{
+    *ends = header->ends;
+    if ((header->optional & LAYOUT_TAPE_ENDS) == 0 || header->end_count > LAYOUT_TAPE_ENDS_MAX)
+        return 0;
+    for (uint32_t i = 0; i < header->end_count; i++) {
+        const struct layout_tape_end *end = &header->ends[i];
+        if (end->salt == 0 || end->number == 0 || end->end < LAYOUT_SECTOR)
+            return 0;
+    }
+    return header->end_count;
 }
 
 // ---- appending ----
@@ -222,6 +243,36 @@ uint64_t tape_mark_encode(struct tape_cursor *cursor, bool closed, void *sector)
     return (mark->counter & 1) * LAYOUT_SECTOR;
 }
 
+struct layout_tape_end tape_cursor_end(const struct tape_cursor *cursor)
+{
+    ensure(cursor->salt != 0 && cursor->number != 0);
+    return (struct layout_tape_end){
+        .salt = cursor->salt,
+        .sequence = cursor->durable_sequence,
+        .rows = cursor->durable_rows,
+        .end = cursor->durable_end,
+        .revision = cursor->durable_revision,
+        .number = cursor->number,
+    };
+}
+
+void tape_end_mark(const struct layout_tape_end *end, void *bytes)
+{
+    struct tape_cursor cursor = {
+        .salt = end->salt,
+        .number = end->number,
+        .durable_sequence = end->sequence,
+        .durable_rows = end->rows,
+        .durable_end = end->end,
+        .durable_revision = end->revision,
+    };
+    uint8_t sector[LAYOUT_SECTOR];
+    uint64_t offset = tape_mark_encode(&cursor, true, sector);
+    ensure(offset <= LAYOUT_SECTOR);
+    memset(bytes, 0, 2 * (size_t)LAYOUT_SECTOR);
+    memcpy((uint8_t *)bytes + offset, sector, sizeof sector);
+}
+
 static bool mark_valid(const uint8_t *bytes, uint32_t slot, uint64_t salt, struct layout_mark *mark)
 {
     memcpy(mark, bytes, sizeof *mark);
@@ -230,6 +281,25 @@ static bool mark_valid(const uint8_t *bytes, uint32_t slot, uint64_t salt, struc
            mark->major == LAYOUT_MAJOR && mark->header_bytes == LAYOUT_SECTOR &&
            mark->salt == salt && (mark->counter & 1) == slot && mark->end >= LAYOUT_SECTOR &&
            (mark->flags & ~(uint32_t)LAYOUT_MARK_CLOSED) == 0;
+}
+
+static bool all_zero(const uint8_t *bytes, size_t size)
+{
+    size_t zeros = 0;
+    while (zeros < size && bytes[zeros] == 0)
+        zeros++;
+    return zeros == size;
+}
+
+bool tape_mark_sound(const void *bytes, size_t size, uint64_t salt)
+{
+    struct layout_mark mark;
+    bool sound = size == 2 * sizeof mark;
+    for (uint32_t slot = 0; slot < 2 && sound; slot++) {
+        const uint8_t *at = (const uint8_t *)bytes + (size_t)slot * LAYOUT_SECTOR;
+        sound = all_zero(at, LAYOUT_SECTOR) || mark_valid(at, slot, salt, &mark);
+    }
+    return sound;
 }
 
 enum tape_error tape_mark_decode(const void *bytes, size_t size, uint64_t salt,

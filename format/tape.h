@@ -53,6 +53,9 @@ struct tape_description {
     uint32_t number;
     uint32_t shard;
     const char *writer; // "ringtaped 0.1.0"; cut to 64 bytes
+    const struct layout_tape_end *ends; // of earlier tapes
+    uint32_t end_count;                 // at most LAYOUT_TAPE_ENDS_MAX
+    bool gaps;                          // LAYOUT_TAPE_GAPS
 };
 
 // Where the tape stands. Transparent, to be embedded; only the functions below change it.
@@ -137,6 +140,11 @@ void tape_acknowledge(struct tape_cursor *cursor, const struct tape_write *write
 // offset to write it at, which alternates.
 uint64_t tape_mark_encode(struct tape_cursor *cursor, bool closed, void *sector);
 
+// Where the tape ends if nothing more becomes durable: for the header of the tape that goes on.
+struct layout_tape_end tape_cursor_end(const struct tape_cursor *cursor);
+// The .mark file (2 * LAYOUT_SECTOR bytes) that says the same: for readers of the tape that ends.
+void tape_end_mark(const struct layout_tape_end *end, void *bytes);
+
 // A batch without a cursor: what tape_append() is made of. For messages and tests.
 struct tape_batch_place {
     uint64_t salt;
@@ -168,10 +176,14 @@ enum tape_error { // why bytes are not what they should be; 0 is good
 const char *tape_error_text(enum tape_error error);
 
 enum tape_error tape_header_decode(const void *sector, size_t size, struct layout_tape *header);
+// Entries of `header` (decoded), pointed to by *ends; none where one of them is impossible.
+uint32_t tape_header_ends(const struct layout_tape *header, const struct layout_tape_end **ends);
 // The newer valid one of two slots (2 * LAYOUT_SECTOR bytes; fewer are allowed) for a tape with
 // this salt. TAPE_NO_MAGIC when neither is valid.
 enum tape_error tape_mark_decode(const void *bytes, size_t size, uint64_t salt,
                                  struct layout_mark *mark);
+// Each slot is valid or was never written (zeros). Else one is damaged, or was torn by a crash.
+bool tape_mark_sound(const void *bytes, size_t size, uint64_t salt);
 // Header only. `bytes` needs LAYOUT_HEADER_BYTES, or header_bytes where that is more.
 enum tape_error tape_decode_header(const void *bytes, size_t size, struct layout_batch *header);
 

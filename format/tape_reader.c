@@ -550,8 +550,10 @@ int tape_reader_next(struct tape_reader *reader, struct tape_item *item)
         return result;
     if (result == 0)
         return reader_missing(reader, error, item);
+    bool gap = (reader->header.optional & LAYOUT_TAPE_GAPS) != 0 &&
+               found.header.first_row > reader->rows;
     if (found.header.previous_hash != reader->last_hash ||
-        found.header.first_row != reader->rows) {
+        (found.header.first_row != reader->rows && !gap)) {
         const struct layout_batch next = found.header;
         return reader_broken_chain(reader, &next, item);
     }

@@ -31,6 +31,8 @@ Test(config, all_but_the_feeds_has_defaults)
     cr_assert_eq(config.seal_size_bytes, 32 << 20);
     cr_assert_eq(config.seal_time_ns, 600 * LIMIT_SECOND_NS);
     cr_assert_eq(config.log_level, LOG_LEVEL_INFO);
+    static const struct retention_rules for_ever;
+    cr_assert_eq(memcmp(&config.keep, &for_ever, sizeof for_ever), 0);
     cr_assert_eq(config.feed_count, 1);
     const struct config_feed *feed = &config.feeds[0];
     cr_assert_str_eq(feed->dialect->name, "binance");
@@ -47,13 +49,21 @@ Test(config, all_but_the_feeds_has_defaults)
 Test(config, every_key_is_read)
 {
     cr_assert(parse("store: /s\nshards: 3\ncommit_interval: 20ms\nseal_after: {size: 1GiB, time: "
-                    "2h}\nlog_level: debug\nfeeds:\n  - symbols: all\n    channels: [trade, "
-                    "kline_5m]\n    exchange: binance\n    url: ws://[::1]:9000/x/\n    rest_url: "
+                    "2h}\nkeep: {age: 90d, size: 500GiB, channels: {depth: {age: 7d}, book: {size: "
+                    "1TiB}}}\ndisk: {reserve: 2GiB}\nlog_level: debug\nfeeds:\n  - symbols: "
+                    "all\n    channels: [trade, kline_5m]\n    exchange: binance\n    url: "
+                    "ws://[::1]:9000/x/\n    rest_url: "
                     "http://h\n    ca_file: /c.pem\n    redundancy: 2\n    max_links: 9\n    "
                     "keep_raw: true\n"),
               "%s", mistakes.text[0]);
     const struct config_feed *feed = &config.feeds[0];
     cr_assert(config.shards == 3 && config.commit_interval_ns == 20 * LIMIT_MILLISECOND_NS);
+    cr_assert_eq(config.keep.all.age_ns, 90 * 24 * LIMIT_HOUR_NS);
+    cr_assert_eq(config.keep.all.size_bytes, 500ll << 30);
+    cr_assert_eq(config.keep.channel[CHANNEL_DEPTH].age_ns, 7 * 24 * LIMIT_HOUR_NS);
+    cr_assert_eq(config.keep.channel[CHANNEL_DEPTH].size_bytes, 0);
+    cr_assert_eq(config.keep.channel[CHANNEL_BOOK].size_bytes, 1ll << 40);
+    cr_assert_eq(config.keep.reserve_bytes, 2ll << 30);
     cr_assert(config.seal_size_bytes == 1 << 30 && config.seal_time_ns == 2 * LIMIT_HOUR_NS);
     cr_assert(feed->symbols_all && feed->channel_count == 2 && feed->keep_raw);
     cr_assert(feed->redundancy == 2 && feed->links_max == 9);
@@ -75,7 +85,21 @@ static const struct {
     {"feeds: all\n", "r.yaml:1: feeds: expected a list of feeds, found \"all\""},
     {"feeds:\n", "r.yaml:1: feeds: expected a list of feeds, found nothing"},
     {FEED "shard: 2\n", "r.yaml:5: unknown key \"shard\"; there are store, shards, "
-                        "commit_interval, seal_after, log_level, feeds"},
+                        "commit_interval, seal_after, keep, disk, log_level, feeds"},
+    {FEED "keep: 90d\n", "r.yaml:5: keep: expected a mapping of keys and values, found \"90d\""},
+    {FEED "keep: {age: 90}\n",
+     "r.yaml:5: keep.age: expected a duration from 1h to 36500d, like 90d, found \"90\""},
+    {FEED "keep: {size: 5GB}\n",
+     "r.yaml:5: keep.size: expected a size from 1MiB to 1024TiB, like 500GiB, found \"5GB\""},
+    {FEED "keep: {channels: {book5: {age: 1d}}}\n",
+     "r.yaml:5: keep.channels: expected a channel, like trade, depth or book, found \"book5\""},
+    {FEED "keep: {channels: {book: {days: 1}}}\n",
+     "r.yaml:5: keep.channels.book: unknown key \"days\"; there are age, size"},
+    {FEED "keep: {channels: [book]}\n",
+     "r.yaml:5: keep.channels: expected channels with age and size, like {depth: {age: 7d}}, found "
+     "a list"},
+    {FEED "disk: {reserve: 0B}\n",
+     "r.yaml:5: disk.reserve: expected a size from 1MiB to 1024TiB, like 1GiB, found \"0B\""},
     {FEED "shards: 0\n", "r.yaml:5: shards: expected a whole number from 1 to 64, found \"0\""},
     {FEED "shards: 1.5\n", "r.yaml:5: shards: expected a whole number from 1 to 64, found \"1.5\""},
     {FEED "shards: [1]\n", "r.yaml:5: shards: expected a whole number from 1 to 64, found a list"},
@@ -221,7 +245,7 @@ Test(config, the_reference_has_every_key)
         (void)snprintf(quoted, sizeof quoted, "`%s`", key);
         cr_assert(strstr(page, quoted) != NULL, "docs/operating.md lacks %s", quoted);
     }
-    cr_assert_eq(count, 18);
+    cr_assert_eq(count, 26);
 }
 
 // ---- single values and the command line ----

@@ -42,6 +42,7 @@ struct sim_faults {
     uint32_t resolve_failed;  // -EAGAIN
     uint32_t read_error;      // -EIO
     uint32_t write_error;     // -EIO; a part of the bytes is written
+    uint32_t failed_write_lands; // of the failing writes: all of its bytes are on disk
     uint32_t no_space;        // -ENOSPC though there is space
     uint32_t fsync_error;     // -EIO once; some dirty sectors are dropped, and never written again
     uint32_t slow_disk;       // a disk operation takes a hundred times as long
@@ -124,6 +125,10 @@ void sim_disk_write(struct sim_world *world, const char *path, const void *bytes
                     int64_t offset);
 // Changes the size, as damage by hand would.
 void sim_disk_truncate(struct sim_world *world, const char *path, int64_t size);
+// The sectors from `offset` on cannot be read any more (-EIO).
+void sim_disk_spoil(struct sim_world *world, const char *path, uint32_t sectors, int64_t offset);
+// What direct reads and writes must be aligned to; SIM_SECTOR_BYTES unless told.
+void sim_disk_alignment(struct sim_world *world, uint32_t bytes);
 // Space of the whole disk; 1 GiB unless told.
 void sim_disk_capacity(struct sim_world *world, int64_t bytes);
 

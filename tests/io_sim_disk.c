@@ -75,12 +75,18 @@ static int64_t sim_disk_open(struct sim_world *world, struct io_op *op)
     return handle;
 }
 
-static bool sim_disk_misaligned(const struct sim_handle *handle, const struct io_op *op)
+static uint32_t sim_alignment(const struct sim_world *world)
+{
+    return world->disk->alignment != 0 ? world->disk->alignment : SIM_SECTOR_BYTES;
+}
+
+static bool sim_disk_misaligned(const struct sim_world *world, const struct sim_handle *handle,
+                                const struct io_op *op)
 {
     if ((handle->flags & IO_OPEN_DIRECT) == 0)
         return false;
     uint64_t all = (uint64_t)op->offset | op->size | (uintptr_t)op->buffer.read;
-    return all % SIM_SECTOR_BYTES != 0;
+    return all % sim_alignment(world) != 0;
 }
 
 static int64_t sim_disk_do_read(struct sim_world *world, struct io_op *op)
@@ -88,7 +94,7 @@ static int64_t sim_disk_do_read(struct sim_world *world, struct io_op *op)
     struct sim_handle *handle = sim_handle_of(sim_op_loop(op), op->handle);
     if ((handle->flags & IO_OPEN_READ) == 0)
         return -EBADF;
-    if (sim_disk_misaligned(handle, op))
+    if (sim_disk_misaligned(world, handle, op))
         return -EINVAL;
     if (sim_chance(world, world->faults.read_error))
         return -EIO;
@@ -100,6 +106,8 @@ static int64_t sim_disk_write_fails(struct sim_world *world, struct sim_inode *i
                                     struct io_op *op, int error)
 {
     uint32_t size = (uint32_t)sim_world_random(world, op->size + 1);
+    if (sim_chance(world, world->faults.failed_write_lands))
+        size = op->size;
     if (size > 0)
         (void)sim_inode_write(world->disk, inode, op->buffer.write, size, op->offset);
     return error;
@@ -110,7 +118,7 @@ static int64_t sim_disk_do_write(struct sim_world *world, struct io_op *op, int 
     struct sim_handle *handle = sim_handle_of(sim_op_loop(op), op->handle);
     if ((handle->flags & IO_OPEN_WRITE) == 0)
         return -EBADF;
-    if (sim_disk_misaligned(handle, op))
+    if (sim_disk_misaligned(world, handle, op))
         return -EINVAL;
     struct sim_inode *inode = handle->inode;
     if (scripted != 0)
@@ -309,7 +317,9 @@ static void sim_disk_crash_parts(struct sim_world *world, struct sim_inode *inod
 void sim_disk_crash_write(struct sim_world *world, struct io_op *op, enum sim_crash kind)
 {
     struct sim_handle *handle = sim_handle_of(sim_op_loop(op), op->handle);
-    if (op->canceled || sim_disk_misaligned(handle, op) || (handle->flags & IO_OPEN_WRITE) == 0)
+    if (op->canceled || sim_disk_misaligned(world, handle, op))
+        return;
+    if ((handle->flags & IO_OPEN_WRITE) == 0)
         return;
     if (kind == SIM_CRASH_POWER) {
         sim_disk_crash_parts(world, handle->inode, op);
@@ -386,7 +396,7 @@ int64_t io_free_bytes(struct io *io, const char *path)
 uint32_t io_alignment(struct io *io, int handle)
 {
     ensure(sim_handle_of(io, handle)->inode != NULL);
-    return SIM_SECTOR_BYTES;
+    return sim_alignment(io->world);
 }
 
 int io_lock(struct io *io, const char *path)
@@ -452,6 +462,21 @@ void sim_disk_write(struct sim_world *world, const char *path, const void *bytes
     struct sim_inode *inode = sim_disk_make(world, path, false);
     ensure(sim_inode_write(world->disk, inode, bytes, size, offset) == 0);
     sim_inode_flush(inode, 0, UINT64_MAX, UINT64_MAX);
+}
+
+void sim_disk_alignment(struct sim_world *world, uint32_t bytes)
+{
+    ensure(bytes >= SIM_SECTOR_BYTES && (bytes & (bytes - 1)) == 0);
+    world->disk->alignment = bytes;
+}
+
+void sim_disk_spoil(struct sim_world *world, const char *path, uint32_t sectors, int64_t offset)
+{
+    struct sim_inode *inode = sim_disk_find(world, path);
+    uint64_t first = (uint64_t)offset / SIM_SECTOR_BYTES;
+    ensure(inode != NULL && first + sectors <= inode->sector_count);
+    for (uint64_t i = first; i < first + sectors; i++)
+        inode->sectors[i].spoilt = true;
 }
 
 void sim_disk_truncate(struct sim_world *world, const char *path, int64_t size)

@@ -13,6 +13,7 @@ struct sim_sector {
     uint8_t *durable; // NULL: zeros
     uint64_t dirty_since;
     bool allocated;
+    bool spoilt; // cannot be read
 };
 
 struct sim_entry {
@@ -69,6 +70,7 @@ struct sim_disk {
     uint64_t sequence;
     int64_t sectors_max;
     int64_t sectors_used;
+    uint32_t alignment; // 0: SIM_SECTOR_BYTES
 };
 
 struct sim_inode *sim_inode_create(struct sim_disk *disk, bool directory);

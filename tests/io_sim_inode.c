@@ -74,10 +74,21 @@ static void sim_inode_clear(struct sim_disk *disk, struct sim_inode *inode)
     inode->durable = (struct sim_entries){0};
 }
 
+static bool sim_inode_spoilt(const struct sim_inode *inode, int64_t offset, int64_t end)
+{
+    uint64_t last = (uint64_t)(end + SIM_SECTOR_BYTES - 1) / SIM_SECTOR_BYTES;
+    bool spoilt = false;
+    for (uint64_t i = (uint64_t)offset / SIM_SECTOR_BYTES; i < last; i++)
+        spoilt = spoilt || (i < inode->sector_count && inode->sectors[i].spoilt);
+    return spoilt;
+}
+
 int64_t sim_inode_read(const struct sim_inode *inode, void *bytes, uint32_t size, int64_t offset)
 {
     uint8_t *to = bytes;
     int64_t end = offset + size < inode->size_live ? offset + size : inode->size_live;
+    if (sim_inode_spoilt(inode, offset, end))
+        return -EIO;
     for (int64_t at = offset; at < end;) {
         uint64_t index = (uint64_t)at / SIM_SECTOR_BYTES;
         uint32_t within = (uint32_t)((uint64_t)at % SIM_SECTOR_BYTES);

@@ -158,6 +158,21 @@ Test(keep_faults, a_full_disk_is_told_at_the_stop_too)
     keep_life_end(&life);
 }
 
+// A device that wants direct writes aligned to more than a sector is written without them.
+Test(keep_faults, a_device_with_larger_sectors_works)
+{
+    keep_life_begin(&life, 22);
+    sim_disk_alignment(life.world, 4 * SIM_SECTOR_BYTES);
+    cr_assert(keep_life_start(&life));
+    cr_assert(keep_life_work(&life, 1500));
+    cr_assert_eq(tape_writer_counters(life.writer).failures, 0);
+    cr_assert(keep_life_stop(&life));
+    cr_assert(keep_life_settle(&life));
+    cr_assert(keep_life_check(&life), "%s", life.why);
+    cr_assert_eq(rows_seen(), life.appended);
+    keep_life_end(&life);
+}
+
 // ---- damaged tapes ----
 
 // Many rows on a few tapes, none sealed.

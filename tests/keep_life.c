@@ -321,8 +321,11 @@ static bool check_block(void *context, const struct catalogue_segment *listed,
     struct walked *walked = context;
     if (walked->number != listed->number)
         *walked = (struct walked){.life = walked->life, .number = listed->number};
-    if (listed->channel == CHANNEL_STATUS)
-        return true; // the writer's own
+    if (listed->channel == CHANNEL_STATUS) { // the writer's own
+        if (walked->life->status)
+            walked->life->status(block->rows);
+        return true;
+    }
     for (uint32_t row = 0; row < block->rows->count; row++) {
         struct event_text name = index_name(segment_index(segment), block->rows->symbol[row]);
         if (!check_row(walked->life, block->rows, row, name, walked->last))
@@ -366,6 +369,11 @@ static bool check_tape(struct keep_life *life, uint32_t number, uint64_t last[])
     uint8_t mark[2 * LAYOUT_SECTOR] = {0};
     catalogue_tape_path(number, "mark", path + strlen(LIFE_STORE "/"));
     int64_t mark_size = sim_disk_read(life->world, path, mark, sizeof mark, 0);
+    struct layout_tape_end end;
+    if (keep_store_find_end(life->store, number, &end)) {
+        tape_end_mark(&end, mark);
+        mark_size = sizeof mark;
+    }
     catalogue_tape_path(number, "tape", path + strlen(LIFE_STORE "/"));
     int64_t size = sim_disk_size(life->world, path);
     ensure(size >= 0);
@@ -393,9 +401,13 @@ static bool check_tapes(struct keep_life *life)
 {
     uint64_t last[CHANNEL_COUNT * KEEP_LIFE_SYMBOLS] = {0};
     bool good = true;
-    for (uint32_t tape; good && (tape = keep_store_take(life->store)) != 0;)
+    for (uint32_t tape; good && (tape = keep_store_take(life->store)) != 0;) {
         good = life->without_sealer ? check_tape(life, tape, last)
                                     : wrong(life, "a tape is left unsealed", tape);
+        keep_store_forget_end(life->store, tape); // as if it were sealed
+    }
+    if (good && keep_store_waiting(life->store) > 0)
+        good = wrong(life, "tapes wait for ever", keep_store_waiting(life->store));
     return good;
 }
 

@@ -37,6 +37,7 @@ struct keep_life {
     int64_t tape_age_ns; // 0: as the writer has it
     bool rolls;          // tapes are ended early now and then, as SIGUSR1 does
     bool without_sealer; // tapes stay, and are read back as they are
+    void (*status)(const struct rows *rows); // hears the status rows read back; NULL: nobody
     char why[256]; // what is wrong; "" while nothing is
 };
 

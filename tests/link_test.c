@@ -39,7 +39,7 @@ struct rig {
     int64_t trade_id; // the last one
     bool trade_back;  // an id was not above the one before
     uint64_t raw;
-    uint32_t status_count[STATUS_CHANNEL_RESUMED + 1];
+    uint32_t status_count[STATUS_DISK_FREED + 1];
     char cause[512];  // detail of the last down or refused row
     int64_t receive_ns;
     int64_t step_ns;   // count of the last clock step; 0: none

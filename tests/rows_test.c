@@ -37,7 +37,8 @@ Test(event, codes_have_names)
     const struct column *kind = &status->columns[STATUS_KIND];
     cr_assert_str_eq(code_name(kind, STATUS_STARTED), "started");
     cr_assert_str_eq(code_name(kind, STATUS_CHANNEL_RESUMED), "channel_resumed");
-    cr_assert_null(code_name(kind, STATUS_CLOCK_OFFSET + 1));
+    cr_assert_str_eq(code_name(kind, STATUS_DISK_FREED), "disk_freed");
+    cr_assert_null(code_name(kind, STATUS_DISK_FREED + 1));
     cr_assert_null(code_name(kind, -1));
     const struct column *channel = &status->columns[STATUS_CHANNEL];
     cr_assert_str_eq(code_name(channel, CHANNEL_RAW), "raw");

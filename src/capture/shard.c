@@ -324,6 +324,7 @@ static void shard_publish(struct shard *shard)
         .events = shard->intake.counters.events,
         .raw = shard->intake.counters.raw,
         .refused = tape.rows_refused + tape.rows_unfit,
+        .paused = tape.rows_paused,
         .durable = tape.rows_durable,
         .tape_bytes = tape.bytes,
         .connects = shard->shared.counters.connects,

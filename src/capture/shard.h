@@ -79,6 +79,7 @@ struct shard_counters {
     uint64_t events;
     uint64_t raw;
     uint64_t refused; // rows lost because the tape could not be written
+    uint64_t paused;  // rows of channels that pause on a full disk
     uint64_t durable; // rows
     uint64_t tape_bytes;
     uint64_t connects;

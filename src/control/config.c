@@ -288,6 +288,31 @@ static void config_scalar(struct config_walk *walk, const struct config_entry *e
         config_unexpected(walk, node, path, entry->expected);
 }
 
+// { CHANNEL: { age: ..., size: ... }, ... }
+static void config_keep(struct config_walk *walk, const struct config_entry *entry,
+                        const yaml_node_t *node, const char *path, void *base)
+{
+    if (node->type != YAML_MAPPING_NODE) {
+        config_unexpected(walk, node, path, entry->expected);
+        return;
+    }
+    struct retention_limits *limits = (void *)((char *)base + entry->offset);
+    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *key = yaml_document_get_node(walk->document, pair->key);
+        enum channel channel = CHANNEL_NONE;
+        if (config_whole(key)) channel = channel_by_name(config_text(key));
+        if (channel_schema(channel) == NULL) {
+            config_unexpected(walk, key, path, "a channel, like trade, depth or book");
+            continue;
+        }
+        char key_path[CONFIG_PATH_BYTES];
+        (void)snprintf(key_path, sizeof key_path, "%.60s.%.30s", path, config_text(key));
+        config_mapping(walk, entry->keys, yaml_document_get_node(walk->document, pair->value),
+                       key_path, &limits[channel]);
+    }
+}
+
 static void config_value(struct config_walk *walk, const struct config_entry *entry,
                          const yaml_node_t *node, const char *path, void *base)
 {
@@ -296,6 +321,8 @@ static void config_value(struct config_walk *walk, const struct config_entry *en
         config_scalar(walk, entry, node, path, base);
     } else if (entry->kind == CONFIG_SECTION) {
         config_mapping(walk, entry->keys, node, path, base);
+    } else if (entry->kind == CONFIG_KEEP) {
+        config_keep(walk, entry, node, path, base);
     } else if (entry->kind == CONFIG_FEEDS) {
         config_list(walk, entry, node, path, NULL, config_feed);
     } else if (feed->dialect == NULL) {

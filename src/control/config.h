@@ -19,6 +19,7 @@
 #include "base/symbols.h"
 #include "base/url.h"
 #include "exchange/dialect.h"
+#include "keep/retention.h"
 
 enum { CONFIG_MISTAKE_BYTES = 511 };
 
@@ -51,6 +52,7 @@ struct config {
     int64_t commit_interval_ns;
     int64_t seal_size_bytes;
     int64_t seal_time_ns;
+    struct retention_rules keep; // `keep` and `disk`
     enum log_level log_level;
     struct config_feed feeds[LIMIT_FEEDS];
     uint32_t feed_count;

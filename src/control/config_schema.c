@@ -18,6 +18,40 @@ static const struct config_entry config_seal[] = {
     {0},
 };
 
+// Ages are of whole days: what is younger than an hour would still be on tape.
+#define CONFIG_KEEP_AGE(place)                                                                     \
+    {"age", CONFIG_DURATION, place, LIMIT_HOUR_NS, 36500 * 24 * LIMIT_HOUR_NS, "",                 \
+     "a duration from 1h to 36500d, like 90d",                                                     \
+     "a day that ended longer ago is deleted; default: never", NULL}
+#define CONFIG_KEEP_SIZE(place)                                                                    \
+    {"size", CONFIG_SIZE, place, 1 << 20, 1ll << 50, "",                                           \
+     "a size from 1MiB to 1024TiB, like 500GiB",                                                \
+     "with more in segments the oldest day is deleted; default: any", NULL}
+
+static const struct config_entry config_keep_channel[] = {
+    CONFIG_KEEP_AGE(offsetof(struct retention_limits, age_ns)),
+    CONFIG_KEEP_SIZE(offsetof(struct retention_limits, size_bytes)),
+    {0},
+};
+
+static const struct config_entry config_keep[] = {
+    CONFIG_KEEP_AGE(offsetof(struct config, keep.all.age_ns)),
+    CONFIG_KEEP_SIZE(offsetof(struct config, keep.all.size_bytes)),
+    {"channels", CONFIG_KEEP, offsetof(struct config, keep.channel), 0, 0, "",
+     "channels with age and size, like {depth: {age: 7d}}",
+     "the same for single channels; an age there is instead of the one above", config_keep_channel},
+    {0},
+};
+
+static const struct config_entry config_disk[] = {
+    {"reserve", CONFIG_SIZE, offsetof(struct config, keep.reserve_bytes), 1 << 20, 1ll << 50, "",
+     "a size from 1MiB to 1024TiB, like 1GiB",
+     "free space to keep: with less the oldest data goes where `keep` has a limit, with less than "
+     "half of it channels pause; default: 1GiB, at most a quarter of what is free at the start",
+     NULL},
+    {0},
+};
+
 const struct config_entry config_feed_keys[] = {
     {"exchange", CONFIG_EXCHANGE, offsetof(struct config_feed, dialect), 0, 0, NULL,
      "the name of an exchange", "whose market: binance, binance-usdm, upbit", NULL},
@@ -61,6 +95,10 @@ const struct config_entry config_top[] = {
      "a duration from 100us to 10s, like 5ms", "events are written together this often", NULL},
     {"seal_after", CONFIG_SECTION, 0, 0, 0, "", "a mapping with size and time",
      "when a tape is turned into segments", config_seal},
+    {"keep", CONFIG_SECTION, 0, 0, 0, "", "a mapping with age, size and channels",
+     "what is deleted by itself", config_keep},
+    {"disk", CONFIG_SECTION, 0, 0, 0, "", "a mapping with reserve", "what happens on a full disk",
+     config_disk},
     {"log_level", CONFIG_LEVEL, offsetof(struct config, log_level), 0, 0, "info",
      "error, warning, info or debug", "how much is logged", NULL},
     {"feeds", CONFIG_FEEDS, 0, 1, LIMIT_FEEDS, NULL, "a list of feeds", "what is recorded",
@@ -124,7 +162,8 @@ bool config_put(const struct config_entry *entry, const char *text, void *base)
     case CONFIG_CHANNELS:
     case CONFIG_SYMBOLS:
     case CONFIG_SECTION:
-    case CONFIG_FEEDS: break;
+    case CONFIG_FEEDS:
+    case CONFIG_KEEP: break;
     }
     ensure(config_is_scalar(entry)); // a list or mapping has no text
     return false;

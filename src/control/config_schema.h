@@ -22,6 +22,7 @@ enum config_kind {
     CONFIG_SYMBOLS,  // `all` or list of names
     CONFIG_SECTION,  // a mapping with keys of its own
     CONFIG_FEEDS,    // list of mappings
+    CONFIG_KEEP,     // channel names, each with a mapping: struct retention_limits[CHANNEL_COUNT]
 };
 
 struct config_entry {
@@ -33,7 +34,7 @@ struct config_entry {
     const char *standard; // default as it would be written; NULL: required; "": none
     const char *expected; // completes "expected ..."
     const char *help;
-    const struct config_entry *keys; // CONFIG_SECTION, CONFIG_FEEDS
+    const struct config_entry *keys; // CONFIG_SECTION, CONFIG_FEEDS, CONFIG_KEEP
 };
 
 // The keys of the whole file and of one feed; a nameless entry ends each table.

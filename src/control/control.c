@@ -78,6 +78,7 @@ static int control_open_store(struct control *control)
     int error = keep_store_open(&control->store, control->io, control->config.store, &message);
     if (error == 0) {
         keep_store_set_log(control->store, &control->log);
+        keep_store_set_rules(control->store, &control->config.keep);
         return 0;
     }
     log_write(&control->log, LOG_LEVEL_ERROR, io_utc_ns(control->io), "the store cannot be used",
@@ -181,6 +182,8 @@ static int control_open_sealer(struct control *control)
     if (error != 0) return error;
     error = sealer_open(&place->sealer, place->io, control->store);
     if (error == 0)
+        sealer_watch(place->sealer);
+    if (error == 0)
         error = worker_start(&place->worker, "sealer", -1, control->io, control_sealer_main,
                              control_sealer_close, place);
     if (error == 0) return 0;
@@ -262,24 +265,27 @@ static void control_print(struct control *control)
 #define C(value) (unsigned long long)(value)
     (void)printf("{\"time\":\"%s\",\"links\":%llu,\"links_live\":%llu,\"symbols\":%llu,"
                  "\"messages\":%llu,\"bytes\":%llu,\"events\":%llu,\"raw\":%llu,"
-                 "\"durable\":%llu,\"refused\":%llu,\"tape_bytes\":%llu,\"connects\":%llu,"
+                 "\"durable\":%llu,\"refused\":%llu,\"paused\":%llu,"
+                 "\"tape_bytes\":%llu,\"connects\":%llu,"
                  "\"downs\":%llu,\"feeds_failed\":%llu,\"copies\":%llu,\"repaired\":%llu,"
                  "\"holes_open\":%llu,\"holes_opened\":%llu,\"holes_lost\":%llu,"
                  "\"rest_requests\":%llu,\"rest_failures\":%llu,\"audits\":%llu,"
                  "\"snapshots\":%llu,\"mutes\":%llu,\"clock_alarms\":%llu,"
                  "\"tapes_waiting\":%llu,"
                  "\"tapes_sealed\":%llu,\"tapes_damaged\":%llu,\"rows_sealed\":%llu,"
-                 "\"segments\":%llu,\"segment_bytes\":%llu,\"seal_failures\":%llu,"
+                 "\"segments\":%llu,\"segments_deleted\":%llu,\"segment_bytes\":%llu,"
+                 "\"seal_failures\":%llu,"
                  "\"rss_bytes\":%llu}\n",
                  time, C(sum.links), C(sum.links_live), C(sum.symbols), C(sum.messages),
                  C(sum.bytes), C(sum.events), C(sum.raw), C(sum.durable), C(sum.refused),
-                 C(sum.tape_bytes), C(sum.connects), C(sum.downs),
+                 C(sum.paused), C(sum.tape_bytes), C(sum.connects), C(sum.downs),
                  C(sum.feeds_failed + control->feeds_failed), C(sum.copies), C(sum.repaired),
                  C(sum.holes_open), C(sum.holes_opened), C(sum.holes_lost), C(sum.rest_requests),
                  C(sum.rest_failures), C(sum.audits), C(sum.snapshots), C(sum.mutes),
                  C(sum.clock_alarms),
                  C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
-                 C(sealed.rows), C(sealed.segments), C(sealed.bytes_out), C(sealed.failures),
+                 C(sealed.rows), C(sealed.segments), C(sealed.deleted),
+                 C(sealed.bytes_out), C(sealed.failures),
                  C(control_rss_bytes()));
 #undef C
     (void)fflush(stdout);
@@ -317,6 +323,8 @@ static void control_reload(struct control *control)
             control_log(control, LOG_LEVEL_WARNING, "a part of the configuration needs a restart",
                         "store, shards, commit_interval, seal_after");
         log_set_level(&control->log, config->log_level);
+        keep_store_set_rules(control->store, &config->keep);
+        control->config.keep = config->keep;
         control_status_configured(control, config->hash);
         control_feeds_apply(control, config);
         control_log(control, LOG_LEVEL_INFO, "configuration read again", "SIGHUP");
@@ -324,6 +332,14 @@ static void control_reload(struct control *control)
     config_free(config);
     free(config);
     notify_manager("READY=1");
+}
+
+// What the sealer met, for the status channel.
+static void control_news(struct control *control)
+{
+    struct keep_news news;
+    while (keep_store_news(control->store, &news))
+        control_status(control, news.kind, news.detail);
 }
 
 static void control_tick_done(struct io *io, struct io_op *op)
@@ -334,6 +350,7 @@ static void control_tick_done(struct io *io, struct io_op *op)
     if (atomic_exchange(&control->signals.reload, false)) control_reload(control);
     if (atomic_exchange(&control->signals.roll, false)) control_roll(control);
     control_feeds_tick(control);
+    control_news(control);
     control_permits_save(control);
     int64_t now_ns = io_monotonic_ns(io);
     if (control->counters_every_ns == 0 || now_ns < control->counters_after_ns) return;

@@ -14,6 +14,7 @@
 #include "format/ensure.h"
 
 enum { GATHER_FEED_ROWS = 256 }; // handed to the segment's writer at a time
+_Static_assert(GATHER_FEED_ROWS <= SEGMENT_APPEND_ROWS_MAX, "asked for room before each portion");
 
 // ---- memory ----
 
@@ -290,15 +291,30 @@ bool gather_sort(struct gather *gather, enum channel channel)
     find_runs(gather, rows);
     gather->run = gather->run_end = 0;
     gather->fed = 0;
-    gather->announced = false;
+    gather->announced = gather->split = false;
     return true;
+}
+
+uint64_t gather_left(const struct gather *gather)
+{
+    uint64_t rows = 0;
+    for (uint32_t r = gather->run; r < gather->run_count; r++)
+        rows += gather->runs[r].count;
+    ensure(rows >= gather->fed);
+    return rows - gather->fed;
 }
 
 bool gather_day(struct gather *gather, int32_t *day)
 {
-    ensure(gather->run == gather->run_end);
     if (gather->run == gather->run_count)
         return false;
+    if (gather->split) {
+        ensure(gather->run < gather->run_end);
+        gather->split = false;
+        *day = gather->runs[gather->run].day;
+        return true;
+    }
+    ensure(gather->run == gather->run_end);
     *day = gather->runs[gather->run].day;
     while (gather->run_end < gather->run_count && gather->runs[gather->run_end].day == *day)
         gather->run_end++;
@@ -316,7 +332,7 @@ static bool announce(struct gather *gather, struct segment_writer *writer,
         name = symbols_name(gather->symbols, run->symbol)->text;
         size = symbols_name(gather->symbols, run->symbol)->size;
     }
-    gather->announced = segment_writer_symbol(writer, name, size, run->count);
+    gather->announced = segment_writer_symbol(writer, name, size, run->count - gather->fed);
     return gather->announced;
 }
 
@@ -336,6 +352,15 @@ static uint32_t feed_some(const struct gather *gather, struct segment_writer *wr
     return segment_writer_append_selected(writer, rows, order, count, provenance);
 }
 
+// True when the segment cannot take more; the rest goes to another.
+static bool split(struct gather *gather, const struct segment_writer *writer)
+{
+    gather->split = segment_writer_full(writer);
+    if (gather->split)
+        gather->announced = false;
+    return gather->split;
+}
+
 bool gather_feed(void *context, struct segment_writer *writer, int *failure)
 {
     (void)failure;
@@ -343,9 +368,13 @@ bool gather_feed(void *context, struct segment_writer *writer, int *failure)
     const struct rows *rows = &gather->rows[gather->sorted];
     for (; gather->run < gather->run_end; gather->run++) {
         const struct gather_run *run = &gather->runs[gather->run];
+        if (!gather->announced && split(gather, writer))
+            return true;
         if (!announce(gather, writer, run))
             return false;
         while (gather->fed < run->count) {
+            if (split(gather, writer))
+                return true;
             uint32_t count = feed_some(gather, writer, rows, run);
             gather->fed += count;
             if (gather->fed < run->count && count < GATHER_FEED_ROWS)

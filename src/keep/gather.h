@@ -54,6 +54,7 @@ struct gather {
     uint32_t run_end;    // first run of the next day
     uint32_t fed;        // rows of the run already fed
     bool announced;
+    bool split;          // the segment was full: the day goes on in another
     uint32_t *counts;    // scratch of sorting, [GATHER_SYMBOLS_MAX + 1]
     uint32_t *ranked;    // scratch: symbols in order
     uint32_t *scratch;   // scratch: [rows]
@@ -75,8 +76,11 @@ enum channel gather_take(struct gather *gather, const struct tape_batch *batch);
 
 // Puts a channel's rows in order. False when it has none.
 bool gather_sort(struct gather *gather, enum channel channel);
-// The next day of the sorted channel: false when none is left.
+// The next day of the sorted channel, or the same once more where one segment could not hold it;
+// false when none is left.
 bool gather_day(struct gather *gather, int32_t *day);
+// Rows of the days to come.
+uint64_t gather_left(const struct gather *gather);
 // segment_output_feed of that day.
 bool gather_feed(void *context, struct segment_writer *writer, int *failure);
 void gather_empty(struct gather *gather, enum channel channel);

@@ -1,38 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Opening runs synchronously, in this order: directories (made and synced, the parent too), lock,
-// identity, catalogue, tapes. Nothing is changed before the lock is held but the directories.
+// What threads share while the daemon runs: tape numbers, the queue of the sealer, the ends of
+// tapes that failed, news, rules.
 #include "keep/keep_store.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "format/catalogue.h"
 #include "format/ensure.h"
-#include "keep/file_script.h"
-#include "keep/keep_sweep.h"
-
-struct keep_store {
-    char path[KEEP_PATH_BYTES_MAX + 1];
-    uint8_t identity[16];
-    struct catalogue catalogue;
-    const struct log *log;
-    pthread_mutex_t mutex; // guards what follows; taken once per tape
-    uint32_t tape_next;
-    struct io *sealer;
-    uint32_t head; // ring of tapes waiting
-    uint32_t waiting;
-    uint32_t ring[KEEP_TAPES_WAITING_MAX];
-    struct tape_cursor unmarked[KEEP_UNMARKED_MAX];
-    uint32_t unmarked_next;
-    // Start-up only.
-    int list_failure;
-    struct file_script script;
-};
+#include "keep/keep_store_inside.h"
 
 void keep_store_tape_path(const struct keep_store *store, uint32_t tape, const char *ending,
                           char *out)
@@ -42,15 +21,9 @@ void keep_store_tape_path(const struct keep_store *store, uint32_t tape, const c
     ensure(size > 0 && size < KEEP_FILE_NAME_BYTES_MAX);
 }
 
-static void path_of(const struct keep_store *store, const char *name, char *out)
-{
-    int size = snprintf(out, KEEP_FILE_NAME_BYTES_MAX, "%s/%s", store->path, name);
-    ensure(size > 0 && size < KEEP_FILE_NAME_BYTES_MAX);
-}
-
 // ---- the queue ----
 
-static void queue_push(struct keep_store *store, uint32_t tape)
+void keep_store_push(struct keep_store *store, uint32_t tape)
 {
     ensure(tape != 0);
     ensure(store->waiting < KEEP_TAPES_WAITING_MAX);
@@ -69,7 +42,7 @@ uint32_t keep_store_next_tape(struct keep_store *store)
 void keep_store_retire(struct keep_store *store, uint32_t tape)
 {
     ensure(pthread_mutex_lock(&store->mutex) == 0);
-    queue_push(store, tape);
+    keep_store_push(store, tape);
     struct io *sealer = store->sealer;
     // Under the lock: after keep_store_on_retire(NULL) returned nobody wakes a closed loop.
     if (sealer)
@@ -77,33 +50,85 @@ void keep_store_retire(struct keep_store *store, uint32_t tape)
     ensure(pthread_mutex_unlock(&store->mutex) == 0);
 }
 
-void keep_store_unmarked(struct keep_store *store, const struct tape_cursor *cursor)
+static uint32_t end_index(const struct keep_store *store, uint32_t tape)
+{
+    uint32_t i = 0;
+    while (i < store->end_count && store->ends[i].number != tape)
+        i++;
+    return i;
+}
+
+// A second word on the same tape may only be an earlier end.
+bool keep_store_put_end(struct keep_store *store, const struct layout_tape_end *end)
+{
+    uint32_t i = end_index(store, end->number);
+    if (i == KEEP_ENDS_MAX)
+        return false;
+    if (i == store->end_count)
+        store->ends[store->end_count++] = *end;
+    else if (end->rows < store->ends[i].rows)
+        store->ends[i] = *end;
+    return true;
+}
+
+void keep_store_note_end(struct keep_store *store, const struct layout_tape_end *end)
 {
     ensure(pthread_mutex_lock(&store->mutex) == 0);
-    store->unmarked[store->unmarked_next++ % KEEP_UNMARKED_MAX] = *cursor;
+    ensure(keep_store_put_end(store, end)); // each writer notes at most LAYOUT_TAPE_ENDS_MAX
     ensure(pthread_mutex_unlock(&store->mutex) == 0);
 }
 
-bool keep_store_was_unmarked(struct keep_store *store, uint32_t tape, struct tape_cursor *cursor)
+void keep_store_forget_end(struct keep_store *store, uint32_t tape)
 {
-    bool found = false;
-    ensure(tape != 0);
     ensure(pthread_mutex_lock(&store->mutex) == 0);
-    for (uint32_t i = 0; i < KEEP_UNMARKED_MAX && !found; i++) {
-        found = store->unmarked[i].number == tape;
-        if (found)
-            *cursor = store->unmarked[i];
+    uint32_t i = end_index(store, tape);
+    if (i < store->end_count) {
+        store->ends[i] = store->ends[--store->end_count];
+        if (store->sealer)
+            io_wake(store->sealer); // tapes may have waited for this
     }
     ensure(pthread_mutex_unlock(&store->mutex) == 0);
+}
+
+bool keep_store_find_end(struct keep_store *store, uint32_t tape, struct layout_tape_end *end)
+{
+    ensure(tape != 0);
+    ensure(pthread_mutex_lock(&store->mutex) == 0);
+    uint32_t i = end_index(store, tape);
+    bool found = i < store->end_count;
+    if (found && end)
+        *end = store->ends[i];
+    ensure(pthread_mutex_unlock(&store->mutex) == 0);
     return found;
+}
+
+static uint32_t *ring_slot(struct keep_store *store, uint32_t i)
+{
+    return &store->ring[(store->head + i) % KEEP_TAPES_WAITING_MAX];
+}
+
+// Place in the queue of the first tape that may be sealed; `waiting` where none may.
+static uint32_t first_allowed(struct keep_store *store)
+{
+    uint32_t lowest = UINT32_MAX;
+    for (uint32_t i = 0; i < store->end_count; i++)
+        lowest = store->ends[i].number < lowest ? store->ends[i].number : lowest;
+    uint32_t at = 0;
+    while (at < store->waiting && *ring_slot(store, at) > lowest &&
+           end_index(store, *ring_slot(store, at)) == store->end_count)
+        at++;
+    return at;
 }
 
 uint32_t keep_store_take(struct keep_store *store)
 {
     ensure(pthread_mutex_lock(&store->mutex) == 0);
     uint32_t tape = 0;
-    if (store->waiting > 0) {
-        tape = store->ring[store->head];
+    uint32_t at = first_allowed(store);
+    if (at < store->waiting) {
+        tape = *ring_slot(store, at);
+        for (; at > 0; at--)
+            *ring_slot(store, at) = *ring_slot(store, at - 1);
         store->head = (store->head + 1) % KEEP_TAPES_WAITING_MAX;
         store->waiting--;
     }
@@ -124,6 +149,67 @@ void keep_store_on_retire(struct keep_store *store, struct io *sealer)
     ensure(pthread_mutex_lock(&store->mutex) == 0);
     store->sealer = sealer;
     ensure(pthread_mutex_unlock(&store->mutex) == 0);
+}
+
+void keep_store_tell(struct keep_store *store, enum status_kind kind, const char *detail)
+{
+    ensure(pthread_mutex_lock(&store->mutex) == 0);
+    if (store->news_count < KEEP_NEWS_MAX) {
+        struct keep_news *news =
+            &store->news[(store->news_first + store->news_count++) % KEEP_NEWS_MAX];
+        news->kind = kind;
+        (void)snprintf(news->detail, sizeof news->detail, "%s", detail);
+    }
+    ensure(pthread_mutex_unlock(&store->mutex) == 0);
+}
+
+bool keep_store_news(struct keep_store *store, struct keep_news *news)
+{
+    ensure(pthread_mutex_lock(&store->mutex) == 0);
+    bool some = store->news_count > 0;
+    if (some) {
+        *news = store->news[store->news_first];
+        store->news_first = (store->news_first + 1) % KEEP_NEWS_MAX;
+        store->news_count--;
+    }
+    ensure(pthread_mutex_unlock(&store->mutex) == 0);
+    return some;
+}
+
+void keep_store_set_rules(struct keep_store *store, const struct retention_rules *rules)
+{
+    ensure(pthread_mutex_lock(&store->mutex) == 0);
+    store->rules = *rules;
+    ensure(pthread_mutex_unlock(&store->mutex) == 0);
+}
+
+void keep_store_rules(struct keep_store *store, struct retention_rules *rules)
+{
+    ensure(pthread_mutex_lock(&store->mutex) == 0);
+    *rules = store->rules;
+    ensure(pthread_mutex_unlock(&store->mutex) == 0);
+}
+
+void keep_store_add_guard(struct keep_store *store, const struct retention_guard *guard)
+{
+    ensure(store->guard_count < RETENTION_GUARDS_MAX && guard->released);
+    store->guards[store->guard_count++] = *guard;
+}
+
+const struct retention_guard *keep_store_guards(const struct keep_store *store, uint32_t *count)
+{
+    *count = store->guard_count;
+    return store->guards;
+}
+
+void keep_store_pause(struct keep_store *store, uint32_t channels)
+{
+    atomic_store_explicit(&store->paused, channels, memory_order_relaxed);
+}
+
+uint32_t keep_store_paused(const struct keep_store *store)
+{
+    return atomic_load_explicit(&store->paused, memory_order_relaxed);
 }
 
 const char *keep_store_path(const struct keep_store *store)
@@ -149,311 +235,4 @@ const struct log *keep_store_log(const struct keep_store *store)
 struct catalogue *keep_store_catalogue(struct keep_store *store)
 {
     return &store->catalogue;
-}
-
-// ---- opening ----
-
-static int refuse(struct io_message *message, int code, const char *path, const char *what,
-                  const char *remedy)
-{
-    (void)snprintf(message->text, sizeof message->text, "store %s: %s (%s): %s", path, what,
-                   strerror(-code), remedy);
-    return code;
-}
-
-static const char *remedy_of(int code)
-{
-    switch (code) {
-    case -EACCES:
-    case -EPERM:
-        return "let the user of ringtaped write there, or set another `store`";
-    case -EROFS:
-        return "the file system is mounted read-only; remount it or set another `store`";
-    case -ENOSPC:
-    case -EDQUOT:
-        return "free space there or set another `store`";
-    case -ENOENT:
-    case -ENOTDIR:
-        return "create the parent directory or set another `store`";
-    default:
-        return "see the kernel log for the device";
-    }
-}
-
-// The directory that holds the store's own name: until it is synced, a power cut takes the store
-// away.
-static void parent_of(const struct keep_store *store, char *out)
-{
-    const char *end = store->path + strlen(store->path);
-    while (end > store->path + 1 && end[-1] == '/')
-        end--;
-    while (end > store->path && end[-1] != '/')
-        end--;
-    size_t size = (size_t)(end - store->path);
-    memcpy(out, size > 0 ? store->path : ".", size > 0 ? size : 1);
-    out[size > 0 ? size : 1] = 0;
-}
-
-static int make_directories(struct keep_store *store, struct io *io, struct io_message *message)
-{
-    static const char *const names[] = {"tape", "segment", "quarantine"};
-    char path[KEEP_FILE_NAME_BYTES_MAX];
-    file_script_begin(&store->script);
-    file_script_mkdir(&store->script, store->path);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        path_of(store, names[i], path);
-        file_script_mkdir(&store->script, path);
-    }
-    file_script_sync_directory(&store->script, store->path);
-    parent_of(store, path);
-    file_script_sync_directory(&store->script, path);
-    int result = file_script_run_now(&store->script, io);
-    if (result < 0)
-        return refuse(message, result, file_script_path(&store->script), "cannot be created",
-                      remedy_of(result));
-    return 0;
-}
-
-static int take_lock(struct keep_store *store, struct io *io, struct io_message *message)
-{
-    char path[KEEP_FILE_NAME_BYTES_MAX];
-    path_of(store, "lock", path);
-    int result = io_lock(io, path);
-    if (result == -EWOULDBLOCK)
-        return refuse(message, result, store->path, "in use by another ringtaped",
-                      "stop that one first, or set another `store`");
-    if (result < 0)
-        return refuse(message, result, path, "cannot be locked", remedy_of(result));
-    return 0;
-}
-
-static bool identity_parse(const char *text, uint32_t size, uint8_t identity[16])
-{
-    if (size != 33 || text[32] != '\n')
-        return false;
-    static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < 16; i++) {
-        const char *high = memchr(digits, text[2 * i], 16);
-        const char *low = memchr(digits, text[2 * i + 1], 16);
-        if (!high || !low)
-            return false;
-        identity[i] = (uint8_t)((high - digits) << 4 | (low - digits));
-    }
-    return true;
-}
-
-static int identity_create(struct keep_store *store, struct io *io, const char *path,
-                           struct io_message *message)
-{
-    char text[34];
-    io_random(io, store->identity, sizeof store->identity);
-    for (int i = 0; i < 16; i++)
-        (void)snprintf(text + 2 * i, 3, "%02x", store->identity[i]);
-    text[32] = '\n';
-    file_script_begin(&store->script);
-    file_script_replace(&store->script, path, text, 33);
-    file_script_sync_directory(&store->script, store->path);
-    int result = file_script_run_now(&store->script, io);
-    if (result < 0)
-        return refuse(message, result, path, "cannot be written", remedy_of(result));
-    return 0;
-}
-
-static int read_identity(struct keep_store *store, struct io *io, struct io_message *message)
-{
-    char path[KEEP_FILE_NAME_BYTES_MAX];
-    char text[64];
-    uint32_t size = 0;
-    path_of(store, "identity", path);
-    file_script_begin(&store->script);
-    file_script_read(&store->script, path, text, sizeof text, &size);
-    int result = file_script_run_now(&store->script, io);
-    if (result == -ENOENT)
-        return identity_create(store, io, path, message);
-    if (result < 0)
-        return refuse(message, result, path, "cannot be read", remedy_of(result));
-    if (!identity_parse(text, size, store->identity))
-        return refuse(message, -EINVAL, path, "is not 32 hexadecimal digits",
-                      "restore it from a tape's header with `ringtape inspect`");
-    return 0;
-}
-
-static void found_tape(void *context, const char *name)
-{
-    struct keep_store *store = context;
-    uint32_t tape = 0;
-    for (int i = 0; i < 8; i++) {
-        if (name[i] < '0' || name[i] > '9')
-            return;
-        tape = tape * 10 + (uint32_t)(name[i] - '0');
-    }
-    if (tape == 0 || strcmp(name + 8, ".tape") != 0)
-        return;
-    if (store->waiting == KEEP_TAPES_WAITING_MAX) {
-        store->list_failure = -EOVERFLOW;
-        return;
-    }
-    queue_push(store, tape);
-}
-
-static int ascending(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a;
-    uint32_t y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
-// Sealed tapes whose deletion was done, but not told to the catalogue any more.
-static void forget_deleted(struct keep_store *store)
-{
-    struct catalogue *catalogue = &store->catalogue;
-    for (uint32_t i = catalogue->tape_count; i-- > 0;) {
-        uint32_t tape = catalogue->tapes[i];
-        if (!bsearch(&tape, store->ring, store->waiting, sizeof *store->ring, ascending))
-            ensure(catalogue_forget_tape(catalogue, tape));
-    }
-}
-
-static int find_tapes(struct keep_store *store, struct io *io, struct io_message *message)
-{
-    char path[KEEP_FILE_NAME_BYTES_MAX];
-    path_of(store, "tape", path);
-    int result = io_list(io, path, found_tape, store);
-    if (result == 0)
-        result = store->list_failure;
-    if (result < 0)
-        return refuse(message, result, path, "cannot be listed", remedy_of(result));
-    qsort(store->ring, store->waiting, sizeof *store->ring, ascending);
-    if (store->waiting > 0 && store->ring[store->waiting - 1] >= store->tape_next)
-        store->tape_next = store->ring[store->waiting - 1] + 1;
-    forget_deleted(store);
-    return 0;
-}
-
-// ---- the catalogue ----
-
-static void found_entry(void *context, const char *name)
-{
-    (void)name;
-    *(bool *)context = true;
-}
-
-// A store without catalogue is new, unless it has segments.
-static int catalogue_create(struct keep_store *store, struct io *io, const char *path,
-                            struct io_message *message)
-{
-    char segments[KEEP_FILE_NAME_BYTES_MAX];
-    bool found = false;
-    path_of(store, "segment", segments);
-    int result = io_list(io, segments, found_entry, &found);
-    if (result == 0 && found)
-        return refuse(message, -EBADMSG, path, "is missing, but there are segments",
-                      "restore it from a backup; `ringtape verify` lists what is there");
-    char text[8192];
-    ensure(catalogue_bytes_max(&store->catalogue) <= sizeof text);
-    size_t size = catalogue_write(&store->catalogue, text, sizeof text);
-    file_script_begin(&store->script);
-    file_script_replace(&store->script, path, text, (uint32_t)size);
-    file_script_sync_directory(&store->script, store->path);
-    result = file_script_run_now(&store->script, io);
-    if (result < 0)
-        return refuse(message, result, path, "cannot be written", remedy_of(result));
-    return 0;
-}
-
-static int catalogue_load(struct keep_store *store, struct io *io, const char *path, uint32_t size,
-                          struct io_message *message)
-{
-    char *text = malloc(size + 1u);
-    if (!text)
-        return refuse(message, -ENOMEM, path, "cannot be read", "free memory");
-    uint32_t got = 0;
-    file_script_begin(&store->script);
-    file_script_read(&store->script, path, text, size + 1u, &got);
-    int result = file_script_run_now(&store->script, io);
-    if (result == 0)
-        result = catalogue_parse(&store->catalogue, text, got);
-    free(text);
-    if (result == -EPROTONOSUPPORT)
-        return refuse(message, result, path, "is of a newer version", "use a newer ringtaped");
-    if (result == -EBADMSG)
-        return refuse(message, result, path, "is damaged", "restore it from a backup");
-    if (result < 0)
-        return refuse(message, result, path, "cannot be read", remedy_of(result));
-    if (memcmp(store->catalogue.store, store->identity, sizeof store->identity) != 0)
-        return refuse(message, -EINVAL, path, "belongs to another store",
-                      "restore the files of one store");
-    return 0;
-}
-
-static int read_catalogue(struct keep_store *store, struct io *io, struct io_message *message)
-{
-    char path[KEEP_FILE_NAME_BYTES_MAX];
-    path_of(store, "catalogue", path);
-    int result = catalogue_init(&store->catalogue, store->identity);
-    if (result < 0)
-        return refuse(message, result, path, "cannot be read", "free memory");
-    int64_t size = io_file_size(io, path);
-    if (size == -ENOENT)
-        return catalogue_create(store, io, path, message);
-    if (size < 0)
-        return refuse(message, (int)size, path, "cannot be read", remedy_of((int)size));
-    if (size > INT32_MAX)
-        return refuse(message, -EBADMSG, path, "is damaged", "restore it from a backup");
-    result = catalogue_load(store, io, path, (uint32_t)size, message);
-    if (result == 0 && store->catalogue.next_tape > store->tape_next)
-        store->tape_next = store->catalogue.next_tape;
-    return result;
-}
-
-static int open_parts(struct keep_store *store, struct io *io, struct io_message *message)
-{
-    int result = make_directories(store, io, message);
-    if (result == 0)
-        result = take_lock(store, io, message);
-    if (result == 0)
-        result = read_identity(store, io, message);
-    if (result == 0)
-        result = read_catalogue(store, io, message);
-    if (result == 0)
-        result = find_tapes(store, io, message);
-    if (result < 0)
-        return result;
-    // Leftovers only cost space: what cannot be removed now waits for another start.
-    result = keep_sweep(store->path, &store->catalogue, &store->script, io);
-    if (store->script.running)
-        return refuse(message, result, file_script_path(&store->script), "cannot be removed",
-                      remedy_of(result));
-    return 0;
-}
-
-int keep_store_open(struct keep_store **out, struct io *io, const char *path,
-                    struct io_message *message)
-{
-    size_t size = strlen(path);
-    *out = NULL;
-    if (size == 0 || size > KEEP_PATH_BYTES_MAX)
-        return refuse(message, -ENAMETOOLONG, path, "path is empty or too long",
-                      "set a `store` of 1 to 900 bytes");
-    struct keep_store *store = calloc(1, sizeof *store);
-    if (!store)
-        return refuse(message, -ENOMEM, path, "cannot be opened", "free memory");
-    memcpy(store->path, path, size + 1);
-    store->tape_next = 1;
-    ensure(pthread_mutex_init(&store->mutex, NULL) == 0);
-    int result = open_parts(store, io, message);
-    *out = store;
-    if (result < 0 && !store->script.running) {
-        keep_store_close(store);
-        *out = NULL;
-    }
-    return result;
-}
-
-void keep_store_close(struct keep_store *store)
-{
-    if (store->catalogue.segments)
-        catalogue_free(&store->catalogue);
-    ensure(pthread_mutex_destroy(&store->mutex) == 0);
-    free(store);
 }

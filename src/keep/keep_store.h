@@ -22,11 +22,14 @@
 #include "format/catalogue.h"
 #include "format/tape.h"
 #include "io/io.h"
+#include "keep/retention.h"
 
 enum {
     KEEP_PATH_BYTES_MAX = 900,   // of the store's directory
     KEEP_TAPES_WAITING_MAX = 65536, // 2 TiB of tapes at the default size
-    KEEP_UNMARKED_MAX = 256, // the oldest is forgotten
+    KEEP_ENDS_MAX = 4096, // tapes that end at a failed write and are not sealed yet
+    KEEP_NEWS_BYTES = 128,
+    KEEP_NEWS_MAX = 64, // waiting to be told; more are dropped
     KEEP_FILE_NAME_BYTES_MAX = KEEP_PATH_BYTES_MAX + 100,
 };
 
@@ -56,16 +59,38 @@ struct catalogue *keep_store_catalogue(struct keep_store *store);
 uint32_t keep_store_next_tape(struct keep_store *store);
 // The tape is complete and closed: the sealer may have it. Wakes the sealer.
 void keep_store_retire(struct keep_store *store, uint32_t tape);
-// Its closing mark could not be written: what lies behind the cursor's durable position must not be
-// read. Told before keep_store_retire(). A crash before the tape is sealed loses this knowledge.
-void keep_store_unmarked(struct keep_store *store, const struct tape_cursor *cursor);
-// Fills `cursor` if the tape was told unmarked.
-bool keep_store_was_unmarked(struct keep_store *store, uint32_t tape, struct tape_cursor *cursor);
-// The oldest tape waiting, or 0.
+// A write to the tape failed: what lies behind `end` must not be read, for its rows go to another
+// tape, whose header says so too. Holds until the tape's closing mark is durable or it is sealed.
+void keep_store_note_end(struct keep_store *store, const struct layout_tape_end *end);
+void keep_store_forget_end(struct keep_store *store, uint32_t tape);
+// Fills `end` (may be NULL) if one is noted for the tape.
+bool keep_store_find_end(struct keep_store *store, uint32_t tape, struct layout_tape_end *end);
+// The oldest tape waiting that may be sealed, or 0. While the end of a tape is noted, tapes of
+// higher numbers wait for it: one of them may be what tells that end after a crash.
 uint32_t keep_store_take(struct keep_store *store);
 uint32_t keep_store_waiting(struct keep_store *store);
 // Who is woken by keep_store_retire(); NULL: nobody.
 void keep_store_on_retire(struct keep_store *store, struct io *sealer);
+
+// What happened to stored data, for a row of the status channel: told by the sealer, taken by
+// whoever can write rows. False: no news. Any thread.
+struct keep_news {
+    enum status_kind kind;
+    char detail[KEEP_NEWS_BYTES];
+};
+void keep_store_tell(struct keep_store *store, enum status_kind kind, const char *detail);
+bool keep_store_news(struct keep_store *store, struct keep_news *news);
+
+// What may be kept and what must be free; may change at any time. Any thread.
+void keep_store_set_rules(struct keep_store *store, const struct retention_rules *rules);
+void keep_store_rules(struct keep_store *store, struct retention_rules *rules);
+// Before the sealer runs; at most RETENTION_GUARDS_MAX.
+void keep_store_add_guard(struct keep_store *store, const struct retention_guard *guard);
+const struct retention_guard *keep_store_guards(const struct keep_store *store, uint32_t *count);
+// Channels (bit c) that are not recorded while the disk is full: set by the sealer, obeyed by the
+// tape writers. Any thread, lock-free.
+void keep_store_pause(struct keep_store *store, uint32_t channels);
+uint32_t keep_store_paused(const struct keep_store *store);
 
 // Paths, written to `out` (KEEP_FILE_NAME_BYTES_MAX bytes of room).
 void keep_store_tape_path(const struct keep_store *store, uint32_t tape, const char *ending,

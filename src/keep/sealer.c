@@ -8,9 +8,10 @@
 //       │                                │
 //       └───────────────────────── RETRYING (1 s)
 //
-// One job at a time: a tape (sealer_tape.c) or a merge (sealer_merge.c). This file runs the shared
-// part: writing segments, the swap of the catalogue, removal of what it replaced. In every state
-// one operation, one file_script or one segment_output is in flight; in IDLE and STOPPED none.
+// One job at a time: a tape (sealer_tape.c), a merge (sealer_merge.c) or a deletion (sealer_drop.c,
+// which begins with the swap). This file runs the shared part: writing segments, the swap of the
+// catalogue, removal of what it replaced. In every state one operation, one file_script or one
+// segment_output is in flight; in IDLE and STOPPED none.
 #include "keep/sealer.h"
 
 #include <errno.h>
@@ -36,9 +37,13 @@ static void say(struct sealer *sealer, enum log_level level, const char *message
 
 // ---- jobs ----
 
-static void finish_stop(struct sealer *sealer)
+void sealer_finish_stop(struct sealer *sealer)
 {
     sealer->state = SEALER_STOPPED;
+    if (!io_idle(&sealer->watch_op)) {
+        io_cancel(sealer->io, &sealer->watch_op); // comes back here
+        return;
+    }
     void (*stopped)(void *) = sealer->stopped;
     sealer->stopped = NULL;
     if (stopped)
@@ -57,13 +62,14 @@ static void rest(struct sealer *sealer)
 void sealer_next(struct sealer *sealer)
 {
     ensure(sealer->tape.number == 0 && sealer->merge.input_count == 0);
+    ensure(sealer->drop.count == 0);
     sealer->state = SEALER_IDLE;
     sealer->made_count = 0;
     sealer->failure = 0;
     sealer->counters.waiting = keep_store_waiting(sealer->store);
     sealer->counters.idle = false;
     if (sealer->stopping) {
-        finish_stop(sealer);
+        sealer_finish_stop(sealer);
         return;
     }
     uint32_t tape = keep_store_take(sealer->store);
@@ -72,7 +78,7 @@ void sealer_next(struct sealer *sealer)
         sealer_tape_start(sealer, tape);
         return;
     }
-    if (sealer_merge_start(sealer))
+    if (sealer_drop_start(sealer) || sealer_merge_start(sealer))
         return;
     sealer->counters.idle = true;
     rest(sealer);
@@ -93,26 +99,30 @@ static void retry(struct io *io, struct io_op *op)
     struct sealer *sealer = io_owner(op, struct sealer, retry_op);
     uint32_t tape = sealer->tape.number;
     sealer->tape.number = 0;
-    sealer->merge.input_count = 0;
+    sealer->merge.input_count = sealer->drop.count = 0;
     if (sealer->stopping || tape == 0) {
         sealer_next(sealer); // a tape not sealed is found again at the next start
         return;
     }
     sealer->made_count = 0;
     sealer->failure = 0;
-    // A tape that cannot be read must not hold up those behind it.
-    if (++sealer->tries >= SEALER_TAPE_TRIES && keep_store_waiting(sealer->store) > 0) {
+    // A tape that cannot be sealed must not hold up those behind it; before that, what can be read
+    // of it is sealed and the rest given up.
+    sealer->tries++;
+    if (sealer->tries > SEALER_TAPE_TRIES && keep_store_waiting(sealer->store) > 0) {
         sealer->tries = 0;
         keep_store_retire(sealer->store, tape);
-        tape = keep_store_take(sealer->store);
+        sealer_next(sealer);
+        return;
     }
     sealer_tape_start(sealer, tape);
 }
 
 static void retry_later(struct sealer *sealer)
 {
+    bool at_once = sealer->stopping || sealer->failure == -ECANCELED;
     sealer->state = SEALER_RETRYING;
-    io_timeout(sealer->io, &sealer->retry_op, sealer->stopping ? 0 : SEALER_RETRY_NS, retry);
+    io_timeout(sealer->io, &sealer->retry_op, at_once ? 0 : SEALER_RETRY_NS, retry);
 }
 
 void sealer_fail(struct sealer *sealer, int failure, const char *what)
@@ -120,8 +130,19 @@ void sealer_fail(struct sealer *sealer, int failure, const char *what)
     ensure(failure < 0);
     ensure(sealer->failure == 0);
     sealer->failure = failure;
-    sealer->counters.failures++;
-    say(sealer, LOG_LEVEL_ERROR, "sealing failed, trying again", what, failure);
+    if (failure != -ECANCELED) { // stopping
+        sealer->counters.failures++;
+        say(sealer, LOG_LEVEL_ERROR, "sealing failed, trying again", what, failure);
+        if (sealer->merge.input_count > 0)
+            sealer->merge.tries++;
+    }
+    close_inputs(sealer);
+}
+
+void sealer_give_up(struct sealer *sealer)
+{
+    ensure(sealer->failure == 0 && sealer->made_count == 0);
+    sealer->failure = -ECANCELED;
     close_inputs(sealer);
 }
 
@@ -147,8 +168,9 @@ static void segment_made(void *context, int result, const struct catalogue_segme
 void sealer_write(struct sealer *sealer, enum channel channel, int32_t day,
                   segment_output_feed *feed, void *feed_context)
 {
-    if (sealer->made_count == SEALER_SEGMENTS_MAX) {
-        sealer_fail(sealer, -EOVERFLOW, "one tape has rows of too many days");
+    ensure(sealer->made_count < sealer->segments_max);
+    if (sealer->stopping) { // it is done again at the next start
+        sealer_fail(sealer, -ECANCELED, "stopping");
         return;
     }
     sealer->state = SEALER_WRITING;
@@ -169,8 +191,11 @@ static void removed(void *context, int result, const char *path)
         (void)catalogue_forget_tape(sealer->catalogue, sealer->tape.number);
     if (sealer->tape.number != 0)
         sealer->counters.tapes++;
+    else if (sealer->drop.count != 0)
+        sealer_drop_removed(sealer);
     else
         sealer->counters.merges++;
+    sealer->merge.tries = 0;
     sealer->tape.number = 0;
     sealer->merge.input_count = 0;
     sealer_next(sealer);
@@ -182,6 +207,8 @@ static void remove_inputs(struct sealer *sealer)
     file_script_begin(&sealer->script);
     if (sealer->tape.number != 0)
         sealer_tape_remove(sealer, &sealer->script);
+    else if (sealer->drop.count != 0)
+        sealer_drop_remove(sealer, &sealer->script);
     else
         sealer_merge_remove(sealer, &sealer->script);
     file_script_run(&sealer->script, sealer->io, removed, sealer);
@@ -193,6 +220,8 @@ static bool apply(struct sealer *sealer)
     struct catalogue *catalogue = sealer->catalogue;
     for (uint32_t i = 0; i < sealer->merge.input_count; i++)
         ensure(catalogue_remove_segment(catalogue, sealer->merge.inputs[i].segment.number));
+    for (uint32_t i = 0; i < sealer->drop.count; i++)
+        ensure(catalogue_remove_segment(catalogue, sealer->drop.segments[i].number));
     for (uint32_t i = 0; i < sealer->made_count; i++) {
         if (!catalogue_add_segment(catalogue, &sealer->made[i])) {
             while (i-- > 0)
@@ -217,8 +246,16 @@ static void revert(struct sealer *sealer)
         ensure(catalogue_remove_segment(catalogue, sealer->made[i].number));
     for (uint32_t i = 0; i < sealer->merge.input_count; i++)
         ensure(catalogue_add_segment(catalogue, &sealer->merge.inputs[i].segment));
+    for (uint32_t i = 0; i < sealer->drop.count; i++)
+        ensure(catalogue_add_segment(catalogue, &sealer->drop.segments[i]));
     if (sealer->tape.number != 0)
         ensure(catalogue_forget_tape(catalogue, sealer->tape.number));
+}
+
+static void sealed(struct sealer *sealer)
+{
+    keep_store_forget_end(sealer->store, sealer->tape.number);
+    sealer_tape_tell(sealer);
 }
 
 static void swapped(void *context, int result, const char *path)
@@ -235,10 +272,12 @@ static void swapped(void *context, int result, const char *path)
     }
     for (uint32_t i = 0; i < sealer->made_count && sealer->tape.number != 0; i++)
         sealer->counters.rows += sealer->made[i].rows;
+    if (sealer->tape.number != 0)
+        sealed(sealer);
     remove_inputs(sealer);
 }
 
-static void swap(struct sealer *sealer)
+void sealer_swap(struct sealer *sealer)
 {
     sealer->state = SEALER_SWAPPING;
     if (!apply(sealer)) {
@@ -277,7 +316,7 @@ static void close_inputs(struct sealer *sealer)
     else if (sealer->tape.number != 0 && sealer->tape.leftover)
         remove_inputs(sealer);
     else
-        swap(sealer);
+        sealer_swap(sealer);
 }
 
 void sealer_commit(struct sealer *sealer)
@@ -325,6 +364,7 @@ int sealer_open(struct sealer **out, struct io *io, struct keep_store *store)
     sealer->log = keep_store_log(store);
     sealer->catalogue = keep_store_catalogue(store);
     sealer->tape.handle = -1;
+    sealer->segments_max = SEALER_SEGMENTS_MAX;
     segment_output_init(&sealer->output, io, store, &sealer->script);
     if (!allocate(sealer)) {
         sealer_close(sealer);
@@ -373,6 +413,12 @@ void sealer_close(struct sealer *sealer)
     if (sealer->decode_memory)
         ensure(munmap(sealer->decode_memory, SEALER_DECODE_BYTES) == 0);
     free(sealer);
+}
+
+void sealer_limit_segments(struct sealer *sealer, uint32_t segments)
+{
+    ensure(segments > 0 && segments <= SEALER_SEGMENTS_MAX);
+    sealer->segments_max = segments;
 }
 
 struct sealer_counters sealer_counters(const struct sealer *sealer)

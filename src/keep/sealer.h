@@ -12,6 +12,10 @@
 // Merging. When a day of a channel has SEALER_MERGE_COUNT segments of one level, they are rewritten
 // as one, block by block, with bounded memory; the catalogue is swapped the same way.
 //
+// Deleting. What `keep` in the configuration does not keep goes day by day, oldest first: the
+// catalogue forgets it, then its files are removed. On a full disk the oldest data goes before its
+// time where `keep` has any limit; after that channels pause (disk_watch.h).
+//
 // Threading: belongs to the thread that runs its loop; other threads reach it only through
 // keep_store.
 #ifndef RINGTAPE_KEEP_SEALER_H
@@ -31,6 +35,7 @@ struct sealer_counters {
     uint64_t rows;
     uint64_t segments;
     uint64_t merges;
+    uint64_t deleted;   // segments, by `keep` or for room
     uint64_t bytes_in;  // of tapes
     uint64_t bytes_out; // of segments
     uint64_t failures;  // attempts that ended with an I/O error and are tried again
@@ -40,12 +45,17 @@ struct sealer_counters {
 
 // 0 or -ENOMEM. Registers with the store for wake-ups.
 int sealer_open(struct sealer **sealer, struct io *io, struct keep_store *store);
+// From now on looks every second at the disk and at what `keep` (keep_store_set_rules()) does not
+// keep any more.
+void sealer_watch(struct sealer *sealer);
 // Ends after the step under way; what is not sealed waits for the next start.
 void sealer_stop(struct sealer *sealer, void (*stopped)(void *context), void *context);
 // Frees the memory. After `stopped` was called, or when the loop is gone (a simulated crash).
 void sealer_close(struct sealer *sealer);
 // Merges every day's segments into one, whatever their number, as soon as all tapes are sealed.
 void sealer_merge_all(struct sealer *sealer);
+// Segments one tape may become: lower than the bound of the code, for tests of what happens there.
+void sealer_limit_segments(struct sealer *sealer, uint32_t segments);
 struct sealer_counters sealer_counters(const struct sealer *sealer);
 
 #endif

@@ -5,6 +5,7 @@
 #define RINGTAPE_KEEP_SEALER_INSIDE_H
 
 #include "format/tape_reader.h"
+#include "keep/disk_watch.h"
 #include "keep/file_script.h"
 #include "keep/gather.h"
 #include "keep/sealer.h"
@@ -15,7 +16,7 @@ enum {
     SEALER_TAPE_TRIES = 4,           // then the tapes behind it come first
     SEALER_MERGE_COUNT = 8,          // segments of about one size that become one
     SEALER_MERGE_INPUTS_MAX = 16,    // of one merge: bounds open files and decoded blocks
-    SEALER_REFUSED_MAX = 256,
+    SEALER_REFUSED_MAX = 4096,
     SEALER_MERGE_SYMBOLS_MAX = SEALER_MERGE_INPUTS_MAX * SEGMENT_SYMBOLS_MAX,
     SEALER_DAY_GRACE_MINUTES = 15,   // after midnight, before a day becomes one segment
 };
@@ -42,6 +43,9 @@ struct sealer_tape { // the tape being sealed
     uint32_t number; // 0: none
     bool leftover;   // sealed already in an earlier life: only to be removed
     bool damaged;
+    bool salvage;    // tried often enough: what cannot be read is lost
+    uint64_t rows_lost;
+    uint64_t told_until; // unreadable sectors before this offset are logged
     bool ended;      // all batches are gathered
     bool held;       // `batch` is decoded and not all taken
     int handle;      // -1: closed
@@ -78,6 +82,7 @@ struct sealer_merge { // the merge under way
     uint32_t opened;
     uint32_t refused[SEALER_REFUSED_MAX]; // segments that cannot be merged (damaged, newer)
     uint32_t refused_count;
+    uint32_t tries; // merges that failed, one after the other
     // Place in the output: symbol by symbol, input by input, block by block, row by row.
     uint32_t symbol;
     uint32_t input;
@@ -86,6 +91,12 @@ struct sealer_merge { // the merge under way
     bool announced;
     uint32_t symbol_count;
     struct merge_symbol *symbols;
+};
+
+struct sealer_drop { // segments being deleted, of one channel and day
+    uint32_t count; // 0: none
+    struct catalogue_segment segments[RETENTION_SEGMENTS_MAX];
+    enum retention_cause cause;
 };
 
 struct sealer {
@@ -104,11 +115,16 @@ struct sealer {
     uint32_t tries; // failed attempts at this tape
     struct sealer_tape tape;
     struct sealer_merge merge;
+    struct sealer_drop drop;
+    bool watching; // the disk and what is too old
+    struct disk_watch disk;
+    struct io_op watch_op;
     struct gather gather;
     struct segment_output output;
     struct file_script script;
     struct catalogue_segment *made; // [SEALER_SEGMENTS_MAX] segments of this attempt
     uint32_t made_count;
+    uint32_t segments_max; // of one tape
     int64_t merged_at_ns; // UTC: when days were last looked through completely
     char *catalogue_text;
     void *decode_memory;
@@ -119,11 +135,25 @@ struct sealer {
 void sealer_next(struct sealer *sealer);
 // The attempt under way failed: inputs are closed, it starts again after SEALER_RETRY_NS.
 void sealer_fail(struct sealer *sealer, int failure, const char *what);
+// It ends without result and is not tried again as it is.
+void sealer_give_up(struct sealer *sealer);
 // Segments are there: closes the inputs, swaps the catalogue, removes the inputs, goes on.
 void sealer_commit(struct sealer *sealer);
 // Starts writing one segment; `feed` as of segment_output. The result goes to made[].
 void sealer_write(struct sealer *sealer, enum channel channel, int32_t day,
                   segment_output_feed *feed, void *feed_context);
+
+// Swaps the catalogue; the job says how.
+void sealer_swap(struct sealer *sealer);
+// Calls `stopped` when nothing is in flight any more.
+void sealer_finish_stop(struct sealer *sealer);
+
+// ---- sealer_drop.c ----
+
+// Starts deleting what `keep` does not keep, if there is anything.
+bool sealer_drop_start(struct sealer *sealer);
+void sealer_drop_remove(struct sealer *sealer, struct file_script *script);
+void sealer_drop_removed(struct sealer *sealer);
 
 // ---- sealer_tape.c ----
 
@@ -131,6 +161,8 @@ void sealer_tape_start(struct sealer *sealer, uint32_t number);
 void sealer_tape_written(struct sealer *sealer); // the segment asked for is there
 // A handle to close or -1; called until -1.
 int sealer_tape_close(struct sealer *sealer);
+// Says in the data that the tape was damaged, if it was.
+void sealer_tape_tell(struct sealer *sealer);
 void sealer_tape_remove(struct sealer *sealer, struct file_script *script);
 
 // ---- sealer_merge.c ----

@@ -18,6 +18,7 @@
 #include "keep/sealer_inside.h"
 
 enum { MERGE_FEED_ROWS = 256 }; // handed to the writer at a time
+_Static_assert(MERGE_FEED_ROWS <= SEGMENT_APPEND_ROWS_MAX, "asked for room before each portion");
 
 static void open_next(struct sealer *sealer);
 
@@ -55,11 +56,16 @@ static bool refused(const struct sealer *sealer, uint32_t number)
 }
 
 // Never asked for again: neighbours on both sides stay apart.
-static void refuse(struct sealer *sealer, const struct sealer_input *input, const char *why)
+static void leave_apart(struct sealer *sealer, const struct sealer_input *input)
 {
     struct sealer_merge *merge = &sealer->merge;
     if (merge->refused_count < SEALER_REFUSED_MAX)
         merge->refused[merge->refused_count++] = input->segment.number;
+}
+
+static void refuse(struct sealer *sealer, const struct sealer_input *input, const char *why)
+{
+    leave_apart(sealer, input);
     if (sealer->log)
         log_write(sealer->log, LOG_LEVEL_ERROR, io_utc_ns(sealer->io),
                   "segment cannot be merged; run `ringtape verify`", "file=\"%s\" cause=\"%s\"",
@@ -217,13 +223,23 @@ static bool feed_some(struct sealer_merge *merge, const struct segment_block *bl
     return taken == count;
 }
 
+// Looked for before: fits() would have to be wrong.
+static bool has_room(struct sealer_merge *merge, const struct segment_writer *writer, int *failure)
+{
+    if (segment_writer_full(writer))
+        *failure = -EFBIG;
+    else if (merge->inputs[0].sealer->stopping || merge->inputs[0].sealer->disk.low)
+        *failure = -ECANCELED; // also on a disk that has no room for it
+    return *failure == 0;
+}
+
 // All of them.
 static bool feed_rows(struct sealer_merge *merge, const struct sealer_input *input,
-                      uint32_t symbol, struct segment_writer *writer)
+                      uint32_t symbol, struct segment_writer *writer, int *failure)
 {
     const struct segment_block *block = &input->block;
     while (merge->row < block->rows->count) {
-        if (!feed_some(merge, block, symbol, writer))
+        if (!has_room(merge, writer, failure) || !feed_some(merge, block, symbol, writer))
             return false;
     }
     merge->row = 0;
@@ -243,7 +259,7 @@ static bool feed_input(struct sealer_merge *merge, struct sealer_input *input,
     const struct layout_index_symbol *entry = &index->symbols[number];
     for (; merge->block < entry->block_count; merge->block++) {
         *failure = read_block(input, entry->first_block + merge->block);
-        if (*failure < 0 || !feed_rows(merge, input, wanted, writer))
+        if (*failure < 0 || !feed_rows(merge, input, wanted, writer, failure))
             return false;
     }
     merge->block = 0;
@@ -255,6 +271,8 @@ static bool merge_feed(void *context, struct segment_writer *writer, int *failur
     struct sealer_merge *merge = context;
     for (; merge->symbol < merge->symbol_count; merge->symbol++) {
         const struct merge_symbol *symbol = &merge->symbols[merge->symbol];
+        if (!has_room(merge, writer, failure))
+            return false;
         if (!merge->announced &&
             !segment_writer_symbol(writer, symbol->name, symbol->size, symbol->rows))
             return false;
@@ -300,8 +318,8 @@ static void input_opened(struct io *io, struct io_op *op)
     struct sealer *sealer = io_owner(op, struct sealer, op);
     struct sealer_input *input = &sealer->merge.inputs[sealer->merge.opened];
     if (op->result < 0) {
-        if (op->result == -ENOENT)
-            refuse(sealer, input, strerror(ENOENT));
+        if (op->result == -ENOENT || sealer->merge.tries + 1 >= SEALER_TAPE_TRIES)
+            refuse(sealer, input, strerror((int)-op->result));
         sealer_fail(sealer, (int)op->result, input->path);
         return;
     }
@@ -319,6 +337,28 @@ static void input_opened(struct io *io, struct io_op *op)
     open_next(sealer);
 }
 
+// What is merged has at most the blocks of its inputs, and one more for each symbol that was rare.
+static bool fits(const struct sealer_merge *merge)
+{
+    uint64_t blocks = merge->symbol_count;
+    for (uint32_t i = 0; i < merge->input_count; i++)
+        blocks += segment_index(merge->inputs[i].open)->block_count;
+    return merge->symbol_count < SEGMENT_SYMBOLS_MAX &&
+           blocks + SEGMENT_APPEND_ROWS_MAX + 2 < SEGMENT_BLOCKS_MAX;
+}
+
+// Together they are more than a segment may hold: the largest stays as it is.
+static void too_much(struct sealer *sealer)
+{
+    const struct sealer_input *largest = &sealer->merge.inputs[0];
+    for (uint32_t i = 1; i < sealer->merge.input_count; i++) {
+        if (sealer->merge.inputs[i].segment.bytes > largest->segment.bytes)
+            largest = &sealer->merge.inputs[i];
+    }
+    leave_apart(sealer, largest);
+    sealer_give_up(sealer);
+}
+
 static void open_next(struct sealer *sealer)
 {
     struct sealer_merge *merge = &sealer->merge;
@@ -328,6 +368,10 @@ static void open_next(struct sealer *sealer)
         return;
     }
     unite_symbols(merge);
+    if (!fits(merge)) {
+        too_much(sealer);
+        return;
+    }
     const struct catalogue_segment *first = &merge->inputs[0].segment;
     sealer_write(sealer, first->channel, first->day, merge_feed, merge);
 }
@@ -362,6 +406,8 @@ static void set_inputs(struct sealer *sealer, const struct window *window)
 
 bool sealer_merge_start(struct sealer *sealer)
 {
+    if (sealer->disk.low)
+        return false;
     int64_t now_ns = io_utc_ns(sealer->io);
     bool complete = now_ns - sealer->merged_at_ns >= SEALER_LOOK_NS;
     struct window window = choose(sealer, complete);

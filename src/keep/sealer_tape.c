@@ -3,9 +3,15 @@
 // One tape: its mark is read, the tape opened, its batches gathered; whenever a channel is full,
 // and at the end for every channel, the gathered rows are written as segments, one for each day.
 //
+// A tape that cannot be read after some tries is read once more in `salvage`: sectors that the
+// device does not give count as zeros, so they are damage like any other, the rows around them are
+// sealed and the file goes to quarantine.
+//
 //     sealer_tape_start → mark_read → tape_opened → gather_more ⇄ write_day (sealer_tape_written)
 //                                                        └→ sealer_commit
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -20,6 +26,7 @@ static void damage(struct sealer *sealer, const char *what, uint64_t offset, uin
     if (!tape->damaged)
         sealer->counters.tapes_damaged++;
     tape->damaged = true;
+    tape->rows_lost += rows;
     if (sealer->log)
         log_write(sealer->log, LOG_LEVEL_ERROR, io_utc_ns(sealer->io),
                   "tape damaged; the rest is sealed, the file is kept in quarantine/",
@@ -32,9 +39,14 @@ static void damage(struct sealer *sealer, const char *what, uint64_t offset, uin
 static void write_day(struct sealer *sealer)
 {
     int32_t day;
-    if (gather_day(&sealer->gather, &day))
+    uint64_t left = gather_left(&sealer->gather);
+    if (left > 0 && sealer->made_count == sealer->segments_max) {
+        damage(sealer, "rows of too many days", 0, left);
+        left = 0;
+    }
+    if (left > 0 && gather_day(&sealer->gather, &day)) {
         sealer_write(sealer, sealer->tape.writing, day, gather_feed, &sealer->gather);
-    else {
+    } else {
         gather_empty(&sealer->gather, sealer->tape.writing);
         gather_more(sealer);
     }
@@ -130,10 +142,44 @@ static void gather_more(struct sealer *sealer)
 
 // ---- opening ----
 
+// Sector by sector; those that cannot be read come as zeros.
+static int64_t read_around(struct sealer *sealer, uint64_t offset, uint8_t *out, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        uint64_t at = offset + done;
+        size_t part = LAYOUT_SECTOR - at % LAYOUT_SECTOR;
+        part = part < size - done ? part : size - done;
+        int64_t got = io_read_now(sealer->io, sealer->tape.handle, out + done, part, (int64_t)at);
+        if (got < 0) {
+            if (at >= sealer->tape.told_until) // the reader looks at a place more than once
+                damage(sealer, strerror((int)-got), at, 0);
+            sealer->tape.told_until = at + part;
+            memset(out + done, 0, part);
+        }
+        done += got < 0 ? part : (size_t)got;
+        if (got >= 0 && (size_t)got < part)
+            break; // the end
+    }
+    return (int64_t)done;
+}
+
 static int64_t read_tape(void *context, uint64_t offset, void *out, size_t size)
 {
     struct sealer *sealer = context;
-    return io_read_now(sealer->io, sealer->tape.handle, out, size, (int64_t)offset);
+    int64_t got = io_read_now(sealer->io, sealer->tape.handle, out, size, (int64_t)offset);
+    return got < 0 && sealer->tape.salvage ? read_around(sealer, offset, out, size) : got;
+}
+
+// Somebody took the file away.
+static void tape_gone(struct sealer *sealer)
+{
+    struct sealer_tape *tape = &sealer->tape;
+    damage(sealer, "the file is gone", 0, 0);
+    sealer_tape_tell(sealer);
+    keep_store_forget_end(sealer->store, tape->number);
+    tape->number = 0;
+    sealer_next(sealer);
 }
 
 // A crash while it was prepared leaves a tape that nothing was ever appended to: no damage.
@@ -155,6 +201,10 @@ static void tape_opened(struct io *io, struct io_op *op)
 {
     struct sealer *sealer = io_owner(op, struct sealer, op);
     struct sealer_tape *tape = &sealer->tape;
+    if (op->result == -ENOENT && tape->salvage) {
+        tape_gone(sealer);
+        return;
+    }
     if (op->result < 0) {
         sealer_fail(sealer, (int)op->result, tape->path);
         return;
@@ -180,30 +230,29 @@ static void tape_opened(struct io *io, struct io_op *op)
     }
 }
 
-// Where the writer could not write the closing mark but told us: as if it had.
-static void use_unmarked(struct sealer *sealer)
+// Where the closing mark could not be written but the end is known otherwise: as if it had been.
+static void use_noted_end(struct sealer *sealer)
 {
     struct sealer_tape *tape = &sealer->tape;
-    struct tape_cursor cursor;
-    if (!keep_store_was_unmarked(sealer->store, tape->number, &cursor))
+    struct layout_tape_end end;
+    if (!keep_store_find_end(sealer->store, tape->number, &end))
         return;
-    memset(tape->mark, 0, sizeof tape->mark);
-    uint8_t sector[LAYOUT_SECTOR];
-    uint64_t offset = tape_mark_encode(&cursor, true, sector);
-    memcpy(tape->mark + offset, sector, sizeof sector);
+    tape_end_mark(&end, tape->mark);
     tape->mark_size = sizeof tape->mark;
 }
 
 static void mark_read(void *context, int result, const char *path)
 {
     struct sealer *sealer = context;
-    if (result < 0 && result != -ENOENT) {
+    if (result < 0 && result != -ENOENT && !sealer->tape.salvage) {
         sealer_fail(sealer, result, path);
         return;
     }
-    if (result == -ENOENT)
+    if (result < 0)
         sealer->tape.mark_size = 0;
-    use_unmarked(sealer);
+    if (result < 0 && result != -ENOENT)
+        damage(sealer, "the mark cannot be read", 0, 0);
+    use_noted_end(sealer);
     io_open(sealer->io, &sealer->op, sealer->tape.path, IO_OPEN_READ, tape_opened);
 }
 
@@ -215,6 +264,8 @@ void sealer_tape_start(struct sealer *sealer, uint32_t number)
     tape->number = number;
     tape->leftover = catalogue_tape_sealed(sealer->catalogue, number);
     tape->damaged = tape->ended = tape->held = tape->reading = false;
+    tape->salvage = sealer->tries >= SEALER_TAPE_TRIES;
+    tape->rows_lost = tape->told_until = 0;
     keep_store_tape_path(sealer->store, number, "tape", tape->path);
     keep_store_tape_path(sealer->store, number, "mark", tape->mark_path);
     gather_begin(&sealer->gather, number);
@@ -237,16 +288,30 @@ int sealer_tape_close(struct sealer *sealer)
     return handle;
 }
 
+static void quarantine_path(const struct sealer *sealer, const char *name, char *out)
+{
+    int size = snprintf(out, KEEP_FILE_NAME_BYTES_MAX, "%s/quarantine/%s",
+                        keep_store_path(sealer->store), name);
+    ensure(size > 0 && size < KEEP_FILE_NAME_BYTES_MAX);
+}
+
 static void put_aside(struct sealer *sealer, struct file_script *script, const char *path)
 {
     char to[KEEP_FILE_NAME_BYTES_MAX];
-    const char *name = strrchr(path, '/') + 1;
-    size_t size = strlen(keep_store_path(sealer->store));
-    ensure(size + sizeof "/quarantine/" + strlen(name) <= sizeof to);
-    memcpy(to, keep_store_path(sealer->store), size);
-    memcpy(to + size, "/quarantine/", sizeof "/quarantine/");
-    strncat(to, name, sizeof to - strlen(to) - 1);
+    quarantine_path(sealer, strrchr(path, '/') + 1, to);
     file_script_rename(script, path, to);
+}
+
+void sealer_tape_tell(struct sealer *sealer)
+{
+    const struct sealer_tape *tape = &sealer->tape;
+    char detail[KEEP_NEWS_BYTES];
+    if (!tape->damaged)
+        return;
+    (void)snprintf(detail, sizeof detail,
+                   "%08" PRIu32 ".tape: %" PRIu64 " rows lost; the file is in quarantine/",
+                   tape->number, tape->rows_lost);
+    keep_store_tell(sealer->store, STATUS_STORE_DAMAGED, detail);
 }
 
 void sealer_tape_remove(struct sealer *sealer, struct file_script *script)
@@ -261,6 +326,10 @@ void sealer_tape_remove(struct sealer *sealer, struct file_script *script)
         file_script_unlink(script, tape->path);
     }
     char directory[KEEP_FILE_NAME_BYTES_MAX];
+    if (tape->damaged) {
+        quarantine_path(sealer, "", directory);
+        file_script_sync_directory(script, directory);
+    }
     memcpy(directory, tape->path, sizeof directory);
     *strrchr(directory, '/') = 0;
     file_script_sync_directory(script, directory);

@@ -14,6 +14,8 @@
 
 enum prepare_step {
     PREPARE_OPEN,
+    PREPARE_CLOSE_DIRECT, // only where direct writes would need more than a sector's alignment
+    PREPARE_OPEN_BUFFERED,
     PREPARE_ALLOCATE,
     PREPARE_HEADER,
     PREPARE_SYNC,
@@ -78,8 +80,10 @@ static void finish(struct tape_file *file, enum tape_file_state state)
 
 static void remember_handle(struct tape_file *file, int result)
 {
-    if (file->step == PREPARE_OPEN)
+    if (file->step == PREPARE_OPEN || file->step == PREPARE_OPEN_BUFFERED)
         file->handle = result;
+    else if (file->step == PREPARE_CLOSE_DIRECT)
+        file->handle = -1;
     else if (file->step == PREPARE_MARK_OPEN)
         file->mark_handle = result;
     else if (file->step == PREPARE_DIRECTORY_OPEN)
@@ -107,6 +111,10 @@ static void prepare_step_done(struct io *io, struct io_op *op)
     }
     remember_handle(file, (int)op->result);
     file->step++;
+    if (file->step == PREPARE_CLOSE_DIRECT) {
+        file->buffered = io_alignment(file->io, file->handle) > LAYOUT_SECTOR;
+        file->step = file->buffered ? PREPARE_CLOSE_DIRECT : PREPARE_ALLOCATE;
+    }
     if (file->step == PREPARE_END)
         finish(file, TAPE_FILE_READY);
     else
@@ -115,9 +123,9 @@ static void prepare_step_done(struct io *io, struct io_op *op)
 
 static void open_new(struct tape_file *file, const char *path)
 {
+    uint32_t direct = file->buffered ? 0 : IO_OPEN_DIRECT;
     io_open(file->io, &file->op, path,
-            IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_EXCLUSIVE | IO_OPEN_DIRECT,
-            prepare_step_done);
+            IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_EXCLUSIVE | direct, prepare_step_done);
 }
 
 static void prepare_start(struct tape_file *file)
@@ -127,6 +135,12 @@ static void prepare_start(struct tape_file *file)
     switch ((enum prepare_step)file->step) {
     case PREPARE_OPEN:
         open_new(file, file->path);
+        return;
+    case PREPARE_CLOSE_DIRECT:
+        io_close(io, op, file->handle, prepare_step_done);
+        return;
+    case PREPARE_OPEN_BUFFERED:
+        io_open(io, op, file->path, IO_OPEN_WRITE, prepare_step_done);
         return;
     case PREPARE_ALLOCATE:
         io_fallocate(io, op, file->handle, file->size, prepare_step_done);
@@ -162,7 +176,9 @@ static void prepare_start(struct tape_file *file)
     ensure(!"a step of preparing");
 }
 
-void tape_file_prepare(struct tape_file *file, uint32_t shard, int64_t size, tape_file_done *done)
+void tape_file_prepare(struct tape_file *file, uint32_t shard, int64_t size,
+                       const struct layout_tape_end *ends, uint32_t end_count,
+                       tape_file_done *done)
 {
     ensure(file->state == TAPE_FILE_IDLE);
     ensure(size >= 2 * LAYOUT_SECTOR && size % LAYOUT_SECTOR == 0);
@@ -171,6 +187,8 @@ void tape_file_prepare(struct tape_file *file, uint32_t shard, int64_t size, tap
         .number = keep_store_next_tape(file->store),
         .shard = shard,
         .writer = "ringtaped " RINGTAPE_VERSION,
+        .ends = ends,
+        .end_count = end_count,
     };
     memcpy(description.store, keep_store_identity(file->store), sizeof description.store);
     do
@@ -187,7 +205,8 @@ void tape_file_prepare(struct tape_file *file, uint32_t shard, int64_t size, tap
     file->size = size;
     file->marked_rows = 0;
     file->writes_pending = 0;
-    file->failed = file->mark_failed = file->remove = file->retiring = false;
+    file->failed = file->doubtful = file->mark_failed = false;
+    file->remove = file->retiring = file->buffered = false;
     file->failure = 0;
     file->done = done;
     file->step = PREPARE_OPEN;
@@ -312,5 +331,7 @@ void tape_file_close(struct tape_file *file, tape_file_done *done)
     ensure(file->writes_pending == 0);
     file->done = done;
     file->failure = 0;
-    start_closing(file, file->cursor.durable_sequence == 0);
+    // What nothing durable is on may be deleted, unless a power cut could bring back the file
+    // with a write on it that failed: then its closing mark is needed, and the sealer removes it.
+    start_closing(file, file->cursor.durable_sequence == 0 && !file->doubtful);
 }

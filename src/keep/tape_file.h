@@ -47,6 +47,8 @@ struct tape_file {
     uint32_t writes_pending;   // of the owner; closing needs 0
     bool retiring;             // owner's: closed as soon as nothing is pending
     bool failed;               // a write failed: nothing more goes to this tape
+    bool doubtful;             // the write that failed was to this tape: it may be on disk
+    uint32_t ends_known;       // owner's: how many ends the header had to tell
     // ---- private ----
     int handle;
     int mark_handle;
@@ -55,6 +57,7 @@ struct tape_file {
     uint8_t tries;
     int failure;
     bool remove;
+    bool buffered; // the device wants direct writes aligned to more than a sector
     bool mark_failed;
     bool closed_unmarked;      // closing: the closing mark is not on disk
     bool mark_in_flight;
@@ -71,13 +74,16 @@ struct tape_file {
 // 0 or -ENOMEM.
 int tape_file_open(struct tape_file *file, struct io *io, struct keep_store *store, void *owner);
 void tape_file_deinit(struct tape_file *file);
-void tape_file_prepare(struct tape_file *file, uint32_t shard, int64_t size, tape_file_done *done);
+// `ends`: of earlier tapes, for the header.
+void tape_file_prepare(struct tape_file *file, uint32_t shard, int64_t size,
+                       const struct layout_tape_end *ends, uint32_t end_count,
+                       tape_file_done *done);
 // READY only. Writes one batch; the owner's op and callback.
 void tape_file_write(struct tape_file *file, struct io_op *op, const void *bytes,
                      const struct tape_write *write, io_callback *callback);
 // READY: writes the mark when durable rows were added since the last and none is in flight.
 void tape_file_mark(struct tape_file *file);
-// READY, nothing pending. Waits for a mark in flight.
+// READY, nothing pending. Waits for a mark in flight. A doubtful tape is never deleted.
 void tape_file_close(struct tape_file *file, tape_file_done *done);
 
 #endif

@@ -5,25 +5,56 @@
 // batch that is not durable is given a place on a new tape, in the same order. A batch is
 // self-contained: only its header changes. The one exception is a slotted batch whose former
 // revision is durable: its old rows are on the old tape, so only its new rows move.
+//
+// The failed write may be on disk all the same, and a crash may come before the closing mark: its
+// rows would then come twice. So the header of the new tape, durable before anything else of it,
+// tells where the old one ends; a spare that was prepared before the failure is thrown away.
 #include <string.h>
 
 #include "format/ensure.h"
 #include "keep/tape_writer_inside.h"
 
+// The write that failed is the first one pending.
+static void note_doubt(struct tape_writer *writer)
+{
+    struct tape_half *half = &writer->half[1 - writer->filling];
+    ensure(half->next < half->count);
+    struct tape_file *file = half->pending[half->next].file;
+    ensure(writer->end_count < LAYOUT_TAPE_ENDS_MAX); // no tape is prepared without room for one
+    file->doubtful = true;
+    writer->ends[writer->end_count] = tape_cursor_end(&file->cursor);
+    keep_store_note_end(writer->options.store, &writer->ends[writer->end_count]);
+    writer->end_count++;
+    writer->ends_noted++;
+}
+
+void tape_rescue_forget(struct tape_writer *writer)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < writer->end_count; i++) {
+        if (keep_store_find_end(writer->options.store, writer->ends[i].number, NULL))
+            writer->ends[kept++] = writer->ends[i];
+    }
+    writer->end_count = kept;
+}
+
 void tape_rescue_begin(struct tape_writer *writer)
 {
     ensure(!writer->flying);
     writer->broken = true;
-    writer->prepare_held = true; // at most one new tape a second
+    writer->prepare_held = writer->rescued; // where it fails for good: one new tape a second
+    writer->rescued = true;
+    note_doubt(writer);
     for (int i = 0; i < TAPE_WRITER_FILES; i++) {
         struct tape_file *file = &writer->files[i];
         if (file->writes_pending > 0)
             file->failed = file->retiring = true;
     }
-    if (writer->current) {
-        writer->current->retiring = true;
-        writer->current = NULL;
+    for (int i = 0; i < TAPE_WRITER_FILES; i++) {
+        if (writer->files[i].state == TAPE_FILE_READY) // the spare too
+            writer->files[i].retiring = true;
     }
+    writer->current = NULL;
     if (writer->written > 0)
         tape_writer_drop_written(writer);
 }

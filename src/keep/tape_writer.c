@@ -12,21 +12,10 @@
 #include "keep/tape_writer.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
 #include "base/limits.h"
 #include "format/ensure.h"
 #include "keep/tape_writer_inside.h"
-
-enum {
-    COMMIT_INTERVAL_DEFAULT_NS = 5000000,
-    TAPE_BYTES_DEFAULT = 32 << 20,
-    QUEUE_BYTES_DEFAULT = 64 << 20, // address space; resident is what is used
-};
-#define TAPE_AGE_DEFAULT_NS (10 * LIMIT_MINUTE_NS)
 
 static void writer_check(const struct tape_writer *writer)
 {
@@ -252,8 +241,10 @@ static void file_ready(struct tape_file *file, int result)
         writer->counters.failures++;
         writer->prepare_held = true;
     }
-    if (result == 0 && file->cursor.number <= writer->roll_last)
-        file->retiring = true; // asked for while it was being prepared
+    // Asked for, or a write failed, while it was being prepared.
+    if (result == 0 && (file->cursor.number <= writer->roll_last ||
+                        file->ends_known != writer->ends_noted))
+        file->retiring = true;
     tape_writer_pump(writer);
 }
 
@@ -262,11 +253,23 @@ static void file_closed(struct tape_file *file, int result)
     struct tape_writer *writer = file->owner;
     if (result < 0)
         writer->counters.failures++;
-    if (file->cursor.durable_sequence != 0 && file->closed_unmarked)
-        keep_store_unmarked(writer->options.store, &file->cursor);
-    if (file->cursor.durable_sequence != 0)
+    if (file->doubtful && !file->closed_unmarked)
+        keep_store_forget_end(writer->options.store, file->cursor.number);
+    if (file->cursor.durable_sequence != 0 || file->doubtful)
         keep_store_retire(writer->options.store, file->cursor.number);
     tape_writer_pump(writer);
+}
+
+static void prepare(struct tape_writer *writer, struct tape_file *file)
+{
+    if (writer->end_count > 0)
+        tape_rescue_forget(writer);
+    // Its own end, should it fail, must have a place in the next header.
+    if (writer->end_count + TAPE_WRITER_FILES > LAYOUT_TAPE_ENDS_MAX)
+        return;
+    file->ends_known = writer->ends_noted;
+    tape_file_prepare(file, writer->options.shard, writer->options.tape_bytes, writer->ends,
+                      writer->end_count, file_ready);
 }
 
 static void pump_files(struct tape_writer *writer)
@@ -282,7 +285,7 @@ static void pump_files(struct tape_writer *writer)
             idle = file;
     }
     if (idle && !have_spare && !writer->closing && !writer->prepare_held)
-        tape_file_prepare(idle, writer->options.shard, writer->options.tape_bytes, file_ready);
+        prepare(writer, idle);
 }
 
 // The spare goes too (it is empty: its file is removed): every tape there is now has an end.
@@ -317,14 +320,14 @@ static bool outlived(const struct tape_writer *writer)
 
 static void tell_refused(struct tape_writer *writer);
 
-static void tick(struct io *io, struct io_op *op)
+void tape_writer_tick(struct io *io, struct io_op *op)
 {
     struct tape_writer *writer = io_owner(op, struct tape_writer, tick_op);
     if (op->result == -ECANCELED || writer->closing) {
         tape_writer_pump(writer);
         return;
     }
-    writer->prepare_held = false;
+    writer->prepare_held = writer->rescued = false;
     // A spare that was prepared yesterday is as good: only the first row dates a tape.
     if (writer->current && writer->current->cursor.sequence == 0)
         writer->current->created_ns = io_utc_ns(io);
@@ -332,14 +335,27 @@ static void tick(struct io *io, struct io_op *op)
         retire_current(writer);
     if (writer->current)
         tape_file_mark(writer->current);
+    if (!writer->stopping)
+        tape_pause_look(writer, keep_store_paused(writer->options.store));
     // The feed may have fallen silent since.
     if (writer->refused_since_ok > 0 && rows_waiting(writer) == 0 && !writer->stopping)
         tell_refused(writer);
-    io_timeout(io, &writer->tick_op, LIMIT_SECOND_NS, tick);
+    io_timeout(io, &writer->tick_op, LIMIT_SECOND_NS, tape_writer_tick);
     tape_writer_pump(writer);
 }
 
 // ---- appending ----
+
+bool tape_writer_status(struct tape_writer *writer, const struct event *event)
+{
+    ensure(event->channel == CHANNEL_STATUS);
+    if (!batch_append(writer->batch, event))
+        return false;
+    writer->counters.rows++;
+    if (writer->oldest_ns == 0)
+        writer->oldest_ns = io_monotonic_ns(writer->io);
+    return true;
+}
 
 // Rows were lost while nothing could be written: the data itself says so.
 static void tell_refused(struct tape_writer *writer)
@@ -355,12 +371,8 @@ static void tell_refused(struct tape_writer *writer)
     event_set(event, STATUS_FROM_TIME, writer->refused_from_ns);
     event_set(event, STATUS_TO_TIME, io_utc_ns(writer->io));
     event_set_text(event, STATUS_DETAIL, detail, sizeof detail - 1);
-    if (batch_append(writer->batch, event)) {
-        writer->counters.rows++;
+    if (tape_writer_status(writer, event))
         writer->refused_since_ok = 0;
-        if (writer->oldest_ns == 0)
-            writer->oldest_ns = io_monotonic_ns(writer->io);
-    }
 }
 
 static bool refuse(struct tape_writer *writer)
@@ -388,6 +400,11 @@ static bool make_room(struct tape_writer *writer, const struct event *event)
 bool tape_writer_append(struct tape_writer *writer, const struct event *event)
 {
     ensure(!writer->stopping);
+    if (writer->paused >> event->channel & 1) {
+        writer->holes[event->channel].count++;
+        writer->counters.rows_paused++;
+        return false;
+    }
     if (!batch_append(writer->batch, event) && !make_room(writer, event))
         return false;
     writer->counters.rows++;
@@ -478,6 +495,7 @@ void tape_writer_stop(struct tape_writer *writer, int64_t limit_ns,
     ensure(!writer->stopping);
     if (writer->refused_since_ok > 0)
         tell_refused(writer);
+    tape_pause_look(writer, 0); // the holes end here, as far as this life knows
     writer->stopping = true;
     writer->stopped = stopped;
     writer->context = context;
@@ -485,92 +503,6 @@ void tape_writer_stop(struct tape_writer *writer, int64_t limit_ns,
     // From the loop, not from here: `stopped` is never called inside tape_writer_stop().
     if (io_idle(&writer->commit_op))
         io_timeout(writer->io, &writer->commit_op, 0, commit_due);
-}
-
-static void set_defaults(struct tape_writer_options *options)
-{
-    if (options->commit_interval_ns == 0)
-        options->commit_interval_ns = COMMIT_INTERVAL_DEFAULT_NS;
-    if (options->tape_bytes == 0)
-        options->tape_bytes = TAPE_BYTES_DEFAULT;
-    if (options->tape_age_ns == 0)
-        options->tape_age_ns = TAPE_AGE_DEFAULT_NS;
-    if (options->queue_bytes == 0)
-        options->queue_bytes = QUEUE_BYTES_DEFAULT;
-    options->tape_bytes = (options->tape_bytes + LAYOUT_SECTOR - 1) & ~(int64_t)(LAYOUT_SECTOR - 1);
-}
-
-static size_t sectors(size_t bytes)
-{
-    return (bytes + LAYOUT_SECTOR - 1) & ~(size_t)(LAYOUT_SECTOR - 1);
-}
-
-// Halves, encoder, rescue memory, levels: one mapping, touched as it is used.
-static int map_memory(struct tape_writer *writer)
-{
-    size_t half = sectors(writer->options.queue_bytes);
-    size_t encoder = sectors(tape_encoder_bytes(LIMIT_SHARD_SYMBOLS));
-    size_t levels = sectors(EVENT_LEVELS_MAX * sizeof(struct event_level));
-    writer->memory_bytes = 2 * half + encoder + levels + TAPE_WRITER_RESCUE_BYTES;
-    void *memory = mmap(NULL, writer->memory_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED)
-        return -ENOMEM;
-    uint8_t *at = memory;
-    writer->memory = memory;
-    writer->half[0].memory = at;
-    writer->half[1].memory = at += half;
-    writer->encoder = tape_encoder_init(at += half, LIMIT_SHARD_SYMBOLS);
-    writer->levels = (struct event_level *)(void *)(at += encoder);
-    writer->rescue_memory = at + levels;
-    return 0;
-}
-
-static int open_parts(struct tape_writer *writer)
-{
-    int result = map_memory(writer);
-    for (int i = 0; i < 2 && result == 0; i++)
-        result = batch_open(&writer->batch_memory[i]);
-    for (int i = 0; i < TAPE_WRITER_FILES && result == 0; i++)
-        result = tape_file_open(&writer->files[i], writer->io, writer->options.store, writer);
-    return result;
-}
-
-int tape_writer_open(struct tape_writer **out, struct io *io,
-                     const struct tape_writer_options *options)
-{
-    struct tape_writer *writer = calloc(1, sizeof *writer);
-    if (!writer)
-        return -ENOMEM;
-    writer->io = io;
-    writer->options = *options;
-    set_defaults(&writer->options);
-    writer->batch = &writer->batch_memory[0];
-    writer->spare = &writer->batch_memory[1];
-    int result = open_parts(writer);
-    if (result < 0) {
-        tape_writer_close(writer);
-        return result;
-    }
-    io_timeout(io, &writer->tick_op, LIMIT_SECOND_NS, tick);
-    tape_writer_pump(writer);
-    *out = writer;
-    return 0;
-}
-
-void tape_writer_close(struct tape_writer *writer)
-{
-    for (int i = 0; i < TAPE_WRITER_FILES; i++) {
-        if (writer->files[i].sector)
-            tape_file_deinit(&writer->files[i]);
-    }
-    for (int i = 0; i < 2; i++) {
-        if (writer->batch_memory[i].memory)
-            batch_close(&writer->batch_memory[i]);
-    }
-    if (writer->memory)
-        ensure(munmap(writer->memory, writer->memory_bytes) == 0);
-    free(writer);
 }
 
 bool tape_writer_ready(const struct tape_writer *writer)

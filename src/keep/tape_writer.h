@@ -45,6 +45,7 @@ struct tape_writer_counters {
     uint64_t rows;           // appended
     uint64_t rows_durable;
     uint64_t rows_refused;   // queue full: lost, listed by a status row
+    uint64_t rows_paused;    // of paused channels: not recorded, told by status rows
     uint64_t rows_unfit;     // one event larger than a batch may be
     uint64_t batches;
     uint64_t bytes;          // written, rewritten slots included

@@ -65,7 +65,7 @@ CASES = {
     "unknown_command": "lss",
     **{
         f"{name}_help": f"{name} --help"
-        for name in "ls inspect cat verify seal reload export coverage day".split()
+        for name in "ls inspect cat verify coverage day recover seal reload export".split()
     },
     "option_unknown": "ls --stor X",
     "option_short": "ls -x",

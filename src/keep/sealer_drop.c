@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Deletion of segments, and the look at the disk that may ask for it. A deletion is a swap of the
+// catalogue followed by the removal of files: after a crash in between they are leftovers.
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "format/ensure.h"
+#include "keep/sealer_inside.h"
+
+#define WATCH_NS LIMIT_SECOND_NS
+
+// ---- deleting ----
+
+static struct retention_choice choose(struct sealer *sealer)
+{
+    struct retention_rules rules;
+    uint32_t count;
+    const struct retention_guard *guards = keep_store_guards(sealer->store, &count);
+    keep_store_rules(sealer->store, &rules);
+    return retention_choose(sealer->catalogue, &rules, guards, count, io_utc_ns(sealer->io),
+                            sealer->disk.low);
+}
+
+bool sealer_drop_start(struct sealer *sealer)
+{
+    struct sealer_drop *drop = &sealer->drop;
+    if (!sealer->watching)
+        return false;
+    struct retention_choice choice = choose(sealer);
+    ensure(choice.count <= RETENTION_SEGMENTS_MAX && drop->count == 0);
+    if (choice.count == 0)
+        return false;
+    memcpy(drop->segments, sealer->catalogue->segments + choice.first,
+           choice.count * sizeof *drop->segments);
+    drop->count = choice.count;
+    drop->cause = choice.cause;
+    sealer_swap(sealer);
+    return true;
+}
+
+void sealer_drop_remove(struct sealer *sealer, struct file_script *script)
+{
+    static const char *const endings[] = {"index", "segment"};
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    ensure(sealer->drop.count > 0);
+    for (uint32_t i = 0; i < sealer->drop.count; i++) {
+        for (size_t e = 0; e < sizeof endings / sizeof *endings; e++) {
+            char relative[CATALOGUE_PATH_BYTES_MAX];
+            catalogue_segment_path(&sealer->drop.segments[i], endings[e], relative);
+            int size = snprintf(path, sizeof path, "%s/%s", keep_store_path(sealer->store),
+                                relative);
+            ensure(size > 0 && (size_t)size < sizeof path);
+            file_script_unlink(script, path);
+        }
+    }
+    *strrchr(path, '/') = 0; // all are of one day
+    file_script_sync_directory(script, path);
+}
+
+void sealer_drop_removed(struct sealer *sealer)
+{
+    struct sealer_drop *drop = &sealer->drop;
+    char detail[KEEP_NEWS_BYTES];
+    char day[11];
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < drop->count; i++)
+        rows += drop->segments[i].rows;
+    catalogue_day_text(drop->segments[0].day, day);
+    (void)snprintf(detail, sizeof detail, "%s of %s: %" PRIu64 " rows, %" PRIu32 " segments: %s",
+                   channel_schema(drop->segments[0].channel)->name, day, rows, drop->count,
+                   retention_cause_text(drop->cause));
+    if (sealer->log)
+        log_write(sealer->log, LOG_LEVEL_INFO, io_utc_ns(sealer->io), "data deleted",
+                  "what=\"%s\"", detail);
+    keep_store_tell(sealer->store, STATUS_DATA_DELETED, detail);
+    sealer->counters.deleted += drop->count;
+    drop->count = 0;
+}
+
+// ---- the disk ----
+
+static void say_news(struct sealer *sealer, enum disk_watch_news news, int64_t free_bytes)
+{
+    static const struct {
+        enum log_level level;
+        const char *text;
+    } said[] = {
+        [DISK_WATCH_LOW] = {LOG_LEVEL_ERROR, "the disk is nearly full; what `keep` allows to "
+                                             "delete goes, then channels pause"},
+        [DISK_WATCH_PAUSED] = {LOG_LEVEL_ERROR, "a channel pauses: it is not recorded until there "
+                                                "is room"},
+        [DISK_WATCH_RESUMED] = {LOG_LEVEL_WARNING, "a channel is recorded again"},
+        [DISK_WATCH_WELL] = {LOG_LEVEL_INFO, "the disk has room again"},
+    };
+    const struct channel_schema *schema = channel_schema((enum channel)sealer->disk.channel);
+    bool channel = news == DISK_WATCH_PAUSED || news == DISK_WATCH_RESUMED;
+    ensure(news != DISK_WATCH_NOTHING && (!channel || schema));
+    if (sealer->log)
+        log_write(sealer->log, said[news].level, io_utc_ns(sealer->io), said[news].text,
+                  "channel=%s free_bytes=%" PRId64 " reserve_bytes=%" PRId64,
+                  channel ? schema->name : "-", free_bytes, sealer->disk.reserve_bytes);
+    char detail[KEEP_NEWS_BYTES];
+    (void)snprintf(detail, sizeof detail, "%" PRId64 " bytes free, reserve %" PRId64, free_bytes,
+                   sealer->disk.reserve_bytes);
+    if (news == DISK_WATCH_LOW)
+        keep_store_tell(sealer->store, STATUS_DISK_FULL, detail);
+    else if (news == DISK_WATCH_WELL)
+        keep_store_tell(sealer->store, STATUS_DISK_FREED, detail);
+}
+
+static void look_at_disk(struct sealer *sealer)
+{
+    struct retention_rules rules;
+    int64_t free_bytes = io_free_bytes(sealer->io, keep_store_path(sealer->store));
+    if (free_bytes < 0)
+        return;
+    keep_store_rules(sealer->store, &rules);
+    if (rules.reserve_bytes != 0 || sealer->disk.reserve_bytes == 0)
+        disk_watch_begin(&sealer->disk, rules.reserve_bytes, free_bytes);
+    enum disk_watch_news news;
+    while ((news = disk_watch_look(&sealer->disk, free_bytes, io_monotonic_ns(sealer->io))) !=
+           DISK_WATCH_NOTHING)
+        say_news(sealer, news, free_bytes);
+    keep_store_pause(sealer->store, disk_watch_mask(&sealer->disk));
+}
+
+static void watch(struct io *io, struct io_op *op)
+{
+    struct sealer *sealer = io_owner(op, struct sealer, watch_op);
+    if (sealer->state == SEALER_STOPPED) {
+        sealer_finish_stop(sealer);
+        return;
+    }
+    look_at_disk(sealer);
+    io_timeout(io, &sealer->watch_op, WATCH_NS, watch);
+    if (sealer->state == SEALER_IDLE && !sealer->stopping)
+        (void)sealer_drop_start(sealer);
+}
+
+void sealer_watch(struct sealer *sealer)
+{
+    ensure(!sealer->watching);
+    sealer->watching = true;
+    io_timeout(sealer->io, &sealer->watch_op, 0, watch);
+}
