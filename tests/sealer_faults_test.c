@@ -44,6 +44,33 @@ static void run_until_idle(void)
     cr_assert(sealer_counters(life.sealer).idle);
 }
 
+// ---- falling behind ----
+
+Test(sealer_faults, who_is_behind_codes_light_and_a_merge_makes_it_dense)
+{
+    keep_life_begin(&life, 29);
+    life.without_sealer = true;
+    for (int sitting = 0; sitting < 6; sitting++) { // each ends a tape
+        cr_assert(keep_life_start(&life));
+        cr_assert(keep_life_work(&life, 300));
+        cr_assert(keep_life_stop(&life));
+    }
+    life.without_sealer = false;
+    cr_assert(keep_life_start(&life));
+    run_until_idle();
+    struct sealer_counters counters = sealer_counters(life.sealer);
+    cr_assert_gt(counters.tapes, 4);
+    cr_assert_gt(counters.segments_light, 0);
+    cr_assert_lt(counters.segments_light, counters.segments, "the last tapes are not behind");
+    uint64_t light = counters.segments_light;
+    sealer_merge_all(life.sealer);
+    run_until_idle();
+    cr_assert_eq(sealer_counters(life.sealer).segments_light, light);
+    cr_assert(keep_life_stop(&life));
+    cr_assert(keep_life_check(&life), "%s", life.why);
+    keep_life_end(&life);
+}
+
 // ---- sectors that cannot be read ----
 
 Test(sealer_faults, what_can_be_read_of_a_tape_is_sealed_and_the_rest_told)

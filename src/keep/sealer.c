@@ -165,6 +165,15 @@ static void segment_made(void *context, int result, const struct catalogue_segme
         sealer_merge_written(sealer);
 }
 
+// Light coding is four times as fast and a third larger. A merge codes densely what was light.
+static enum column_level sealer_level(struct sealer *sealer)
+{
+    bool behind = sealer->tape.number != 0 &&
+                  keep_store_waiting(sealer->store) >= SEALER_BEHIND_TAPES;
+    sealer->counters.segments_light += behind;
+    return behind ? COLUMN_LEVEL_LIGHT : COLUMN_LEVEL_DENSE;
+}
+
 void sealer_write(struct sealer *sealer, enum channel channel, int32_t day,
                   segment_output_feed *feed, void *feed_context)
 {
@@ -176,7 +185,8 @@ void sealer_write(struct sealer *sealer, enum channel channel, int32_t day,
     sealer->state = SEALER_WRITING;
     struct catalogue_segment segment = {
         .number = sealer->catalogue->next_segment++, .channel = channel, .day = day};
-    segment_output_start(&sealer->output, &segment, feed, segment_made, feed_context, sealer);
+    segment_output_start(&sealer->output, &segment, sealer_level(sealer), feed, segment_made,
+                         feed_context, sealer);
 }
 
 // ---- swapping ----

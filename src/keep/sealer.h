@@ -34,6 +34,7 @@ struct sealer_counters {
     uint64_t tapes_damaged;
     uint64_t rows;
     uint64_t segments;
+    uint64_t segments_light; // of them, coded light because the sealer was behind
     uint64_t merges;
     uint64_t deleted;   // segments, by `keep` or for room
     uint64_t bytes_in;  // of tapes

@@ -14,6 +14,7 @@
 enum {
     SEALER_SEGMENTS_MAX = 1 << 14,   // of one tape: channels x days x slices
     SEALER_TAPE_TRIES = 4,           // then the tapes behind it come first
+    SEALER_BEHIND_TAPES = 3,         // waiting: tapes are sealed light until it is fewer
     SEALER_MERGE_COUNT = 8,          // segments of about one size that become one
     SEALER_MERGE_INPUTS_MAX = 16,    // of one merge: bounds open files and decoded blocks
     SEALER_REFUSED_MAX = 4096,

@@ -189,7 +189,7 @@ static void directory_there(void *context, int result, const char *path)
             IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_TRUNCATE, output_opened);
 }
 
-static int open_writer(struct segment_output *output)
+static int open_writer(struct segment_output *output, enum column_level level)
 {
     struct segment_description what = {
         .created_ns = io_utc_ns(output->io),
@@ -197,6 +197,7 @@ static int open_writer(struct segment_output *output)
         .day = output->segment.day,
         .number = output->segment.number,
         .writer = "ringtaped " RINGTAPE_VERSION,
+        .level = level,
     };
     memcpy(what.store, keep_store_identity(output->store), sizeof what.store);
     do
@@ -206,8 +207,8 @@ static int open_writer(struct segment_output *output)
 }
 
 void segment_output_start(struct segment_output *output, const struct catalogue_segment *segment,
-                          segment_output_feed *feed, segment_output_done *done,
-                          void *feed_context, void *context)
+                          enum column_level level, segment_output_feed *feed,
+                          segment_output_done *done, void *feed_context, void *context)
 {
     ensure(output->state == SEGMENT_OUTPUT_IDLE);
     ensure(output->handle < 0);
@@ -218,7 +219,7 @@ void segment_output_start(struct segment_output *output, const struct catalogue_
     output->context = context;
     output->offset = 0;
     output->fed = output->finished = false;
-    output->failure = open_writer(output);
+    output->failure = open_writer(output, level);
     if (output->failure < 0) {
         output_finish(output);
         return;
