@@ -16,7 +16,7 @@ enum { GOLDEN_ROWS = 40 };
 
 // What `write` names its files by, and the versions whose files are there.
 #define GOLDEN_NOW "1.1"
-static const char *const golden_versions[] = {"1.0"};
+static const char *const golden_versions[] = {"1.0", "1.1"};
 
 static const enum channel golden_channels[] = {CHANNEL_TRADE, CHANNEL_DEPTH, CHANNEL_STATUS,
                                                CHANNEL_RAW, CHANNEL_KLINE};
