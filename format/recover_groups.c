@@ -404,7 +404,8 @@ static int open_inputs(struct group *group, const struct recover_segment *segmen
         *input = (struct recover_input){.listed = segments[i].listed, .file.descriptor = -1};
         catalogue_segment_path(&input->listed, "segment", input->path);
         group->unsure = group->unsure || segments[i].unsure;
-        error = recover_input_open(input, recover->options->from, hold_loss, group);
+        error = recover_input_open(input, recover->options->from, recover->identity, hold_loss,
+                                   group);
         if (error == -ENOENT) {
             open_failed(group, input);
             error = 0;
@@ -508,7 +509,8 @@ static int look_up_segment(struct recover *recover, const struct recover_segment
     struct recover_input *const inputs[1] = {&input};
     struct group group = {.recover = recover, .ordered = (struct recover_input *[]){&input}};
     catalogue_segment_path(&input.listed, "segment", input.path);
-    int error = recover_input_open(&input, recover->options->from, lose_silently, NULL);
+    int error = recover_input_open(&input, recover->options->from, recover->identity,
+                                   lose_silently, NULL);
     if (error == 0 && input.segment) {
         group.rewrite = (struct recover_rewrite){.inputs = inputs, .input_count = 1,
                                                  .filter = mark_seen, .filter_context = recover};

@@ -196,7 +196,27 @@ static int open_segment(struct recover_input *input)
     return error_of(error);
 }
 
-int recover_input_open(struct recover_input *input, const char *directory,
+// What a header without damage says is what the name and the store say.
+static bool is_owned(const struct recover_input *input, const uint8_t *store)
+{
+    const struct layout_segment *header = segment_header(input->segment);
+    return header->number == input->listed.number && header->day == input->listed.day &&
+           header->channel == (uint8_t)input->listed.channel &&
+           memcmp(header->store, store, sizeof header->store) == 0;
+}
+
+static void leave_alone(struct checking *checking, const char *what)
+{
+    struct recover_input *input = checking->input;
+    struct recover_loss loss = loss_in(input, what, 0, input->file.size);
+    loss.rows = input->listed.rows;
+    if (input->segment)
+        segment_close(input->segment);
+    input->segment = NULL;
+    checking->lost(checking->context, &loss);
+}
+
+int recover_input_open(struct recover_input *input, const char *directory, const uint8_t *store,
                        recover_loss_callback *lost, void *context)
 {
     struct checking checking = {.input = input, .lost = lost, .context = context};
@@ -210,18 +230,15 @@ int recover_input_open(struct recover_input *input, const char *directory,
     catalogue_segment_path(&input->listed, "index", path);
     (void)recover_file_load(directory, path, &input->index, &input->index_size);
     error = open_segment(input);
-    if (error == -EBADMSG) { // nothing of it
-        struct recover_loss loss = loss_in(input, "nothing of the segment can be made out", 0,
-                                           input->file.size);
-        loss.rows = input->listed.rows;
-        lost(context, &loss);
-        return 0;
-    }
-    if (error < 0)
+    if (error == -EBADMSG)
+        leave_alone(&checking, "nothing of the segment can be made out");
+    else if (error == 0 && input->sound && !is_owned(input, store))
+        leave_alone(&checking, "a segment of another number, channel or store");
+    if (error < 0 && error != -EBADMSG)
         return error;
-    // The file's own word on its channel; where that is another than its name says, nobody knows.
-    input->sound = input->sound &&
-                   segment_header(input->segment)->channel == (uint8_t)input->listed.channel;
+    if (!input->segment)
+        return 0;
+    // Without a good header the blocks say the channel.
     input->listed.channel = (enum channel)segment_header(input->segment)->channel;
     input->index_sound = !segment_rebuilt(input->segment);
     return check_opened(&checking);

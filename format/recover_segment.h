@@ -39,7 +39,8 @@ struct recover_input {
 
 // Opens and reads everything; tells losses. 0, -ENOENT (the file is gone), -EPROTONOSUPPORT: of a
 // newer version; other negative errno. `listed` and `path` are set.
-int recover_input_open(struct recover_input *input, const char *directory,
+// A segment of another store, number or channel is told and left alone. `store`: its identity.
+int recover_input_open(struct recover_input *input, const char *directory, const uint8_t *store,
                        recover_loss_callback *lost, void *context);
 void recover_input_close(struct recover_input *input);
 

@@ -206,7 +206,7 @@ static int read_tapes(struct recover *recover)
         struct recover_tape_input *tape = &recover->tapes[t];
         char path[CATALOGUE_PATH_BYTES_MAX];
         catalogue_tape_path(tape->number, "tape", path);
-        error = recover_tape_read(tape, recover->options->from, recover_lost,
+        error = recover_tape_read(tape, recover->options->from, recover->identity, recover_lost,
                                   unsure ? keep_keys : NULL, recover);
         if (error < 0)
             return recover_complain(recover, error, path, NULL);

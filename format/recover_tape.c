@@ -192,8 +192,24 @@ static int without_header(struct walk *walk, struct recover_tape_input *tape)
     return 0;
 }
 
+// A header that is damaged (number 0) says nothing.
+static bool is_owned(const struct walk *walk, const uint8_t *store)
+{
+    const struct layout_tape *header = &walk->reader.header;
+    return header->number == 0 || (header->number == walk->tape->number &&
+                                   memcmp(header->store, store, sizeof header->store) == 0);
+}
+
+static void leave_alone(struct walk *walk)
+{
+    note_loss(walk, TAPE_GOOD, 0, walk->file.size, 0);
+    walk->loss.what = "a tape of another number or store";
+    tell(walk, INT64_MAX);
+}
+
 int recover_tape_read(struct recover_tape_input *tape, const char *directory,
-                      recover_loss_callback *lost, recover_batch *batch, void *context)
+                      const uint8_t *store, recover_loss_callback *lost, recover_batch *batch,
+                      void *context)
 {
     struct walk walk;
     struct tape_item item;
@@ -204,7 +220,10 @@ int recover_tape_read(struct recover_tape_input *tape, const char *directory,
     walk.context = context;
     if (result == 0 && !walk.opened)
         result = without_header(&walk, tape);
-    while (result == 0 && (result = walk_next(&walk, &item)) == 1) {
+    tape->foreign = result == 0 && walk.opened && !is_owned(&walk, store);
+    if (tape->foreign)
+        leave_alone(&walk);
+    while (result == 0 && !tape->foreign && (result = walk_next(&walk, &item)) == 1) {
         tape->rows += item.header.rows - item.rows_before;
         result = batch ? batch(context, tape->number, &walk.batch, item.rows_before) : 0;
     }

@@ -16,6 +16,7 @@ struct recover_tape_input {
     struct layout_tape_end end;
     // ---- what recover_tape_read() finds ----
     bool unused; // nothing was ever appended
+    bool foreign; // of another number or store: told, and left alone
     bool sound;  // as it was written, but for a torn end
     bool mark_sound;
     struct layout_tape_end found; // where it ends
@@ -31,7 +32,8 @@ typedef int recover_batch(void *context, uint32_t tape, const struct tape_batch 
                           uint32_t from);
 // Reads and decodes all of it; tells losses. `batch` may be NULL. 0, -ENOENT, other errno.
 int recover_tape_read(struct recover_tape_input *tape, const char *directory,
-                      recover_loss_callback *lost, recover_batch *batch, void *context);
+                      const uint8_t *store, recover_loss_callback *lost, recover_batch *batch,
+                      void *context);
 // Writes a tape of the batches that can be read to `output`, and its closing mark to `mark` (2 *
 // LAYOUT_SECTOR bytes). `store`, `salt`: for the new header.
 int recover_tape_write(const struct recover_tape_input *tape, const char *directory,

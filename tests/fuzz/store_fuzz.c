@@ -61,7 +61,10 @@ static void make_segment(uint32_t number, const char *path, const char *index_pa
 {
     static struct event event;
     struct segment_image image = {0};
-    struct segment_writer *writer = image_begin(CHANNEL_TRADE);
+    struct segment_description what = {.store = "fifteen letters", .salt = 4711 + number,
+                                       .channel = CHANNEL_TRADE, .day = 19944, .number = number};
+    struct segment_writer *writer;
+    ensure(segment_writer_open(&writer, &what) == 0);
     for (uint32_t s = 0; s < SYMBOLS; s++) {
         struct rows *rows = random_rows_new(CHANNEL_TRADE, (struct rows_limits){1024, 0, 16});
         for (uint32_t r = 0; r < SEGMENT_ROWS; r++) {

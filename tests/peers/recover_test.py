@@ -241,6 +241,19 @@ def test_a_damaged_merge_is_completed_from_its_leftovers(store, rows):
     compare(rows, target, told, known=False)
 
 
+def test_files_that_are_not_of_the_store_are_left_out(store, rows, tmp_path):
+    """Named like its own, and whole: rows of another store, or of another number."""
+    other = shutil.copytree(store, tmp_path / "other")
+    tape = next((store / "tape").glob("*.tape"))
+    shutil.copy(tape, tape.with_name("00000008.tape"))
+    first, second = segments(store)[:2]
+    assert first.read_bytes() != second.read_bytes()
+    shutil.copy(segments(other)[1], first)
+    target, told = recovered(store)
+    assert not rows_of(target) - rows
+    assert any("another number" in loss["what"] for loss in told["lost"])
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_any_damage(store, rows, seed):
     seed = int(os.environ.get("RINGTAPE_SEED", seed))
