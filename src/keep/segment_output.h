@@ -68,7 +68,7 @@ void segment_output_init(struct segment_output *output, struct io *io,
                          const struct keep_store *store, struct file_script *script);
 // `segment`: number, channel, day.
 void segment_output_start(struct segment_output *output, const struct catalogue_segment *segment,
-                          enum column_level level, segment_output_feed *feed, segment_output_done *done,
-                          void *feed_context, void *context);
+                          enum column_level level, segment_output_feed *feed,
+                          segment_output_done *done, void *feed_context, void *context);
 
 #endif
