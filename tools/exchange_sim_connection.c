@@ -398,7 +398,7 @@ void exchange_sim_connection_start(struct exchange_sim_connection *c,
     c->quiet_until_ns = 0;
     c->ordinal = 0;
     c->ended_by = "client";
-    c->muted = c->slowed = c->cut_reset = c->overrun = c->broken = false;
+    c->muted = c->slowed = c->cut_reset = c->overrun = c->broken = c->left = false;
     c->cut_left = c->slow_left = 0;
     c->crowded_ns = 0;
     ensure(c->link == NULL && c->backlog.size == 0);

@@ -82,6 +82,7 @@ struct exchange_sim_connection {
     uint32_t staged_size;
     struct exchange_sim_backlog backlog;
     bool broken;            // encryption failed: to be ended
+    bool left;              // the peer has said goodbye: to be ended, and no failure
     bool overrun;           // the backlog is full: to be dropped
     int64_t crowded_ns;     // since when the backlog is above its high-water mark; 0: it is not
     uint64_t crowded_drained;

@@ -28,9 +28,11 @@ void exchange_sim_connection_write(struct exchange_sim_connection *c, const uint
 {
     while (size > 0) {
         uint32_t const part = size < TLS_RECORD_SIZE_MAX ? size : TLS_RECORD_SIZE_MAX;
-        // Ended by the next flush: whoever is here may be going through subscribers.
-        if (c->broken || tls_write(c->tls, bytes, part) != (int32_t)part) {
-            c->broken = true;
+        int32_t const result = c->broken || c->left ? TLS_CLOSED : tls_write(c->tls, bytes, part);
+        if (result != (int32_t)part) {
+            // Ended by the next flush: whoever is here may be going through subscribers.
+            c->left = c->left || (!c->broken && result == TLS_CLOSED);
+            c->broken = c->broken || result != TLS_CLOSED;
             return;
         }
         bytes += part;
@@ -112,7 +114,7 @@ static void backlog_drop(struct exchange_sim_backlog *backlog)
 static void backlog_write(struct exchange_sim_connection *c)
 {
     struct exchange_sim_backlog *backlog = &c->backlog;
-    while (backlog->size > 0 && !c->broken &&
+    while (backlog->size > 0 && !c->broken && !c->left &&
            tls_output_space(c->tls) > OUTPUT_RESERVE + TLS_RECORD_SIZE_MAX + RECORD_OVERHEAD) {
         uint32_t const part =
             backlog->size < TLS_RECORD_SIZE_MAX ? (uint32_t)backlog->size : TLS_RECORD_SIZE_MAX;
@@ -194,7 +196,7 @@ static void output_fill(struct exchange_sim_connection *c)
 
 static bool connection_hopeless(struct exchange_sim_connection *c)
 {
-    if (!c->overrun && !c->broken)
+    if (!c->overrun && !c->broken && !c->left)
         return false;
     c->server->counters.overruns += c->overrun;
     c->server->counters.failed += c->broken;
