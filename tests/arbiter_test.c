@@ -431,7 +431,8 @@ Test(arbiter, upbit_late_double_and_backward_ids)
         {16176466213000000, 1300, ARBITER_NEW},    {16176466212000000, 1300, ARBITER_NEW},
         {16176466205000000, 500, ARBITER_NEW}, // late
         {16176466205000000, 500, ARBITER_COPY},    {16176466200000000, 0, ARBITER_COPY},
-        {16176466190000000, -1000, ARBITER_COPY}, // before the beginning
+        {16176466190000000, -1000, ARBITER_NEW}, // late, from before the beginning: not stored yet
+        {16176466190000000, -1000, ARBITER_COPY},
     };
     (void)arbiter_key_open(&arbiter, 0, CHANNEL_TRADE, ARBITER_SET);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)

@@ -105,10 +105,12 @@ enum arbiter_verdict arbiter_set_judge(const struct arbiter_case *one)
     if (window_has(window, window_place(window, time_ns, id), time_ns, id)) return ARBITER_COPY;
     if (coverage->started && time_ns <= window->floor_ns && !in_hole(one->arbiter, key, time_ns))
         return ARBITER_COPY;
-    if (!coverage->started && one->link == NULL) return ARBITER_COPY;
+    // REST does not reach back behind the beginning; a link may bring a trade from there late.
+    bool before = !coverage->started || time_ns < coverage->first;
+    if (before && one->link == NULL && !in_hole(one->arbiter, key, time_ns)) return ARBITER_COPY;
     if (!coverage->started) {
         coverage_start(&one->arbiter->pool, coverage, time_ns, time_ns);
-        window->floor_ns = time_ns - 1;
+        window->floor_ns = INT64_MIN; // nothing was stored before
     }
     window_insert(one->arbiter, key, window, time_ns, id);
     if (time_ns > coverage->last) coverage->last = time_ns;

@@ -148,10 +148,13 @@ class ScriptedExchange:
             head += connection.read(1)
         path = head.split(b" ")[1].decode()
         if not path.startswith(("/stream", "/ws")):
-            self.asked += 1
-            body = json.dumps(INFO).encode()
+            known = "exchangeInfo" in path  # of REST it knows nothing else
+            self.asked += known
+            body = json.dumps(INFO).encode() if known else b""
+            status = b"200 OK" if known else b"404 Not Found"
             connection.send(
-                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body),
+                b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+                % (status, len(body)),
                 body,
             )
             return

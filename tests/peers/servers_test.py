@@ -96,9 +96,11 @@ class PythonServer:
     def _request(self, _connection, request):
         if request.path.startswith(("/stream", "/ws")):
             return None
-        body = json.dumps(scripted.INFO).encode()
+        known = "exchangeInfo" in request.path  # of REST it knows nothing else
+        body = json.dumps(scripted.INFO).encode() if known else b""
+        status = http.HTTPStatus.OK if known else http.HTTPStatus.NOT_FOUND
         headers = Headers({"Content-Length": str(len(body)), "Connection": "close"})
-        return Response(http.HTTPStatus.OK, "OK", headers, body)
+        return Response(status, status.phrase, headers, body)
 
     async def _subscriptions(self, socket):
         count = 0

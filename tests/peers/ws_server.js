@@ -22,6 +22,10 @@ const server = https.createServer({
     cert: fs.readFileSync(`${folder}/localhost.pem`),
     key: fs.readFileSync(`${folder}/localhost.key`),
 }, (request, response) => {
+    if (!request.url.includes('exchangeInfo')) { // of REST it knows nothing else
+        response.writeHead(404).end();
+        return;
+    }
     const filters = [{ filterType: 'PRICE_FILTER', tickSize: '0.01000000' }];
     const symbol = {
         symbol: 'BTCUSDT', status: 'TRADING', baseAsset: 'BTC', quoteAsset: 'USDT', filters,
