@@ -431,12 +431,15 @@ Test(arbiter, upbit_late_double_and_backward_ids)
         {16176466213000000, 1300, ARBITER_NEW},    {16176466212000000, 1300, ARBITER_NEW},
         {16176466205000000, 500, ARBITER_NEW}, // late
         {16176466205000000, 500, ARBITER_COPY},    {16176466200000000, 0, ARBITER_COPY},
-        {16176466190000000, -1000, ARBITER_COPY}, // before the beginning
+        {16176466190000000, -1000, ARBITER_NEW}, // before the first to come, and late
+        {16176466190000000, -1000, ARBITER_COPY},  {16176466170000000, -3000, ARBITER_NEW},
+        {16176466169990000, -3001, ARBITER_COPY}, // too late to know
     };
     (void)arbiter_key_open(&arbiter, 0, CHANNEL_TRADE, ARBITER_SET);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         cr_assert_eq(trade(&link_a, table[i].id, T0 + table[i].ms * MS), table[i].verdict,
                      "line %zu", i);
+    cr_assert_eq(trade(NULL, 16176466180000000, T0 - 2000 * MS), ARBITER_COPY, "not wanted");
 }
 
 Test(arbiter, a_window_keeps_what_a_hole_needs)

@@ -105,10 +105,13 @@ enum arbiter_verdict arbiter_set_judge(const struct arbiter_case *one)
     if (window_has(window, window_place(window, time_ns, id), time_ns, id)) return ARBITER_COPY;
     if (coverage->started && time_ns <= window->floor_ns && !in_hole(one->arbiter, key, time_ns))
         return ARBITER_COPY;
-    if (!coverage->started && one->link == NULL) return ARBITER_COPY;
+    // By REST nothing is wanted from before the beginning.
+    bool before = !coverage->started || time_ns < coverage->first;
+    if (one->link == NULL && before && !in_hole(one->arbiter, key, time_ns)) return ARBITER_COPY;
     if (!coverage->started) {
+        // The first to come need not be the oldest: what a link brings late is stored, too.
         coverage_start(&one->arbiter->pool, coverage, time_ns, time_ns);
-        window->floor_ns = time_ns - 1;
+        window->floor_ns = time_ns - ARBITER_LATE_NS - 1;
     }
     window_insert(one->arbiter, key, window, time_ns, id);
     if (time_ns > coverage->last) coverage->last = time_ns;
