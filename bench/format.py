@@ -342,6 +342,9 @@ def main():
         steps["idle"] = lambda: run_idle(folder, 5 if options.smoke else 60)
         table("case", "rows", "levels", "light", "dense", "pcodec", "parquet", "l.enc M/s",
               "l.dec", "d.enc", "d.dec")  # fmt: skip
+        unknown = set(options.only or ()) - set(steps)
+        if unknown:
+            parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(steps)}")
         for case, step in steps.items():
             if not options.only or case in options.only:
                 good = step() and good

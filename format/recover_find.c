@@ -121,6 +121,58 @@ static int find_tapes(struct recover *recover)
     return error;
 }
 
+static bool has_tape(const struct recover *recover, uint32_t number)
+{
+    for (uint32_t t = 0; t < recover->tape_count; t++) {
+        if (recover->tapes[t].number == number)
+            return true;
+    }
+    return catalogue_tape_sealed(&recover->old, number);
+}
+
+// A mark tells of the rows of a tape that is gone.
+static int find_lone_mark(struct recover *recover, const char *name)
+{
+    uint32_t number;
+    const char *end;
+    char path[CATALOGUE_PATH_BYTES_MAX];
+    struct layout_mark mark;
+    void *bytes = NULL;
+    size_t size;
+    if (!parse_number(name, 8, &end, &number) || strcmp(end, ".mark") != 0 ||
+        has_tape(recover, number))
+        return 0;
+    catalogue_tape_path(number, "mark", path);
+    bool rows = recover_file_load(recover->options->from, path, &bytes, &size) == 0 &&
+                tape_mark_alone(bytes, size, &mark) == TAPE_GOOD && mark.rows > 0;
+    free(bytes);
+    if (!rows)
+        return 0;
+    if (number >= recover->made.next_tape)
+        recover->made.next_tape = number + 1;
+    int error = recover->in_place ? recover_put_aside_later(recover, path) : 0;
+    catalogue_tape_path(number, "tape", path);
+    struct recover_loss loss = {.path = path,
+                                .what = strerror(ENOENT),
+                                .rows = mark.rows,
+                                .time_min = INT64_MAX,
+                                .time_max = INT64_MIN};
+    recover_lost(recover, &loss);
+    return error;
+}
+
+static int find_lone_marks(struct recover *recover)
+{
+    DIR *folder = open_folder(recover, "tape");
+    int error = 0;
+    if (!folder)
+        return 0; // said already, where it is there
+    for (struct dirent *entry = readdir(folder); entry && error == 0; entry = readdir(folder))
+        error = find_lone_mark(recover, entry->d_name);
+    (void)closedir(folder);
+    return error;
+}
+
 static bool is_listed(const struct recover *recover, uint32_t number)
 {
     for (uint32_t i = 0; i < recover->old.segment_count; i++) {
@@ -358,6 +410,8 @@ int recover_find(struct recover *recover)
         error = read_catalogue(recover);
     if (error == 0)
         error = find_tapes(recover);
+    if (error == 0)
+        error = find_lone_marks(recover);
     if (error == 0)
         error = find_segments(recover);
     if (error < 0)

@@ -86,8 +86,9 @@ static int try_blocks(struct checking *checking)
         enum segment_error error = segment_read(input->segment, b, UINT64_MAX, &block);
         if (error == SEGMENT_NO_MEMORY)
             result = -ENOMEM;
-        else if (error == SEGMENT_GOOD && (block.unknown_columns != 0 || block.unknown_levels))
-            result = -EPROTONOSUPPORT;
+        else if (error == SEGMENT_NEWER ||
+                 (error == SEGMENT_GOOD && (block.unknown_columns != 0 || block.unknown_levels)))
+            result = -EPROTONOSUPPORT; // not damage: a newer program reads it
         else if (error != SEGMENT_GOOD)
             lost_block(checking, b, error);
         else if (block.header.number < SEGMENT_BLOCKS_MAX && !seen[block.header.number]) {

@@ -14,6 +14,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,12 +54,18 @@ void recover_advance(struct recover *recover, uint64_t bytes)
                                    recover->bytes_total);
 }
 
+static const char *error_text(int error)
+{
+    return error == -EPROTONOSUPPORT ? "written by a newer version of ringtape: recover with that"
+                                     : strerror(-error);
+}
+
 int recover_complain(struct recover *recover, int error, const char *path, const char *what)
 {
     ensure(error < 0);
     if (recover->message && recover->message->text[0] == 0)
         (void)snprintf(recover->message->text, sizeof recover->message->text, "%.900s/%.200s: %s",
-                       recover->options->from, path, what ? what : strerror(-error));
+                       recover->options->from, path, what ? what : error_text(error));
     return error;
 }
 
@@ -75,6 +83,20 @@ static int take_lock(struct recover *recover)
     if (flock(recover->lock, LOCK_EX | LOCK_NB) == 0)
         return 0;
     return recover_complain(recover, -EBUSY, "", "in use by a ringtaped; stop it first");
+}
+
+// A store that is only read must not get another one into it.
+static int target_is_outside(const struct recover *recover)
+{
+    char parent[RECOVER_PATH_BYTES_MAX];
+    char store[PATH_MAX];
+    char folder[PATH_MAX];
+    (void)snprintf(parent, sizeof parent, "%.1000s", recover->to);
+    if (!realpath(recover->options->from, store) || !realpath(dirname(parent), folder))
+        return -errno;
+    size_t size = strlen(store);
+    bool inside = strncmp(folder, store, size) == 0 && (folder[size] == '/' || folder[size] == 0);
+    return inside ? -EINVAL : 0;
 }
 
 static int check_target(struct recover *recover)
@@ -95,10 +117,14 @@ static int check_target(struct recover *recover)
 
 static int make_target(struct recover *recover)
 {
-    int error = recover->in_place ? 0 : check_target(recover);
+    int error = recover->in_place ? 0 : target_is_outside(recover);
+    const char *what = error == -EINVAL ? "inside the damaged store; choose a folder elsewhere"
+                                        : NULL;
+    if (error == 0 && !recover->in_place)
+        error = check_target(recover);
     if (error < 0 && recover->message)
         (void)snprintf(recover->message->text, sizeof recover->message->text, "%.900s: %s",
-                       recover->to, strerror(-error));
+                       recover->to, what ? what : strerror(-error));
     const char *const folders[] = {"tape", "segment", "quarantine"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders && error == 0; i++)
         error = recover_folder(recover->to, folders[i]);

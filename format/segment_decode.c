@@ -61,7 +61,7 @@ static bool block_possible(const struct layout_block *header)
            header->text_bytes <= SEGMENT_BLOCK_TEXT_BYTES_MAX &&
            header->payload_bytes <= SEGMENT_BLOCK_BYTES_MAX - LAYOUT_SECTOR &&
            header->columns <= SEGMENT_DIRECTORY_MAX && header->symbols != 0 &&
-           header->symbols <= SEGMENT_SYMBOLS_MAX && shared == (header->symbols > 1) &&
+           header->symbols <= header->rows && shared == (header->symbols > 1) &&
            header->symbol < SEGMENT_SYMBOLS_MAX && header->time_min <= header->time_max &&
            header->price_scale <= DECIMAL_SCALE_MAX;
 }
@@ -192,7 +192,8 @@ static bool decode_directory(struct segment_decoder *decoder, const struct layou
             return false;
         memcpy(&entry, bytes, sizeof entry);
         if ((c != 0 && entry.id <= decoder->columns[c - 1].id) ||
-            entry.presence > SEGMENT_PRESENCE_ZSTD || entry.scale > DECIMAL_SCALE_MAX)
+            entry.presence > SEGMENT_PRESENCE_ZSTD || entry.scale > DECIMAL_SCALE_MAX ||
+            (entry.presence != SEGMENT_PRESENCE_ALL && entry.id >= EVENT_COLUMNS_MAX))
             return false;
         decoder->columns[c] = (struct segment_column){entry.id, entry.codec, entry.presence,
                                                       entry.scale, entry.bytes};

@@ -284,6 +284,43 @@ static int verify_tape(struct verify *verify, uint32_t number)
     return result;
 }
 
+// A mark that tells of rows, without its tape: nobody deletes a tape but together with its mark and
+// when the catalogue lists it as sealed.
+static void verify_lone_mark(struct verify *verify, const char *name)
+{
+    char path[CATALOGUE_PATH_BYTES_MAX];
+    char tape_path[CATALOGUE_PATH_BYTES_MAX];
+    uint8_t bytes[2 * LAYOUT_SECTOR];
+    struct layout_mark mark;
+    struct store_file file;
+    uint32_t number = (uint32_t)strtoul(name, NULL, 10);
+    catalogue_tape_path(number, "mark", path);
+    catalogue_tape_path(number, "tape", tape_path);
+    if (number == 0 || strcmp(strrchr(path, '/') + 1, name) != 0 ||
+        catalogue_tape_sealed(&verify->store->catalogue, number))
+        return;
+    int error = store_file_open(&file, verify->store, tape_path);
+    if (error == 0)
+        store_file_close(&file);
+    // The tape first, then the mark: they go in the other order.
+    int64_t size = store_file_read(verify->store, path, bytes, sizeof bytes);
+    if (error == -ENOENT && size > 0 &&
+        tape_mark_alone(bytes, (size_t)size, &mark) == TAPE_GOOD && mark.rows > 0)
+        missing(verify, tape_path, error, mark.rows);
+}
+
+static void verify_lone_marks(struct verify *verify)
+{
+    char path[STORE_PATH_BYTES_MAX + 16];
+    (void)snprintf(path, sizeof path, "%s/tape", verify->store->path);
+    DIR *directory = opendir(path);
+    if (!directory)
+        return;
+    for (struct dirent *entry = readdir(directory); entry; entry = readdir(directory))
+        verify_lone_mark(verify, entry->d_name);
+    (void)closedir(directory);
+}
+
 // For progress alone: what is not there takes no time.
 static uint64_t tape_bytes(const struct verify *verify, uint32_t number)
 {
@@ -368,6 +405,7 @@ int store_verify(struct store *store, store_damage_callback *damage,
     int error = 0;
     for (uint32_t i = 0; i < store->tape_count && error == 0; i++)
         error = verify_tape(&verify, store->tapes[i]);
+    verify_lone_marks(&verify);
     count_leftovers(&verify);
     free(verify.memory);
     return error;

@@ -320,3 +320,17 @@ enum tape_error tape_mark_decode(const void *bytes, size_t size, uint64_t salt,
     }
     return error;
 }
+
+enum tape_error tape_mark_alone(const void *bytes, size_t size, struct layout_mark *mark)
+{
+    enum tape_error error = TAPE_NO_MAGIC;
+    ensure(bytes && mark);
+    for (size_t slot = 0; slot < 2 && error != TAPE_GOOD; slot++) {
+        struct layout_mark found;
+        if (size < (slot + 1) * LAYOUT_SECTOR)
+            break;
+        memcpy(&found, (const uint8_t *)bytes + slot * LAYOUT_SECTOR, sizeof found);
+        error = tape_mark_decode(bytes, size, found.salt, mark);
+    }
+    return error;
+}

@@ -182,6 +182,8 @@ uint32_t tape_header_ends(const struct layout_tape *header, const struct layout_
 // this salt. TAPE_NO_MAGIC when neither is valid.
 enum tape_error tape_mark_decode(const void *bytes, size_t size, uint64_t salt,
                                  struct layout_mark *mark);
+// The same where the tape, and with it its salt, is gone.
+enum tape_error tape_mark_alone(const void *bytes, size_t size, struct layout_mark *mark);
 // Each slot is valid or was never written (zeros). Else one is damaged, or was torn by a crash.
 bool tape_mark_sound(const void *bytes, size_t size, uint64_t salt);
 // Header only. `bytes` needs LAYOUT_HEADER_BYTES, or header_bytes where that is more.

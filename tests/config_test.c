@@ -93,6 +93,8 @@ static const struct {
      "r.yaml:5: keep.size: expected a size from 1MiB to 1024TiB, like 500GiB, found \"5GB\""},
     {FEED "keep: {channels: {book5: {age: 1d}}}\n",
      "r.yaml:5: keep.channels: expected a channel, like trade, depth or book, found \"book5\""},
+    {FEED "keep: {channels: {book: {age: 1d}, book: {age: 2d}}}\n",
+     "r.yaml:5: keep.channels.book: the key stands there twice"},
     {FEED "keep: {channels: {book: {days: 1}}}\n",
      "r.yaml:5: keep.channels.book: unknown key \"days\"; there are age, size"},
     {FEED "keep: {channels: [book]}\n",

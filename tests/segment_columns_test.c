@@ -366,6 +366,8 @@ static const struct made made[] = {
     {"longer than the header says", CHANNEL_TRADE, 0, 1, 3,
      {LENGTHS(1), PART(106, 0, 0, 'a', 'b', 'c', 'd')}, BAD},
     {"bytes of what is no text", CHANNEL_TRADE, 0, 1, 8, {PART(100, 0, 0, 1)}, BAD},
+    {"texts that not every row has", CHANNEL_TRADE, 0, 1, 8,
+     {LENGTHS(1), PART(106, 0, SEGMENT_PRESENCE_BITMAP, 'a', 'b', 'c', 'd')}, BAD},
     {"bytes of no frame", CHANNEL_TRADE, 0, 1, 8, {LENGTHS(1), PART(106, 1, 0, 1, 2)}, BAD},
     {"a column that nobody knows", CHANNEL_TRADE, 0, 1, 0, {PART(90, 7, 0, 1)}, GOOD},
     {"a presence that is cut off", CHANNEL_TRADE, 0, 1, 0,

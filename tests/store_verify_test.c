@@ -171,7 +171,20 @@ Test(store_verify, a_tape_in_the_place_of_another)
     char from[512];
     (void)snprintf(from, sizeof from, "%s", store_fixture_path(fixture, "tape/00000003.tape"));
     cr_assert_eq(rename(from, store_fixture_path(fixture, "tape/00000007.tape")), 0);
+    (void)snprintf(from, sizeof from, "%s", store_fixture_path(fixture, "tape/00000003.mark"));
+    cr_assert_eq(rename(from, store_fixture_path(fixture, "tape/00000007.mark")), 0);
     expect_one(fixture, "tape/00000007.tape: a tape of another number", 0);
+    store_fixture_close(fixture);
+}
+
+// Of a tape that is gone its mark tells, unless it was sealed.
+Test(store_verify, a_missing_tape)
+{
+    struct store_fixture *fixture = store_of_all();
+    cr_assert_eq(unlink(store_fixture_path(fixture, "tape/00000003.tape")), 0);
+    expect_one(fixture, "tape/00000003.tape: No such file", 4000);
+    store_fixture_seal(fixture, 3, 3, false);
+    cr_assert_eq(verify(fixture)->result.damages, 0);
     store_fixture_close(fixture);
 }
 

@@ -230,6 +230,23 @@ static void ringtape_cat_damage(void *context, const struct store_damage *damage
                         damage->what);
 }
 
+// What this program cannot decode must not look like what was never there.
+static void ringtape_cat_newer(struct ringtape_cat *cat, const struct store_chunk *chunk)
+{
+    if (chunk->unknown_columns == 0 && !chunk->unknown_levels) return;
+    cat->damages++;
+    for (uint8_t c = 0; c < cat->schema->column_count; c++) {
+        if (chunk->unknown_columns >> c & 1)
+            (void)ringtape_fail("segment %" PRIu32 ": column %s of %" PRIu32 " rows is coded by a "
+                                "newer version; left empty",
+                                chunk->segment, cat->schema->columns[c].name, chunk->count);
+    }
+    if (chunk->unknown_levels)
+        (void)ringtape_fail("segment %" PRIu32 ": the levels of %" PRIu32 " rows are coded by a "
+                            "newer version; left empty",
+                            chunk->segment, chunk->count);
+}
+
 // 1: go on; 0: the end or the limit; negative: errno.
 static int ringtape_cat_chunk(struct ringtape_cat *cat, struct store_scan *scan,
                               struct ringtape_json *json)
@@ -237,6 +254,7 @@ static int ringtape_cat_chunk(struct ringtape_cat *cat, struct store_scan *scan,
     struct store_chunk chunk;
     const int result = store_scan_next(scan, &chunk);
     if (result <= 0) return result;
+    ringtape_cat_newer(cat, &chunk);
     for (uint32_t i = 0; i < chunk.count; i++) {
         if (cat->rows == cat->limit) return 0;
         cat->rows++;

@@ -159,6 +159,8 @@ static int ringtape_merge_read(struct ringtape_merge *merge, struct ringtape_mer
     if (error == SEGMENT_GOOD)
         error = segment_read(cursor->reader, block->number, UINT64_MAX, &cursor->block);
     if (error == SEGMENT_NO_MEMORY) return -ENOMEM;
+    if (error == SEGMENT_GOOD && (cursor->block.unknown_columns || cursor->block.unknown_levels))
+        error = SEGMENT_NEWER; // not absent: a table must not say so for ever
     if (error != SEGMENT_GOOD) {
         const struct segment *segment = merge->segments[block->segment].segment;
         merge->damages++;

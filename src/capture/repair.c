@@ -120,8 +120,8 @@ static void plan_recent(const struct arbiter *arbiter, uint32_t number, struct a
     job->kind = REPAIR_RECENT;
     job->key = number;
     job->first = key->coverage.proven_ns - ARBITER_LATE_NS;
-    if (floor_ns < key->coverage.first) floor_ns = key->coverage.first - 1; // as it begins
     if (job->first < floor_ns + 1) job->first = floor_ns + 1;
+    if (job->first < key->coverage.first) job->first = key->coverage.first;
     job->last = INT64_MAX;
     job->stored = key->stored;
     plan_walk(job, now);

@@ -297,6 +297,7 @@ static void config_keep(struct config_walk *walk, const struct config_entry *ent
         return;
     }
     struct retention_limits *limits = (void *)((char *)base + entry->offset);
+    uint64_t seen = 0;
     for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
          pair < node->data.mapping.pairs.top; pair++) {
         const yaml_node_t *key = yaml_document_get_node(walk->document, pair->key);
@@ -308,6 +309,11 @@ static void config_keep(struct config_walk *walk, const struct config_entry *ent
         }
         char key_path[CONFIG_PATH_BYTES];
         (void)snprintf(key_path, sizeof key_path, "%.60s.%.30s", path, config_text(key));
+        if (seen >> channel & 1) {
+            config_mistake(walk, config_line(key), key_path, "the key stands there twice");
+            continue;
+        }
+        seen |= 1ull << channel;
         config_mapping(walk, entry->keys, yaml_document_get_node(walk->document, pair->value),
                        key_path, &limits[channel]);
     }

@@ -172,15 +172,26 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// Sealed tapes whose deletion was done, but not told to the catalogue any more.
-static void forget_deleted(struct keep_store *store)
+// Sealed tapes whose deletion was done, but not told to the catalogue any more. A mark that a power
+// cut brought back goes first: alone it would tell of a lost tape.
+static int forget_deleted(struct keep_store *store, struct io *io)
 {
+    char path[KEEP_FILE_NAME_BYTES_MAX];
     struct catalogue *catalogue = &store->catalogue;
     for (uint32_t i = catalogue->tape_count; i-- > 0;) {
         uint32_t tape = catalogue->tapes[i];
-        if (!bsearch(&tape, store->ring, store->waiting, sizeof *store->ring, ascending))
+        if (bsearch(&tape, store->ring, store->waiting, sizeof *store->ring, ascending))
+            continue;
+        keep_store_tape_path(store, tape, "mark", path);
+        file_script_begin(&store->script);
+        file_script_unlink(&store->script, path);
+        int result = file_script_run_now(&store->script, io);
+        if (store->script.running)
+            return result;
+        if (result == 0)
             ensure(catalogue_forget_tape(catalogue, tape));
     }
+    return 0;
 }
 
 static bool is_waiting(const struct keep_store *store, uint32_t tape)
@@ -229,7 +240,9 @@ static int find_tapes(struct keep_store *store, struct io *io, struct io_message
     qsort(store->ring, store->waiting, sizeof *store->ring, ascending);
     if (store->waiting > 0 && store->ring[store->waiting - 1] >= store->tape_next)
         store->tape_next = store->ring[store->waiting - 1] + 1;
-    forget_deleted(store);
+    result = forget_deleted(store, io);
+    if (result < 0)
+        return refuse(message, result, path, "cannot be cleared", remedy_of(result));
     return read_ends(store, io, message);
 }
 

@@ -293,3 +293,17 @@ def test_no_store_and_wrong_words(tmp_path, store):
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = run("recover", "--store", store, "--in-place")
         assert done.returncode == 74 and b"in use" in done.stderr
+    done = run("recover", "--store", store, "--to", store / "good")
+    assert done.returncode == 74 and b"inside the damaged store" in done.stderr
+    assert not (store / "good").exists()
+
+
+def test_a_missing_tape_is_told_by_its_mark(store, rows):
+    (store / "tape" / "00000003.tape").unlink()
+    check = run("verify", "--store", store)
+    assert check.returncode == 1 and b"51 rows lost" in check.stdout
+    target, told = recovered(store)
+    assert [(loss["path"], loss["rows"]) for loss in told["lost"]] == [("tape/00000003.tape", 51)]
+    assert rows_of(target).total() == rows.total() - 51
+    assert run("recover", "--store", store, "--in-place").returncode == 1
+    assert run("verify", "--store", store).returncode == 0

@@ -211,7 +211,9 @@ class Predicate:
     def __init__(self, cursor, context):
         self.kind, x, self.shift, self.cap = [cursor.u8() for _ in range(4)]
         reject(self.kind > 4 or self.shift > 63, "predicate")
-        reject(self.kind in (0, 2, 4) and not 1 <= self.cap <= 63, "cap of a predicate")
+        reject(not (1 <= self.cap <= 63 if self.kind in (0, 2, 4) else self.cap == 0), "cap")
+        reject(self.shift != 0 and self.kind not in (0, 4), "shift of a predicate")
+        reject(x != 0 and self.kind > 2, "column of a predicate that has none")
         self.x = context.column(x) if self.kind <= 2 else None
         self.values = {1: 3, 3: 2}.get(self.kind, self.cap + 1)
 

@@ -2,7 +2,7 @@
 """Segments and their indexes. Part of ringtape_reader.py."""
 
 import ringtape_codecs as codecs
-from ringtape_bytes import Cursor, Damaged, Newer, UnknownCodec, reject, unzstd, xxh3
+from ringtape_bytes import U64, Cursor, Damaged, Newer, UnknownCodec, reject, unzstd, xxh3
 from ringtape_row import (
     LEVELS_MAX, MAJOR, SCALE_MAX, TEXT_MAX, UNKNOWN, Row, bitmap, magic, split_header, time_range,
 )  # fmt: skip
@@ -265,7 +265,7 @@ class Block:
         tapes, numbers = self.special(TAPE, len(rows)), self.special(TAPE_ROW, len(rows))
         for row, tape, number in zip(rows, tapes, numbers):
             reject(not 0 <= tape < 1 << 32, "tape number")
-            row.tape, row.tape_row = tape, number
+            row.tape, row.tape_row = tape, number & U64
 
     def _ranges(self, rows):
         header, known = self.header, all(n != UNKNOWN for row in rows for n in row.values.values())
@@ -283,9 +283,9 @@ class Block:
         types = {column.name: column.type for column in self.channel.columns}
         if not names or any(types[name] != "integer" for name in (names[0], names[-1])):
             return NONE
-        first = [r.values[names[0]] for r in rows if r.values[names[0]] is not None]
-        last = [r.values[names[-1]] for r in rows if r.values[names[-1]] is not None]
-        return (min(first), max(last)) if first and last else NONE
+        ids = [(r.values[names[0]], r.values[names[-1]]) for r in rows]
+        ids = [pair for pair in ids if None not in pair]
+        return (min(i[0] for i in ids), max(i[1] for i in ids)) if ids else NONE
 
     def _prices(self, rows):
         name = PRICE_OF.get(self.channel.name)
