@@ -61,7 +61,7 @@ class Result:
         self.updates = 0  # stored
         self.compared = 0  # books
         self.claimed = 0  # ids
-        self.wanted = 0  # ids from the first claimed to the last stored one
+        self.wanted = 0  # ids from the first stored one to the last
         self.duplicated = 0
         self.unfounded = []  # (symbol, id, what): claimed, but not so
 
@@ -137,10 +137,11 @@ def judge(store, books, payloads):
         rows.sort(key=lambda row: (row["last_id"], row["first_id"]))
         result.updates += len(rows)
         result.duplicated += len(rows) - len({(r["first_id"], r["last_id"]) for r in rows})
+        ids = [key["last"], *(r["last_id"] for r in rows)]
+        result.wanted += max(ids) - min(ids) + 1
         if key["proven"] is None:  # nothing is claimed before the first snapshot
             continue
         snapshots = [s for s in stored(store, "book", symbol) if s["source"] == "rest"]
-        result.wanted += max(r["last_id"] for r in rows) - key["first"] + 1
         truth = Truth(begins[symbol], payloads(symbol))
         for span in stretches(key):
             judge_stretch(result, symbol, span, snapshots, rows, truth)
