@@ -350,6 +350,25 @@ Test(arbiter, a_depth_gap_is_lost_up_to_the_next_snapshot)
     cr_assert_eq(depth(&link_a, 61, 70, -1), ARBITER_NEW);
 }
 
+Test(arbiter, stored_depth_is_covered_from_its_stored_snapshot_on)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    arbiter_recall_snapshot(&arbiter, key, 5, T0); // nothing yet that it could be the base of
+    arbiter_recall_row(&arbiter, key, 1, 10, 0, T0);
+    arbiter_recall_snapshot(&arbiter, key, 9, T0);
+    cr_assert_eq(covered(key)->proven, 0, "older than the run");
+    arbiter_recall_snapshot(&arbiter, key, 25, T0); // ahead of the updates on their way
+    cr_assert_eq(covered(key)->first, 25);
+    arbiter_recall_row(&arbiter, key, 11, 20, 10, T0);
+    arbiter_recall_row(&arbiter, key, 21, 30, 20, T0);
+    arbiter_recall_row(&arbiter, key, 41, 50, 40, T0); // a gap
+    arbiter_recall_snapshot(&arbiter, key, 45, T0);
+    arbiter_recall_row(&arbiter, key, 51, 60, 50, T0);
+    cr_assert_eq(covered(key)->proven, 25);
+    cr_assert_eq(covered(key)->last, 30);
+    cr_assert(arbiter.keys[key].wants_snapshot);
+}
+
 Test(arbiter, updates_that_a_snapshot_was_ahead_of_are_stored)
 {
     uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);

@@ -92,7 +92,9 @@ static struct coverage_sum sum_key(const struct ringtape_ledger *ledger, uint32_
                                               : (double)(sum.to_ns - sum.from_ns);
     double missing = ids_of(key) && !asked(query) ? (double)sum.missing : (double)sum.missing_ns;
     sum.percent = all <= 0 ? (missing > 0 ? 0 : 100) : 100 * (1 - missing / all);
-    if (sum.percent < 0) sum.percent = 0;
+    // Updates without a snapshot that they build on are no book.
+    bool anchored = key->channel != CHANNEL_DEPTH || key->proven != 0;
+    if (sum.percent < 0 || !anchored) sum.percent = 0;
     return sum;
 }
 

@@ -200,6 +200,9 @@ bool arbiter_anchored(struct arbiter *arbiter, uint32_t key, int64_t last_id, in
 // both the id. `before`: what a depth row builds on.
 void arbiter_recall_row(struct arbiter *arbiter, uint32_t key, int64_t first, int64_t last,
                         int64_t before, int64_t time_ns);
+// A stored REST snapshot of a RANGE key.
+void arbiter_recall_snapshot(struct arbiter *arbiter, uint32_t key, int64_t last_id,
+                             int64_t time_ns);
 // A stored status row of the key: a hole was opened, repaired, lost; a series ended.
 void arbiter_recall_status(struct arbiter *arbiter, uint32_t key, enum status_kind kind,
                            int64_t first, int64_t last);

@@ -42,6 +42,24 @@ static void recall_range(struct arbiter *arbiter, struct arbiter_key *key, int64
     coverage->last_ns = time_ns;
 }
 
+// The first anchor, as in arbiter_anchored(); those after a gap are told by the hole's own row.
+void arbiter_recall_snapshot(struct arbiter *arbiter, uint32_t number, int64_t last_id,
+                             int64_t time_ns)
+{
+    ensure(number < arbiter->key_count);
+    struct arbiter_key *key = &arbiter->keys[number];
+    struct coverage *coverage = &key->coverage;
+    ensure(key->rule == ARBITER_RANGE);
+    if (!coverage->started || coverage->proven != 0 || last_id < coverage->first) return;
+    if (last_id > coverage->last) {
+        if (key->wants_snapshot) return; // of the run behind the gap
+        coverage->last = last_id;
+        coverage->last_ns = time_ns;
+    }
+    coverage->first = coverage->proven = last_id;
+    coverage->first_ns = coverage->proven_ns = time_ns;
+}
+
 void arbiter_recall_row(struct arbiter *arbiter, uint32_t number, int64_t first, int64_t last,
                         int64_t before, int64_t time_ns)
 {
@@ -152,6 +170,7 @@ void arbiter_adopt(struct arbiter *arbiter, uint32_t to, const struct arbiter *o
     key->coverage.holes = COVERAGE_NONE;
     key->tail = from->tail;
     key->run_first = INT64_MAX; // depth: no snapshot fits before the first event
+    key->audited = key->stored - ARBITER_WINDOW; // an audit is due: a minute may be long past
     adopt_holes(arbiter, key, other, from);
     if (key->window >= 0 && from->window >= 0)
         arbiter->windows[key->window] = other->windows[from->window];

@@ -59,13 +59,25 @@ static void recall_event_row(struct recall *recall, const struct rows *rows, uin
         arbiter_recall_row(&recall->arbiter, key, first, last, before, rows_time_ns(rows, row));
 }
 
+static void recall_book_row(struct recall *recall, const struct rows *rows, uint32_t row,
+                            const struct event_text *name)
+{
+    if (rows->value[BOOK_SOURCE][row] != BOOK_SOURCE_REST || !row_has(rows, BOOK_LAST_ID, row))
+        return;
+    uint32_t key = recall_key(recall, (const char *)name->bytes, name->size, CHANNEL_DEPTH);
+    if (key != ARBITER_KEY_NONE)
+        arbiter_recall_snapshot(&recall->arbiter, key, rows->value[BOOK_LAST_ID][row],
+                                rows->value[COLUMN_RECEIVE_TIME][row]);
+}
+
 int64_t recall_rows(struct recall *recall, const struct rows *rows,
                     const struct event_text *symbols, int64_t time_min)
 {
     int64_t latest_ns = 0;
     enum channel channel = rows->schema->channel;
     bool wanted = channel == CHANNEL_TRADE || channel == CHANNEL_AGG_TRADE ||
-                  channel == CHANNEL_DEPTH || channel == CHANNEL_QUOTE;
+                  channel == CHANNEL_DEPTH || channel == CHANNEL_QUOTE ||
+                  channel == CHANNEL_BOOK;
     for (uint32_t row = 0; row < rows->count; row++) {
         int64_t received_ns = rows->value[COLUMN_RECEIVE_TIME][row];
         if (received_ns > latest_ns) latest_ns = received_ns;
@@ -74,6 +86,8 @@ int64_t recall_rows(struct recall *recall, const struct rows *rows,
         const struct event_text *name = &symbols[rows->symbol[row]];
         if (channel == CHANNEL_STATUS)
             recall_status_row(recall, rows, row, name);
+        else if (channel == CHANNEL_BOOK)
+            recall_book_row(recall, rows, row, name);
         else
             recall_event_row(recall, rows, row, name);
         recall->rows++;
@@ -296,6 +310,7 @@ int recall_segments(struct recall_work *work)
         const struct catalogue_segment *listed = &catalogue->segments[i];
         bool wanted = listed->channel == CHANNEL_TRADE || listed->channel == CHANNEL_AGG_TRADE ||
                       listed->channel == CHANNEL_DEPTH || listed->channel == CHANNEL_QUOTE ||
+                      listed->channel == CHANNEL_BOOK ||
                       listed->channel == CHANNEL_STATUS;
         if (wanted && listed->tape_last >= work->tape && listed->time_max >= work->time_min)
             result = segment_recall(work, listed);
