@@ -11,6 +11,7 @@ setup_steps=(packages zig wolfssl python node)
 packages_wanted() {
     cat <<'TEXT'
 gcc
+g++
 libc6-dev
 make
 pkg-config
