@@ -437,21 +437,40 @@ uint8_t *bins_encode(struct bins_room *room, const struct bins_plan *plan, const
     return bits_finish(&writer);
 }
 
-// Places in the bins: a sum of widths says where each begins.
+struct bin_reader {
+    uint64_t lower; // base + step * the bin's lower end
+    uint64_t mask;
+    uint64_t bits;
+};
+
+// Places in the bins: a sum of widths says where each begins. As long as a whole word can be read
+// and holds any place, without a look at the end.
 static uint64_t get_places(const struct bins_plan *plan, const uint8_t *symbols, uint32_t count,
                            const struct bits_reader *reader, uint64_t base, uint64_t step,
                            uint64_t *out)
 {
-    uint64_t lower[256];
+    struct bin_reader bins[256];
     uint64_t at = reader->at;
+    unsigned widest = 0;
+    uint32_t i = 0;
     ensure(plan->count > 0 && plan->count <= BINS_MAX);
-    for (unsigned b = 0; b < plan->count; b++)
-        lower[b] = base + step * plan->lower[b];
-    for (uint32_t i = 0; i < count; i++) {
-        unsigned symbol = symbols[i];
-        unsigned bits = plan->bits[symbol];
-        out[i] = lower[symbol] + step * bits_at(reader->bytes, reader->size, at, bits);
-        at += bits;
+    for (unsigned b = 0; b < plan->count; b++) {
+        unsigned bits = plan->bits[b];
+        widest = bits > widest ? bits : widest;
+        bins[b] = (struct bin_reader){base + step * plan->lower[b], bits_mask(bits), bits};
+    }
+    for (; widest <= 56 && i < count && at / 8 + sizeof(uint64_t) <= reader->size; i++) {
+        const struct bin_reader *bin = &bins[symbols[i]];
+        uint64_t word;
+        memcpy(&word, reader->bytes + at / 8, sizeof word);
+        out[i] = bin->lower + step * (word >> (at % 8) & bin->mask);
+        at += bin->bits;
+    }
+    for (; i < count; i++) {
+        const struct bin_reader *bin = &bins[symbols[i]];
+        uint64_t place = bits_at(reader->bytes, reader->size, at, (unsigned)bin->bits);
+        out[i] = bin->lower + step * place;
+        at += bin->bits;
     }
     return at;
 }
