@@ -20,14 +20,17 @@ missing: ids of the truth neither stored nor listed. duplicated: rows too many. 
 which what is listed and what is not stored differ; of Upbit, whose holes are intervals, the ids
 within none. open_at_end: ids of open holes. found_p99_s: from the due time of the event behind a
 lost one to the row that opens its hole. repaired_p99_s: from that row to the one that closes it.
-The upbit_ ones count in missing, duplicated and open_at_end, too. depth_wrong: stretches that
-coverage claims and that do not rebuild the true book after each update; depth_compared: books that
+delisted_tail: trades behind the last stored one of a symbol that is delisted meanwhile, not counted
+as missing: the exchange does not tell of it any more. The upbit_ ones count in missing, duplicated
+and open_at_end, too. depth_wrong: stretches that coverage claims and that do not rebuild the true
+book after each update; depth_compared: books that
 were compared; depth_claimed: ids claimed, as a share of those from the first stored one on.
 rest_budget: weight a minute; budget_s: what the questions take of it when all come at once (25 a
 page of trades, 50 a snapshot, four fifths of the budget used). Coverage of a symbol begins with its
 first row, of depth with its first snapshot: earlier ids of the truth do not count."""
 
 import argparse
+import contextlib
 import json
 import pathlib
 import shutil
@@ -64,33 +67,42 @@ SMOKE = {
 }  # fmt: skip
 SIZE = {"channels": TRADES, "markets": 0, "budget": BUDGET}
 KILL_EVERY_S = 5
+UPBIT_RATE = 300  # trades a second
 
 
 def simulator(case, size, folder):
     channels = ",".join(size["channels"])
-    streams = size["symbols"] * len(size["channels"]) + size["markets"]
-    more = [f"--symbols=upbit:{size['markets']}"] if size["markets"] else []
-    if case == "unrepaired":
-        more.append("--rest-down=0")
+    more = ["--rest-down=0"] if case == "unrepaired" else []
     return support.Simulator(
-        f"--symbols=binance:{size['symbols']}", *more, f"--rate={size['rate']}",
+        f"--symbols=binance:{size['symbols']}", f"--rate={size['rate']}",
         f"--seconds={size['seconds']}", f"--channels={channels}",
-        f"--truth-channels={channels}", f"--begin-streams={streams}", "--begin-after=2",
+        f"--truth-channels={channels}", "--begin-after=2",
+        f"--begin-streams={size['symbols'] * len(size['channels'])}",
         "--faults", f"--truth={folder}/truth", f"--books={folder}/books",
         f"--fault-log={folder}/faults", f"--rest-budget=binance:{size['budget']}",
-        f"--history-trades={max(4000000, size['rate'] * size['seconds'])}",
+        f"--history-trades={max(4000000, size['rate'] * size['seconds'])}", *more,
     )  # fmt: skip
 
 
-def feeds_of(exchange, size):
+def upbit_simulator(size, folder):
+    """At Upbit's own rate: its REST budget is ten pages of 500 trades a second."""
+    return support.Simulator(
+        f"--symbols=upbit:{size['markets']}", f"--rate={UPBIT_RATE}",
+        f"--seconds={size['seconds']}", "--channels=trade", "--truth-channels=trade",
+        f"--begin-streams={size['markets']}", "--begin-after=2", "--faults",
+        f"--truth={folder}/upbit-truth", f"--fault-log={folder}/upbit-faults",
+    )  # fmt: skip
+
+
+def feeds_of(exchange, upbit, size):
     listing = exchange.get("binance", "/api/v3/exchangeInfo")[0]
     names = [entry["symbol"] for entry in listing["symbols"]]
     feeds = [support.feed(exchange, "binance", size["channels"], names, redundancy=2)]
     if size["budget"] != BUDGET:
         feeds[0]["rest_weight"] = size["budget"]
-    if size["markets"]:
-        markets = [entry["market"] for entry in exchange.get("upbit", "/v1/market/all")[0]]
-        feeds.append(support.feed(exchange, "upbit", TRADES, markets, redundancy=2))
+    if upbit is not None:
+        markets = [entry["market"] for entry in upbit.get("upbit", "/v1/market/all")[0]]
+        feeds.append(support.feed(upbit, "upbit", TRADES, markets, redundancy=2))
     return feeds
 
 
@@ -98,23 +110,35 @@ COUNTED = ("repaired", "rest_requests", "snapshots", "audits")
 
 
 def record(case, size, folder, smoke):
-    """Runs simulator and daemon to the end; returns the daemon's last counters."""
-    with simulator(case, size, folder) as exchange:
-        feeds = feeds_of(exchange, size)
+    """Runs simulators and daemon to the end; returns the daemon's last counters."""
+    with contextlib.ExitStack() as stack:
+        exchange = stack.enter_context(simulator(case, size, folder))
+        exchanges = [exchange]
+        if size["markets"]:
+            exchanges.append(stack.enter_context(upbit_simulator(size, folder)))
+        feeds = feeds_of(exchange, exchanges[1] if size["markets"] else None, size)
         arguments = (folder / "config.yaml", folder / "store", feeds)
-        if case.startswith("killed"):
-            kill_often(exchange, arguments)
-        with support.Ringtaped(*arguments) as daemon:
-            exchange.event("ended", size["seconds"] + 60)
-            if not smoke or case == "unrepaired":
-                return settle(daemon, case, 0)
-            counters = daemon.wait_counters(lambda c: c["links_live"] > 0)
-            status = daemon.terminate()
-            assert status == 0, (status, daemon.errors[-5:])
-        # An audit comes soon after a start: sooner than the next minute.
-        with support.Ringtaped(*arguments) as daemon:
-            after = settle(daemon, case, size["markets"] + 1)
-            return {name: counters[name] + after[name] for name in COUNTED}
+        counters = record_lives(case, size, exchanges, arguments, smoke)
+        for each in exchanges:
+            assert each.terminate() == 0  # its files are whole then
+        return counters
+
+
+def record_lives(case, size, exchanges, arguments, smoke):
+    if case.startswith("killed"):
+        kill_often(exchanges[0], arguments)
+    with support.Ringtaped(*arguments) as daemon:
+        for each in exchanges:
+            each.event("ended", size["seconds"] + 60)
+        if not smoke or case == "unrepaired":
+            return settle(daemon, case, 0)
+        counters = daemon.wait_counters(lambda c: c["links_live"] > 0)
+        status = daemon.terminate()
+        assert status == 0, (status, daemon.errors[-5:])
+    # An audit comes soon after a start: sooner than the next minute.
+    with support.Ringtaped(*arguments) as daemon:
+        after = settle(daemon, case, size["markets"] + 1)
+        return {name: counters[name] + after[name] for name in COUNTED}
 
 
 def kill_often(exchange, arguments):
@@ -159,7 +183,7 @@ def load(db, folder):
         " FROM read_csv(?, header=false, auto_detect=false, delim=' ', quote='', escape='',"
         " columns={'column0': 'VARCHAR', 'column1': 'VARCHAR', 'column2': 'VARCHAR',"
         " 'column3': 'VARCHAR'}, max_line_size=1000000)",
-        [f"{folder}/truth"],
+        [[str(path) for path in sorted(folder.glob("*truth"))]],
     )
     db.execute(
         r"CREATE TABLE truth AS SELECT symbol, regexp_extract(payload, '\"t\":(\d+)', 1)::BIGINT"
@@ -201,14 +225,29 @@ def count(db, query):
     return db.execute(f"SELECT count(*) FROM ({query})").fetchone()[0]
 
 
-def judge_ids(db):
+def delisted_tails(db, folder):
+    """Of a symbol that was delisted: nobody can ask for what came behind the last stored trade."""
+    log = [json.loads(line) for line in open(folder / "faults", encoding="utf-8")]
+    db.execute("CREATE TABLE delisted (symbol VARCHAR)")
+    gone = [(f["symbol"],) for f in log if f["fault"] == "delist" and f["exchange"] == "binance"]
+    if gone:
+        db.executemany("INSERT INTO delisted VALUES (?)", gone)
+    db.execute(
+        "CREATE TABLE unknowable AS SELECT t.symbol, t.id FROM truth t JOIN delisted USING (symbol)"
+        " JOIN (SELECT symbol, max(id) AS last FROM stored GROUP BY symbol) s"
+        "  ON s.symbol = t.symbol AND t.id > s.last"
+    )
+
+
+def judge_ids(db, folder):
+    delisted_tails(db, folder)
     db.execute(
         "CREATE TABLE listed AS SELECT DISTINCT symbol,"
         " unnest(range(first, last + 1)) AS id, state FROM holes"
     )
     absent = (
         "SELECT symbol, id FROM truth JOIN begins USING (symbol) WHERE id >= first"
-        " EXCEPT SELECT symbol, id FROM stored"
+        " EXCEPT SELECT symbol, id FROM stored EXCEPT SELECT symbol, id FROM unknowable"
     )
     listed = "SELECT symbol, id FROM listed"
     return {
@@ -220,6 +259,7 @@ def judge_ids(db):
             db, f"(({absent}) EXCEPT ({listed})) UNION ALL (({listed}) EXCEPT ({absent}))"
         ),
         "open_at_end": count(db, "FROM listed WHERE state = 'open'"),
+        "delisted_tail": count(db, "FROM unknowable"),
         "lost": count(db, "FROM listed WHERE state = 'lost'"),
     }
 
@@ -349,7 +389,7 @@ def run(case, size, folder, smoke):
     support.export(folder / "store", folder / "parquet")
     db = duckdb.connect(folder / "judge.db")
     load(db, folder)
-    result = {**judge_ids(db), **judge_times(db, folder)}
+    result = {**judge_ids(db, folder), **judge_times(db, folder)}
     if size["markets"]:
         upbit = judge_upbit(db, folder)
         for metric in ("missing", "duplicated", "open_at_end"):

@@ -155,6 +155,32 @@ Test(complete_life, twenty_five_hours_pass_without_a_hole)
     life_destroy(life);
 }
 
+// Tapes roll at midnight UTC; what is lost just then is found and repaired as at any other time.
+static void life_over_midnight(uint64_t seed, uint32_t redundancy)
+{
+    const int64_t day_ns = 24 * LIMIT_HOUR_NS;
+    struct life *life = life_create(seed, redundancy, 20 * SECOND);
+    life_start(life);
+    life_run(life, day_ns - io_utc_ns(life->io) % day_ns - 48 * SECOND);
+    life->peer->pause_ns = 10 * MS;
+    life_run(life, 45 * SECOND); // the pause that has begun is 40 s at most
+    uint64_t before = shard_counters(life->shard).tapes;
+    life->peer->faults = (struct market_faults){.lost = 100000, .doubled = 50000, .late = 50000,
+                                                .cut = 300};
+    life_run(life, 6 * SECOND);
+    cr_assert_gt(shard_counters(life->shard).tapes, before, "seed %lu", (unsigned long)seed);
+    cr_assert_gt(shard_counters(life->shard).holes_opened, 5, "seed %lu", (unsigned long)seed);
+    calm(life);
+    life_stop(life);
+    check(seed, life, true);
+    life_destroy(life);
+}
+
+Test(complete_life, losses_at_the_daily_cut_leave_no_hole)
+{
+    for (uint64_t seed = 720; seed < 722; seed++) life_over_midnight(seed, 1 + seed % 2);
+}
+
 Test(complete_life, a_full_disk_keeps_no_store_from_starting)
 {
     struct life *life = life_create(710, 1, 5 * MS);

@@ -483,10 +483,11 @@ static void judge_audit(struct arbiter *arbiter, struct arbiter_key *key, struct
             arbiter_overflow(arbiter, key, first, id, hole.from_ns, hole.to_ns);
         else
             arbiter_say_opened(arbiter, &hole);
-    } else if (coverage->holes == COVERAGE_NONE) {
-        coverage->proven = id;
-        coverage->proven_ns = key->audit_ns - ARBITER_AUDIT_PATIENCE_NS;
+        if (key->channel == CHANNEL_AGG_TRADE) return; // how many are missing is not known
     }
+    // What is missing up to here is listed.
+    coverage->proven = id;
+    coverage->proven_ns = key->audit_ns - ARBITER_AUDIT_PATIENCE_NS;
 }
 
 void arbiter_audited(struct arbiter *arbiter, uint32_t number, int64_t id, struct arbiter_now now)

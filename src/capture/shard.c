@@ -327,6 +327,7 @@ static void shard_publish(struct shard *shard)
         .paused = tape.rows_paused,
         .durable = tape.rows_durable,
         .tape_bytes = tape.bytes,
+        .tapes = tape.tapes,
         .connects = shard->shared.counters.connects,
         .downs = shard->shared.counters.downs,
         .symbols = symbols_count(shard->symbols),

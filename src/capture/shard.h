@@ -82,6 +82,7 @@ struct shard_counters {
     uint64_t paused;  // rows of channels that pause on a full disk
     uint64_t durable; // rows
     uint64_t tape_bytes;
+    uint64_t tapes; // begun
     uint64_t connects;
     uint64_t downs;
     uint64_t links;

@@ -6,6 +6,7 @@ only what somebody was sent."""
 import json
 import time
 
+import pytest
 import support
 import truth
 
@@ -95,3 +96,56 @@ def test_without_rest_the_hole_of_a_restart_is_listed(tmp_path):
         assert ids == stored[stream] | missing.get(stream, set()), stream
         assert not stored[stream] & missing.get(stream, set())
     assert sum(map(len, missing.values())) > 0
+
+
+@pytest.mark.parametrize(
+    "exchange, channel", [("binance", "agg_trade"), ("binance-usdm", "trade"), ("upbit", "trade")]
+)
+def test_what_a_kill_cost_is_fetched_by_rest(tmp_path, exchange, channel):
+    """With faults of links and of REST: agg_trade and trades of futures by fromId, Upbit's
+    by cursor."""
+    stream = {"trade": "trade", "agg_trade": "aggTrade"}[channel]
+    with support.Simulator(
+        f"--symbols={exchange}:3", "--rate=300", "--seconds=12", f"--channels={stream}",
+        "--begin-streams=3", f"--truth={tmp_path / 'truth'}",
+        "--faults=drop=1,drop_all=1,rest_short=1,rest_overlap=1,rest_error=4",
+    ) as simulator:  # fmt: skip
+        feed = support.feed(simulator, exchange, [channel], "all", redundancy=2)
+        arguments = (tmp_path / "config.yaml", tmp_path / "store", [feed])
+        with support.Ringtaped(*arguments) as daemon:
+            daemon.wait_counters(lambda c: c["durable"] >= 1000)
+            daemon.kill()
+        time.sleep(1)
+        with support.Ringtaped(*arguments) as daemon:
+            simulator.event("ended", 60)
+            daemon.wait_counters(lambda c: c["repaired"] > 0 and c["holes_open"] == 0)
+            assert daemon.terminate() == 0, daemon.errors
+        with support.Ringtaped(*arguments) as daemon:  # an audit comes soon after a start
+            daemon.wait_counters(lambda c: c["audits"] >= (3 if exchange == "upbit" else 1))
+            time.sleep(4)
+            daemon.wait_counters(lambda c: c["holes_open"] == 0)
+            assert daemon.terminate() == 0, daemon.errors
+        assert simulator.terminate() == 0
+    key = {"trade": "t", "agg_trade": "a"}[channel] if exchange != "upbit" else "sid"
+    begins = {k["symbol"]: k["from"] for k in coverage_any(tmp_path / "store", channel)}
+    stored = {}
+    for line in support.ringtape("cat", "--store", tmp_path / "store", "--channel", channel,
+                                 "--json").splitlines():  # fmt: skip
+        row = json.loads(line)
+        stored.setdefault(row["symbol"], []).append(row["id"])
+    sent = {}
+    for _, _, name, payload in support.read_truth(tmp_path / "truth"):
+        symbol = f"{exchange}:{name.split('@')[0].upper()}"
+        message = json.loads(payload)
+        if message.get("st") != "SNAPSHOT" and begins[symbol] is not None:
+            sent.setdefault(symbol, []).append(message[key])
+    for symbol, ids in sent.items():
+        assert len(stored[symbol]) == len(set(stored[symbol])), symbol
+        first = next(n for n, i in enumerate(ids) if i in set(stored[symbol]))
+        missing = set(ids[first:]) - set(stored[symbol])
+        assert not missing, (symbol, len(missing), len(ids))
+
+
+def coverage_any(store, channel):
+    text = support.ringtape_any("coverage", "--store", store, "--channel", channel, "--json")
+    return json.loads(text)["coverage"]
