@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small stores' parts made by hand, byte by byte as docs/format.md says, good and bad.
 
-    python3 golden_maker.py FOLDER      writes the bad golden files and their list
+    python3 golden_maker.py FOLDER [VERSION]    writes the bad golden files and their list;
+                                                beside the folder the good ones
 
 What is in tests/golden was written once and stays (see its README); this shows how, and makes
 files of a new version."""
@@ -176,32 +177,33 @@ def column_list():
 def segment_header(**h):
     listed = column_list()
     size = (136 + len(listed) + 7) // 8 * 8 + 8
-    f = {"magic": magic(b"SEGM"), "major": 1, "required": 0, "salt": SALT, "channel": 1,
-         "schema": xxh3(listed), **h}  # fmt: skip
-    head = f["magic"] + struct.pack("<BBHHH", f["major"], 0, size, f["required"], 0) + STORE
+    f = {"magic": magic(b"SEGM"), "major": 1, "minor": 0, "required": 0, "salt": SALT,
+         "channel": 1, "schema": xxh3(listed), **h}  # fmt: skip
+    head = f["magic"] + struct.pack("<BBHHH", f["major"], f["minor"], size, f["required"], 0)
+    head += STORE
     head += struct.pack("<QqIiBBHIQ", f["salt"], TIME, 1, DAY, f["channel"], 16, 0, 0, f["schema"])
     head += b"made by hand".ljust(64, b"\0") + listed
     return hashed(head.ljust(size - 8, b"\0"))
 
 
-def footer(blocks, at, symbol=(b"binance:S", 2, TIME, 2, 0, 1), magic_=None, **h):
-    name, rows, time_min, span, first, count = symbol
+def footer(blocks, at, symbol=(b"binance:S", 2, TIME, 2, 0, 1), magic_=None, rows=2, **h):
+    name, symbol_rows, time_min, span, first, count = symbol
     body = (magic_ or magic(b"FOOT")) + struct.pack("<II", 1, len(blocks))
-    body += varint(rows) + zigzag(time_min) + varint(span) + varint(first) + varint(count)
+    body += varint(symbol_rows) + zigzag(time_min) + varint(span) + varint(first) + varint(count)
     body += bytes([len(name)]) + name
     for each in blocks:
-        body += struct.pack("<IIQ", len(each), 2, struct.unpack_from("<Q", each, 120)[0])
+        body += struct.pack("<IIQ", len(each), rows, struct.unpack_from("<Q", each, 120)[0])
     return {"body": body, "at": at, "hash": xxh3(body), **h}
 
 
-def segment(one=None, header=None, file_hash=None, **h):
+def segment(one=None, header=None, file_hash=None, minor=0, **h):
     header = header or segment_header()
     one = block(previous=struct.unpack("<Q", header[-8:])[0]) if one is None else one
     data = header + one
     foot = footer([one], len(data), **h)
     post = struct.pack("<QQQQQ", foot["at"], len(foot["body"]), foot["hash"],
                        xxh3(data) if file_hash is None else file_hash, SALT)  # fmt: skip
-    post = hashed(post + struct.pack("<BBHHH", 1, 0, 64, 0, 0)) + magic(b"FOOT")
+    post = hashed(post + struct.pack("<BBHHH", 1, minor, 64, 0, 0)) + magic(b"FOOT")
     return data + foot["body"] + post
 
 
@@ -209,6 +211,91 @@ def chained(**more):
     """A segment with a block changed so; everything around it agrees."""
     header = segment_header()
     return segment(block(previous=struct.unpack("<Q", header[-8:])[0], **more), header)
+
+
+# ---- modelled columns, 1.1 ----
+
+# Ten trades: what a reader must find, column by column.
+MODELLED_VALUES = {
+    "receive_time": [
+        TIME + n for n in (1500, 1002, 1263, 1767, 1267, 1297, 1797, 1801, 1329, 1832)
+    ],
+    "flags": [0] * 10,
+    "event_time": [TIME + n for n in (7, 3, 5, 266, 270, 270, 300, 300, 304, 332)],
+    "trade_time": [TIME + n for n in (0, 2, 263, 267, 267, 297, 297, 301, 329, 332)],
+    "id": [*range(100, 110)],
+    "price": [(600000 + n, 2) for n in (123, 128, 135, 142, 149, 156, 163, 170, 177, 182)],
+    "quantity": [(n, 4) for n in (1, 1, 1031, 5, 8, 1, 1001, 6, 1, 1)],
+    "side": [1, 1, 1, 2, 2, 1, 1, 2, 1, 1],
+    "kind": [b"LIMIT", None, None, b"LIMIT", *[None] * 6],
+}
+
+# Lists, most of them examples of the document.
+SPARSE = bytes.fromhex("02 0e 02 02 02 00 0a")  # 7 5 7 7 7 7 7 7 7 5
+PATCHED = bytes.fromhex("01 00 01 82 01 00 07 19 0c 02 04 01")  # 1 2 261 0 0 3
+ONE_BIN = bytes.fromhex("03 00 01 01 00 78 8c 03")  # 5 8 6
+TWO_BINS = bytes.fromhex("03 02 0a 02 04 33 c2 8f 5c 68 5b c5 00")  # 1 1 1031 1 1001 1 1
+DICTIONARY = bytes.fromhex("04 02 01 d0 0f f4 03 01 02 01 00 01 01 c9 02")  # 1500 1000 1000 ...
+RUN_NUMBERS = bytes.fromhex("01 02 01 01 0a")  # 1 2 1 2 1
+RUN_LENGTHS = bytes.fromhex("01 02 01 02 16 01")  # 3 2 2 1 2
+RUNS = b"\x05\x05" + RUN_NUMBERS + RUN_LENGTHS
+TICKS = bytes.fromhex("06 0a 00 06 02 00 01 02 00 03")  # 30 28
+
+
+def one(value):
+    """A list of one number for all."""
+    return b"\0" + zigzag(value)
+
+
+def residuals(*counts):
+    """Lists of so many 1, context by context."""
+    return b"".join(varint(count) + (one(1) if count else b"") for count in counts)
+
+
+LAST = b"\x04\0\0\x01"
+
+
+def ids(predicates=LAST, head=b"\x41", lists=residuals(1, 9)):
+    """Each one more than the one before; context: whether the residual before was 0."""
+    return head + predicates + zigzag(99) + lists
+
+
+def times(change=b"\x01\x08\0\0", patched=PATCHED):
+    """Differences; context: where the side went."""
+    return (b"\x41" + change + zigzag(TIME - 1) + b"\x06" + patched + b"\x02" + one(4)
+            + b"\x02" + TICKS)  # fmt: skip
+
+
+def quantities(two_bins=TWO_BINS):
+    """As they are; context: the side's code, 0 ... 2."""
+    return b"\x40\x02\x08\0\x02" + b"\0" + b"\x07" + two_bins + b"\x03" + ONE_BIN
+
+
+MODELLED = [
+    (0, 6, 0, 0, b"\x02\x04" + DICTIONARY),
+    (2, 6, 0, 0, b"\x04" + zigzag(0) + one(0)),
+    (3, 6, 0, 0, b"\x06\x04" + zigzag(TIME + 4) + one(3)),
+    (4, 6, 0, 0, times()),
+    (5, 6, 0, 0, ids()),
+    (6, 6, 0, 2, b"\x01" + zigzag(600116) + SPARSE),
+    (7, 6, 0, 4, quantities()),
+    (8, 6, 0, 0, b"\0" + RUNS),
+    (10, 6, 1, 0, b"\x09\0" + b"\0" + one(5)),
+    (106, 0, 0, 0, b"LIMITLIMIT"),
+]
+
+
+def modelled(number=None, data=None):
+    """A segment of 1.1 with one column's bytes changed so; everything around it agrees."""
+    columns = [(*c[:4], data) if c[0] == number else c for c in MODELLED]
+    header = segment_header(minor=1)
+    last = TIME + 332
+    return segment(
+        block(
+            columns, minor=1, rows=10, text=10, time=(TIME, last), id=(100, 109),
+            price=(600123, 600182), previous=struct.unpack("<Q", header[-8:])[0],
+        ), header, minor=1, rows=10, symbol=(b"binance:S", 10, TIME, last - TIME, 0, 1),
+    )  # fmt: skip
 
 
 def flipped(data, at):
@@ -367,17 +454,73 @@ def bad_catalogues():
     yield "tape_order", catalogue([*LINES[:5], "tape 2 sealed", "tape 1 sealed", last]), "of order"
 
 
-GOOD = {"batch": batch(), "two.batch": batch(order=b"\x0a", **TWO), "segment": segment(),
-        "catalogue": catalogue()}  # fmt: skip
-BAD = {"batch": bad_batches, "segment": bad_segments, "catalogue": bad_catalogues}
+def bad_modelled():
+    side_runs = b"\0\x05\x05"
+    yield "predictor", modelled(2, b"\x08" + one(0)), "predictor"
+    yield "lineage", modelled(2, b"\x20" + one(0)), "lineage"
+    yield "list_kind", modelled(2, b"\0\x07" + zigzag(0)), "list of another kind"
+    yield "list_inside", modelled(
+        8, side_runs + b"\x02" + zigzag(1) + b"\x02\x0a" + one(2) + RUN_LENGTHS
+    ), "list of another kind"
+    yield "bins_weights", modelled(7, quantities(TWO_BINS.replace(b"\x68", b"\x69"))), "weights"
+    yield "bins_states", modelled(7, quantities(TWO_BINS[:-2] + b"\xcd\0")), "states at the end"
+    yield "bins_bits", modelled(7, quantities(TWO_BINS[:-1] + b"\x80")), "bits behind the last"
+    yield "context_sizes", modelled(5, ids(lists=residuals(2, 8))), "fewer residuals than it has"
+    yield "context_few", modelled(5, ids(lists=residuals(1, 8))), "fewer residuals than it has"
+    yield "context_sum", modelled(5, ids(lists=residuals(1, 10))), "more residuals than values"
+    yield "contexts", modelled(
+        5, ids(b"\x02\x08\0\x3f" + LAST, b"\x81", residuals(0, 0, 1, 6, 0, 3, *[0] * 122))
+    ), "contexts"
+    yield "last_first", modelled(
+        5, ids(LAST + b"\x01\x08\0\0", b"\x81", residuals(1, 0, 0, 5, 2, 2))
+    ), "the last"
+    yield "cap", modelled(
+        5, ids(b"\x01\x08\0\0" + b"\x04\0\0\0", b"\x81", residuals(6, 2, 2))
+    ), "cap"
+    yield "predicate", modelled(5, ids(b"\x05\0\0\x01")), "predicate"
+    yield "shift", modelled(4, times(b"\x01\x08\x01\0")), "shift of a predicate"
+    yield "reference", modelled(0, b"\x02\x01" + DICTIONARY), "column that is not there"
+    yield "reference_kind", modelled(0, b"\x02\x0a" + DICTIONARY), "reference to another kind"
+    yield "reference_presence", modelled(
+        10, b"\x09\0" + b"\x02\x08" + one(4)
+    ), "reference from a column without all values"
+    yield "circle", modelled(8, b"\x02\x04" + RUNS), "in a circle"
+    yield "circle_of_one", modelled(8, b"\x02\x08" + RUNS), "in a circle"
+    yield "patch_place", modelled(
+        4, times(patched=PATCHED[:-3] + bytes.fromhex("06 04 01"))
+    ), "patch"
+    yield "dictionary_place", modelled(
+        0, b"\x02\x04" + DICTIONARY[:-5] + bytes.fromhex("00 01 02 41 00 08")
+    ), "place in a dictionary"
+    yield "sparse_others", modelled(
+        6, b"\x01" + zigzag(600116) + SPARSE[:2] + b"\x03" + SPARSE[3:]
+    ), "others of a sparse list"
+    yield "runs_long", modelled(
+        8, side_runs + RUN_NUMBERS + RUN_LENGTHS[:-1] + b"\x02"
+    ), "lengths of runs"
+    yield "run_empty", modelled(
+        8, b"\0\x05\x06" + RUN_NUMBERS + bytes.fromhex("01 00 01 02 6b 02")
+    ), "length of a run"
+    yield "behind", modelled(2, b"\x04" + zigzag(0) + one(0) + b"\0"), "bytes behind"
 
 
-def write(folder, version="1.0"):
+GOOD = {
+    "1.0": {"batch": batch(), "two.batch": batch(order=b"\x0a", **TWO), "segment": segment(),
+            "catalogue": catalogue()},
+    "1.1": {"segment": modelled()},
+}  # fmt: skip
+BAD = {
+    "1.0": {"batch": bad_batches, "segment": bad_segments, "catalogue": bad_catalogues},
+    "1.1": {"segment": bad_modelled},
+}
+
+
+def write(folder, version):
     folder.mkdir(exist_ok=True)
-    for name, data in GOOD.items():
+    for name, data in GOOD[version].items():
         (folder.parent / f"{version}.made.{name}").write_bytes(data)
     listed = ""
-    for kind, bad in BAD.items():
+    for kind, bad in BAD[version].items():
         for name, data, reason in bad():
             (folder / f"{version}.{name}.{kind}").write_bytes(data)
             listed += f"{version}.{name}.{kind}|{reason}\n"
@@ -385,4 +528,4 @@ def write(folder, version="1.0"):
 
 
 if __name__ == "__main__":
-    write(pathlib.Path(sys.argv[1]))
+    write(pathlib.Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else max(GOOD))

@@ -5,6 +5,7 @@ import collections
 import json
 import subprocess
 
+import golden_maker
 import pytest
 import support
 from ringtape_bytes import Damaged, Newer, xxh3
@@ -105,7 +106,24 @@ def test_made_by_hand_is_good(path):
     assert judge(path) is None
 
 
-@pytest.mark.parametrize("line", (GOLDEN / "bad" / "1.0.list").read_text().splitlines())
+def test_modelled_by_hand_has_the_values_told():
+    rows = list(Segment((GOLDEN / "1.1.made.segment").read_bytes()).rows())
+    for name, values in golden_maker.MODELLED_VALUES.items():
+        assert [row.values[name] for row in rows] == values, name
+
+
+def test_golden_files_made_by_hand_are_what_the_maker_makes(tmp_path):
+    for version in golden_maker.GOOD:
+        golden_maker.write(tmp_path / "bad", version)
+    for path in tmp_path.rglob("1.*"):
+        assert path.read_bytes() == (GOLDEN / path.relative_to(tmp_path)).read_bytes(), path.name
+
+
+LISTS = sorted((GOLDEN / "bad").glob("*.list"))
+BAD = [line for path in LISTS for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("line", BAD)
 def test_bad_golden_files_are_rejected_for_their_reason(line):
     name, reason = line.split("|")
     assert reason in judge(GOLDEN / "bad" / name)
