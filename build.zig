@@ -344,7 +344,8 @@ fn installLibrary(v: Variant) void {
     const files = without(v.b, every, matching(v.b, every, "format/parquet"));
     const m = v.module();
     m.addCSourceFiles(.{ .root = v.b.path(""), .files = files, .flags = v.flags(&.{}) });
-    for (format_libs) |lib| m.linkSystemLibrary(lib, v.mode());
+    // Debian's archives are not position-independent: a shared library takes the shared ones.
+    for (format_libs) |lib| m.linkSystemLibrary(lib, .{});
     library.install(v.b, m, v.archive("library", files, &.{}) orelse return);
 }
 
