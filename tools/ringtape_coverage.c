@@ -69,6 +69,7 @@ static void sum_note(struct coverage_sum *sum, const struct ringtape_query *quer
     if (note->first >= 0 && note->last != INT64_MAX && note->last >= note->first)
         sum->missing += !open && note->count >= 0 ? (uint64_t)note->count
                                                   : (uint64_t)(note->last - note->first) + 1;
+    if (!open && note->first >= 0 && note->last == INT64_MAX) return; // behind all that is covered
     int64_t from = note->from_ns > query->from ? note->from_ns : query->from;
     int64_t to = note_end(note, now_ns) < query->to ? note_end(note, now_ns) : query->to;
     if (note->from_ns != 0 && to > from) sum->missing_ns += (uint64_t)(to - from);

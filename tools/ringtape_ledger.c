@@ -53,12 +53,14 @@ static void notes_take(struct ringtape_ledger *all, const struct ledger *ledger,
 {
     for (uint32_t i = 0; i < from->hole_count; i++) {
         const struct ledger_hole *hole = &ledger->holes[from->hole_first + i];
+        bool ends = from->times && hole->last != INT64_MAX;
+        int64_t to_ns = ends ? hole->last : hole->to_ns;
         struct ringtape_ledger_note note = {.key = number,
                                             .kind = STATUS_HOLE_OPENED,
                                             .first = from->times ? -1 : hole->first,
                                             .last = hole->last,
                                             .from_ns = from->times ? hole->first : hole->from_ns,
-                                            .to_ns = hole->to_ns,
+                                            .to_ns = to_ns,
                                             .count = -1};
         (void)snprintf(note.detail, sizeof note.detail, "%s", coverage_cause_text(hole->cause));
         note_add(all, &note);
@@ -154,6 +156,20 @@ static int64_t note_last(const struct ringtape_ledger_note *note)
     return note->to_ns;
 }
 
+static void note_begin(struct ringtape_ledger_note *note, int64_t first)
+{
+    if (note->first >= 0)
+        note->first = first;
+    else
+        note->from_ns = first;
+}
+
+static void note_end(struct ringtape_ledger_note *note, int64_t last)
+{
+    note->last = note->first >= 0 ? last : 0;
+    if (note->first < 0) note->to_ns = last;
+}
+
 // What is repaired or lost is open no more.
 static void notes_cut(struct ringtape_ledger *all, const struct ringtape_ledger_note *closed)
 {
@@ -161,31 +177,53 @@ static void notes_cut(struct ringtape_ledger *all, const struct ringtape_ledger_
     for (uint32_t n = all->note_count; n-- > 0;) {
         struct ringtape_ledger_note *open = &all->notes[n];
         if (open->key != closed->key || open->kind != STATUS_HOLE_OPENED) continue;
-        bool ids = open->first >= 0;
         int64_t from = note_first(open), to = note_last(open);
         if (to < first || from > last) continue;
-        if (!ids || (from >= first && to <= last)) { // times are closed as a whole
+        // One without an end had one, which only its closing tells.
+        bool times = open->first < 0;
+        if ((from >= first && to <= last) || (times && to == INT64_MAX)) {
             *open = all->notes[--all->note_count];
         } else if (from < first && to > last) {
             struct ringtape_ledger_note upper = *open;
-            upper.first = last + 1;
-            open->last = first - 1;
+            note_begin(&upper, last + 1);
+            note_end(open, first - 1);
             note_add(all, &upper);
         } else if (from < first) {
-            open->last = first - 1;
+            note_end(open, first - 1);
         } else {
-            open->first = last + 1;
+            note_begin(open, last + 1);
         }
     }
 }
 
-static bool note_known(const struct ringtape_ledger *all, const struct ringtape_ledger_note *note)
+// A symbol that went is listed as lost without an end, from a position on. What is told later from
+// that position on takes its place.
+static void ends_drop(struct ringtape_ledger *all, const struct ringtape_ledger_note *later)
+{
+    for (uint32_t n = all->note_count; n-- > 0;) {
+        const struct ringtape_ledger_note *lost = &all->notes[n];
+        if (lost->key == later->key && lost->kind == STATUS_HOLE_LOST &&
+            lost->last == INT64_MAX && note_first(lost) == note_first(later))
+            all->notes[n] = all->notes[--all->note_count];
+        else if (lost->key == later->key && lost->kind == STATUS_HOLE_LOST &&
+                 lost->last == INT64_MAX)
+            all->endless[later->key] = true;
+    }
+}
+
+// A hole that counts by times is told again when it gets its end, or has none any more.
+static bool note_known(struct ringtape_ledger *all, const struct ringtape_ledger_note *note)
 {
     for (uint32_t n = 0; n < all->note_count; n++) {
-        const struct ringtape_ledger_note *open = &all->notes[n];
+        struct ringtape_ledger_note *open = &all->notes[n];
         if (open->key == note->key && open->kind == STATUS_HOLE_OPENED &&
-            note_first(open) <= note_first(note) && note_last(open) >= note_first(note))
+            note_first(open) <= note_first(note) && note_last(open) >= note_first(note)) {
+            if (note->first < 0) {
+                open->last = note->last;
+                open->to_ns = note->to_ns;
+            }
             return true;
+        }
     }
     return false;
 }
@@ -217,8 +255,12 @@ static void row_take(struct ringtape_ledger *all, const struct store_chunk *chun
     (void)snprintf(note.detail, sizeof note.detail, "%.*s", (int)rows->text_length[text][row],
                    (const char *)rows->text + rows->text_offset[text][row]);
     bool news = rows->value[COLUMN_RECEIVE_TIME][row] > all->time_ns;
+    ends_drop(all, &note);
+    bool taken_back = kind == STATUS_HOLE_REPAIRED && note.last == INT64_MAX;
+    if (taken_back) return;
     if (news && kind != STATUS_HOLE_OPENED) notes_cut(all, &note);
     if (kind == STATUS_HOLE_OPENED && (!news || note_known(all, &note))) return;
+    if (kind == STATUS_HOLE_LOST && note.last == INT64_MAX) all->endless[note.key] = true;
     note_add(all, &note);
 }
 
@@ -268,8 +310,9 @@ static void notes_sort(struct ringtape_ledger *all)
 int ringtape_ledger_open(struct ringtape_ledger *all, struct store *store)
 {
     struct ledger ledger;
-    *all = (struct ringtape_ledger){.keys = malloc(KEYS_MAX * sizeof *all->keys)};
-    if (all->keys == NULL || ledger_init(&ledger) != 0)
+    *all = (struct ringtape_ledger){.keys = malloc(KEYS_MAX * sizeof *all->keys),
+                                    .endless = calloc(KEYS_MAX, sizeof *all->endless)};
+    if (all->keys == NULL || all->endless == NULL || ledger_init(&ledger) != 0)
         return ringtape_fail("out of memory");
     int result = files_read(all, &ledger, store);
     ledger_free(&ledger);
@@ -281,5 +324,6 @@ int ringtape_ledger_open(struct ringtape_ledger *all, struct store *store)
 void ringtape_ledger_close(struct ringtape_ledger *all)
 {
     free(all->keys);
+    free(all->endless);
     free(all->notes);
 }

@@ -26,6 +26,7 @@ struct ringtape_ledger_note {
 
 struct ringtape_ledger {
     struct ledger_key *keys; // sorted by symbol, then channel; hole_first, hole_count: its notes
+    bool *endless; // of each key: a note of it is lost without an end
     uint32_t key_count;
     struct ringtape_ledger_note *notes;
     uint32_t note_count;

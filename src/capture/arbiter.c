@@ -12,7 +12,7 @@
 #define ARBITER_AUDIT_PATIENCE_NS (2 * LIMIT_SECOND_NS)
 
 _Static_assert(CHANNEL_KLINE - CHANNEL_TRADE < ARBITER_CLASSES, "a class each");
-_Static_assert(sizeof(struct arbiter_key) <= 256, "as the header says");
+_Static_assert(sizeof(struct arbiter_key) <= 320, "as the header says");
 
 int arbiter_open(struct arbiter *arbiter, arbiter_tell *tell, arbiter_release *release,
                  void *context)
@@ -47,6 +47,7 @@ void arbiter_say(struct arbiter *arbiter, const struct arbiter_key *key,
 {
     struct arbiter_news told = *news;
     told.key = arbiter_number(arbiter, key);
+    if (told.last == COVERAGE_ENDLESS) told.last = COVERAGE_NONE;
     // Positions that are times are told as times.
     if (key->rule != ARBITER_SEQUENCE && key->rule != ARBITER_RANGE) {
         told.first = COVERAGE_NONE;
@@ -83,6 +84,7 @@ void arbiter_series_end(struct arbiter *arbiter, struct arbiter_key *key, const 
                     .count = (int64_t)coverage_missing(&arbiter->pool, coverage),
                     .detail = why});
     coverage_forget(&arbiter->pool, coverage);
+    arbiter_tail_forget(arbiter, key);
 }
 
 struct coverage_hole arbiter_hole(const struct arbiter *arbiter, const struct arbiter_key *key,
@@ -419,7 +421,9 @@ void arbiter_key_up(struct arbiter *arbiter, uint32_t number, const struct arbit
         struct coverage_hole *hole = &arbiter->pool.holes[at];
         hole->last = hole->to_ns = now.utc_ns > hole->first ? now.utc_ns : hole->first;
         key->coverage.last = hole->last;
-        if (key->rule != ARBITER_SET)
+        if (key->rule == ARBITER_SET)
+            arbiter_say_opened(arbiter, hole); // now with its end
+        else
             arbiter_resolved(arbiter, number, hole->first, hole->last, 0, true,
                              coverage_cause_text(hole->cause));
     }
@@ -450,6 +454,7 @@ void arbiter_key_down(struct arbiter *arbiter, uint32_t number, const struct arb
     if (at != COVERAGE_NONE && arbiter->pool.holes[at].last >= hole.first) {
         arbiter->pool.holes[at].last = COVERAGE_ENDLESS;
         arbiter->pool.holes[at].to_ns = 0;
+        arbiter_say_opened(arbiter, &arbiter->pool.holes[at]); // without its end again
         return;
     }
     if (coverage_miss(&arbiter->pool, &key->coverage, &hole))
@@ -464,30 +469,15 @@ static void judge_audit(struct arbiter *arbiter, struct arbiter_key *key, struct
 {
     struct coverage *coverage = &key->coverage;
     int64_t id = key->audit_id;
+    int64_t asked_ns = key->audit_ns - ARBITER_AUDIT_PATIENCE_NS;
     key->audit_id = 0;
     if (!coverage->started) return;
     if (key->channel == CHANNEL_AGG_TRADE) // the audit knows trades: is the newest inside?
         id = id > key->tail && key->tail != 0 ? coverage->last + 1 : coverage->last;
-    if (id > coverage->last) {
-        int64_t first = coverage->last + 1;
-        // The id itself is missing, too: what is behind it is the hole's end.
-        struct coverage_hole hole =
-            arbiter_hole(arbiter, key, COVERAGE_AUDIT, COVERAGE_OPEN, now);
-        hole.first = first;
-        hole.last = id;
-        hole.from_ns = coverage->last_ns;
-        hole.to_ns = key->audit_ns - ARBITER_AUDIT_PATIENCE_NS;
-        key->audit_found_ns = now.monotonic_ns;
-        coverage->last = id;
-        if (!coverage_miss(&arbiter->pool, coverage, &hole))
-            arbiter_overflow(arbiter, key, first, id, hole.from_ns, hole.to_ns);
-        else
-            arbiter_say_opened(arbiter, &hole);
-        if (key->channel == CHANNEL_AGG_TRADE) return; // how many are missing is not known
-    }
+    if (id > coverage->last && !arbiter_audit_found(arbiter, key, id, asked_ns, now)) return;
     // What is missing up to here is listed.
     coverage->proven = id;
-    coverage->proven_ns = key->audit_ns - ARBITER_AUDIT_PATIENCE_NS;
+    coverage->proven_ns = asked_ns;
 }
 
 void arbiter_audited(struct arbiter *arbiter, uint32_t number, int64_t id, struct arbiter_now now)
@@ -553,7 +543,9 @@ void arbiter_resolved(struct arbiter *arbiter, uint32_t number, int64_t first, i
                                 .last = last,
                                 .from_ns = ids ? 0 : first,
                                 .to_ns = ids ? 0 : last,
-                                .count = (int64_t)(lost && ids ? left : rows),
+                                .count = last == COVERAGE_ENDLESS
+                                             ? COVERAGE_NONE
+                                             : (int64_t)(lost && ids ? left : rows),
                                 .detail = detail};
     arbiter_say(arbiter, key, &news);
 }

@@ -14,7 +14,7 @@
 // An event of a key that was never opened is new. docs/completeness.md tells it for people.
 //
 // Pure: time comes with each call. Memory, allocated in arbiter_open(), touched as used: a number
-// for each (symbol, class), 2 MiB; ARBITER_KEYS_MAX keys of 256 bytes, 16 MiB; windows of SET keys,
+// for each (symbol, class), 2 MiB; ARBITER_KEYS_MAX keys of 320 bytes, 20 MiB; windows of SET keys,
 // 32 KiB each, ARBITER_WINDOWS_MAX; 4 MiB of held depth events; the pool of holes.
 // Threading: core-local.
 #ifndef RINGTAPE_CAPTURE_ARBITER_H
@@ -52,6 +52,7 @@ enum {
 #define ARBITER_LEADER_PATIENCE_NS (2 * LIMIT_SECOND_NS)
 #define ARBITER_QUIET_NS (10 * LIMIT_SECOND_NS) // then a lower id of a RISING key is a restart
 #define ARBITER_LATE_NS (3 * LIMIT_SECOND_NS)   // SET: how late an event may come
+#define ARBITER_NEEDED_NS LIMIT_HOUR_NS // SET: rows this old are read again for an audit
 
 // One link as the arbiter sees it; embedded by the link.
 struct arbiter_link {
@@ -94,6 +95,13 @@ struct arbiter_key {
     int64_t audit_found_ns; // monotonic: when one last found more than had come
     int64_t retry_ns;    // the caller's: monotonic, no snapshot or audit is asked for before
     int64_t tail;        // agg_trade: last trade id inside the newest event
+    int64_t refused_ns;  // SET: time of the oldest refused row since an audit began; 0: none
+    int64_t ended;       // where the exchange, which does not name the symbol any more, was asked
+                         // for the rest in vain; 0: it names it
+    int64_t ended_ns;
+    uint32_t named;      // round of the last audit that named the symbol
+    bool ended_lost;     // what is behind is listed as lost
+    bool wants_tail;     // SEQUENCE: not named any more: what came behind the last event is asked
     uint64_t stored;     // events, since the start
     uint64_t audited;    // SET: of them, when the last audit began
 };
@@ -129,6 +137,8 @@ struct arbiter {
     struct arbiter_key *keys;
     uint32_t key_count;
     uint32_t tick_next; // key
+    uint32_t audit_round;
+    uint32_t tails; // keys that want their tail
     struct arbiter_window *windows;
     uint32_t window_count;
     struct coverage_pool pool;
@@ -184,6 +194,23 @@ void arbiter_tick(struct arbiter *arbiter, struct arbiter_now now);
 // The exchange's newest id of a SEQUENCE key. Judged two seconds later, when what is under way has
 // come.
 void arbiter_audited(struct arbiter *arbiter, uint32_t key, int64_t id, struct arbiter_now now);
+// An answer of LAST_IDS begins, names a key, has come to its end. A key that it did not name wants
+// its tail; where most are not named the answer says nothing.
+void arbiter_audit_begin(struct arbiter *arbiter);
+void arbiter_audit_named(struct arbiter *arbiter, uint32_t key);
+void arbiter_audit_end(struct arbiter *arbiter, uint8_t exchange, struct arbiter_now now);
+// The tail of a key up to `id` is known to the exchange; `id` at or below the last: there is none.
+void arbiter_tail_found(struct arbiter *arbiter, uint32_t key, int64_t id, struct arbiter_now now);
+// Nobody can tell what came behind the last event (SET: behind the proven time): listed as lost,
+// without an end.
+void arbiter_tail_lost(struct arbiter *arbiter, uint32_t key, const char *why,
+                       struct arbiter_now now);
+// The exchange knows the SET key's symbol again after all.
+void arbiter_tail_back(struct arbiter *arbiter, struct arbiter_key *key);
+// No snapshot of the RANGE key will ever come: what is missing is lost.
+void arbiter_range_lost(struct arbiter *arbiter, uint32_t key, const char *why);
+// SET: what the window has forgotten before an audit compared it is listed as lost.
+void arbiter_set_unproven(struct arbiter *arbiter, uint32_t key);
 // [first, last] is missing no more: told as repaired by `rows` rows, or as lost for the reason
 // `detail`.
 void arbiter_resolved(struct arbiter *arbiter, uint32_t key, int64_t first, int64_t last,
@@ -203,6 +230,8 @@ void arbiter_recall_row(struct arbiter *arbiter, uint32_t key, int64_t first, in
 // A stored REST snapshot of a RANGE key.
 void arbiter_recall_snapshot(struct arbiter *arbiter, uint32_t key, int64_t last_id,
                              int64_t time_ns);
+// From when on stored rows of SET keys are needed at the next start, at the latest `now_ns`.
+int64_t arbiter_needed_ns(const struct arbiter *arbiter, int64_t now_ns);
 // A stored status row of the key: a hole was opened, repaired, lost; a series ended.
 void arbiter_recall_status(struct arbiter *arbiter, uint32_t key, enum status_kind kind,
                            int64_t first, int64_t last);

@@ -259,6 +259,18 @@ enum arbiter_verdict arbiter_range_judge(const struct arbiter_case *one)
     return ARBITER_NEW;
 }
 
+void arbiter_range_lost(struct arbiter *arbiter, uint32_t number, const char *why)
+{
+    ensure(number < arbiter->key_count);
+    struct arbiter_key *key = &arbiter->keys[number];
+    struct coverage *coverage = &key->coverage;
+    ensure(key->rule == ARBITER_RANGE);
+    int32_t at = coverage->holes;
+    if (at == COVERAGE_NONE || arbiter->pool.holes[at].last != COVERAGE_ENDLESS) return;
+    arbiter_resolved(arbiter, number, arbiter->pool.holes[at].first, COVERAGE_ENDLESS, 0, true,
+                     why);
+}
+
 bool arbiter_anchored(struct arbiter *arbiter, uint32_t number, int64_t last_id, int64_t time_ns)
 {
     ensure(number < arbiter->key_count);

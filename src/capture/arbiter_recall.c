@@ -71,6 +71,8 @@ void arbiter_recall_row(struct arbiter *arbiter, uint32_t number, int64_t first,
     case ARBITER_RANGE: recall_range(arbiter, key, last, before, time_ns); return;
     case ARBITER_SET:
         if (!coverage->started) coverage_start(&arbiter->pool, coverage, time_ns, time_ns);
+        if (time_ns < coverage->first && coverage->proven_ns == 0)
+            coverage->first = coverage->first_ns = time_ns;
         if (time_ns > coverage->last) coverage->last = coverage->last_ns = time_ns;
         arbiter_set_remember(arbiter, key, time_ns, first);
         return;
@@ -92,6 +94,12 @@ static void recall_down(struct arbiter *arbiter, struct arbiter_key *key, int64_
         if (arbiter->pool.holes[at].first >= first) return;
         arbiter->pool.holes[at].last = first - 1;
     }
+    // One that had an end has none again.
+    if (at != COVERAGE_NONE && coverage_find(&arbiter->pool, coverage, first) == at) {
+        arbiter->pool.holes[at].last = COVERAGE_ENDLESS;
+        arbiter->pool.holes[at].to_ns = 0;
+        return;
+    }
     if (coverage_find(&arbiter->pool, coverage, first) != COVERAGE_NONE) return;
     struct coverage_hole hole = arbiter_hole(arbiter, key, COVERAGE_DISCONNECTED, COVERAGE_OPEN,
                                              (struct arbiter_now){first, 0});
@@ -100,14 +108,22 @@ static void recall_down(struct arbiter *arbiter, struct arbiter_key *key, int64_
     if (!coverage_miss(&arbiter->pool, coverage, &hole)) arbiter->counters.overflows++;
 }
 
-// Closed from its beginning on: it had an end, which only its closing tells.
+// A link is back: the hole has its end.
+static void recall_up(struct arbiter *arbiter, struct arbiter_key *key, int64_t first, int64_t last)
+{
+    int32_t at = coverage_find(&arbiter->pool, &key->coverage, first);
+    if (at == COVERAGE_NONE || arbiter->pool.holes[at].last != COVERAGE_ENDLESS) return;
+    arbiter->pool.holes[at].last = arbiter->pool.holes[at].to_ns = last;
+}
+
+// Closed from its beginning on. One without an end had one, which only its closing tells.
 static void recall_closed(struct arbiter *arbiter, struct arbiter_key *key, int64_t first,
                           int64_t last)
 {
     int32_t at = coverage_find(&arbiter->pool, &key->coverage, first);
     bool full;
     if (at == COVERAGE_NONE) return;
-    if (counts_by_time(key)) last = arbiter->pool.holes[at].last;
+    if (arbiter->pool.holes[at].last == COVERAGE_ENDLESS) last = COVERAGE_ENDLESS;
     (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
 }
 
@@ -122,8 +138,10 @@ void arbiter_recall_status(struct arbiter *arbiter, uint32_t number, enum status
         if (last >= key->coverage.last) coverage_forget(&arbiter->pool, &key->coverage);
     } else if (kind == STATUS_HOLE_OPENED) {
         if (timed && last == COVERAGE_ENDLESS) recall_down(arbiter, key, first);
+        if (timed && last != COVERAGE_ENDLESS) recall_up(arbiter, key, first, last);
     } else if (kind == STATUS_HOLE_LOST || (kind == STATUS_HOLE_REPAIRED && timed)) {
         if (key->rule == ARBITER_RANGE) return; // its hole has no end before a snapshot
+        if (last == COVERAGE_ENDLESS) return;   // told when the symbol went, taken back
         if (key->rule == ARBITER_SEQUENCE) {
             bool full;
             (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
@@ -175,6 +193,7 @@ void arbiter_adopt(struct arbiter *arbiter, uint32_t to, const struct arbiter *o
     if (key->window >= 0 && from->window >= 0)
         arbiter->windows[key->window] = other->windows[from->window];
     adopt_tell(arbiter, key);
+    if (key->rule == ARBITER_SET) arbiter_set_unproven(arbiter, to);
 }
 
 void arbiter_recall_stopped(struct arbiter *arbiter, uint32_t number, int64_t alive_ns,

@@ -120,7 +120,9 @@ static void mend_last_id(struct mend_exchange *exchange, struct json_slice symbo
     static const enum channel channels[] = {CHANNEL_TRADE, CHANNEL_AGG_TRADE};
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t key = arbiter_key_find(arbiter, number, channels[i]);
-        if (key != ARBITER_KEY_NONE) arbiter_audited(arbiter, key, id, mend_now(mend));
+        if (key == ARBITER_KEY_NONE) continue;
+        arbiter_audit_named(arbiter, key);
+        arbiter_audited(arbiter, key, id, mend_now(mend));
     }
 }
 
@@ -171,9 +173,16 @@ static bool mend_snapshot(struct mend_slot *slot)
 
 static bool mend_read(struct mend_slot *slot)
 {
+    struct arbiter *arbiter = &slot->exchange->mend->intake->arbiter;
+    bool last_ids = slot->job.kind == REPAIR_LAST_IDS;
     if (slot->job.kind == REPAIR_SNAPSHOT) return mend_snapshot(slot);
-    return slot->exchange->dialect->history->read(&slot->ask, slot->rest.body,
-                                                  slot->rest.body_size, mend_row, slot) == 0;
+    if (last_ids) arbiter_audit_begin(arbiter);
+    bool good = slot->exchange->dialect->history->read(&slot->ask, slot->rest.body,
+                                                       slot->rest.body_size, mend_row, slot) == 0;
+    if (last_ids && good)
+        arbiter_audit_end(arbiter, (uint8_t)(slot->exchange->number + 1),
+                          mend_now(slot->exchange->mend));
+    return good;
 }
 
 // ---- failures ----

@@ -212,16 +212,8 @@ static void stop_keys(struct recall_work *work, uint32_t shards)
 static void choose_tape(struct recall_work *work, uint32_t next_tape)
 {
     struct recall *recall = work->recall;
-    const struct arbiter *arbiter = &recall->arbiter;
-    int64_t needed_ns = io_utc_ns(work->io);
+    int64_t needed_ns = arbiter_needed_ns(&recall->arbiter, io_utc_ns(work->io));
     uint32_t tape = next_tape;
-    for (uint32_t i = 0; i < arbiter->key_count; i++) {
-        int32_t at = arbiter->keys[i].coverage.holes;
-        if (arbiter->keys[i].rule != ARBITER_SET) continue;
-        for (; at != COVERAGE_NONE; at = arbiter->pool.holes[at].older)
-            if (arbiter->pool.holes[at].first < needed_ns)
-                needed_ns = arbiter->pool.holes[at].first;
-    }
     for (uint32_t i = 0; i < work->tape_count; i++) {
         if (work->tapes[i].last_ns >= needed_ns && work->tapes[i].number < tape)
             tape = work->tapes[i].number;

@@ -105,6 +105,12 @@ static bool wants_snapshot(const struct arbiter_key *key, struct arbiter_now now
     return key->rule == ARBITER_RANGE && key->wants_snapshot && key->coverage.started;
 }
 
+static bool wants_tail(const struct arbiter_key *key, struct arbiter_now now)
+{
+    (void)now;
+    return key->wants_tail && key->coverage.started;
+}
+
 static bool wants_audit(const struct arbiter_key *key, struct arbiter_now now)
 {
     return key->rule == ARBITER_SET && key->coverage.started &&
@@ -112,10 +118,12 @@ static bool wants_audit(const struct arbiter_key *key, struct arbiter_now now)
             key->stored - key->audited >= REPAIR_AUDIT_EVENTS);
 }
 
-static void plan_recent(const struct arbiter *arbiter, uint32_t number, struct arbiter_now now,
+static void plan_recent(struct arbiter *arbiter, uint32_t number, struct arbiter_now now,
                         struct repair_job *job)
 {
-    const struct arbiter_key *key = &arbiter->keys[number];
+    struct arbiter_key *key = &arbiter->keys[number];
+    arbiter_set_unproven(arbiter, number); // a row may have been refused behind the floor
+    key->refused_ns = 0;
     int64_t floor_ns = arbiter->windows[key->window].floor_ns;
     job->kind = REPAIR_RECENT;
     job->key = number;
@@ -127,28 +135,46 @@ static void plan_recent(const struct arbiter *arbiter, uint32_t number, struct a
     plan_walk(job, now);
 }
 
+static bool plan_audit(struct arbiter *arbiter, uint8_t exchange, struct repair_cursor *cursor,
+                       struct arbiter_now now, struct repair_job *job)
+{
+    uint32_t found;
+    if (!plan_key(arbiter, exchange, &cursor->recent, wants_audit, now, &found)) return false;
+    plan_recent(arbiter, found, now, job);
+    return true;
+}
+
+static bool plan_state(const struct arbiter *arbiter, uint8_t exchange,
+                       struct repair_cursor *cursor, struct arbiter_now now,
+                       struct repair_job *job)
+{
+    uint32_t found;
+    if (arbiter->tails > 0 && plan_key(arbiter, exchange, &cursor->tail, wants_tail, now, &found)) {
+        job->kind = REPAIR_TAIL;
+        job->first = arbiter->keys[found].coverage.last + 1;
+        job->last = INT64_MAX;
+    } else if (plan_key(arbiter, exchange, &cursor->snapshot, wants_snapshot, now, &found)) {
+        job->kind = REPAIR_SNAPSHOT;
+    } else {
+        return false;
+    }
+    job->key = found;
+    return true;
+}
+
 bool repair_next(struct arbiter *arbiter, const struct dialect_history *history, uint8_t exchange,
                  struct repair_cursor *cursor, bool audit, struct arbiter_now now,
                  struct repair_job *job)
 {
-    uint32_t found;
     *job = (struct repair_job){.key = ARBITER_KEY_NONE, .began_ns = now.utc_ns};
     if (audit && !history->by_cursor) {
         job->kind = REPAIR_LAST_IDS;
         return true;
     }
-    if (!plan_hole(arbiter, history, exchange, now, job)) {
-        if (history->by_cursor) {
-            if (!plan_key(arbiter, exchange, &cursor->recent, wants_audit, now, &found))
-                return false;
-            plan_recent(arbiter, found, now, job);
-        } else {
-            if (!plan_key(arbiter, exchange, &cursor->snapshot, wants_snapshot, now, &found))
-                return false;
-            job->kind = REPAIR_SNAPSHOT;
-            job->key = found;
-        }
-    }
+    if (!plan_hole(arbiter, history, exchange, now, job) &&
+        !(history->by_cursor ? plan_audit(arbiter, exchange, cursor, now, job)
+                             : plan_state(arbiter, exchange, cursor, now, job)))
+        return false;
     arbiter->keys[job->key].in_mending = true;
     return true;
 }
@@ -163,11 +189,13 @@ struct history_ask repair_ask(const struct repair_job *job, const struct arbiter
     case REPAIR_SNAPSHOT: ask.kind = HISTORY_DEPTH; break;
     case REPAIR_LAST_IDS: ask.kind = HISTORY_LAST_IDS; break;
     case REPAIR_IDS:
+    case REPAIR_TAIL:
         ask.kind = arbiter->keys[job->key].channel == CHANNEL_TRADE ? HISTORY_TRADES
                                                                     : HISTORY_AGG_TRADES;
         ask.first = job->first;
         // The audit of aggregate trades knows that some are missing, not how many.
-        if (ask.kind == HISTORY_TRADES) ask.count = (uint32_t)(job->last - job->first + 1);
+        if (ask.kind == HISTORY_TRADES && job->kind == REPAIR_IDS)
+            ask.count = (uint32_t)(job->last - job->first + 1);
         break;
     case REPAIR_TIMES:
     case REPAIR_RECENT:
@@ -194,6 +222,7 @@ static bool job_of_ids(const struct repair_job *job)
 bool repair_wants(const struct repair_job *job, const struct arbiter *arbiter, int64_t id,
                   int64_t time_ns)
 {
+    if (job->kind == REPAIR_TAIL) return false; // only how far they go
     if (job_of_ids(job))
         return id >= job->first &&
                (id <= job->last || arbiter->keys[job->key].channel == CHANNEL_AGG_TRADE);
@@ -213,6 +242,10 @@ void repair_row(struct repair_job *job, struct arbiter *arbiter, int64_t id, int
 {
     job->seen++;
     job->rows += stored;
+    if (job->kind == REPAIR_TAIL) {
+        if (id > job->high) job->high = id;
+        return;
+    }
     if (!job_of_ids(job)) {
         if (time_ns < job->low) job->low = time_ns;
         if (stored && time_ns > job->high) job->high = time_ns;
@@ -302,9 +335,13 @@ static void walk_done(struct repair_job *job, struct arbiter *arbiter,
                          coverage_cause_text(COVERAGE_AUDIT));
     if (coverage->proven_ns == 0 || job->first > coverage->proven_ns)
         coverage->proven_from_ns = job->first;
-    coverage->proven_ns = job->began_ns - ARBITER_LATE_NS;
-    coverage->proven = coverage->proven_ns;
-    arbiter->keys[job->key].audited = job->stored;
+    struct arbiter_key *key = &arbiter->keys[job->key];
+    int64_t proven_ns = job->began_ns - ARBITER_LATE_NS;
+    if (key->refused_ns != 0 && key->refused_ns <= proven_ns) proven_ns = key->refused_ns - 1;
+    if (proven_ns > coverage->proven_ns || key->refused_ns != 0)
+        coverage->proven = coverage->proven_ns = proven_ns;
+    key->audited = job->stored;
+    if (key->ended_lost) arbiter_tail_back(arbiter, key);
 }
 
 bool repair_answered(struct repair_job *job, struct arbiter *arbiter,
@@ -315,6 +352,8 @@ bool repair_answered(struct repair_job *job, struct arbiter *arbiter,
     ensure(key->in_mending);
     if (job_of_ids(job)) {
         ids_answered(job, arbiter, now);
+    } else if (job->kind == REPAIR_TAIL) {
+        arbiter_tail_found(arbiter, job->key, job->high, now);
     } else if (job->kind != REPAIR_SNAPSHOT) {
         if (walk_on(job, history)) {
             job->seen = 0;
@@ -326,6 +365,15 @@ bool repair_answered(struct repair_job *job, struct arbiter *arbiter,
     return false;
 }
 
+// There is no such symbol: nothing behind what is stored will ever be known.
+static void repair_gone(const struct repair_job *job, struct arbiter *arbiter, const char *lost,
+                        struct arbiter_now now)
+{
+    if (job->kind == REPAIR_TAIL || job->kind == REPAIR_RECENT)
+        arbiter_tail_lost(arbiter, job->key, lost, now);
+    if (job->kind == REPAIR_SNAPSHOT) arbiter_range_lost(arbiter, job->key, lost);
+}
+
 void repair_failed(struct repair_job *job, struct arbiter *arbiter, int64_t pause_ns,
                    const char *lost, struct arbiter_now now)
 {
@@ -335,6 +383,7 @@ void repair_failed(struct repair_job *job, struct arbiter *arbiter, int64_t paus
     key->in_mending = false;
     key->retry_ns = now.monotonic_ns + pause_ns;
     if (job_of_ids(job)) run_flush(job, arbiter);
+    if (lost != NULL) repair_gone(job, arbiter, lost, now);
     if (job->kind != REPAIR_IDS && job->kind != REPAIR_TIMES) return;
     // Pages of a walk that did come are not walked again.
     if (job->kind == REPAIR_TIMES && job->low < job->last && job->low > job->first) {

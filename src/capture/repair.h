@@ -7,6 +7,7 @@
 //               exchange, its newest page, with older holes of the key that fit in the page
 //     TIMES     a hole of a SET key: pages back from its end until its beginning is passed
 //     SNAPSHOT  a RANGE key without an anchor
+//     TAIL      a SEQUENCE key whose symbol the audit did not name: is there anything behind its last?
 //     LAST_IDS  the audit of all SEQUENCE keys of an exchange
 //     RECENT    the audit of one SET key: as TIMES, from now back to where it was proven
 //
@@ -23,6 +24,7 @@ enum repair_kind {
     REPAIR_IDS,
     REPAIR_TIMES,
     REPAIR_SNAPSHOT,
+    REPAIR_TAIL,
     REPAIR_LAST_IDS,
     REPAIR_RECENT,
 };
@@ -56,9 +58,11 @@ struct repair_job {
 struct repair_cursor { // where the last search of an exchange's keys stopped
     uint32_t snapshot;
     uint32_t recent;
+    uint32_t tail;
 };
 
-// The next question to the exchange, if there is one: a hole before an audit before a snapshot.
+// The next question to the exchange, if there is one: a hole before an audit or a tail before a
+// snapshot.
 // Marks its key. `audit`: LAST_IDS is due.
 bool repair_next(struct arbiter *arbiter, const struct dialect_history *history, uint8_t exchange,
                  struct repair_cursor *cursor, bool audit, struct arbiter_now now,

@@ -29,17 +29,10 @@ void shard_ledger_close(struct shard *shard)
     shard->ledger.writer = NULL;
 }
 
-// Since when windows need the rows: from the oldest hole that counts by times, a minute at least.
+// Since when windows need the rows: a minute at least.
 static int64_t ledger_needed_ns(const struct shard *shard, int64_t now_ns)
 {
-    const struct arbiter *arbiter = &shard->intake.arbiter;
-    int64_t needed_ns = now_ns - SHARD_LEDGER_NS;
-    for (uint32_t i = 0; i < arbiter->pool.high; i++) {
-        const struct coverage_hole *hole = &arbiter->pool.holes[i];
-        if (hole->state == COVERAGE_FREE || arbiter->keys[hole->key].rule != ARBITER_SET) continue;
-        if (hole->first < needed_ns) needed_ns = hole->first;
-    }
-    return needed_ns;
+    return arbiter_needed_ns(&shard->intake.arbiter, now_ns - SHARD_LEDGER_NS);
 }
 
 // The newest of the remembered tapes that began before it is needed; the newest is remembered.

@@ -152,8 +152,8 @@ static bool last_id(const struct json_value *row, void *context)
     if (json_find(row, "symbol", &name) != JSON_OK || name.type != JSON_STRING ||
         json_string_raw(&name, &text) != JSON_OK)
         return false;
-    // A symbol that did not trade for a day has -1.
-    if (history_integer(row, "lastId", &id) && id > 0)
+    // A symbol that did not trade for a day has -1: it is named all the same.
+    if (history_integer(row, "lastId", &id))
         reading->each(reading->context, NULL, text, id);
     return true;
 }
