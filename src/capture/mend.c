@@ -120,7 +120,22 @@ static void mend_last_id(struct mend_exchange *exchange, struct json_slice symbo
     static const enum channel channels[] = {CHANNEL_TRADE, CHANNEL_AGG_TRADE};
     for (uint32_t i = 0; i < 2; i++) {
         uint32_t key = arbiter_key_find(arbiter, number, channels[i]);
-        if (key != ARBITER_KEY_NONE) arbiter_audited(arbiter, key, id, mend_now(mend));
+        if (key == ARBITER_KEY_NONE) continue;
+        arbiter->keys[key].audit = exchange->audit;
+        exchange->audit_known++;
+        arbiter_audited(arbiter, key, id, mend_now(mend));
+    }
+}
+
+// The newest ids of all symbols are read: what was not among them is not listed. An answer that
+// knows none at all says nothing.
+static void mend_listed(struct mend_exchange *exchange)
+{
+    struct arbiter *arbiter = &exchange->mend->intake->arbiter;
+    for (uint32_t i = 0; exchange->audit_known > 0 && i < arbiter->key_count; i++) {
+        struct arbiter_key *key = &arbiter->keys[i];
+        if (key->rule != ARBITER_SEQUENCE || key->exchange != exchange->number + 1) continue;
+        key->unlisted = key->audit != exchange->audit;
     }
 }
 
@@ -171,9 +186,18 @@ static bool mend_snapshot(struct mend_slot *slot)
 
 static bool mend_read(struct mend_slot *slot)
 {
+    struct mend_exchange *exchange = slot->exchange;
     if (slot->job.kind == REPAIR_SNAPSHOT) return mend_snapshot(slot);
-    return slot->exchange->dialect->history->read(&slot->ask, slot->rest.body,
-                                                  slot->rest.body_size, mend_row, slot) == 0;
+    bool audit = slot->job.kind == REPAIR_LAST_IDS;
+    exchange->audit += audit;
+    exchange->audit_known = 0;
+    if (exchange->dialect->history->read(&slot->ask, slot->rest.body, slot->rest.body_size,
+                                         mend_row, slot) != 0)
+        return false;
+    if (audit) mend_listed(exchange);
+    if (exchange->dialect->history->by_cursor)
+        exchange->mend->intake->arbiter.keys[slot->job.key].unlisted = false;
+    return true;
 }
 
 // ---- failures ----
@@ -221,6 +245,8 @@ static void mend_failed(struct mend_slot *slot)
     } else if (rest->status == 400 || rest->status == 404) {
         if (exchange->dialect->history->unknown_symbol(rest->body, rest->body_size))
             lost = "the exchange does not know the symbol";
+        if (lost != NULL && slot->job.key != ARBITER_KEY_NONE)
+            mend->intake->arbiter.keys[slot->job.key].unlisted = true;
     } else if (!mend->stopping) {
         mend_hold(exchange);
         mend_tell(exchange, rest);

@@ -54,6 +54,8 @@ struct mend_exchange {
     uint32_t bans; // in a row
     int64_t hold_ns;  // monotonic: nothing is asked before
     int64_t audit_ns; // monotonic: when LAST_IDS is due
+    uint32_t audit;       // number of the one that is read
+    uint32_t audit_known; // keys it knew
     struct repair_cursor cursor;
     struct mend_slot *slots; // [MEND_SLOTS]
 };

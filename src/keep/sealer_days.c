@@ -78,6 +78,7 @@ void sealer_days_fail(struct sealer *sealer, const char *cause)
 {
     say(sealer, LOG_LEVEL_WARNING, "closed days are not marked, trying again in a minute", cause);
     sealer->days->failed = true;
+    sealer->counters.failures++;
 }
 
 static void give_up(struct sealer *sealer, const char *cause)
