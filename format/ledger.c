@@ -125,7 +125,8 @@ static void put_key(struct out *out, const struct ledger_key *key)
     put_integer(out, key->proven_from_ns);
     put_text(out, " tail");
     put_integer(out, key->tail);
-    put_text(out, key->live ? " live\n" : " down\n");
+    put_text(out, key->live ? " live" : " down");
+    put_text(out, key->unlisted ? " unlisted\n" : "\n");
 }
 
 static void put_hole(struct out *out, const struct ledger_hole *hole)
@@ -249,6 +250,7 @@ static bool parse_key(struct ledger *ledger, struct in *in, bool gone)
     take_text(in, " tail");
     key->tail = take_integer(in);
     key->live = take_flag(in, " live", " down");
+    key->unlisted = take_flag(in, " unlisted", "");
     return in->good && in->at == in->end && key->first <= key->last;
 }
 

@@ -58,6 +58,11 @@ static void life_feed(struct life *life)
     cr_assert(shard_post(life->shard, &command));
 }
 
+void life_run(struct life *life, int64_t for_ns)
+{
+    (void)sim_world_run(life->world, for_ns);
+}
+
 void life_start(struct life *life)
 {
     struct io_message message = {{0}};
@@ -69,15 +74,33 @@ void life_start(struct life *life)
     cr_assert_eq(recall_open(&life->recall, life->store_io, life->store, 1, &life->log), 0);
     const struct shard_options options = {.log = &life->log, .permits = &life->permits,
                                           .store = life->store, .recall = &life->recall,
-                                          .tape_bytes = 1 << 20};
+                                          .tape_bytes = 1 << 20,
+                                          .tape_age_ns = life->tape_age_ns};
     cr_assert_eq(io_open_loop(&life->io, &(struct io_options){.name = "shard"}, &message), 0);
     cr_assert_eq(shard_open(&life->shard, life->io, &options), 0);
     life_feed(life);
+    if (!life->seals) return;
+    cr_assert_eq(io_open_loop(&life->sealer_io, &(struct io_options){.name = "sealer"}, &message),
+                 0);
+    keep_store_set_log(life->store, &life->log);
+    cr_assert_eq(sealer_open(&life->sealer, life->sealer_io, life->store), 0);
+    sealer_watch(life->sealer);
 }
 
-void life_run(struct life *life, int64_t for_ns)
+static void life_sealer_stopped(void *context)
 {
-    (void)sim_world_run(life->world, for_ns);
+    *(bool *)context = true;
+}
+
+static void life_sealer_stop(struct life *life)
+{
+    bool stopped = false;
+    sealer_stop(life->sealer, life_sealer_stopped, &stopped);
+    life_run(life, 3 * LIMIT_SECOND_NS);
+    cr_assert(stopped);
+    sealer_close(life->sealer);
+    io_close_loop(life->sealer_io);
+    life->sealer = NULL;
 }
 
 void life_stop(struct life *life)
@@ -89,6 +112,7 @@ void life_stop(struct life *life)
     life->copies += shard_counters(life->shard).copies;
     shard_close(life->shard);
     io_close_loop(life->io);
+    if (life->sealer != NULL) life_sealer_stop(life);
     recall_close(&life->recall);
     keep_store_close(life->store);
     io_close_loop(life->store_io);
@@ -100,6 +124,8 @@ void life_crash(struct life *life, enum sim_crash kind)
     sim_world_crash(life->world, kind);
     sim_world_crash_at(life->world, 0);
     recall_close(&life->recall);
+    if (life->sealer != NULL) sealer_close(life->sealer);
+    life->sealer = NULL;
     keep_store_close(life->store);
 }
 

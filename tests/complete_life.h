@@ -7,6 +7,7 @@
 
 #include "capture/shard.h"
 #include "io_sim.h"
+#include "keep/sealer.h"
 #include "market_peer.h"
 
 struct life {
@@ -21,6 +22,10 @@ struct life {
     struct permits permits;
     struct recall recall;
     uint32_t redundancy;
+    bool seals;          // with a sealer, as the daemon has one
+    int64_t tape_age_ns; // 0: as the writer has it
+    struct io *sealer_io;
+    struct sealer *sealer;
     uint64_t copies; // of lives that are over
 };
 

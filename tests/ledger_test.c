@@ -25,7 +25,7 @@ static size_t write_sample(char *text, size_t size)
     key->first = 1;
     key->last = 9;
     key->proven = 9;
-    key->live = true;
+    key->live = key->unlisted = true;
     const struct ledger_hole hole = {4, 5, 100, 200, 300, COVERAGE_AUDIT};
     cr_assert(ledger_add_hole(&made, &hole));
     key = ledger_add_key(&made);
@@ -50,6 +50,7 @@ Test(ledger, comes_back_as_it_was)
     cr_assert_eq(read.key_count, 3);
     cr_assert_eq(read.holes[read.keys[1].hole_first].last, INT64_MAX);
     cr_assert(read.keys[2].gone && read.keys[1].times && read.keys[0].live);
+    cr_assert(read.keys[0].unlisted && !read.keys[1].unlisted);
     cr_assert_eq(ledger_write(&read, again, sizeof again), size);
     cr_assert_eq(memcmp(text, again, size), 0);
     cr_assert_eq(ledger_write(&read, again, 10), 0, "no room is told");

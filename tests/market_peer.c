@@ -231,13 +231,15 @@ static void rest_trades(struct market_connection *connection, const char *target
 static void rest_last_ids(struct market_peer *peer, char *body, size_t room)
 {
     size_t used = (size_t)snprintf(body, room, "[");
-    for (uint32_t i = 0; i < MARKET_SYMBOLS; i++)
+    for (uint32_t i = 0; i < MARKET_SYMBOLS; i++) {
+        if ((peer->faults.delisted >> i & 1) != 0) continue;
         used += (size_t)snprintf(body + used, room - used,
                                  "%s{\"symbol\":\"C%uUSDT\",\"firstId\":0,\"lastId\":%lld}",
-                                 i > 0 ? "," : "", i,
+                                 used > 1 ? "," : "", i,
                                  peer->symbols[i].count == 0
                                      ? -1ll
                                      : MARKET_FIRST_ID + (long long)peer->symbols[i].count - 1);
+    }
     (void)snprintf(body + used, room - used, "]");
 }
 
@@ -257,7 +259,9 @@ static void market_rest(struct market_connection *connection, const char *target
     static char body[512 << 10];
     struct market_peer *peer = connection->peer;
     peer->requests++;
-    if (peer->faults.down || chance(peer, peer->faults.refused)) {
+    bool history = strstr(target, "historicalTrades") != NULL;
+    if (peer->faults.down || (peer->faults.no_history && history) ||
+        chance(peer, peer->faults.refused)) {
         rest_reply(connection, "503 Service Unavailable", "", "{}");
         return;
     }
@@ -265,7 +269,7 @@ static void market_rest(struct market_connection *connection, const char *target
         rest_reply(connection, "429 Too Many Requests", "Retry-After: 1\r\n", "{}");
         return;
     }
-    if (strstr(target, "historicalTrades") != NULL)
+    if (history)
         rest_trades(connection, target, body, sizeof body);
     else if (strstr(target, "ticker/24hr") != NULL)
         rest_last_ids(peer, body, sizeof body);

@@ -33,6 +33,8 @@ struct market_faults { // ppm, of each message and connection
     uint32_t shortened; // REST: a page with half its rows
     uint32_t overlapped; // REST: a page that begins earlier
     bool down; // REST: every answer is 503
+    bool no_history;   // REST: only those about trades are
+    uint32_t delisted; // bit i: the newest ids do not name symbol i
 };
 
 struct market_symbol {

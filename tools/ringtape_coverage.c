@@ -38,13 +38,13 @@ static bool asked(const struct ringtape_query *query)
     return query->from != INT64_MIN || query->to != INT64_MAX;
 }
 
-static int64_t note_end(const struct ringtape_ledger_note *note, int64_t now_ns)
+static int64_t note_end(const struct ledger_note *note, int64_t now_ns)
 {
     return note->to_ns != 0 ? note->to_ns : now_ns;
 }
 
 static bool note_wanted(const struct ringtape_query *query,
-                        const struct ringtape_ledger_note *note, int64_t now_ns)
+                        const struct ledger_note *note, int64_t now_ns)
 {
     if (note->from_ns == 0 && note->to_ns == 0) return true; // when it was is not known
     return note->from_ns < query->to && note_end(note, now_ns) >= query->from;
@@ -58,7 +58,7 @@ static bool key_wanted(const struct ringtape_query *query, const struct ledger_k
 }
 
 static void sum_note(struct coverage_sum *sum, const struct ringtape_query *query,
-                     const struct ringtape_ledger_note *note, int64_t now_ns)
+                     const struct ledger_note *note, int64_t now_ns)
 {
     bool open = note->kind == STATUS_HOLE_OPENED;
     if (note->kind == STATUS_HOLE_REPAIRED && note->count > 0)
@@ -75,13 +75,13 @@ static void sum_note(struct coverage_sum *sum, const struct ringtape_query *quer
     if (note->from_ns != 0 && to > from) sum->missing_ns += (uint64_t)(to - from);
 }
 
-static struct coverage_sum sum_key(const struct ringtape_ledger *ledger, uint32_t number,
+static struct coverage_sum sum_key(const struct ledger_whole *ledger, uint32_t number,
                                    const struct ringtape_query *query)
 {
     const struct ledger_key *key = &ledger->keys[number];
     struct coverage_sum sum = {0};
     for (uint32_t n = 0; n < key->hole_count; n++) {
-        const struct ringtape_ledger_note *note = &ledger->notes[key->hole_first + n];
+        const struct ledger_note *note = &ledger->notes[key->hole_first + n];
         if (note_wanted(query, note, ledger->time_ns))
             sum_note(&sum, query, note, ledger->time_ns);
     }
@@ -132,8 +132,8 @@ static void print_key(struct ringtape_table *table, const struct ledger_key *key
     ringtape_table_cell(table, "%.3f", percent);
 }
 
-static void print_hole(const struct ringtape_ledger *ledger,
-                       const struct ringtape_ledger_note *note)
+static void print_hole(const struct ledger_whole *ledger,
+                       const struct ledger_note *note)
 {
     const struct ledger_key *key = &ledger->keys[note->key];
     char from[TIME_TEXT_BYTES_MAX], to[TIME_TEXT_BYTES_MAX], ids[64] = "";
@@ -147,15 +147,15 @@ static void print_hole(const struct ringtape_ledger *ledger,
                  time_cell(to, note->to_ns), note->detail);
 }
 
-static bool hole_listed(const struct ringtape_ledger *ledger, const struct ringtape_query *query,
-                        const struct ringtape_ledger_note *note)
+static bool hole_listed(const struct ledger_whole *ledger, const struct ringtape_query *query,
+                        const struct ledger_note *note)
 {
     return (note->kind == STATUS_HOLE_OPENED || note->kind == STATUS_HOLE_LOST) &&
            key_wanted(query, &ledger->keys[note->key]) &&
            note_wanted(query, note, ledger->time_ns);
 }
 
-static void print_text(const struct ringtape_ledger *ledger, const struct ringtape_query *query)
+static void print_text(const struct ledger_whole *ledger, const struct ringtape_query *query)
 {
     static const char *const headings[] = {"SYMBOL", "CHANNEL", ">FIRST", ">LAST", "FROM", "TO",
                                            "PROVEN TO", ">OPEN", ">LOST", ">REPAIRED",
@@ -195,13 +195,13 @@ static void json_id(struct ringtape_json *json, const char *key, bool there, int
         ringtape_json_null(json, key);
 }
 
-static void json_notes(struct ringtape_json *json, const struct ringtape_ledger *ledger,
+static void json_notes(struct ringtape_json *json, const struct ledger_whole *ledger,
                        const struct ringtape_query *query, uint32_t number)
 {
     ringtape_json_array(json, "holes");
     const struct ledger_key *key = &ledger->keys[number];
     for (uint32_t n = 0; n < key->hole_count; n++) {
-        const struct ringtape_ledger_note *note = &ledger->notes[key->hole_first + n];
+        const struct ledger_note *note = &ledger->notes[key->hole_first + n];
         if (note->kind == STATUS_INTERVAL_CLOSED ||
             !note_wanted(query, note, ledger->time_ns))
             continue;
@@ -221,7 +221,7 @@ static void json_notes(struct ringtape_json *json, const struct ringtape_ledger 
     ringtape_json_array_end(json);
 }
 
-static void json_key(struct ringtape_json *json, const struct ringtape_ledger *ledger,
+static void json_key(struct ringtape_json *json, const struct ledger_whole *ledger,
                      const struct ringtape_query *query, uint32_t number)
 {
     const struct ledger_key *key = &ledger->keys[number];
@@ -246,7 +246,7 @@ static void json_key(struct ringtape_json *json, const struct ringtape_ledger *l
     ringtape_json_object_end(json);
 }
 
-static void print_json(const struct ringtape_ledger *ledger, const struct ringtape_query *query)
+static void print_json(const struct ledger_whole *ledger, const struct ringtape_query *query)
 {
     struct ringtape_json json;
     ringtape_json_start(&json, stdout);
@@ -262,7 +262,7 @@ static void print_json(const struct ringtape_ledger *ledger, const struct ringta
 
 // ---- the command ----
 
-static int coverage_show(const struct ringtape_ledger *ledger, const struct ringtape_query *query,
+static int coverage_show(const struct ledger_whole *ledger, const struct ringtape_query *query,
                          bool json, bool strict)
 {
     if (json)
@@ -271,7 +271,7 @@ static int coverage_show(const struct ringtape_ledger *ledger, const struct ring
         print_text(ledger, query);
     bool whole = !ledger->damaged;
     for (uint32_t n = 0; n < ledger->note_count; n++) {
-        const struct ringtape_ledger_note *note = &ledger->notes[n];
+        const struct ledger_note *note = &ledger->notes[n];
         if (hole_listed(ledger, query, note) && (strict || note->kind == STATUS_HOLE_OPENED))
             whole = false;
     }
@@ -281,7 +281,7 @@ static int coverage_show(const struct ringtape_ledger *ledger, const struct ring
 int ringtape_coverage(int argc, char **argv)
 {
     static struct ringtape_query query;
-    struct ringtape_ledger ledger;
+    struct ledger_whole ledger;
     struct store *store;
     bool json = false, strict = false;
     int exit_code = RINGTAPE_EXIT_OK;
@@ -311,7 +311,7 @@ int ringtape_coverage(int argc, char **argv)
     if (exit_code != RINGTAPE_EXIT_OK) return exit_code;
     exit_code = ringtape_ledger_open(&ledger, store);
     if (exit_code == RINGTAPE_EXIT_OK) exit_code = coverage_show(&ledger, &query, json, strict);
-    ringtape_ledger_close(&ledger);
+    ledger_whole_free(&ledger);
     store_close(store);
     return ringtape_finish_output(exit_code);
 }

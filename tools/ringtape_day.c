@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// ringtape day: is a UTC day closed? A channel's day is when it is over for a minute, no row of it
-// lies on a tape any more, and every symbol that is recorded is proven beyond its end. Holes may
-// stay: they are listed in the day's durable marker (ringtape_day_marker.h). Closed once is closed;
-// rows that come later, by repair or late from the exchange, raise the marker's generation when
-// they are sealed.
+// ringtape day: is a UTC day closed (format/day.h)? While a daemon runs, its markers are read; it
+// looks once a minute. Without one the command judges and writes them itself.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,27 +10,22 @@
 #include "format/ensure.h"
 #include "format/time_text.h"
 #include "tools/ringtape_command.h"
+#include "tools/ringtape_daemon.h"
 #include "tools/ringtape_day_marker.h"
 #include "tools/ringtape_files.h"
 #include "tools/ringtape_json.h"
 #include "tools/ringtape_ledger.h"
 #include "tools/ringtape_query.h"
 
-#define GRACE_NS 60000000000ll
 enum { RINGTAPE_EXIT_NOT_YET = 3, WAIT_S = 1 };
-
-struct day_channel {
-    bool used; // has rows or symbols, or was asked for
-    char why[160]; // not closed: empty when it is
-    uint64_t rows;
-    struct ringtape_day_marker marker; // without one: the holes of the ledger
-};
 
 struct day {
     int32_t number;
-    int64_t end_ns;
-    bool over; // for a minute
+    bool wanted[CHANNEL_COUNT];
+    bool asked[CHANNEL_COUNT]; // by name
+    struct day_state state;
     struct day_channel channels[CHANNEL_COUNT];
+    struct day_marker markers[CHANNEL_COUNT]; // generation 0: what there is now
 };
 
 // True where the tapes cannot be read, too: that is no reason to call it closed.
@@ -43,103 +35,69 @@ static bool day_on_tape(struct store *store, const struct day *day, enum channel
     struct store_scan *scan;
     struct store_chunk chunk;
     query.segments = false;
-    query.time_to = day->end_ns;
-    query.time_from = day->end_ns - TIME_TEXT_DAY_NS;
+    query.time_to = day_end_ns(day->number);
+    query.time_from = day_end_ns(day->number - 1);
     if (store_scan_open(&scan, store, &query) != 0) return true;
     bool found = store_scan_next(scan, &chunk) != 0;
     store_scan_close(scan);
     return found;
 }
 
-static void day_rows(struct store *store, struct day *day)
+static void day_look(struct store *store, struct day *day)
 {
     const struct catalogue *catalogue = store_catalogue(store);
+    day->state = (struct day_state){.day = day->number, .now_ns = ringtape_now_ns()};
     for (uint32_t i = 0; i < catalogue->segment_count; i++) {
         const struct catalogue_segment *segment = &catalogue->segments[i];
-        if (segment->day == day->number) day->channels[segment->channel].rows += segment->rows;
+        if (segment->day == day->number) day->state.rows[segment->channel] += segment->rows;
+    }
+    for (int c = 1; c < CHANNEL_COUNT; c++) {
+        if (day->wanted[c] && day_on_tape(store, day, (enum channel)c))
+            day->state.on_tape |= 1u << c;
     }
 }
 
-static bool day_audited(int channel)
-{
-    return channel == CHANNEL_TRADE || channel == CHANNEL_AGG_TRADE;
-}
-
-// Of channels with a promise: rows that the ledger does not tell of are not proven either.
-static void day_known(const struct ringtape_ledger *ledger, struct day *day)
-{
-    for (int c = CHANNEL_TRADE; c <= CHANNEL_KLINE; c++) {
-        struct day_channel *channel = &day->channels[c];
-        bool known = !day_audited(c) || channel->rows == 0 || channel->used;
-        if (channel->why[0] == '\0' && (!known || ledger->time_ns < day->end_ns))
-            (void)snprintf(channel->why, sizeof channel->why,
-                           "the ledger does not reach to its end yet; a running daemon writes it "
-                           "once a minute");
-    }
-}
-
-static void day_proven(const struct ringtape_ledger *ledger, struct day *day)
-{
-    for (uint32_t i = 0; i < ledger->key_count; i++) {
-        const struct ledger_key *key = &ledger->keys[i];
-        struct day_channel *channel = &day->channels[key->channel];
-        if (key->gone || key->first_ns >= day->end_ns) continue;
-        channel->used = true;
-        if (channel->why[0] == '\0' && day_audited((int)key->channel) &&
-            key->proven_ns < day->end_ns)
-            (void)snprintf(channel->why, sizeof channel->why, "%s is not proven to its end yet",
-                           key->symbol);
-    }
-    for (uint32_t n = 0; n < ledger->note_count; n++) {
-        const struct ringtape_ledger_note *note = &ledger->notes[n];
-        struct day_channel *channel = &day->channels[ledger->keys[note->key].channel];
-        if (!ringtape_day_has(day->number, note)) continue;
-        channel->marker.open += note->kind == STATUS_HOLE_OPENED;
-        channel->marker.lost += note->kind == STATUS_HOLE_LOST;
-    }
-}
-
-// A channel's own reasons, then its marker.
-static int day_mark(struct store *store, const struct ringtape_ledger *ledger, struct day *day,
-                    enum channel number)
+// The channel's marker, or why there is none.
+static int day_mark(struct store *store, struct day *day, enum channel number, bool daemon)
 {
     struct day_channel *channel = &day->channels[number];
-    const struct ringtape_day_state state = {day->number, number, channel->rows, ledger};
-    struct ringtape_day_marker marker;
-    bool on_tape = day_on_tape(store, day, number);
-    channel->used = channel->used || channel->rows > 0 || on_tape;
-    if (!day->over)
-        (void)snprintf(channel->why, sizeof channel->why, "the day is not over for a minute yet");
-    else if (on_tape && channel->why[0] == '\0')
-        (void)snprintf(channel->why, sizeof channel->why, "rows are not sealed yet");
+    struct day_marker *marker = &day->markers[number];
+    *marker = (struct day_marker){.rows = day->state.rows[number],
+                                  .open = channel->open,
+                                  .lost = channel->lost,
+                                  .unproven = channel->unproven};
     if (!channel->used) return RINGTAPE_EXIT_OK;
-    bool good = channel->why[0] == '\0';
-    int exit_code = good ? ringtape_day_marker_write(store, &state, ringtape_now_ns(), &marker)
-                         : ringtape_day_marker_read(store, &state, &marker);
-    if (exit_code != RINGTAPE_EXIT_OK || marker.generation == 0) return exit_code;
-    channel->marker = marker;
-    channel->rows = marker.rows;
-    channel->why[0] = '\0';
+    struct day_marker found;
+    bool write = channel->why[0] == '\0' && !daemon;
+    int exit_code = write ? ringtape_day_marker_write(store, &day->state, number, &found)
+                          : ringtape_day_marker_read(store, day->number, number, &found);
+    if (exit_code != RINGTAPE_EXIT_OK) return exit_code;
+    if (found.generation > 0) {
+        *marker = found;
+        channel->why[0] = '\0';
+    } else if (channel->why[0] == '\0') {
+        (void)snprintf(channel->why, sizeof channel->why,
+                       "the running daemon has not marked it yet; it looks once a minute");
+    }
     return RINGTAPE_EXIT_OK;
 }
 
-static int day_judge(struct store *store, const struct ringtape_query *query, struct day *day)
+static int day_judge_store(struct store *store, struct day *day)
 {
-    struct ringtape_ledger ledger;
-    day->over = ringtape_now_ns() >= day->end_ns + GRACE_NS;
-    memset(day->channels, 0, sizeof day->channels);
-    day_rows(store, day);
+    struct ledger_whole ledger;
+    bool daemon = ringtape_daemon_of(store_path(store)) != 0;
+    // The ledger first: rows that it tells of are on tapes or in segments from then on.
     int exit_code = ringtape_ledger_open(&ledger, store);
-    if (exit_code == RINGTAPE_EXIT_OK) day_proven(&ledger, day);
-    if (exit_code == RINGTAPE_EXIT_OK) day_known(&ledger, day);
-    for (int c = 1; c < CHANNEL_COUNT && exit_code == RINGTAPE_EXIT_OK; c++) {
-        struct day_channel *channel = &day->channels[c];
-        bool wanted = channel_schema((enum channel)c) != NULL &&
-                      ringtape_query_has_channel(query, (enum channel)c);
-        channel->used = wanted && (channel->used || query->channels.count > 0);
-        if (wanted) exit_code = day_mark(store, &ledger, day, (enum channel)c);
+    if (exit_code == RINGTAPE_EXIT_OK) {
+        day_look(store, day);
+        day->state.ledger = &ledger;
+        day_judge(&day->state, day->channels);
     }
-    ringtape_ledger_close(&ledger);
+    for (int c = 1; c < CHANNEL_COUNT && exit_code == RINGTAPE_EXIT_OK; c++) {
+        day->channels[c].used = day->wanted[c] && (day->channels[c].used || day->asked[c]);
+        exit_code = day_mark(store, day, (enum channel)c, daemon);
+    }
+    ledger_whole_free(&ledger);
     return exit_code;
 }
 
@@ -148,7 +106,7 @@ static bool day_closed(const struct day *day)
     for (int c = 1; c < CHANNEL_COUNT; c++) {
         if (day->channels[c].used && day->channels[c].why[0] != '\0') return false;
     }
-    return day->over;
+    return day_over(day->number, day->state.now_ns);
 }
 
 static void day_print_json(const struct day *day, const char *text)
@@ -166,10 +124,11 @@ static void day_print_json(const struct day *day, const char *text)
         ringtape_json_text(&json, "channel", channel_schema((enum channel)c)->name);
         ringtape_json_bool(&json, "closed", channel->why[0] == '\0');
         ringtape_json_text(&json, "reason", channel->why);
-        ringtape_json_count(&json, "generation", channel->marker.generation);
-        ringtape_json_count(&json, "rows", channel->rows);
-        ringtape_json_count(&json, "open", channel->marker.open);
-        ringtape_json_count(&json, "lost", channel->marker.lost);
+        ringtape_json_count(&json, "generation", day->markers[c].generation);
+        ringtape_json_count(&json, "rows", day->markers[c].rows);
+        ringtape_json_count(&json, "open", day->markers[c].open);
+        ringtape_json_count(&json, "lost", day->markers[c].lost);
+        ringtape_json_count(&json, "unproven", day->markers[c].unproven);
         ringtape_json_object_end(&json);
     }
     ringtape_json_array_end(&json);
@@ -193,18 +152,20 @@ static void day_print(const struct day *day, bool as_json)
         if (channel->why[0] != '\0')
             (void)printf("%s; ", channel->why);
         else
-            (void)printf("generation %" PRIu64 ", ", channel->marker.generation);
-        (void)printf("%" PRIu64 " rows, %" PRIu64 " holes open, %" PRIu64 " lost\n",
-                     channel->rows, channel->marker.open, channel->marker.lost);
+            (void)printf("generation %" PRIu64 ", ", day->markers[c].generation);
+        (void)printf("%" PRIu64 " rows, %" PRIu64 " holes open, %" PRIu64 " lost",
+                     day->markers[c].rows, day->markers[c].open, day->markers[c].lost);
+        if (day->markers[c].unproven > 0)
+            (void)printf(", %" PRIu64 " symbols no longer listed", day->markers[c].unproven);
+        (void)printf("\n");
     }
 }
 
-static int day_wait(struct store *store, const struct ringtape_query *query, struct day *day,
-                    bool wait)
+static int day_wait(struct store *store, struct day *day, bool wait)
 {
     const struct timespec pause = {.tv_sec = WAIT_S};
     for (;;) {
-        int exit_code = day_judge(store, query, day);
+        int exit_code = day_judge_store(store, day);
         if (exit_code != RINGTAPE_EXIT_OK || day_closed(day) || !wait) return exit_code;
         (void)nanosleep(&pause, NULL);
         const int error = store_refresh(store, NULL);
@@ -233,9 +194,10 @@ int ringtape_day(int argc, char **argv)
     const struct ringtape_usage usage = {
         .command = "day",
         .purpose = "Is a UTC day complete: over, sealed, and compared with the exchange's own "
-                   "count?\nA closed day gets a durable marker in STORE/day with its open holes; "
-                   "later repairs raise\nits generation. Exit code 0: it is closed; 3: not yet, "
-                   "standard output says why.",
+                   "count?\nA closed day has a durable marker in STORE/day with its open holes; "
+                   "later repairs raise\nits generation. A running daemon writes it, this command "
+                   "where none runs. Exit code 0:\nit is closed; 3: not yet, standard output says "
+                   "why.",
         .argument = "YYYY-MM-DD",
         .argument_target = &text,
         .options = options,
@@ -248,10 +210,14 @@ int ringtape_day(int argc, char **argv)
         (void)ringtape_fail("day: expected a date like 2026-01-31, found '%s'", text);
         return RINGTAPE_EXIT_USAGE;
     }
-    day.end_ns = ((int64_t)day.number + 1) * TIME_TEXT_DAY_NS;
+    for (int c = 1; c < CHANNEL_COUNT; c++) {
+        day.wanted[c] = channel_schema((enum channel)c) != NULL &&
+                        ringtape_query_has_channel(&query, (enum channel)c);
+        day.asked[c] = day.wanted[c] && query.channels.count > 0;
+    }
     exit_code = ringtape_store_open(&store, query.store);
     if (exit_code != RINGTAPE_EXIT_OK) return exit_code;
-    exit_code = day_wait(store, &query, &day, wait);
+    exit_code = day_wait(store, &day, wait);
     store_close(store);
     if (exit_code != RINGTAPE_EXIT_OK) return exit_code;
     day_print(&day, json);

@@ -84,6 +84,7 @@ struct arbiter_key {
     uint16_t links_live; // that carry it
     bool wants_snapshot; // RANGE: has no anchor
     bool in_mending;     // the caller's: a request of it is under way
+    bool unlisted;       // the exchange's last audit did not know its symbol
     uint32_t leader;     // number of the leading link; 0: none
     int32_t window;      // SET
     int64_t leader_ns;   // monotonic: the leader's last event

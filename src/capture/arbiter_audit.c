@@ -92,6 +92,7 @@ void arbiter_audit_end(struct arbiter *arbiter, uint8_t exchange, struct arbiter
         struct arbiter_key *key = &arbiter->keys[i];
         if (!audit_counts(key, exchange)) continue;
         bool named = key->named == arbiter->audit_round;
+        key->unlisted = !named;
         if (named) {
             if (key->ended != 0) arbiter_tail_back(arbiter, key);
             want_tail(arbiter, key, false);

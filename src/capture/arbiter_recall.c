@@ -233,6 +233,7 @@ bool arbiter_save(const struct arbiter *arbiter, uint32_t number, const char *sy
     key->gone = !coverage->started;
     key->times = counts_by_time(from);
     key->live = from->links_live > 0;
+    key->unlisted = from->unlisted;
     key->first = coverage->first;
     key->first_ns = coverage->first_ns;
     key->last = coverage->last > coverage->first ? coverage->last : coverage->first;

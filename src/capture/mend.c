@@ -177,12 +177,14 @@ static bool mend_read(struct mend_slot *slot)
     bool last_ids = slot->job.kind == REPAIR_LAST_IDS;
     if (slot->job.kind == REPAIR_SNAPSHOT) return mend_snapshot(slot);
     if (last_ids) arbiter_audit_begin(arbiter);
-    bool good = slot->exchange->dialect->history->read(&slot->ask, slot->rest.body,
-                                                       slot->rest.body_size, mend_row, slot) == 0;
-    if (last_ids && good)
+    const struct dialect_history *history = slot->exchange->dialect->history;
+    if (history->read(&slot->ask, slot->rest.body, slot->rest.body_size, mend_row, slot) != 0)
+        return false;
+    if (last_ids)
         arbiter_audit_end(arbiter, (uint8_t)(slot->exchange->number + 1),
                           mend_now(slot->exchange->mend));
-    return good;
+    if (history->by_cursor) arbiter->keys[slot->job.key].unlisted = false;
+    return true;
 }
 
 // ---- failures ----
@@ -230,6 +232,8 @@ static void mend_failed(struct mend_slot *slot)
     } else if (rest->status == 400 || rest->status == 404) {
         if (exchange->dialect->history->unknown_symbol(rest->body, rest->body_size))
             lost = "the exchange does not know the symbol";
+        if (lost != NULL && slot->job.key != ARBITER_KEY_NONE)
+            mend->intake->arbiter.keys[slot->job.key].unlisted = true;
     } else if (!mend->stopping) {
         mend_hold(exchange);
         mend_tell(exchange, rest);

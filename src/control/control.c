@@ -274,7 +274,7 @@ static void control_print(struct control *control)
                  "\"tapes_waiting\":%llu,"
                  "\"tapes_sealed\":%llu,\"tapes_damaged\":%llu,\"rows_sealed\":%llu,"
                  "\"segments\":%llu,\"segments_light\":%llu,"
-                 "\"segments_deleted\":%llu,\"segment_bytes\":%llu,"
+                 "\"segments_deleted\":%llu,\"segment_bytes\":%llu,\"days_marked\":%llu,"
                  "\"seal_failures\":%llu,"
                  "\"rss_bytes\":%llu}\n",
                  time, C(sum.links), C(sum.links_live), C(sum.symbols), C(sum.messages),
@@ -286,7 +286,7 @@ static void control_print(struct control *control)
                  C(sum.clock_alarms),
                  C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
                  C(sealed.rows), C(sealed.segments), C(sealed.segments_light), C(sealed.deleted),
-                 C(sealed.bytes_out), C(sealed.failures),
+                 C(sealed.bytes_out), C(sealed.days), C(sealed.failures),
                  C(control_rss_bytes()));
 #undef C
     (void)fflush(stdout);

@@ -9,7 +9,8 @@
 //       └───────────────────────── RETRYING (1 s)
 //
 // One job at a time: a tape (sealer_tape.c), a merge (sealer_merge.c) or a deletion (sealer_drop.c,
-// which begins with the swap). This file runs the shared part: writing segments, the swap of the
+// which begins with the swap). Or, from IDLE and back, LOOKING which days are closed
+// (sealer_days.c). This file runs the shared part: writing segments, the swap of the
 // catalogue, removal of what it replaced. In every state one operation, one file_script or one
 // segment_output is in flight; in IDLE and STOPPED none.
 #include "keep/sealer.h"
@@ -78,7 +79,7 @@ void sealer_next(struct sealer *sealer)
         sealer_tape_start(sealer, tape);
         return;
     }
-    if (sealer_drop_start(sealer) || sealer_merge_start(sealer))
+    if (sealer_drop_start(sealer) || sealer_merge_start(sealer) || sealer_days_start(sealer))
         return;
     sealer->counters.idle = true;
     rest(sealer);
@@ -355,7 +356,8 @@ static bool allocate(struct sealer *sealer)
     sealer->catalogue_text = map_bytes(text_bytes());
     sealer->decode_memory = map_bytes(SEALER_DECODE_BYTES);
     return sealer->made && sealer->catalogue_text && sealer->decode_memory &&
-           gather_open(&sealer->gather) == 0 && sealer_merge_open(sealer) == 0;
+           gather_open(&sealer->gather) == 0 && sealer_merge_open(sealer) == 0 &&
+           sealer_days_open(sealer) == 0;
 }
 
 static void first_look(struct io *io, struct io_op *op)
@@ -416,6 +418,7 @@ void sealer_close(struct sealer *sealer)
         segment_writer_close(sealer->output.writer);
     gather_close(&sealer->gather);
     sealer_merge_deinit(sealer);
+    sealer_days_deinit(sealer);
     if (sealer->made)
         ensure(munmap(sealer->made, SEALER_SEGMENTS_MAX * sizeof *sealer->made) == 0);
     if (sealer->catalogue_text)

@@ -16,6 +16,9 @@
 // catalogue forgets it, then its files are removed. On a full disk the oldest data goes before its
 // time where `keep` has any limit; after that channels pause (disk_watch.h).
 //
+// Days. Once a minute it looks whether a UTC day is closed (format/day.h) and keeps the markers in
+// STORE/day up to date.
+//
 // Threading: belongs to the thread that runs its loop; other threads reach it only through
 // keep_store.
 #ifndef RINGTAPE_KEEP_SEALER_H
@@ -39,6 +42,7 @@ struct sealer_counters {
     uint64_t deleted;   // segments, by `keep` or for room
     uint64_t bytes_in;  // of tapes
     uint64_t bytes_out; // of segments
+    uint64_t days;      // markers of closed days that were written
     uint64_t failures;  // attempts that ended with an I/O error and are tried again
     uint32_t waiting;
     bool idle; // nothing to seal, nothing to merge
@@ -47,7 +51,7 @@ struct sealer_counters {
 // 0 or -ENOMEM. Registers with the store for wake-ups.
 int sealer_open(struct sealer **sealer, struct io *io, struct keep_store *store);
 // From now on looks every second at the disk and at what `keep` (keep_store_set_rules()) does not
-// keep any more.
+// keep any more, and every minute at days that are over.
 void sealer_watch(struct sealer *sealer);
 // Ends after the step under way; what is not sealed waits for the next start.
 void sealer_stop(struct sealer *sealer, void (*stopped)(void *context), void *context);

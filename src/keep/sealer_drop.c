@@ -136,8 +136,8 @@ static void watch(struct io *io, struct io_op *op)
     }
     look_at_disk(sealer);
     io_timeout(io, &sealer->watch_op, WATCH_NS, watch);
-    if (sealer->state == SEALER_IDLE && !sealer->stopping)
-        (void)sealer_drop_start(sealer);
+    if (sealer->state == SEALER_IDLE && !sealer->stopping && !sealer_drop_start(sealer))
+        (void)sealer_days_start(sealer);
 }
 
 void sealer_watch(struct sealer *sealer)

@@ -36,6 +36,7 @@ enum sealer_state {
     SEALER_CLOSING,  // input handles are closed one by one
     SEALER_SWAPPING, // the catalogue is replaced
     SEALER_REMOVING, // inputs are deleted or put aside
+    SEALER_LOOKING,  // at days that may be closed
     SEALER_RETRYING, // an attempt failed: timer
     SEALER_STOPPED,
 };
@@ -100,6 +101,8 @@ struct sealer_drop { // segments being deleted, of one channel and day
     enum retention_cause cause;
 };
 
+struct sealer_days; // sealer_days.c
+
 struct sealer {
     struct io *io;
     struct keep_store *store;
@@ -117,6 +120,7 @@ struct sealer {
     struct sealer_tape tape;
     struct sealer_merge merge;
     struct sealer_drop drop;
+    struct sealer_days *days;
     bool watching; // the disk and what is too old
     struct disk_watch disk;
     struct io_op watch_op;
@@ -155,6 +159,13 @@ void sealer_finish_stop(struct sealer *sealer);
 bool sealer_drop_start(struct sealer *sealer);
 void sealer_drop_remove(struct sealer *sealer, struct file_script *script);
 void sealer_drop_removed(struct sealer *sealer);
+
+// ---- sealer_days.c ----
+
+int sealer_days_open(struct sealer *sealer); // 0 or -ENOMEM
+void sealer_days_deinit(struct sealer *sealer);
+// Looks which days are closed, if it is time and some may be. False: not now.
+bool sealer_days_start(struct sealer *sealer);
 
 // ---- sealer_tape.c ----
 
