@@ -33,8 +33,10 @@ const c_flags = [_][]const u8{
 const cdb_flags = [_][]const u8{ "-gen-cdb-fragment-path", ".zig-cache/cdb" };
 // Zig's `fast` means -O2 and defines NDEBUG; later flags win.
 const fast_flags = [_][]const u8{ "-O3", "-UNDEBUG" };
-// What the driver of the fuzzers is guided by; some optimisation gives it more runs.
-const fuzz_flags = [_][]const u8{ "-O1", "-fsanitize-coverage=inline-8bit-counters" };
+// Of what is tested: 25 simulated hours take 46 s instead of 115 s, compiling a fifth longer.
+const checked_opt = "-O1";
+// What the driver of the fuzzers is guided by.
+const fuzz_flags = [_][]const u8{"-fsanitize-coverage=inline-8bit-counters"};
 // Criterion declares tests without prototypes and compares with plain literals.
 const test_flags = [_][]const u8{ "-Wno-missing-prototypes", "-Wno-sign-compare" };
 
@@ -101,6 +103,7 @@ const Variant = struct {
         all.appendSlice(b.allocator, &c_flags) catch @panic("OOM");
         all.appendSlice(b.allocator, &cdb_flags) catch @panic("OOM");
         if (v.optimize == .fast) all.appendSlice(b.allocator, &fast_flags) catch @panic("OOM");
+        if (v.optimize == .debug) all.append(b.allocator, checked_opt) catch @panic("OOM");
         if (v.fuzzed) all.appendSlice(b.allocator, &fuzz_flags) catch @panic("OOM");
         if (v.options.asan) all.append(b.allocator, "-fsanitize=address") catch @panic("OOM");
         if (v.options.wolfssl != null)
