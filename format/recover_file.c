@@ -155,7 +155,10 @@ int recover_output_open(struct recover_output *output, const char *directory, co
         return error;
     }
     (void)snprintf(path, sizeof path, "%.1190s.new", output->path);
-    output->descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    // A new file always: of one whose fsync failed in an earlier run, another fsync proves nothing.
+    if (unlink(path) != 0 && errno != ENOENT)
+        return -errno;
+    output->descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     return output->descriptor < 0 ? -errno : 0;
 }
 

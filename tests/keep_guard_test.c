@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // Goal: a mirror that is behind finds every row once, whether its tape is still there or had to go
-// for want of room. Method: a model mirror over simulated lives. It reads a tape while there is one,
+// for want of room. Method: a model mirror over simulated lives. It reads a tape while it is there,
 // else the segments of that tape; disks fill up, machines crash at every operation.
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -8,7 +8,7 @@
 //
 // Tapes. A sealed tape that a guard does not release stays in tape/, listed as sealed: a mirror
 // that is behind reads it as if it had just been written. On a full disk, when nothing is left that
-// `keep` allows to delete, such tapes go all the same, oldest first, for their rows are in segments:
+// `keep` allows to delete, such tapes go all the same, oldest first: their rows are in segments, so
 // the mirror finds no file and reads the segments of that tape. These are of that tape alone:
 // segments are merged only when all their tapes are released. An open tape takes its room until it
 // is closed, so a mirror should not hold many.
