@@ -258,7 +258,8 @@ void tape_file_mark(struct tape_file *file)
 {
     ensure(file->state == TAPE_FILE_READY);
     // After a failure the other slot is left to the closing mark.
-    if (file->slots_failed != 0 || file->mark_in_flight || file->marked_rows == file->cursor.durable_rows)
+    if (file->slots_failed != 0 || file->mark_in_flight ||
+        file->marked_rows == file->cursor.durable_rows)
         return;
     file->marked_rows = file->cursor.durable_rows;
     file->mark_in_flight = true;
