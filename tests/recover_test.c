@@ -347,7 +347,8 @@ Test(recover, an_index_whose_segment_never_had_its_name_is_no_loss)
     char from[512];
     struct store_fixture *fixture = make_store();
     store_fixture_seal(fixture, 3, 3, false);
-    (void)snprintf(from, sizeof from, "%s", store_fixture_path(fixture, segment_path(3, "segment")));
+    (void)snprintf(from, sizeof from, "%s",
+                   store_fixture_path(fixture, segment_path(3, "segment")));
     cr_assert_eq(rename(from, store_fixture_path(fixture, segment_path(3, "segment.new"))), 0);
     remove_file(fixture, "catalogue");
     recover_to(fixture, NULL);
