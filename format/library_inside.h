@@ -18,9 +18,13 @@ int library_fail(struct ringtape_message *message, int error, const struct ringt
 
 // NULL: no such channel.
 const struct channel_schema *library_schema(const char *channel);
-// Bits of the columns named; 0 names: all. False: there is no such column.
+// Bits of the columns named; 0 names: all. False: there is no column *unknown.
 bool library_columns(const struct channel_schema *schema, const char *const *names,
-                     uint32_t count, uint64_t *columns);
+                     uint32_t count, uint64_t *columns, const char **unknown);
+enum { LIBRARY_WHAT_BYTES = 900 };
+// Says which column there is not, `where`, and which ones there are.
+void library_no_column(const struct channel_schema *schema, const char *name, const char *where,
+                       char what[LIBRARY_WHAT_BYTES]);
 
 // Makes public chunks. Ownership: the arrays grow as needed.
 struct library_chunk {

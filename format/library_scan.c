@@ -37,20 +37,26 @@ void ringtape_scan_close(struct ringtape_scan *scan)
 
 // ---- opening ----
 
-// 0, -ENOMEM, or -EINVAL with *what.
+static void say(char what[LIBRARY_WHAT_BYTES], const char *text)
+{
+    ensure(strlen(text) < LIBRARY_WHAT_BYTES);
+    memcpy(what, text, strlen(text) + 1);
+}
+
+// 0, -ENOMEM, or -EINVAL with `what`.
 static int take_predicates(struct ringtape_scan *scan, const struct channel_schema *schema,
-                           const struct ringtape_query *asked, const char **what)
+                           const struct ringtape_query *asked, char what[LIBRARY_WHAT_BYTES])
 {
     scan->predicates = calloc(asked->predicate_count + 1u, sizeof *scan->predicates);
     if (!scan->predicates)
         return -ENOMEM;
     for (uint32_t p = 0; p < asked->predicate_count; p++) {
         const struct ringtape_predicate *from = &asked->predicates[p];
-        *what = "no such column for a condition";
         int column = from->column ? column_by_name(schema, from->column) : -1;
+        library_no_column(schema, from->column, " for a condition", what);
         if (column < 0)
             return -EINVAL;
-        *what = "a condition on a text, from high to low, or with a scale above 18";
+        say(what, "a condition on a text, from high to low, or with a scale above 18");
         scan->predicates[p] = (struct store_predicate){
             .column = column, .min = from->min, .max = from->max, .scale = from->scale};
     }
@@ -72,15 +78,17 @@ static int take_symbols(struct ringtape_scan *scan, const struct ringtape_query 
 }
 
 static int open_scan(struct ringtape_scan *scan, struct ringtape *store,
-                     const struct ringtape_query *asked, const char **what)
+                     const struct ringtape_query *asked, char what[LIBRARY_WHAT_BYTES])
 {
     const struct channel_schema *schema = library_schema(asked->channel);
-    *what = "no such channel";
+    const char *unknown;
+    say(what, "no such channel");
     if (!schema)
         return -EINVAL;
-    *what = "no such column";
-    if (!library_columns(schema, asked->columns, asked->column_count, &scan->columns))
+    if (!library_columns(schema, asked->columns, asked->column_count, &scan->columns, &unknown)) {
+        library_no_column(schema, unknown, "", what);
         return -EINVAL;
+    }
     int error = take_predicates(scan, schema, asked, what);
     if (error == 0)
         error = take_symbols(scan, asked);
@@ -101,7 +109,7 @@ static int open_scan(struct ringtape_scan *scan, struct ringtape *store,
     query.damage = asked->damage ? library_damage : NULL;
     query.damage_context = &scan->listener;
     if (asked->time_from > asked->time_to)
-        *what = "time_from is after time_to";
+        say(what, "time_from is after time_to");
     return store_scan_open(&scan->scan, store->store, &query);
 }
 
@@ -109,11 +117,11 @@ int ringtape_scan_open(struct ringtape_scan **out, struct ringtape *store,
                        const struct ringtape_query *query, struct ringtape_message *message)
 {
     struct ringtape_scan *scan = calloc(1, sizeof *scan);
-    const char *what = NULL;
+    char what[LIBRARY_WHAT_BYTES];
     if (!scan)
         return library_fail(message, -ENOMEM, store, NULL);
     scan->store = store;
-    int error = open_scan(scan, store, query, &what);
+    int error = open_scan(scan, store, query, what);
     if (error == 0) {
         *out = scan;
         return 0;
@@ -177,11 +185,15 @@ int ringtape_finder_open(struct ringtape_finder **out, struct ringtape *store, c
                          struct ringtape_message *message)
 {
     const struct channel_schema *schema = library_schema(channel);
+    const char *unknown;
     uint64_t wanted;
     if (!schema)
         return library_fail(message, -EINVAL, store, "no such channel");
-    if (!library_columns(schema, columns, column_count, &wanted))
-        return library_fail(message, -EINVAL, store, "no such column");
+    if (!library_columns(schema, columns, column_count, &wanted, &unknown)) {
+        char what[LIBRARY_WHAT_BYTES];
+        library_no_column(schema, unknown, "", what);
+        return library_fail(message, -EINVAL, store, what);
+    }
     struct ringtape_finder *finder = calloc(1, sizeof *finder);
     int error = finder ? store_finder_open(&finder->finder, store->store) : -ENOMEM;
     if (error < 0) {

@@ -89,10 +89,10 @@ int library_fail(struct ringtape_message *message, int error, const struct ringt
     if (!what)
         what = found == RINGTAPE_SYSTEM ? strerror(-error) : ringtape_strerror(found);
     if (message && store)
-        (void)snprintf(message->text, sizeof message->text, "%.1000s: %.400s",
+        (void)snprintf(message->text, sizeof message->text, "%.1000s: %.900s",
                        store_path(store->store), what);
     else if (message)
-        (void)snprintf(message->text, sizeof message->text, "%.400s", what);
+        (void)snprintf(message->text, sizeof message->text, "%.900s", what);
     return found;
 }
 
@@ -115,17 +115,33 @@ const struct channel_schema *library_schema(const char *channel)
 }
 
 bool library_columns(const struct channel_schema *schema, const char *const *names,
-                     uint32_t count, uint64_t *columns)
+                     uint32_t count, uint64_t *columns, const char **unknown)
 {
     *columns = count == 0 ? UINT64_MAX : 0;
     for (uint32_t i = 0; i < count; i++) {
         int column = column_by_name(schema, names[i]);
         bool levels = schema->has_levels && strcmp(names[i], "levels") == 0;
+        *unknown = names[i];
         if (column < 0 && !levels)
             return false;
         *columns |= levels ? SEGMENT_COLUMNS_LEVELS : 1ull << column;
     }
     return true;
+}
+
+void library_no_column(const struct channel_schema *schema, const char *name, const char *where,
+                       char what[LIBRARY_WHAT_BYTES])
+{
+    ensure(schema && schema->column_count > 0);
+    int used = snprintf(what, LIBRARY_WHAT_BYTES, "no such column%s: %.64s; %s has", where,
+                        name ? name : "NULL", schema->name);
+    for (int c = 0; c < schema->column_count; c++)
+        used += snprintf(what + used, LIBRARY_WHAT_BYTES - (size_t)used, "%s%s",
+                         c == 0 ? " " : ", ", schema->columns[c].name);
+    // Conditions are on columns only.
+    if (schema->has_levels && where[0] == 0)
+        used += snprintf(what + used, LIBRARY_WHAT_BYTES - (size_t)used, ", levels");
+    ensure(used < LIBRARY_WHAT_BYTES);
 }
 
 static const struct channel_schema *schema_number(uint32_t index)

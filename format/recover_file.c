@@ -33,12 +33,15 @@ int recover_file_open(struct recover_file *file, const char *directory, const ch
     int error = join(path, directory, relative);
     if (error < 0)
         return error;
-    file->descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    // Without waiting, should it be a pipe.
+    file->descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (file->descriptor < 0 && errno == ENOTDIR)
+        return -ENOENT;
     if (file->descriptor < 0)
-        return -errno;
+        return errno == ELOOP || errno == ENXIO ? -EISDIR : -errno;
     if (fstat(file->descriptor, &status) < 0 || !S_ISREG(status.st_mode)) {
         recover_file_close(file);
-        return -EINVAL;
+        return -EISDIR;
     }
     file->size = (uint64_t)status.st_size;
     return 0;
@@ -120,13 +123,33 @@ int recover_file_load(const char *directory, const char *relative, void **bytes,
 
 // ---- writing ----
 
+static bool is_folder(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+static int move_beside(const char *path, const char *ending)
+{
+    char beside[RECOVER_PATH_BYTES_MAX + 16];
+    (void)snprintf(beside, sizeof beside, "%.1190s.%s", path, ending);
+    return rename(path, beside) == 0 ? 0 : -errno;
+}
+
 int recover_folder(const char *directory, const char *relative)
 {
     char path[RECOVER_PATH_BYTES_MAX];
     int error = join(path, directory, relative);
     if (error < 0)
         return error;
-    return mkdir(path, 0755) == 0 || errno == EEXIST ? 0 : -errno;
+    if (mkdir(path, 0755) == 0)
+        return 0;
+    if (errno != EEXIST)
+        return -errno;
+    if (is_folder(path))
+        return 0;
+    error = move_beside(path, "not-a-folder");
+    return error == 0 && mkdir(path, 0755) < 0 ? -errno : error;
 }
 
 // The folders of "a/b/c": a and a/b.
@@ -155,7 +178,10 @@ int recover_output_open(struct recover_output *output, const char *directory, co
         return error;
     }
     (void)snprintf(path, sizeof path, "%.1190s.new", output->path);
-    output->descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    // A new file always: of one whose fsync failed in an earlier run, another fsync proves nothing.
+    if (unlink(path) != 0 && errno != ENOENT)
+        return -errno;
+    output->descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     return output->descriptor < 0 ? -errno : 0;
 }
 
@@ -196,7 +222,10 @@ int recover_output_place(const struct recover_output *output)
     char path[RECOVER_PATH_BYTES_MAX];
     ensure(output->descriptor < 0);
     (void)snprintf(path, sizeof path, "%.1190s.new", output->path);
-    return rename(path, output->path) == 0 ? 0 : -errno;
+    if (rename(path, output->path) == 0)
+        return 0;
+    int error = errno == EISDIR ? move_beside(output->path, "not-a-file") : -errno;
+    return error == 0 && rename(path, output->path) < 0 ? -errno : error;
 }
 
 void recover_output_abandon(struct recover_output *output)

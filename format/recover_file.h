@@ -15,7 +15,10 @@
 
 enum { RECOVER_PATH_BYTES_MAX = 1200 };
 
-// A file for reading. Bytes the device refuses come as zeros.
+#define RECOVER_NOT_A_FILE "not a file but a folder, a link or a device"
+
+// A file for reading. Bytes the device refuses come as zeros. -ENOENT also where a folder of its
+// path is none; -EISDIR: it is anything but a file.
 struct recover_file {
     int descriptor; // -1: not open
     uint64_t size;
@@ -41,6 +44,7 @@ int recover_output_put(struct recover_output *output, uint64_t offset, const voi
 int recover_output_append(struct recover_output *output, const void *bytes, size_t size);
 // Syncs it; it stays under its temporary name until recover_output_place().
 int recover_output_finish(struct recover_output *output);
+// A folder in its place stays beside it as "NAME.not-a-file".
 int recover_output_place(const struct recover_output *output);
 void recover_output_abandon(struct recover_output *output); // removes it
 
@@ -49,6 +53,7 @@ int recover_write(const char *directory, const char *relative, const void *bytes
 // Copies the first `size` bytes of a file (or all it has) to the same name elsewhere.
 int recover_copy(const char *from, const char *to, const char *relative, uint64_t size);
 int recover_sync(const char *directory, const char *relative); // a folder
-int recover_folder(const char *directory, const char *relative); // there already: fine
+// There already: fine. Something else in its place stays beside it as "NAME.not-a-folder".
+int recover_folder(const char *directory, const char *relative);
 
 #endif

@@ -36,7 +36,8 @@ static bool parse_tape(const char *name, uint32_t *number)
 }
 
 // "trade-00000098.segment"
-static bool parse_segment(const char *name, enum channel *channel, uint32_t *number)
+static bool parse_segment(const char *name, const char *ending, enum channel *channel,
+                          uint32_t *number)
 {
     char text[32];
     const char *dash = strrchr(name, '-');
@@ -48,10 +49,31 @@ static bool parse_segment(const char *name, enum channel *channel, uint32_t *num
     text[size] = 0;
     *channel = channel_by_name(text);
     return *channel != CHANNEL_NONE && parse_number(dash + 1, 8, &end, number) &&
-           strcmp(end, ".segment") == 0;
+           *end == '.' && strcmp(end + 1, ending) == 0;
 }
 
 // ---- lists of files ----
+
+// A file where a folder of the store should be: what was in that is not there.
+static int not_a_folder(struct recover *recover, const char *relative)
+{
+    struct recover_loss loss = {.path = relative,
+                                .what = "not a folder; what was in it is gone",
+                                .time_min = INT64_MAX,
+                                .time_max = INT64_MIN};
+    recover_lost(recover, &loss);
+    return recover->in_place && strchr(relative, '/') ? recover_put_aside_later(recover, relative)
+                                                      : 0;
+}
+
+// 0: there is none, which was told where it is damage.
+static int cannot_list(struct recover *recover, int error, const char *relative)
+{
+    ensure(error < 0);
+    if (error == -ENOTDIR)
+        return not_a_folder(recover, relative);
+    return error == -ENOENT ? 0 : recover_complain(recover, error, relative, NULL);
+}
 
 static int add_tape(struct recover *recover, uint32_t number)
 {
@@ -102,7 +124,7 @@ static int find_tapes(struct recover *recover)
     DIR *folder = open_folder(recover, "tape");
     int error = 0;
     if (!folder)
-        return errno == ENOENT ? 0 : recover_complain(recover, -errno, "tape", NULL);
+        return cannot_list(recover, -errno, "tape");
     for (struct dirent *entry = readdir(folder); entry && error == 0; entry = readdir(folder)) {
         uint32_t number;
         char path[CATALOGUE_PATH_BYTES_MAX];
@@ -188,13 +210,16 @@ static int found_segment(struct recover *recover, int32_t day, const char *name)
 {
     struct catalogue_segment segment = {
         .day = day, .time_min = INT64_MAX, .time_max = INT64_MIN};
-    if (!parse_segment(name, &segment.channel, &segment.number))
+    bool index = parse_segment(name, "index", &segment.channel, &segment.number);
+    if (!index && !parse_segment(name, "segment", &segment.channel, &segment.number))
         return 0;
     if (segment.number >= recover->made.next_segment)
         recover->made.next_segment = segment.number + 1;
     bool counts = !recover->old_good || segment.number >= recover->old.next_segment;
     if (!counts || is_listed(recover, segment.number))
         return 0;
+    if (index)
+        return recover_lone_index(recover, &segment);
     recover->result->files++;
     return add_segment(recover, &segment, false);
 }
@@ -206,7 +231,7 @@ static int find_segments_of(struct recover *recover, const char *name, int32_t d
     (void)snprintf(path, sizeof path, "segment/%.20s", name);
     DIR *folder = open_folder(recover, path);
     if (!folder)
-        return recover_complain(recover, -errno, path, NULL);
+        return cannot_list(recover, -errno, path);
     for (struct dirent *entry = readdir(folder); entry && error == 0; entry = readdir(folder))
         error = found_segment(recover, day, entry->d_name);
     (void)closedir(folder);
@@ -221,9 +246,10 @@ static int find_segments(struct recover *recover)
         recover->result->files++;
     }
     DIR *folder = open_folder(recover, "segment");
+    if (!folder && error == 0)
+        error = cannot_list(recover, -errno, "segment");
     if (!folder)
-        return error < 0 || errno == ENOENT ? error
-                                            : recover_complain(recover, -errno, "segment", NULL);
+        return error;
     for (struct dirent *entry = readdir(folder); entry && error == 0; entry = readdir(folder)) {
         int32_t day;
         if (catalogue_day_parse(entry->d_name, strlen(entry->d_name), &day))
@@ -250,7 +276,7 @@ static void find_quarantine(struct recover *recover)
         enum channel channel;
         if (parse_tape(entry->d_name, &number) && number >= recover->made.next_tape)
             recover->made.next_tape = number + 1;
-        if (parse_segment(entry->d_name, &channel, &number) &&
+        if (parse_segment(entry->d_name, "segment", &channel, &number) &&
             number >= recover->made.next_segment)
             recover->made.next_segment = number + 1;
     }

@@ -375,25 +375,13 @@ static int clear_away(struct group *group)
 {
     int error = 0;
     for (uint32_t i = 0; i < group->count && error == 0; i++) {
-        if (group->inputs[i].file.descriptor >= 0 &&
+        if ((group->inputs[i].file.descriptor >= 0 || group->inputs[i].not_a_file) &&
             !number_taken(group->recover, group->inputs[i].listed.number))
             error = leave_out(group, &group->inputs[i]);
     }
     return error;
 }
 
-static void open_failed(struct group *group, const struct recover_input *input)
-{
-    struct recover_loss loss = {
-        .path = input->path,
-        .what = strerror(ENOENT),
-        .rows = input->listed.rows,
-        .channels = (uint16_t)(1u << input->listed.channel),
-        .time_min = input->listed.time_min,
-        .time_max = input->listed.time_max,
-    };
-    recover_lost(group->recover, &loss);
-}
 
 static int open_inputs(struct group *group, const struct recover_segment *segments)
 {
@@ -406,8 +394,10 @@ static int open_inputs(struct group *group, const struct recover_segment *segmen
         group->unsure = group->unsure || segments[i].unsure;
         error = recover_input_open(input, recover->options->from, recover->identity, hold_loss,
                                    group);
-        if (error == -ENOENT) {
-            open_failed(group, input);
+        input->not_a_file = error == -EISDIR;
+        if (error == -ENOENT || error == -EISDIR) {
+            recover_gone(recover, &input->listed,
+                         error == -ENOENT ? "the file is gone" : RECOVER_NOT_A_FILE);
             error = 0;
         }
         if (error < 0)
@@ -521,7 +511,7 @@ static int look_up_segment(struct recover *recover, const struct recover_segment
         recover_rewrite_close(&group.rewrite);
     }
     recover_input_close(&input);
-    return error == -ENOENT ? 0 : error;
+    return error == -ENOENT || error == -EISDIR ? 0 : error;
 }
 
 int recover_look_up(struct recover *recover)

@@ -57,6 +57,15 @@ int recover_complain(struct recover *recover, int error, const char *path, const
 // Identity, catalogue and the lists of files.
 int recover_find(struct recover *recover);
 
+// ---- recover_gone.c ----
+
+// Tells the loss of a segment that cannot be opened, with what its index says.
+void recover_gone(struct recover *recover, const struct catalogue_segment *listed,
+                  const char *reason);
+// An index that counts, by its name; told where its segment is not there. `segment`: rows 0, no
+// times.
+int recover_lone_index(struct recover *recover, const struct catalogue_segment *segment);
+
 // ---- recover_groups.c ----
 
 // Which rows of tapes are in segments that may count.

@@ -34,11 +34,12 @@ struct recover_input {
     bool *usable;            // [blocks]
     uint64_t rows;           // in usable blocks
     bool sound;              // as it was written, to the byte
+    bool not_a_file;         // of recover_groups.c
     bool index_sound;
 };
 
-// Opens and reads everything; tells losses. 0, -ENOENT (the file is gone), -EPROTONOSUPPORT: of a
-// newer version; other negative errno. `listed` and `path` are set.
+// Opens and reads everything; tells losses. 0, -ENOENT (the file is gone), -EISDIR (it is none),
+// -EPROTONOSUPPORT: of a newer version; other negative errno. `listed` and `path` are set.
 // A segment of another store, number or channel is told and left alone. `store`: its identity.
 int recover_input_open(struct recover_input *input, const char *directory, const uint8_t *store,
                        recover_loss_callback *lost, void *context);

@@ -78,6 +78,13 @@ static int take_lock(struct recover *recover)
     (void)snprintf(path, sizeof path, "%.1000s/lock", recover->options->from);
     int flags = recover->in_place ? O_RDWR | O_CREAT : O_RDONLY;
     recover->lock = open(path, flags | O_CLOEXEC, 0644);
+    if (recover->lock < 0 && errno == EISDIR) {
+        int error = recover_write(recover->options->from, "lock", "", 0);
+        if (error < 0)
+            return recover_complain(recover, error, "lock", NULL);
+        recover_note(recover, "lock", RECOVER_NOT_A_FILE "; made anew");
+        recover->lock = open(path, flags | O_CLOEXEC, 0644);
+    }
     if (recover->lock < 0)
         return recover->in_place ? recover_complain(recover, -errno, "lock", NULL) : 0;
     if (flock(recover->lock, LOCK_EX | LOCK_NB) == 0)

@@ -17,6 +17,7 @@ struct walk {
     struct source source;
     uint8_t mark[2 * LAYOUT_SECTOR];
     size_t mark_size;
+    bool mark_unreadable; // there, but not a file that can be read
     struct tape_reader reader;
     bool opened;
     enum tape_error header_error; // of a tape of which nothing can be read
@@ -43,7 +44,9 @@ static void load_mark(struct walk *walk, const char *directory)
         return;
     }
     catalogue_tape_path(walk->tape->number, "mark", path);
-    if (recover_file_load(directory, path, &bytes, &size) < 0)
+    int error = recover_file_load(directory, path, &bytes, &size);
+    walk->mark_unreadable = error < 0 && error != -ENOENT;
+    if (error < 0)
         return;
     walk->mark_size = size < sizeof walk->mark ? size : sizeof walk->mark;
     memcpy(walk->mark, bytes, walk->mark_size);
@@ -207,6 +210,25 @@ static void leave_alone(struct walk *walk)
     tell(walk, INT64_MAX);
 }
 
+// A folder or the like in its place. The mark tells how many rows there were.
+static int not_a_file(struct walk *walk, struct recover_tape_input *tape, const char *directory)
+{
+    struct layout_mark mark;
+    struct recover_loss loss = {.path = walk->path,
+                                .what = RECOVER_NOT_A_FILE,
+                                .time_min = INT64_MAX,
+                                .time_max = INT64_MIN};
+    load_mark(walk, directory);
+    if (walk->mark_size > 0 &&
+        tape_mark_alone(walk->mark, walk->mark_size, &mark) == TAPE_GOOD)
+        loss.rows = mark.rows;
+    if (walk->lost)
+        walk->lost(walk->context, &loss);
+    tape->foreign = true;
+    walk_close(walk);
+    return 0;
+}
+
 int recover_tape_read(struct recover_tape_input *tape, const char *directory,
                       const uint8_t *store, recover_loss_callback *lost, recover_batch *batch,
                       void *context)
@@ -218,6 +240,8 @@ int recover_tape_read(struct recover_tape_input *tape, const char *directory,
     int result = walk_open(&walk, tape, directory);
     walk.lost = lost;
     walk.context = context;
+    if (result == -EISDIR)
+        return not_a_file(&walk, tape, directory);
     if (result == 0 && !walk.opened)
         result = without_header(&walk, tape);
     tape->foreign = result == 0 && walk.opened && !is_owned(&walk, store);
@@ -238,8 +262,10 @@ int recover_tape_read(struct recover_tape_input *tape, const char *directory,
             .revision = walk.reader.last_revision,
             .number = tape->number,
         };
-        tape->mark_sound = walk.mark_size == 0 ||
-                           tape_mark_sound(walk.mark, walk.mark_size, walk.reader.header.salt);
+        tape->mark_sound = walk.mark_size == 0
+                               ? !walk.mark_unreadable
+                               : tape_mark_sound(walk.mark, walk.mark_size,
+                                                 walk.reader.header.salt);
     }
     walk_close(&walk);
     return result;

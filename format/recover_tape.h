@@ -16,7 +16,7 @@ struct recover_tape_input {
     struct layout_tape_end end;
     // ---- what recover_tape_read() finds ----
     bool unused; // nothing was ever appended
-    bool foreign; // of another number or store: told, and left alone
+    bool foreign; // of another number or store, or no file: told, and left alone
     bool sound;  // as it was written, but for a torn end
     bool mark_sound;
     struct layout_tape_end found; // where it ends

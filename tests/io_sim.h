@@ -106,6 +106,8 @@ void sim_world_crash(struct sim_world *world, enum sim_crash kind);
 // After `skip` more operations of this kind, the next one fails with `error` (negative errno).
 // IO_RECEIVE: the connection is reset instead.
 void sim_world_fail(struct sim_world *world, enum io_kind kind, uint32_t skip, int error);
+// What has not failed yet will not.
+void sim_world_forgive(struct sim_world *world);
 // Cuts every connection to or from `port`: reset, or mute for ever (nothing arrives, no error).
 void sim_network_cut(struct sim_world *world, uint16_t port, bool reset);
 // While down, connecting to `port` is refused, or not answered at all.

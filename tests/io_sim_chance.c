@@ -97,6 +97,12 @@ void sim_world_fail(struct sim_world *world, enum io_kind kind, uint32_t skip, i
     ensure(false); // SIM_SCRIPT_MAX
 }
 
+void sim_world_forgive(struct sim_world *world)
+{
+    for (size_t i = 0; i < SIM_SCRIPT_MAX; i++)
+        world->script[i].kind = IO_NONE;
+}
+
 bool sim_scripted(struct sim_world *world, enum io_kind kind, int *error)
 {
     for (uint32_t i = 0; i < SIM_SCRIPT_MAX; i++) {

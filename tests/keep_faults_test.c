@@ -98,6 +98,92 @@ Test(keep_faults, any_write_of_a_thin_feed_may_fail)
         thin_life(skip, skip % 2 == 0);
 }
 
+// ---- the closing mark ----
+
+// The greatest counter of the mark's slots.
+static uint64_t mark_counter(uint32_t tape)
+{
+    char path[64];
+    struct layout_mark slots[2];
+    tape_path(tape, "mark", path);
+    cr_assert_eq(sim_disk_read(life.world, path, slots, sizeof slots, 0), sizeof slots);
+    return slots[0].counter > slots[1].counter ? slots[0].counter : slots[1].counter;
+}
+
+// A slot whose write failed is never written again, not even where the other one failed, too: the
+// tape ends unmarked, and all its rows come back.
+Test(keep_faults, no_slot_of_a_mark_is_tried_twice)
+{
+    for (uint32_t failing = 1; failing <= 4; failing++) {
+        keep_life_begin(&life, 24 + failing);
+        life.without_sealer = true;
+        cr_assert(keep_life_start(&life));
+        cr_assert(keep_life_work(&life, 200));
+        cr_assert(sim_world_run(life.world, 3000000000)); // the mark tells all
+        uint32_t tape = tape_writer_counters(life.writer).tape;
+        uint64_t counter = mark_counter(tape);
+        cr_assert_gt(counter, 0);
+        for (uint32_t i = 0; i < failing; i++)
+            sim_world_fail(life.world, IO_WRITE, 0, -EIO);
+        cr_assert(keep_life_stop(&life));
+        cr_assert_leq(mark_counter(tape), counter + 2, "%u failing", failing);
+        life.without_sealer = false;
+        sim_world_forgive(life.world);
+        cr_assert(keep_life_settle(&life));
+        cr_assert(keep_life_check(&life), "%u failing: %s", failing, life.why);
+        cr_assert_eq(rows_seen(), 200);
+        keep_life_end(&life);
+    }
+}
+
+// A mark that failed while the tape was written leaves one slot to the closing mark.
+Test(keep_faults, the_closing_mark_takes_the_slot_that_never_failed)
+{
+    keep_life_begin(&life, 23);
+    life.without_sealer = true;
+    cr_assert(keep_life_start(&life));
+    cr_assert(sim_world_run(life.world, 500000000));
+    cr_assert(keep_life_work(&life, 40));
+    cr_assert(sim_world_run(life.world, 100000000));
+    sim_world_fail(life.world, IO_WRITE, 0, -EIO); // the first mark
+    cr_assert(sim_world_run(life.world, 1000000000));
+    uint32_t tape = tape_writer_counters(life.writer).tape;
+    cr_assert_eq(tape_writer_counters(life.writer).tapes, 1, "a mark's failure ends no tape");
+    cr_assert(keep_life_work(&life, 40));
+    cr_assert(sim_world_run(life.world, 5000000000)); // no mark any more
+    cr_assert(keep_life_stop(&life));
+    cr_assert_eq(mark_counter(tape), 2);
+    cr_assert(keep_life_check(&life), "%s", life.why);
+    cr_assert_eq(rows_seen(), 80);
+    keep_life_end(&life);
+}
+
+// The write that ends a tape fails, then two more, whatever they are: marks, headers, rows.
+Test(keep_faults, three_writes_fail_one_after_another)
+{
+    for (uint32_t skip = 0; skip < 24; skip++) {
+        for (uint32_t gaps = 0; gaps < 9; gaps++) {
+            keep_life_begin(&life, 28);
+            life.without_sealer = gaps % 2 == 0;
+            cr_assert(keep_life_start(&life));
+            sim_world_fail(life.world, IO_WRITE, skip, -EIO);
+            sim_world_fail(life.world, IO_WRITE, skip + gaps % 3, -EIO);
+            sim_world_fail(life.world, IO_WRITE, skip + gaps % 3 + gaps / 3, -EIO);
+            for (int i = 0; i < 20; i++) {
+                cr_assert(keep_life_work(&life, 2));
+                cr_assert(sim_world_run(life.world, 20000000));
+            }
+            cr_assert(keep_life_stop(&life));
+            life.without_sealer = false;
+            sim_world_forgive(life.world);
+            cr_assert(keep_life_settle(&life), "writes %u, %u", skip, gaps);
+            cr_assert(keep_life_check(&life), "writes %u, %u: %s", skip, gaps, life.why);
+            cr_assert_eq(rows_seen() + life.refused, 40, "writes %u, %u", skip, gaps);
+            keep_life_end(&life);
+        }
+    }
+}
+
 // ---- a disk that is full ----
 
 // Rows that the model does not count; how many were refused.

@@ -120,8 +120,14 @@ bool keep_life_start(struct keep_life *life)
         .queue_bytes = 64 << 20,
     };
     ensure(tape_writer_open(&life->writer, life->shard_io, &options) == 0);
+    if (life->guard)
+        keep_store_add_guard(life->store, life->guard);
+    if (life->rules)
+        keep_store_set_rules(life->store, life->rules);
     if (!life->without_sealer)
         ensure(sealer_open(&life->sealer, life->sealer_io, life->store) == 0);
+    if (life->rules && life->sealer)
+        sealer_watch(life->sealer);
     life->sitting_first = life->appended;
     return !sim_world_crashed(life->world);
 }
@@ -430,4 +436,34 @@ bool keep_life_check(struct keep_life *life)
     release(life);
     io_close_loop(life->shard_io);
     return good;
+}
+
+static bool mirror_segments(struct keep_life *life, uint32_t tape)
+{
+    const struct catalogue *listed = keep_store_catalogue(life->store);
+    struct walked walked = {.life = life};
+    struct catalogue of_tape;
+    bool good = true;
+    ensure(catalogue_init(&of_tape, listed->store) == 0);
+    for (uint32_t i = 0; i < listed->segment_count && good; i++) {
+        const struct catalogue_segment *segment = &listed->segments[i];
+        if (segment->tape_first > tape || segment->tape_last < tape)
+            continue;
+        if (segment->tape_first != segment->tape_last)
+            good = wrong(life, "its segment was merged, tape", tape);
+        ensure(catalogue_add_segment(&of_tape, segment));
+    }
+    good = good && sim_store_walk(life->world, LIFE_STORE, &of_tape, check_block, &walked,
+                                  life->why);
+    catalogue_free(&of_tape);
+    return good;
+}
+
+bool keep_life_mirror(struct keep_life *life, uint32_t tape, bool *from_segments)
+{
+    char path[CATALOGUE_PATH_BYTES_MAX + 16] = LIFE_STORE "/";
+    uint64_t last[CHANNEL_COUNT * KEEP_LIFE_SYMBOLS] = {0};
+    catalogue_tape_path(tape, "tape", path + strlen(LIFE_STORE "/"));
+    *from_segments = sim_disk_size(life->world, path) < 0;
+    return *from_segments ? mirror_segments(life, tape) : check_tape(life, tape, last);
 }

@@ -37,6 +37,8 @@ struct keep_life {
     int64_t tape_age_ns; // 0: as the writer has it
     bool rolls;          // tapes are ended early now and then, as SIGUSR1 does
     bool without_sealer; // tapes stay, and are read back as they are
+    const struct retention_guard *guard; // of the store; NULL: none
+    const struct retention_rules *rules; // the sealer watches; NULL: it does not
     void (*status)(const struct rows *rows); // hears the status rows read back; NULL: nobody
     char why[256]; // what is wrong; "" while nothing is
 };
@@ -56,5 +58,8 @@ bool keep_life_settle(struct keep_life *life);
 // Reads the settled store and compares with the model; false: `why` says what is wrong.
 bool keep_life_check(struct keep_life *life);
 void keep_life_end(struct keep_life *life);
+// What a mirror does with a retired tape: its rows, from the file while there is one, else from the
+// segments of this tape alone, are added to seen[]. False: `why`. *from_segments is set then.
+bool keep_life_mirror(struct keep_life *life, uint32_t tape, bool *from_segments);
 
 #endif

@@ -317,11 +317,22 @@ Test(library, impossible_arguments)
     query = ringtape_query_of("trade");
     query.columns = columns;
     query.column_count = 1;
-    refused(store, &query, "no such column"); // trades have no levels
+    // Trades have no levels. The list is there whole.
+    refused(store, &query, "no such column: levels; trade has receive_time, ");
+    refused(store, &query, ", price, quantity, side, ");
+    query.channel = "depth";
+    columns[0] = "level";
+    refused(store, &query, "no such column: level; depth has ");
+    refused(store, &query, ", levels");
+    query.channel = "trade";
+    cr_assert_eq(ringtape_finder_open(&finder, store, "trade", columns, 1, false, &message),
+                 RINGTAPE_ARGUMENT);
+    cr_assert_not_null(strstr(message.text, "no such column: level; trade has "), "%s",
+                       message.text);
     query.column_count = 0;
     query.predicates = &predicate;
     query.predicate_count = 1;
-    refused(store, &query, "no such column for a condition");
+    refused(store, &query, "no such column for a condition: nothing; trade has ");
     predicate.column = "kind";
     refused(store, &query, "a condition on a text");
     query.predicate_count = 0;

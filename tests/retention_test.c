@@ -124,7 +124,7 @@ Test(retention, what_a_mirror_still_needs_stays)
 {
     some_days();
     uint32_t cursor = 1;
-    const struct retention_guard guard = {cursor_released, &cursor};
+    const struct retention_guard guard = {.released = cursor_released, .context = &cursor};
     const struct retention_rules rules = {.all.age_ns = DAY_NS};
     int64_t now_ns = TODAY * DAY_NS + DAY_NS / 2;
     cr_assert_eq(retention_choose(&catalogue, &rules, &guard, 1, now_ns, true).count, 0);
@@ -242,7 +242,7 @@ Test(retention, a_deletion_survives_a_crash_at_every_operation)
 Test(retention, a_guard_of_the_store_is_asked)
 {
     uint32_t cursor = 0;
-    const struct retention_guard guard = {cursor_released, &cursor};
+    const struct retention_guard guard = {.released = cursor_released, .context = &cursor};
     keep_life_begin(&life, 51);
     cr_assert(keep_life_start(&life) && keep_life_work(&life, 900) && keep_life_stop(&life));
     cr_assert(keep_life_settle(&life));

@@ -168,6 +168,33 @@ Test(store_follow, missed_tapes_are_taken_from_their_segments)
     store_fixture_close(fixture);
 }
 
+// As on a full disk, when sealed tapes go though somebody needs them. The one that was begun is
+// still open; the others are read from their segments.
+Test(store_follow, who_is_behind_goes_on_from_segments_when_tapes_go)
+{
+    struct store_fixture *fixture = store_fixture_open();
+    struct follower *follower = follow(fixture->path, STORE_FOLLOW_ALL);
+    store_fixture_append(fixture, 400, true);
+    store_fixture_mark(fixture, false);
+    expect(follower, 1, 400); // and no further for a while
+    for (uint32_t tape = 1; tape <= 5; tape++) {
+        store_fixture_append(fixture, 300, true);
+        store_fixture_end(fixture);
+        store_fixture_seal(fixture, tape, tape, false);
+    }
+    for (uint32_t tape = 1; tape <= 4; tape++) {
+        char path[CATALOGUE_PATH_BYTES_MAX];
+        catalogue_tape_path(tape, "tape", path);
+        cr_assert_eq(unlink(store_fixture_path(fixture, path)), 0);
+    }
+    store_fixture_append(fixture, 100, true);
+    store_fixture_mark(fixture, false);
+    expect(follower, 1, 2000);
+    expect(follower, 1, 2000);
+    unfollow(follower);
+    store_fixture_close(fixture);
+}
+
 Test(store_follow, missed_tapes_merged_with_seen_ones_are_an_error)
 {
     struct store_fixture *fixture = store_fixture_open();

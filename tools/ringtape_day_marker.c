@@ -59,7 +59,9 @@ int ringtape_day_marker_read(const struct store *store, int32_t day, enum channe
 
 static int file_put(const char *path, const char *text, size_t size)
 {
-    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    // A new file always: of one whose fsync failed once, another fsync proves nothing.
+    if (unlink(path) != 0 && errno != ENOENT) return -errno;
+    int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (file < 0) return -errno;
     int error = 0;
     while (size > 0 && error == 0) {

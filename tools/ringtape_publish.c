@@ -222,7 +222,9 @@ int ringtape_partition_begin(struct ringtape_partition *partition)
     char path[RINGTAPE_PUBLISH_PATH_BYTES];
     ensure(partition->file < 0 && partition->parts < RINGTAPE_PUBLISH_PARTS_MAX);
     ringtape_partition_staged(partition, partition->parts, path);
-    partition->file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    // A new file always: of one whose fsync failed in an earlier run, another fsync proves nothing.
+    if (unlink(path) != 0 && errno != ENOENT) return -errno;
+    partition->file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (partition->file < 0) return -errno;
     partition->parts++;
     return 0;

@@ -189,7 +189,8 @@ void io_close(struct io *io, struct io_op *op, int handle, io_callback *callback
 void io_read(struct io *io, struct io_op *op, int handle, void *bytes, uint32_t size,
              int64_t offset, io_callback *callback);
 // result = size (the seam continues short writes) or -errno; after an error nothing is known
-// about what is on disk: stop trusting the file, never write the same range again (fsyncgate).
+// about what is on disk: stop trusting the file, never write the same range again (fsyncgate). The
+// seam tries neither an fsync nor a durable write a second time, not even after EINTR.
 void io_write(struct io *io, struct io_op *op, int handle, const void *bytes, uint32_t size,
               int64_t offset, uint32_t flags, io_callback *callback);
 void io_fsync(struct io *io, struct io_op *op, int handle, bool data_only, io_callback *callback);

@@ -228,9 +228,17 @@ static void loop_core_deliver(struct loop_core *core, struct io_op *op, int64_t 
     ensure(op->kind != IO_NONE);
 }
 
+// What makes bytes durable fails for good, whatever the reason: a second try that succeeds would
+// say nothing of the pages that the first one gave up (fsyncgate).
+static bool loop_core_once(const struct io_op *op)
+{
+    return op->kind == IO_FSYNC ||
+           (op->kind == IO_WRITE && (op->flags & IO_WRITE_DURABLE) != 0);
+}
+
 static void loop_core_finish_or_again(struct loop_core *core, struct io_op *op, int64_t result)
 {
-    if (result != -EINTR && result != -EAGAIN)
+    if ((result != -EINTR && result != -EAGAIN) || (loop_core_once(op) && !op->canceled))
         loop_core_finish(core, op, result);
     else if (op->canceled)
         loop_core_finish(core, op, -ECANCELED);

@@ -81,6 +81,7 @@ static uint32_t add_write(struct file_script *script, const char *path, const ch
                           const void *bytes, uint32_t size)
 {
     uint32_t at = keep_path(script, path, ending);
+    add_step(script, FILE_STEP_UNLINK, at);
     add_step(script, FILE_STEP_CREATE, at);
     struct file_step *step = add_step(script, FILE_STEP_WRITE, at);
     step->bytes = (void *)(uintptr_t)bytes;
@@ -268,7 +269,7 @@ static void start_step(struct file_script *script, struct file_step *step)
         io_mkdir(io, op, path, script_step_done);
         return;
     case FILE_STEP_CREATE:
-        io_open(io, op, path, IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_TRUNCATE,
+        io_open(io, op, path, IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_EXCLUSIVE,
                 script_step_done);
         return;
     case FILE_STEP_OPEN:

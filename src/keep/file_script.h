@@ -26,7 +26,7 @@ enum {
 
 enum file_step_kind {
     FILE_STEP_MKDIR,          // that it exists already is success
-    FILE_STEP_CREATE,         // opens `path` for writing, emptied
+    FILE_STEP_CREATE,         // opens `path`, which does not exist, for writing
     FILE_STEP_OPEN,           // opens `path` for reading
     FILE_STEP_WRITE,          // `bytes` to the open file, behind what was written before
     FILE_STEP_READ,           // up to `size` bytes from its beginning; *read gets how many
@@ -75,7 +75,8 @@ void file_script_mkdir(struct file_script *script, const char *path);
 void file_script_unlink(struct file_script *script, const char *path);
 void file_script_rename(struct file_script *script, const char *path, const char *path_to);
 void file_script_sync_directory(struct file_script *script, const char *path);
-// create, write, sync, close of `path`.
+// `path` removed, then created, written, synced, closed. Always a new file: one whose sync failed
+// before must not be synced again, for its pages may count as clean and not be on disk.
 void file_script_write(struct file_script *script, const char *path, const void *bytes,
                        uint32_t size);
 // The same under "`path`.new", then renamed to `path`.

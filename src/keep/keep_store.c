@@ -136,6 +136,17 @@ uint32_t keep_store_take(struct keep_store *store)
     return tape;
 }
 
+void keep_store_put_back(struct keep_store *store, uint32_t tape)
+{
+    ensure(tape != 0);
+    ensure(pthread_mutex_lock(&store->mutex) == 0);
+    ensure(store->waiting < KEEP_TAPES_WAITING_MAX);
+    store->head = (store->head + KEEP_TAPES_WAITING_MAX - 1) % KEEP_TAPES_WAITING_MAX;
+    store->ring[store->head] = tape;
+    store->waiting++;
+    ensure(pthread_mutex_unlock(&store->mutex) == 0);
+}
+
 uint32_t keep_store_waiting(struct keep_store *store)
 {
     ensure(pthread_mutex_lock(&store->mutex) == 0);
@@ -192,7 +203,8 @@ void keep_store_rules(struct keep_store *store, struct retention_rules *rules)
 
 void keep_store_add_guard(struct keep_store *store, const struct retention_guard *guard)
 {
-    ensure(store->guard_count < RETENTION_GUARDS_MAX && guard->released);
+    ensure(store->guard_count < RETENTION_GUARDS_MAX);
+    ensure(guard->released || guard->tape_released);
     store->guards[store->guard_count++] = *guard;
 }
 

@@ -6,7 +6,7 @@
 //     STORE/lock        held while a daemon runs
 //     STORE/identity    16 random bytes as hex, written once
 //     STORE/catalogue   which segments and tapes hold the data (format/catalogue.h)
-//     STORE/tape/       00000001.tape, 00000001.mark
+//     STORE/tape/       00000001.tape, 00000001.mark; also sealed ones that a guard still needs
 //     STORE/segment/    2026-11-22/trade-00000017.segment, .index
 //
 // Threading: keep_store_open() before any shard runs; keep_store_next_tape(), keep_store_retire()
@@ -68,6 +68,8 @@ bool keep_store_find_end(struct keep_store *store, uint32_t tape, struct layout_
 // The oldest tape waiting that may be sealed, or 0. While the end of a tape is noted, tapes of
 // higher numbers wait for it: one of them may be what tells that end after a crash.
 uint32_t keep_store_take(struct keep_store *store);
+// It could not be sealed now: it is the first one again.
+void keep_store_put_back(struct keep_store *store, uint32_t tape);
 uint32_t keep_store_waiting(struct keep_store *store);
 // Who is woken by keep_store_retire(); NULL: nobody.
 void keep_store_on_retire(struct keep_store *store, struct io *sealer);
@@ -84,7 +86,8 @@ bool keep_store_news(struct keep_store *store, struct keep_news *news);
 // What may be kept and what must be free; may change at any time. Any thread.
 void keep_store_set_rules(struct keep_store *store, const struct retention_rules *rules);
 void keep_store_rules(struct keep_store *store, struct retention_rules *rules);
-// Before the sealer runs; at most RETENTION_GUARDS_MAX.
+// Who needs data that might be deleted: segments, sealed tapes (retention.h). Before the sealer
+// runs; at most RETENTION_GUARDS_MAX.
 void keep_store_add_guard(struct keep_store *store, const struct retention_guard *guard);
 const struct retention_guard *keep_store_guards(const struct keep_store *store, uint32_t *count);
 // Channels (bit c) that are not recorded while the disk is full: set by the sealer, obeyed by the

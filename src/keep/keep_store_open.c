@@ -228,6 +228,18 @@ static int read_ends(struct keep_store *store, struct io *io, struct io_message 
     return 0;
 }
 
+// Sealed tapes do not wait for the sealer: it finds them in the catalogue when they may go.
+static void leave_sealed(struct keep_store *store)
+{
+    uint32_t kept = 0;
+    ensure(store->head == 0);
+    for (uint32_t t = 0; t < store->waiting; t++) {
+        if (!catalogue_tape_sealed(&store->catalogue, store->ring[t]))
+            store->ring[kept++] = store->ring[t];
+    }
+    store->waiting = kept;
+}
+
 static int find_tapes(struct keep_store *store, struct io *io, struct io_message *message)
 {
     char path[KEEP_FILE_NAME_BYTES_MAX];
@@ -243,7 +255,9 @@ static int find_tapes(struct keep_store *store, struct io *io, struct io_message
     result = forget_deleted(store, io);
     if (result < 0)
         return refuse(message, result, path, "cannot be cleared", remedy_of(result));
-    return read_ends(store, io, message);
+    result = read_ends(store, io, message);
+    leave_sealed(store);
+    return result;
 }
 
 // ---- the catalogue ----

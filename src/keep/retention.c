@@ -41,8 +41,9 @@ static bool released(const struct view *view, uint32_t first, uint32_t count)
 {
     for (uint32_t i = first; i < first + count; i++) {
         for (uint32_t g = 0; g < view->guard_count; g++) {
-            if (!view->guards[g].released(view->guards[g].context,
-                                          &view->catalogue->segments[i]))
+            const struct retention_guard *guard = &view->guards[g];
+            if (guard->released &&
+                !guard->released(guard->context, &view->catalogue->segments[i]))
                 return false;
         }
     }
@@ -140,4 +141,43 @@ struct retention_choice retention_choose(const struct catalogue *catalogue,
         first += size;
     }
     return best;
+}
+
+// ---- tapes ----
+
+bool retention_tape_released(const struct retention_guard *guards, uint32_t guard_count,
+                             uint32_t tape)
+{
+    ensure(tape != 0 && guard_count <= RETENTION_GUARDS_MAX);
+    for (uint32_t g = 0; g < guard_count; g++) {
+        if (guards[g].tape_released && !guards[g].tape_released(guards[g].context, tape))
+            return false;
+    }
+    return true;
+}
+
+uint32_t retention_choose_tape(const struct catalogue *catalogue,
+                               const struct retention_guard *guards, uint32_t guard_count,
+                               bool pressed)
+{
+    pressed = pressed || catalogue->tape_count > RETENTION_TAPES_MAX;
+    for (uint32_t i = 0; i < catalogue->tape_count; i++) {
+        if (pressed || retention_tape_released(guards, guard_count, catalogue->tapes[i]))
+            return catalogue->tapes[i];
+    }
+    return 0;
+}
+
+bool retention_mergeable(const struct catalogue *catalogue,
+                         const struct retention_guard *guards, uint32_t guard_count,
+                         const struct catalogue_segment *segment)
+{
+    if (guard_count == 0 || segment->tape_last == 0 || // backfilled
+        catalogue->segment_count > CATALOGUE_SEGMENTS_MAX / 2)
+        return true;
+    for (uint32_t tape = segment->tape_last; tape >= segment->tape_first && tape > 0; tape--) {
+        if (!retention_tape_released(guards, guard_count, tape))
+            return false;
+    }
+    return true;
 }

@@ -73,13 +73,15 @@ void sealer_next(struct sealer *sealer)
         sealer_finish_stop(sealer);
         return;
     }
+    if (sealer_relieve(sealer)) // before a tape that would find no room for its segments
+        return;
     uint32_t tape = keep_store_take(sealer->store);
-    sealer->tries = 0;
     if (tape != 0) {
         sealer_tape_start(sealer, tape);
         return;
     }
-    if (sealer_drop_start(sealer) || sealer_merge_start(sealer) || sealer_days_start(sealer))
+    if (sealer_drop_start(sealer) || sealer_spare_start(sealer) || sealer_merge_start(sealer) ||
+        sealer_days_start(sealer))
         return;
     sealer->counters.idle = true;
     rest(sealer);
@@ -101,22 +103,19 @@ static void retry(struct io *io, struct io_op *op)
     uint32_t tape = sealer->tape.number;
     sealer->tape.number = 0;
     sealer->merge.input_count = sealer->drop.count = 0;
-    if (sealer->stopping || tape == 0) {
-        sealer_next(sealer); // a tape not sealed is found again at the next start
-        return;
+    // A tape not sealed is found again at the next start, one that was sealed before in the
+    // catalogue.
+    if (!sealer->stopping && tape != 0 && ++sealer->tries && !sealer->tape.leftover) {
+        // A tape that cannot be sealed must not hold up those behind it; before that, what can be
+        // read of it is sealed and the rest given up.
+        if (sealer->tries > SEALER_TAPE_TRIES && keep_store_waiting(sealer->store) > 0) {
+            sealer->tries = 0;
+            keep_store_retire(sealer->store, tape);
+        } else {
+            keep_store_put_back(sealer->store, tape);
+        }
     }
-    sealer->made_count = 0;
-    sealer->failure = 0;
-    // A tape that cannot be sealed must not hold up those behind it; before that, what can be read
-    // of it is sealed and the rest given up.
-    sealer->tries++;
-    if (sealer->tries > SEALER_TAPE_TRIES && keep_store_waiting(sealer->store) > 0) {
-        sealer->tries = 0;
-        keep_store_retire(sealer->store, tape);
-        sealer_next(sealer);
-        return;
-    }
-    sealer_tape_start(sealer, tape);
+    sealer_next(sealer);
 }
 
 static void retry_later(struct sealer *sealer)
@@ -192,6 +191,14 @@ void sealer_write(struct sealer *sealer, enum channel channel, int32_t day,
 
 // ---- swapping ----
 
+static void job_done(struct sealer *sealer)
+{
+    sealer->merge.tries = 0;
+    sealer->tape.number = 0;
+    sealer->merge.input_count = 0;
+    sealer_next(sealer);
+}
+
 static void removed(void *context, int result, const char *path)
 {
     struct sealer *sealer = context;
@@ -201,15 +208,12 @@ static void removed(void *context, int result, const char *path)
     else if (sealer->tape.number != 0)
         (void)catalogue_forget_tape(sealer->catalogue, sealer->tape.number);
     if (sealer->tape.number != 0)
-        sealer->counters.tapes++;
+        sealer->not_removed = result < 0;
     else if (sealer->drop.count != 0)
         sealer_drop_removed(sealer);
     else
         sealer->counters.merges++;
-    sealer->merge.tries = 0;
-    sealer->tape.number = 0;
-    sealer->merge.input_count = 0;
-    sealer_next(sealer);
+    job_done(sealer);
 }
 
 static void remove_inputs(struct sealer *sealer)
@@ -265,6 +269,9 @@ static void revert(struct sealer *sealer)
 
 static void sealed(struct sealer *sealer)
 {
+    for (uint32_t i = 0; i < sealer->made_count; i++)
+        sealer->counters.rows += sealer->made[i].rows;
+    sealer->counters.tapes++;
     keep_store_forget_end(sealer->store, sealer->tape.number);
     sealer_tape_tell(sealer);
 }
@@ -281,11 +288,13 @@ static void swapped(void *context, int result, const char *path)
         retry_later(sealer);
         return;
     }
-    for (uint32_t i = 0; i < sealer->made_count && sealer->tape.number != 0; i++)
-        sealer->counters.rows += sealer->made[i].rows;
-    if (sealer->tape.number != 0)
+    uint32_t tape = sealer->tape.number;
+    if (tape != 0)
         sealed(sealer);
-    remove_inputs(sealer);
+    if (tape != 0 && !sealer->tape.damaged && sealer_keeps_tape(sealer, tape))
+        job_done(sealer);
+    else
+        remove_inputs(sealer);
 }
 
 void sealer_swap(struct sealer *sealer)
@@ -436,5 +445,7 @@ void sealer_limit_segments(struct sealer *sealer, uint32_t segments)
 
 struct sealer_counters sealer_counters(const struct sealer *sealer)
 {
-    return sealer->counters;
+    struct sealer_counters counters = sealer->counters;
+    counters.tapes_kept = sealer->catalogue->tape_count;
+    return counters;
 }

@@ -14,7 +14,8 @@
 //
 // Deleting. What `keep` in the configuration does not keep goes day by day, oldest first: the
 // catalogue forgets it, then its files are removed. On a full disk the oldest data goes before its
-// time where `keep` has any limit; after that channels pause (disk_watch.h).
+// time where `keep` has any limit, then sealed tapes that a guard still needs (retention.h); after
+// that channels pause (disk_watch.h).
 //
 // Days. Once a minute it looks whether a UTC day is closed (format/day.h) and keeps the markers in
 // STORE/day up to date.
@@ -40,11 +41,13 @@ struct sealer_counters {
     uint64_t segments_light; // of them, coded light because the sealer was behind
     uint64_t merges;
     uint64_t deleted;   // segments, by `keep` or for room
+    uint64_t tapes_pressed; // sealed ones removed for room though a guard needed them
     uint64_t bytes_in;  // of tapes
     uint64_t bytes_out; // of segments
     uint64_t days;      // markers of closed days that were written
     uint64_t failures;  // attempts that ended with an I/O error and are tried again
     uint32_t waiting;
+    uint32_t tapes_kept; // sealed, still there for a guard
     bool idle; // nothing to seal, nothing to merge
 };
 

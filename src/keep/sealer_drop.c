@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Deletion of segments, and the look at the disk that may ask for it. A deletion is a swap of the
-// catalogue followed by the removal of files: after a crash in between they are leftovers.
+// Deletion of segments and of sealed tapes, and the look at the disk that may ask for it. Segments
+// go by a swap of the catalogue followed by the removal of files: after a crash in between they are
+// leftovers. A sealed tape is only removed: the catalogue says already that it does not count.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -80,6 +81,51 @@ void sealer_drop_removed(struct sealer *sealer)
     drop->count = 0;
 }
 
+// ---- sealed tapes ----
+
+// On a full disk tapes go after everything that `keep` allows to delete.
+static bool pressed_for_tapes(struct sealer *sealer)
+{
+    return sealer->watching && sealer->disk.low && choose(sealer).count == 0;
+}
+
+static uint32_t choose_tape(struct sealer *sealer)
+{
+    uint32_t count;
+    const struct retention_guard *guards = keep_store_guards(sealer->store, &count);
+    return retention_choose_tape(sealer->catalogue, guards, count, pressed_for_tapes(sealer));
+}
+
+static bool is_released(struct sealer *sealer, uint32_t tape)
+{
+    uint32_t count;
+    const struct retention_guard *guards = keep_store_guards(sealer->store, &count);
+    return retention_tape_released(guards, count, tape);
+}
+
+bool sealer_keeps_tape(struct sealer *sealer, uint32_t tape)
+{
+    ensure(catalogue_tape_sealed(sealer->catalogue, tape));
+    return !is_released(sealer, tape) && !pressed_for_tapes(sealer);
+}
+
+bool sealer_spare_start(struct sealer *sealer)
+{
+    uint32_t tape = sealer->not_removed ? 0 : choose_tape(sealer);
+    if (tape == 0)
+        return false;
+    if (!is_released(sealer, tape)) {
+        sealer->counters.tapes_pressed++;
+        if (sealer->log)
+            log_write(sealer->log, LOG_LEVEL_WARNING, io_utc_ns(sealer->io),
+                      "a sealed tape goes for want of room; who has not read it reads its segments",
+                      "tape=%" PRIu32 " tapes_left=%" PRIu32, tape,
+                      sealer->catalogue->tape_count - 1);
+    }
+    sealer_tape_start(sealer, tape);
+    return true;
+}
+
 // ---- the disk ----
 
 static void say_news(struct sealer *sealer, enum disk_watch_news news, int64_t free_bytes)
@@ -127,6 +173,14 @@ static void look_at_disk(struct sealer *sealer)
     keep_store_pause(sealer->store, disk_watch_mask(&sealer->disk));
 }
 
+bool sealer_relieve(struct sealer *sealer)
+{
+    if (!sealer->watching || !sealer->disk.low)
+        return false;
+    look_at_disk(sealer); // what went just now may have been enough
+    return sealer->disk.low && (sealer_drop_start(sealer) || sealer_spare_start(sealer));
+}
+
 static void watch(struct io *io, struct io_op *op)
 {
     struct sealer *sealer = io_owner(op, struct sealer, watch_op);
@@ -135,8 +189,10 @@ static void watch(struct io *io, struct io_op *op)
         return;
     }
     look_at_disk(sealer);
+    sealer->not_removed = false;
     io_timeout(io, &sealer->watch_op, WATCH_NS, watch);
-    if (sealer->state == SEALER_IDLE && !sealer->stopping && !sealer_drop_start(sealer))
+    if (sealer->state == SEALER_IDLE && !sealer->stopping && !sealer_drop_start(sealer) &&
+        !sealer_spare_start(sealer))
         (void)sealer_days_start(sealer);
 }
 

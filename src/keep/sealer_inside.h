@@ -116,12 +116,14 @@ struct sealer {
     struct io_op op;
     struct io_op retry_op;
     int failure; // of the attempt under way
-    uint32_t tries; // failed attempts at this tape
+    uint32_t tries; // failed attempts at tape `tried`
+    uint32_t tried;
     struct sealer_tape tape;
     struct sealer_merge merge;
     struct sealer_drop drop;
     struct sealer_days *days;
     bool watching; // the disk and what is too old
+    bool not_removed; // a sealed tape could not be deleted: not tried again before the next look
     struct disk_watch disk;
     struct io_op watch_op;
     struct gather gather;
@@ -159,6 +161,12 @@ void sealer_finish_stop(struct sealer *sealer);
 bool sealer_drop_start(struct sealer *sealer);
 void sealer_drop_remove(struct sealer *sealer, struct file_script *script);
 void sealer_drop_removed(struct sealer *sealer);
+// Does the tape, sealed now, stay for a guard?
+bool sealer_keeps_tape(struct sealer *sealer, uint32_t tape);
+// Starts removing a sealed tape that may go, if there is one.
+bool sealer_spare_start(struct sealer *sealer);
+// What can be deleted for room, if the disk is full and there is anything.
+bool sealer_relieve(struct sealer *sealer);
 
 // ---- sealer_days.c ----
 

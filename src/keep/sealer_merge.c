@@ -84,8 +84,11 @@ static void consider(const struct sealer *sealer, uint32_t first, uint32_t count
     uint64_t bytes = 0;
     uint64_t rows = 0;
     uint64_t largest = 0;
+    uint32_t guard_count;
+    const struct retention_guard *guards = keep_store_guards(sealer->store, &guard_count);
     for (uint32_t i = 0; i < count; i++) {
-        if (refused(sealer, segments[i].number))
+        if (refused(sealer, segments[i].number) ||
+            !retention_mergeable(sealer->catalogue, guards, guard_count, &segments[i]))
             return;
         bytes += segments[i].bytes;
         rows += segments[i].rows;

@@ -201,6 +201,10 @@ static void tape_opened(struct io *io, struct io_op *op)
 {
     struct sealer *sealer = io_owner(op, struct sealer, op);
     struct sealer_tape *tape = &sealer->tape;
+    if (op->result == -ENOENT && tape->leftover) {
+        sealer_commit(sealer); // only to be removed, and it is
+        return;
+    }
     if (op->result == -ENOENT && tape->salvage) {
         tape_gone(sealer);
         return;
@@ -261,6 +265,9 @@ void sealer_tape_start(struct sealer *sealer, uint32_t number)
     struct sealer_tape *tape = &sealer->tape;
     ensure(tape->number == 0 && tape->handle < 0);
     sealer->state = SEALER_OPENING;
+    if (sealer->tried != number)
+        sealer->tries = 0;
+    sealer->tried = number;
     tape->number = number;
     tape->leftover = catalogue_tape_sealed(sealer->catalogue, number);
     tape->damaged = tape->ended = tape->held = tape->reading = false;

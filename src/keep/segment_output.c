@@ -186,7 +186,7 @@ static void directory_there(void *context, int result, const char *path)
         return;
     }
     io_open(output->io, &output->op, output->path_new,
-            IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_TRUNCATE, output_opened);
+            IO_OPEN_WRITE | IO_OPEN_CREATE | IO_OPEN_EXCLUSIVE, output_opened);
 }
 
 static int open_writer(struct segment_output *output, enum column_level level)
@@ -232,5 +232,7 @@ void segment_output_start(struct segment_output *output, const struct catalogue_
     *strrchr(directory, '/') = 0;
     file_script_begin(output->script);
     file_script_mkdir(output->script, directory);
+    // An earlier life may have left one: never synced again, see file_script_write().
+    file_script_unlink(output->script, output->path_new);
     file_script_run(output->script, output->io, directory_there, output);
 }

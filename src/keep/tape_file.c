@@ -67,7 +67,6 @@ static void start_closing(struct tape_file *file, bool remove)
     file->remove = remove;
     // A failed tape needs its closing mark most: what lies behind the mark must not be read.
     file->step = remove ? CLOSE_TAPE_HANDLE : CLOSE_MARK;
-    file->tries = 0;
     file->closed_unmarked = false;
     close_start(file);
 }
@@ -205,7 +204,8 @@ void tape_file_prepare(struct tape_file *file, uint32_t shard, int64_t size,
     file->size = size;
     file->marked_rows = 0;
     file->writes_pending = 0;
-    file->failed = file->doubtful = file->mark_failed = false;
+    file->failed = file->doubtful = false;
+    file->slots_failed = 0;
     file->remove = file->retiring = file->buffered = false;
     file->failure = 0;
     file->done = done;
@@ -222,15 +222,25 @@ void tape_file_write(struct tape_file *file, struct io_op *op, const void *bytes
              IO_WRITE_DURABLE, callback);
 }
 
+// Of the mark written last; the next one goes to the other slot.
+static void slot_failed(struct tape_file *file)
+{
+    file->slots_failed |= (uint8_t)(1u << (file->cursor.mark_counter & 1));
+}
+
+static bool slot_usable(const struct tape_file *file)
+{
+    return (file->slots_failed >> ((file->cursor.mark_counter + 1) & 1) & 1) == 0;
+}
+
 static void mark_written(struct io *io, struct io_op *op)
 {
     (void)io;
     struct tape_file *file = io_owner(op, struct tape_file, mark_op);
     file->mark_in_flight = false;
-    // A mark that fails costs only knowledge; the tape itself is intact. The slot is not trusted
-    // again, so no further marks.
+    // A mark that fails costs only knowledge; the tape itself is intact.
     if (op->result < 0)
-        file->mark_failed = true;
+        slot_failed(file);
     if (file->state == TAPE_FILE_CLOSING)
         close_start(file);
 }
@@ -238,6 +248,7 @@ static void mark_written(struct io *io, struct io_op *op)
 static void write_mark(struct tape_file *file, bool closed, struct io_op *op,
                        io_callback *callback)
 {
+    ensure(slot_usable(file));
     uint64_t offset = tape_mark_encode(&file->cursor, closed, file->mark_sector);
     io_write(file->io, op, file->mark_handle, file->mark_sector, LAYOUT_SECTOR, (int64_t)offset,
              IO_WRITE_DURABLE, callback);
@@ -246,7 +257,9 @@ static void write_mark(struct tape_file *file, bool closed, struct io_op *op,
 void tape_file_mark(struct tape_file *file)
 {
     ensure(file->state == TAPE_FILE_READY);
-    if (file->mark_failed || file->mark_in_flight || file->marked_rows == file->cursor.durable_rows)
+    // After a failure the other slot is left to the closing mark.
+    if (file->slots_failed != 0 || file->mark_in_flight ||
+        file->marked_rows == file->cursor.durable_rows)
         return;
     file->marked_rows = file->cursor.durable_rows;
     file->mark_in_flight = true;
@@ -259,7 +272,8 @@ static void close_step_done(struct io *io, struct io_op *op)
     struct tape_file *file = io_owner(op, struct tape_file, op);
     ensure(file->state == TAPE_FILE_CLOSING);
     if (op->result < 0 && file->step == CLOSE_MARK) {
-        if (++file->tries < TAPE_FILE_MARK_TRIES) {
+        slot_failed(file);
+        if (slot_usable(file)) {
             close_start(file);
             return;
         }

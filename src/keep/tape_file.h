@@ -9,7 +9,10 @@
 //
 // Preparing creates both files, preallocates them, writes the header and syncs files and directory,
 // so that what is written later changes data only. Failing, it deletes what it created. Closing
-// writes the last mark, or deletes both files where nothing was ever written.
+// writes the last mark, or deletes both files where nothing was ever written. A slot of the mark
+// that a write failed on is never written again: its sector may count as clean in the page cache
+// and not be on disk, so that a second success would prove nothing. Where both slots have failed
+// the tape ends without closing mark; what its end is, the header of the next tape tells.
 //
 // In every state at most one operation of `op` is in flight; marks of a READY tape use `mark_op`.
 // Ownership: two sectors are allocated by tape_file_open(). Threading: core-local.
@@ -22,8 +25,6 @@
 #include "format/tape.h"
 #include "io/io.h"
 #include "keep/keep_store.h"
-
-enum { TAPE_FILE_MARK_TRIES = 4 }; // of the closing mark, in alternating slots
 
 enum tape_file_state {
     TAPE_FILE_IDLE,
@@ -54,12 +55,11 @@ struct tape_file {
     int mark_handle;
     int directory_handle;
     uint8_t step;
-    uint8_t tries;
+    uint8_t slots_failed; // bit s: a write to slot s of the mark failed
     int failure;
     bool remove;
     bool buffered; // the device wants direct writes aligned to more than a sector
-    bool mark_failed;
-    bool closed_unmarked;      // closing: the closing mark is not on disk
+    bool closed_unmarked;      // closing: the closing mark is not known to be on disk
     bool mark_in_flight;
     struct io_op op;
     struct io_op mark_op;
