@@ -39,6 +39,7 @@ static bool exchange_open(struct mend_exchange *exchange)
             slot->rest.body = NULL;
             return false;
         }
+        slot->rest.keep = true;
         slot->rest.header = exchange->dialect->history->header;
         slot->rest.used_header = exchange->dialect->history->used_header;
     }
@@ -83,6 +84,17 @@ void mend_audit_soon(struct mend *mend, uint8_t number)
     if (exchange->dialect != NULL && soon_ns < exchange->audit_ns) exchange->audit_ns = soon_ns;
 }
 
+uint64_t mend_connections(const struct mend *mend)
+{
+    uint64_t connections = 0;
+    for (uint32_t i = 0; i < SYMBOL_EXCHANGES_MAX; i++) {
+        const struct mend_exchange *exchange = &mend->exchanges[i];
+        for (uint32_t s = 0; exchange->slots != NULL && s < MEND_SLOTS; s++)
+            connections += exchange->slots[s].rest.connections;
+    }
+    return connections;
+}
+
 bool mend_stop(struct mend *mend)
 {
     bool idle = true;
@@ -90,9 +102,10 @@ bool mend_stop(struct mend *mend)
     for (uint32_t i = 0; i < SYMBOL_EXCHANGES_MAX; i++) {
         struct mend_exchange *exchange = &mend->exchanges[i];
         for (uint32_t s = 0; exchange->slots != NULL && s < MEND_SLOTS; s++) {
-            if (exchange->slots[s].state != MEND_ASKING) continue;
-            rest_cancel(&exchange->slots[s].rest);
-            idle = false;
+            struct mend_slot *slot = &exchange->slots[s];
+            bool asking = slot->state == MEND_ASKING;
+            if (asking) rest_cancel(&slot->rest);
+            idle = rest_hang_up(&slot->rest) && !asking && idle;
         }
     }
     return idle;

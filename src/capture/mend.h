@@ -85,9 +85,11 @@ bool mend_exchange_open(struct mend *mend, const struct dialect *dialect, uint8_
                         const struct url *url, struct tls_context **tls, uint32_t weight);
 // A link of the exchange has come up: its audit is due soon.
 void mend_audit_soon(struct mend *mend, uint8_t exchange);
+// That requests were made on, so far.
+uint64_t mend_connections(const struct mend *mend);
 // Ten times a second.
 void mend_tick(struct mend *mend);
-// Cancels what is under way. True once there is nothing.
+// Cancels what is under way, ends what is connected. True once there is nothing.
 bool mend_stop(struct mend *mend);
 // After that; or when the loop is gone.
 void mend_close(struct mend *mend);

@@ -339,6 +339,7 @@ static void shard_publish(struct shard *shard)
         .holes_lost = shard->intake.counters.holes_lost,
         .mutes = shard->mutes,
         .rest_requests = shard->mend.counters.requests,
+        .rest_connections = mend_connections(&shard->mend),
         .rest_failures = shard->mend.counters.failures,
         .audits = shard->mend.counters.audits,
         .snapshots = shard->mend.counters.snapshots,

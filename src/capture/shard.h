@@ -97,6 +97,7 @@ struct shard_counters {
     uint64_t mutes;        // links that stood and brought nothing
     uint64_t clock_alarms; // exchanges whose clock and ours disagree, now
     uint64_t rest_requests;
+    uint64_t rest_connections; // the requests were made on
     uint64_t rest_failures;
     uint64_t audits;
     uint64_t snapshots;

@@ -269,7 +269,8 @@ static void control_print(struct control *control)
                  "\"tape_bytes\":%llu,\"connects\":%llu,"
                  "\"downs\":%llu,\"feeds_failed\":%llu,\"copies\":%llu,\"repaired\":%llu,"
                  "\"holes_open\":%llu,\"holes_opened\":%llu,\"holes_lost\":%llu,"
-                 "\"rest_requests\":%llu,\"rest_failures\":%llu,\"audits\":%llu,"
+                 "\"rest_requests\":%llu,\"rest_connections\":%llu,"
+                 "\"rest_failures\":%llu,\"audits\":%llu,"
                  "\"snapshots\":%llu,\"mutes\":%llu,\"clock_alarms\":%llu,"
                  "\"tapes_waiting\":%llu,"
                  "\"tapes_sealed\":%llu,\"tapes_damaged\":%llu,\"rows_sealed\":%llu,"
@@ -282,8 +283,8 @@ static void control_print(struct control *control)
                  C(sum.paused), C(sum.tape_bytes), C(sum.connects), C(sum.downs),
                  C(sum.feeds_failed + control->feeds_failed), C(sum.copies), C(sum.repaired),
                  C(sum.holes_open), C(sum.holes_opened), C(sum.holes_lost), C(sum.rest_requests),
-                 C(sum.rest_failures), C(sum.audits), C(sum.snapshots), C(sum.mutes),
-                 C(sum.clock_alarms),
+                 C(sum.rest_connections), C(sum.rest_failures), C(sum.audits), C(sum.snapshots),
+                 C(sum.mutes), C(sum.clock_alarms),
                  C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
                  C(sealed.rows), C(sealed.segments), C(sealed.segments_light), C(sealed.deleted),
                  C(sealed.bytes_out), C(sealed.days), C(sealed.failures),
