@@ -39,6 +39,9 @@ def test_kill_and_restart_lose_no_trade(tmp_path):
         with support.Ringtaped(*arguments) as daemon:
             simulator.event("ended", 60)
             daemon.wait_counters(lambda c: c["repaired"] > 0 and c["holes_open"] == 0)
+            # Requests share connections, one for each of four that may be under way.
+            counters = daemon.wait_counters(lambda c: c["rest_requests"] > 10, 90, "requests")
+            assert 1 <= counters["rest_connections"] <= 4, counters
             assert daemon.terminate() == 0, daemon.errors
         witness.kill()
     listed = coverage(tmp_path / "store")
