@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// Which of an exchange's addresses links go to: copies of a subscription to different ones, whatever
-// order the name server gives them in, as long as there are enough.
+// Which of an exchange's addresses links go to: copies of a subscription to different ones,
+// whatever order the name server gives them in, as long as there are enough.
 #include "shard_rig.h"
 
 #include "capture/shard_parts.h"

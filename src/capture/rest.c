@@ -9,8 +9,8 @@
 //
 //     WAITING ─kept, no byte came→ RENEWING → RESOLVING      IDLE ─kept too long→ PARTING → IDLE
 //
-// The timer limits the whole. A failure goes through rest_end(), a reply through rest_whole(), once.
-// Between requests it limits how long a connection is kept.
+// The timer limits the whole. A failure goes through rest_end(), a reply through rest_whole(),
+// once. Between requests it limits how long a connection is kept.
 #include "capture/rest.h"
 
 #include "format/ensure.h"

@@ -4,8 +4,8 @@
 // start and on a reload (which instruments there are), and what repair and audit ask. A state
 // machine over io.h, drawn in rest.c.
 //
-// With `keep` the connection stays for the next request to the same place, REST_KEEP_NS at most; the
-// minute's audit finds it alive where the exchange lets it live. It may close at any moment: a
+// With `keep` the connection stays for the next request to the same place, REST_KEEP_NS at most;
+// the minute's audit finds it alive where the exchange lets it live. It may close at any moment: a
 // request on a kept connection that ends before a byte of the reply came is asked once more, on a
 // new one (a GET may be).
 //

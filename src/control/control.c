@@ -327,6 +327,7 @@ static void control_reload(struct control *control)
         log_set_level(&control->log, config->log_level);
         keep_store_set_rules(control->store, &config->keep);
         control->config.keep = config->keep;
+        control->config.list_interval_ns = config->list_interval_ns;
         control_status_configured(control, config->hash);
         control_feeds_apply(control, config);
         control_log(control, LOG_LEVEL_INFO, "configuration read again", "SIGHUP");

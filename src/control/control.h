@@ -22,7 +22,6 @@
 #include "keep/keep_store.h"
 #include "keep/sealer.h"
 
-#define CONTROL_LIST_NS (5 * LIMIT_MINUTE_NS) // `symbols: all` is asked for this often
 #define CONTROL_TICK_NS (100 * LIMIT_MILLISECOND_NS)
 #define CONTROL_STOP_NS (2900 * LIMIT_MILLISECOND_NS) // then the process ends, ready or not
 
