@@ -73,6 +73,7 @@ static int shard_open_parts(struct shard *shard)
     shard->mend.io = shard->io;
     shard->mend.log = shard->options.log;
     shard->mend.permits = shard->options.permits;
+    shard->mend.board = shard->options.board;
     shard->mend.intake = &shard->intake;
     shard->mend.symbols = shard->symbols;
     int error = link_shared_open(&shard->shared);

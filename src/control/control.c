@@ -124,6 +124,7 @@ static int control_open_shard(struct control *control, uint32_t index)
     const struct shard_options options = {.index = index,
                                           .log = &control->log,
                                           .permits = &control->permits,
+                                          .board = &control->board,
                                           .store = control->store,
                                           .recall = &control->recall,
                                           .commit_interval_ns = control->config.commit_interval_ns,
@@ -209,6 +210,7 @@ static void control_status_configured(struct control *control, uint64_t hash)
 static int control_open(struct control *control)
 {
     worker_stay_off(control->config.shards);
+    audit_board_init(&control->board);
     int code = control_open_loop(control, &control->io, "control");
     if (code == 0) code = control_open_store(control);
     if (code != 0) return code;
@@ -478,6 +480,7 @@ static int control_close(struct control *control, int code)
         keep_store_close(control->store);
     }
     control_feeds_free(control);
+    audit_board_free(&control->board);
     if (code == 0)
         control_log(control, durable ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "ringtaped ends",
                     durable ? "signal" : "not everything that arrived became durable");

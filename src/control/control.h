@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/permits.h"
+#include "capture/audit_board.h"
 #include "capture/rest.h"
 #include "capture/shard.h"
 #include "control/config.h"
@@ -68,6 +69,7 @@ struct control {
     struct recall recall;
     bool recalled;
     struct permits permits;
+    struct audit_board board;
     uint64_t permits_saved;
     struct signals signals;
     struct control_shard shards[LIMIT_SHARDS];

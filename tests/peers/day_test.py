@@ -3,13 +3,10 @@
 UTC comes in a few seconds. Nothing is missing at the cut, and the day closes as `ringtape day`
 says."""
 
-import http.server
 import json
 import os
 import subprocess
-import threading
 import time
-import urllib.request
 
 import pytest
 import support
@@ -50,40 +47,6 @@ def day(store, date, environment, *options, status=0):
     told = json.loads(done.stdout)
     assert told["closed"] == (status == 0)
     return {channel["channel"]: channel for channel in told["channels"]}
-
-
-class Door:
-    """In front of the simulator's REST: history is refused until the test opens it."""
-
-    def __init__(self, simulator):
-        door = self
-        self.open = False
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                if "historicalTrades" in self.path and not door.open:
-                    self.send_error(503)
-                    return
-                url = simulator.rest_url("binance", self.path)
-                with urllib.request.urlopen(url, timeout=10) as reply:
-                    body = reply.read()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def url(self):
-        return f"http://127.0.0.1:{self.server.server_address[1]}"
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def record(tmp_path, environment):
@@ -188,33 +151,33 @@ def test_the_daemon_closes_a_day_and_a_repair_raises_its_generation(tmp_path, sh
         "--begin-streams=3", "--begin-after=1", "--faults=drop=0.2,gap=2,seed=7",
         f"--truth={tmp_path / 'truth'}", env=shift(before),
     ) as simulator:  # fmt: skip
-        door = Door(simulator)
-        info = simulator.get("binance", "/api/v3/exchangeInfo")[0]
-        names = [entry["symbol"] for entry in info["symbols"]]
-        feed = support.feed(simulator, "binance", ["trade"], names, rest_url=door.url())
-        arguments = (tmp_path / "config.yaml", store, [feed])
-        with support.Ringtaped(*arguments, env=shift(before)) as daemon:
-            simulator.event("ended", 60)
-            daemon.wait_counters(lambda c: c["holes_open"] > 0, 10, "holes")
-            assert daemon.terminate() == 0, daemon.errors
-        with support.Ringtaped(*arguments, env=after) as daemon:
-            daemon.wait_counters(lambda c: c["audits"] > 0, 30, "an audit")
-            time.sleep(3)  # judged 2 s later
-            assert daemon.terminate() == 0, daemon.errors
-        with support.Ringtaped(*arguments, env=after) as daemon:
-            first = marker(store, date, 1)
-            assert "\nhole open binance:" in first
-            told = day(store, date, after)["trade"]
-            assert (told["generation"], told["lost"]) == (1, 0)
-            assert told["open"] == first.count("\nhole open ") > 0
-            door.open = True
-            daemon.wait_counters(lambda c: c["holes_open"] == 0, 60, "no open hole")
-            assert daemon.terminate() == 0, daemon.errors
-        with support.Ringtaped(*arguments, env=after) as daemon:
-            second = marker(store, date, 2)
-            daemon.wait_counters(lambda c: c["days_marked"] > 0)
-            assert daemon.terminate() == 0, daemon.errors
-        door.close()
+        with support.Door(simulator, "binance", refused="historicalTrades") as door:
+            info = simulator.get("binance", "/api/v3/exchangeInfo")[0]
+            names = [entry["symbol"] for entry in info["symbols"]]
+            feed = support.feed(simulator, "binance", ["trade"], names, rest_url=door.url())
+            arguments = (tmp_path / "config.yaml", store, [feed])
+            with support.Ringtaped(*arguments, env=shift(before)) as daemon:
+                simulator.event("ended", 60)
+                daemon.wait_counters(lambda c: c["holes_open"] > 0, 10, "holes")
+                assert daemon.terminate() == 0, daemon.errors
+            with support.Ringtaped(*arguments, env=after) as daemon:
+                daemon.wait_counters(lambda c: c["audits"] > 0, 30, "an audit")
+                time.sleep(3)  # judged 2 s later
+                assert daemon.terminate() == 0, daemon.errors
+            with support.Ringtaped(*arguments, env=after) as daemon:
+                first = marker(store, date, 1)
+                assert "\nhole open binance:" in first
+                told = day(store, date, after)["trade"]
+                assert (told["generation"], told["lost"]) == (1, 0)
+                assert told["open"] == first.count("\nhole open ") > 0
+                door.refused = None
+                daemon.wait_counters(lambda c: c["holes_open"] == 0, 60, "no open hole")
+                assert daemon.terminate() == 0, daemon.errors
+            with support.Ringtaped(*arguments, env=after) as daemon:
+                second = marker(store, date, 2)
+                daemon.wait_counters(lambda c: c["days_marked"] > 0)
+                assert daemon.terminate() == 0, daemon.errors
+
     assert "\nhole " not in second
     closed = next(line for line in first.splitlines() if line.startswith("closed "))
     assert f"\n{closed}\n" in second
