@@ -49,7 +49,8 @@ Test(config, all_but_the_feeds_has_defaults)
 
 Test(config, every_key_is_read)
 {
-    cr_assert(parse("store: /s\nshards: 3\ncommit_interval: 20ms\nlist_interval: 7s\nseal_after: {size: 1GiB, time: "
+    cr_assert(parse("store: /s\nshards: 3\ncommit_interval: 20ms\nlist_interval: 7s\n"
+                    "seal_after: {size: 1GiB, time: "
                     "2h}\nkeep: {age: 90d, size: 500GiB, channels: {depth: {age: 7d}, book: {size: "
                     "1TiB}}}\ndisk: {reserve: 2GiB}\nlog_level: debug\nfeeds:\n  - symbols: "
                     "all\n    channels: [trade, kline_5m]\n    exchange: binance\n    url: "
