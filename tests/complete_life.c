@@ -67,12 +67,14 @@ void life_start(struct life *life)
 {
     struct io_message message = {{0}};
     permits_init(&life->permits);
+    audit_board_init(&life->board);
     (void)permits_kind(&life->permits, "binance", 300, 300 * LIMIT_SECOND_NS);
     cr_assert_eq(io_open_loop(&life->store_io, &(struct io_options){.name = "store"}, &message), 0);
     cr_assert_eq(keep_store_open(&life->store, life->store_io, STORE, &message), 0, "%s",
                  message.text);
     cr_assert_eq(recall_open(&life->recall, life->store_io, life->store, 1, &life->log), 0);
     const struct shard_options options = {.log = &life->log, .permits = &life->permits,
+                                          .board = &life->board,
                                           .store = life->store, .recall = &life->recall,
                                           .tape_bytes = 1 << 20,
                                           .tape_age_ns = life->tape_age_ns};
@@ -111,6 +113,7 @@ void life_stop(struct life *life)
     cr_assert(shard_stopped(life->shard, &durable) && durable);
     life->copies += shard_counters(life->shard).copies;
     shard_close(life->shard);
+    audit_board_free(&life->board);
     io_close_loop(life->io);
     if (life->sealer != NULL) life_sealer_stop(life);
     recall_close(&life->recall);

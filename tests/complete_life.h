@@ -20,6 +20,7 @@ struct life {
     struct shard *shard;
     struct log log;
     struct permits permits;
+    struct audit_board board;
     struct recall recall;
     uint32_t redundancy;
     bool seals;          // with a sealer, as the daemon has one

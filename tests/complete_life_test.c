@@ -5,6 +5,8 @@
 // missing; where coverage claims depth, the rebuilt book is the true one.
 #include "complete_life.h"
 
+#include "capture/mend.h"
+
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +18,8 @@ static const struct market_faults bad_network = {.lost = 5000, .doubled = 5000, 
                                                  .cut = 300, .muted = 30};
 static const struct market_faults bad_rest = {.lost = 5000, .doubled = 5000, .late = 5000,
                                               .cut = 300, .refused = 200000, .limited = 100000,
-                                              .shortened = 200000, .overlapped = 200000};
+                                              .shortened = 200000, .overlapped = 200000,
+                                              .hung_up = 100000};
 
 // LIFE_TEST_SEED: others than those of every run.
 static uint64_t first_seed(uint64_t usual)
@@ -78,6 +81,23 @@ static void one_life(uint64_t seed, const struct market_faults *faults, uint32_t
     life_stop(life);
     if (redundancy > 1) cr_assert_gt(life->copies, 300);
     check(seed, life, all_repaired);
+    life_destroy(life);
+}
+
+Test(complete_life, many_questions_share_few_connections)
+{
+    struct life *life = life_create(620, 1, 5 * MS);
+    life_start(life);
+    life_run(life, 3 * SECOND);
+    life->peer->faults = bad_network;
+    life_run(life, 20 * SECOND);
+    calm(life);
+    struct shard_counters counters = shard_counters(life->shard);
+    cr_assert_gt(counters.rest_requests, 50);
+    cr_assert_leq(counters.rest_connections, 2 * MEND_SLOTS, "%lu for %lu requests",
+                  (unsigned long)counters.rest_connections, (unsigned long)counters.rest_requests);
+    life_stop(life);
+    check(620, life, true);
     life_destroy(life);
 }
 

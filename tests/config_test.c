@@ -28,6 +28,7 @@ Test(config, all_but_the_feeds_has_defaults)
     cr_assert_str_eq(config.store, "/var/lib/ringtape");
     cr_assert_eq(config.shards, 1);
     cr_assert_eq(config.commit_interval_ns, 5000000);
+    cr_assert_eq(config.list_interval_ns, 300 * LIMIT_SECOND_NS);
     cr_assert_eq(config.seal_size_bytes, 32 << 20);
     cr_assert_eq(config.seal_time_ns, 600 * LIMIT_SECOND_NS);
     cr_assert_eq(config.log_level, LOG_LEVEL_INFO);
@@ -48,7 +49,8 @@ Test(config, all_but_the_feeds_has_defaults)
 
 Test(config, every_key_is_read)
 {
-    cr_assert(parse("store: /s\nshards: 3\ncommit_interval: 20ms\nseal_after: {size: 1GiB, time: "
+    cr_assert(parse("store: /s\nshards: 3\ncommit_interval: 20ms\nlist_interval: 7s\n"
+                    "seal_after: {size: 1GiB, time: "
                     "2h}\nkeep: {age: 90d, size: 500GiB, channels: {depth: {age: 7d}, book: {size: "
                     "1TiB}}}\ndisk: {reserve: 2GiB}\nlog_level: debug\nfeeds:\n  - symbols: "
                     "all\n    channels: [trade, kline_5m]\n    exchange: binance\n    url: "
@@ -58,6 +60,7 @@ Test(config, every_key_is_read)
               "%s", mistakes.text[0]);
     const struct config_feed *feed = &config.feeds[0];
     cr_assert(config.shards == 3 && config.commit_interval_ns == 20 * LIMIT_MILLISECOND_NS);
+    cr_assert_eq(config.list_interval_ns, 7 * LIMIT_SECOND_NS);
     cr_assert_eq(config.keep.all.age_ns, 90 * 24 * LIMIT_HOUR_NS);
     cr_assert_eq(config.keep.all.size_bytes, 500ll << 30);
     cr_assert_eq(config.keep.channel[CHANNEL_DEPTH].age_ns, 7 * 24 * LIMIT_HOUR_NS);
@@ -85,7 +88,8 @@ static const struct {
     {"feeds: all\n", "r.yaml:1: feeds: expected a list of feeds, found \"all\""},
     {"feeds:\n", "r.yaml:1: feeds: expected a list of feeds, found nothing"},
     {FEED "shard: 2\n", "r.yaml:5: unknown key \"shard\"; there are store, shards, "
-                        "commit_interval, seal_after, keep, disk, log_level, feeds"},
+                        "commit_interval, seal_after, list_interval, keep, disk, log_level, "
+                        "feeds"},
     {FEED "keep: 90d\n", "r.yaml:5: keep: expected a mapping of keys and values, found \"90d\""},
     {FEED "keep: {age: 90}\n",
      "r.yaml:5: keep.age: expected a duration from 1h to 36500d, like 90d, found \"90\""},
@@ -247,7 +251,7 @@ Test(config, the_reference_has_every_key)
         (void)snprintf(quoted, sizeof quoted, "`%s`", key);
         cr_assert(strstr(page, quoted) != NULL, "docs/operating.md lacks %s", quoted);
     }
-    cr_assert_eq(count, 26);
+    cr_assert_eq(count, 27);
 }
 
 // ---- single values and the command line ----

@@ -133,6 +133,29 @@ Test(day_life, what_is_not_proven_keeps_the_day_open)
     life_destroy(life);
 }
 
+// Repaired after midnight, on a tape that ends ten minutes later.
+Test(day_life, rows_on_a_tape_keep_the_day_open)
+{
+    struct life *life = day_life(6);
+    struct day_marker marker;
+    life->tape_age_ns = 0;
+    life_start(life);
+    life_run(life, 4 * SECOND);
+    life->peer->faults = (struct market_faults){.lost = 200000, .no_history = true};
+    life_run(life, BEFORE_S * SECOND);
+    life->peer->faults = (struct market_faults){0};
+    life_run(life, 8 * LIMIT_MINUTE_NS);
+    cr_assert_gt(shard_counters(life->shard).repaired, 0);
+    cr_assert(!marker_of(life, CHANNEL_TRADE, &marker));
+    cr_assert(marker_of(life, CHANNEL_STATUS, &marker));
+    cr_assert(run_until(life, 1, &marker));
+    cr_assert_eq(marker.generation, 1);
+    cr_assert_eq(marker.open, 0);
+    cr_assert_eq(marker.rows, trades_of_the_day(life));
+    life_stop(life);
+    life_destroy(life);
+}
+
 // ---- crashes ----
 
 // The tenth of a second in which the first markers are written: disk operations of all.

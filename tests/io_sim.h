@@ -40,6 +40,7 @@ struct sim_faults {
     uint32_t reset;           // of a connection, a segment
     uint32_t mute;            // a new connection will never carry anything
     uint32_t resolve_failed;  // -EAGAIN
+    bool resolve_rotated;     // each answer begins with the next address, as many name servers do
     uint32_t read_error;      // -EIO
     uint32_t write_error;     // -EIO; a part of the bytes is written
     uint32_t failed_write_lands; // of the failing writes: all of its bytes are on disk

@@ -20,6 +20,7 @@ struct sim_down {
 };
 
 struct sim_names {
+    uint32_t answers; // rotated
     struct sim_name names[SIM_NAMES_MAX];
     uint32_t count;
     struct sim_down downs[SIM_DOWN_MAX];
@@ -94,5 +95,12 @@ int64_t sim_resolve(struct sim_world *world, struct io_op *op)
         op->buffer.addresses[count] = names->names[i].address;
         op->buffer.addresses[count++].port = op->address.port;
     }
+    for (uint32_t turns = names->answers % (count > 0 ? (uint32_t)count : 1); turns > 0; turns--) {
+        struct io_address first = op->buffer.addresses[0];
+        memmove(&op->buffer.addresses[0], &op->buffer.addresses[1],
+                (size_t)(count - 1) * sizeof first);
+        op->buffer.addresses[count - 1] = first;
+    }
+    names->answers += world->faults.resolve_rotated;
     return count > 0 ? count : -EHOSTUNREACH;
 }

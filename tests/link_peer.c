@@ -359,7 +359,7 @@ struct peer *peer_create(struct io *io)
 {
     struct peer *peer = calloc(1, sizeof *peer);
     ensure(peer != NULL);
-    struct io_address address = {.bytes = {127, 0, 0, 1}};
+    struct io_address address = {.bytes = {0}}; // whatever address it is called by
     peer->io = io;
     peer->listener = io_listen(io, &address, &peer->port);
     ensure(peer->listener >= 0);

@@ -182,11 +182,11 @@ static void rest_reply(struct market_connection *connection, const char *status,
                        const char *body)
 {
     char head[256];
-    int size = snprintf(head, sizeof head, "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\n"
-                                           "Connection: close\r\n\r\n",
-                        status, more, strlen(body));
+    bool keep = connection->http.keep_alive;
+    int size = snprintf(head, sizeof head, "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\n%s\r\n",
+                        status, more, strlen(body), keep ? "" : "Connection: close\r\n");
     market_push(connection, head, (uint32_t)size);
-    connection->finish = true;
+    connection->finish = !keep;
     market_push(connection, body, (uint32_t)strlen(body));
 }
 
@@ -259,6 +259,10 @@ static void market_rest(struct market_connection *connection, const char *target
     static char body[512 << 10];
     struct market_peer *peer = connection->peer;
     peer->requests++;
+    if (chance(peer, peer->faults.hung_up)) {
+        market_hang_up(connection);
+        return;
+    }
     bool history = strstr(target, "historicalTrades") != NULL;
     if (peer->faults.down || (peer->faults.no_history && history) ||
         chance(peer, peer->faults.refused)) {
@@ -321,15 +325,11 @@ static void market_frames(struct market_connection *connection, uint8_t *at, uin
     }
 }
 
-static void market_head(struct market_connection *connection, const char *at, const char *end)
+static void market_asked(struct market_connection *connection)
 {
-    struct http_slice body;
     char key[WEBSOCKET_KEY_SIZE];
     char target[512];
     char reply[512];
-    enum http_result result = http_parse(&connection->http, &at, end, &body);
-    ensure(!http_failed(result));
-    if (result != HTTP_HEAD) return;
     uint32_t size = connection->http.target.size;
     ensure(size < sizeof target);
     memcpy(target, connection->http.target.text, size);
@@ -342,6 +342,18 @@ static void market_head(struct market_connection *connection, const char *at, co
     size = websocket_reply_format(key, reply, sizeof reply);
     connection->upgraded = true;
     market_push(connection, reply, size);
+}
+
+static void market_head(struct market_connection *connection, const char *at, const char *end)
+{
+    struct http_slice body;
+    while (!connection->closing && !connection->upgraded) {
+        enum http_result result = http_parse(&connection->http, &at, end, &body);
+        ensure(!http_failed(result));
+        if (result == HTTP_MORE) return;
+        if (result == HTTP_HEAD) market_asked(connection);
+        if (result == HTTP_DONE) http_parser_reset(&connection->http);
+    }
 }
 
 static void market_received(struct io *io, struct io_op *op)

@@ -32,6 +32,7 @@ struct market_faults { // ppm, of each message and connection
     uint32_t limited; // REST: 429, Retry-After: 1
     uint32_t shortened; // REST: a page with half its rows
     uint32_t overlapped; // REST: a page that begins earlier
+    uint32_t hung_up;    // REST: the connection ends instead of an answer
     bool down; // REST: every answer is 503
     bool no_history;   // REST: only those about trades are
     uint32_t delisted; // bit i: the newest ids do not name symbol i

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // One GET against a scripted server in the simulated world: whole replies in every framing and any
-// split, failures with their cause, time-outs, cancellation, and the next request after each.
+// split, failures with their cause, time-outs, cancellation, and the next request after each; and
+// connections that are kept, for how long, and what happens when the server ends them.
 #include "capture/rest.h"
 
 #include "io_sim.h"
@@ -18,6 +19,10 @@ struct server {
     struct io *io;
     const char *reply;
     bool close_after;
+    uint32_t hang_up_at; // number of the request that is answered by an end; 0: none
+    uint32_t hang_ups;   // further ones behind it
+    const char *last;    // what is sent before that; NULL: nothing
+    uint32_t connections;
     uint16_t port;
     int handle;
     struct io_op accept;
@@ -26,6 +31,7 @@ struct server {
     struct io_op close;
     uint32_t requests;
     char request[2048];
+    char asked[2048]; // the last whole one
 };
 
 struct rig {
@@ -53,10 +59,16 @@ static void server_settle(struct server *server)
     io_close(server->io, &server->close, handle, server_nothing);
 }
 
+static bool server_hangs_up(const struct server *server)
+{
+    return server->hang_up_at != 0 && server->requests >= server->hang_up_at &&
+           server->requests <= server->hang_up_at + server->hang_ups;
+}
+
 static void server_sent(struct io *io, struct io_op *op)
 {
     struct server *server = io_owner(op, struct server, send);
-    if (server->close_after) io_cancel(io, &server->receive);
+    if (server->close_after || server_hangs_up(server)) io_cancel(io, &server->receive);
     server_settle(server);
 }
 
@@ -73,9 +85,14 @@ static void server_received(struct io *io, struct io_op *op)
     server->request[had + (size_t)op->result] = '\0';
     if (strstr(server->request, "\r\n\r\n") == NULL || server->reply == NULL) return;
     server->requests++;
-    if (io_idle(&server->send))
-        io_send(io, &server->send, server->handle, server->reply,
-                (uint32_t)strlen(server->reply), server_sent);
+    memcpy(server->asked, server->request, sizeof server->asked);
+    server->request[0] = '\0';
+    const char *reply = server->reply;
+    if (server_hangs_up(server)) reply = server->last;
+    if (reply == NULL)
+        io_cancel(io, &server->receive);
+    else if (io_idle(&server->send))
+        io_send(io, &server->send, server->handle, reply, (uint32_t)strlen(reply), server_sent);
 }
 
 static void server_accepted(struct io *io, struct io_op *op)
@@ -84,6 +101,7 @@ static void server_accepted(struct io *io, struct io_op *op)
     if (op->result < 0) return;
     cr_assert_lt(server->handle, 0);
     server->handle = (int)op->result;
+    server->connections++;
     server->request[0] = '\0';
     io_receive(io, &server->receive, server->handle, server_received);
 }
@@ -114,6 +132,8 @@ static struct rig *rig_create(const char *reply, bool close_after)
 
 static void rig_destroy(struct rig *rig)
 {
+    if (!rest_hang_up(&rig->rest)) (void)sim_world_run(rig->world, LIMIT_SECOND_NS);
+    cr_assert(rest_hang_up(&rig->rest));
     rest_close(&rig->rest);
     sim_world_destroy(rig->world);
     free(rig);
@@ -182,10 +202,11 @@ Test(rest, the_request_is_what_exchanges_expect)
 {
     struct rig *rig = rig_create(HEAD "Content-Length: 0\r\n\r\n", false);
     rig_get(rig, LIMIT_SECOND_NS);
-    const char *request = rig->server.request;
+    const char *request = rig->server.asked;
     cr_assert_eq(strncmp(request, "GET /base/api?x=1 HTTP/1.1\r\n", 28), 0, "%s", request);
     cr_assert_not_null(strstr(request, "Host: rest.test:"));
     cr_assert_null(strstr(request, "Origin"));
+    cr_assert_not_null(strstr(request, "Connection: close"));
     rig_destroy(rig);
 }
 
@@ -223,6 +244,207 @@ Test(rest, a_cancel_at_every_step_calls_back_once)
         (void)sim_world_run(rig->world, LIMIT_SECOND_NS);
         cr_assert_eq(rig->answers, 1);
         cr_assert_eq(rig->rest.state, REST_IDLE);
+        rig_destroy(rig);
+    }
+}
+
+// ---- kept connections ----
+
+#define HELLO HEAD "Content-Length: 5\r\n\r\nhello"
+
+static struct rig *rig_keep(const char *reply)
+{
+    struct rig *rig = rig_create(reply, false);
+    rig->rest.keep = true;
+    return rig;
+}
+
+static void get_good(struct rig *rig)
+{
+    rig_get(rig, LIMIT_SECOND_NS);
+    cr_assert(rig->ok, "%s", rig->rest.failure);
+    cr_assert_str_eq(rig->body, "hello");
+}
+
+Test(rest, a_kept_connection_carries_many_requests)
+{
+    struct rig *rig = rig_keep(HELLO);
+    for (int i = 0; i < 10; i++) get_good(rig);
+    cr_assert_eq(rig->server.requests, 10);
+    cr_assert_eq(rig->server.connections, 1);
+    cr_assert_eq(rig->rest.connections, 1);
+    cr_assert_null(strstr(rig->server.asked, "Connection: close"));
+    // A refusal keeps it, too.
+    rig->server.reply = replies[5].reply;
+    rig_get(rig, LIMIT_SECOND_NS);
+    cr_assert(!rig->ok && rig->rest.status == 429 && rig->rest.retry_after_s == 7);
+    cr_assert_not_null(strstr(rig->rest.failure, "the answer is 429: slow"));
+    rig->server.reply = HELLO;
+    get_good(rig);
+    cr_assert_eq(rig->server.connections, 1);
+    rig_destroy(rig);
+}
+
+// Asks again from within the callback, as repair does.
+static void answered_again(void *context, struct rest *rest)
+{
+    struct rig *rig = context;
+    answered(context, rest);
+    if (rig->answers < 5) rest_get(rest, &rig->url, "/", answered_again, rig);
+}
+
+Test(rest, the_callback_may_ask_again)
+{
+    struct rig *rig = rig_keep(HELLO);
+    rest_get(&rig->rest, &rig->url, "/", answered_again, rig);
+    (void)sim_world_run(rig->world, LIMIT_SECOND_NS);
+    cr_assert_eq(rig->answers, 5);
+    cr_assert_eq(rig->rest.connections, 1);
+    rig_destroy(rig);
+}
+
+Test(rest, a_connection_is_kept_for_so_long_and_no_longer)
+{
+    struct rig *rig = rig_keep(HELLO);
+    get_good(rig);
+    (void)sim_world_run(rig->world, REST_KEEP_NS - 3 * LIMIT_SECOND_NS);
+    cr_assert_geq(rig->server.handle, 0);
+    get_good(rig); // begins it anew
+    cr_assert_eq(rig->rest.connections, 1);
+    (void)sim_world_run(rig->world, REST_KEEP_NS - 3 * LIMIT_SECOND_NS);
+    cr_assert_geq(rig->server.handle, 0);
+    (void)sim_world_run(rig->world, 3 * LIMIT_SECOND_NS);
+    cr_assert_lt(rig->server.handle, 0, "still connected");
+    cr_assert(rest_hang_up(&rig->rest));
+    get_good(rig);
+    cr_assert_eq(rig->rest.connections, 2);
+    rig_destroy(rig);
+}
+
+Test(rest, what_the_server_ends_is_connected_anew)
+{
+    struct rig *rig = rig_keep(HELLO);
+    rig->server.close_after = true; // without a word
+    for (uint32_t i = 1; i <= 3; i++) {
+        get_good(rig);
+        (void)sim_world_run(rig->world, LIMIT_SECOND_NS);
+        cr_assert_eq(rig->rest.connections, i);
+        cr_assert(rest_hang_up(&rig->rest));
+    }
+    rig->server.close_after = false;
+    rig->server.reply = HEAD "Connection: close\r\nContent-Length: 5\r\n\r\nhello";
+    for (uint32_t i = 4; i <= 6; i++) {
+        get_good(rig);
+        cr_assert_eq(rig->rest.connections, i);
+    }
+    rig_destroy(rig);
+}
+
+Test(rest, a_request_on_a_dead_connection_is_asked_once_more)
+{
+    struct rig *rig = rig_keep(HELLO);
+    get_good(rig);
+    rig->server.hang_up_at = 2;
+    get_good(rig);
+    cr_assert_eq(rig->server.requests, 3);
+    cr_assert_eq(rig->rest.connections, 2);
+    // Once: the new connection ends the same way.
+    struct rig *twice = rig_keep(HELLO);
+    get_good(twice);
+    twice->server.hang_up_at = 2;
+    twice->server.hang_ups = 1;
+    rig_get(twice, LIMIT_SECOND_NS);
+    cr_assert(!twice->ok);
+    cr_assert_eq(twice->server.requests, 3);
+    rig_destroy(twice);
+    rig_destroy(rig);
+}
+
+Test(rest, a_request_that_began_to_be_answered_or_a_first_one_is_not_asked_again)
+{
+    struct rig *rig = rig_keep(HELLO);
+    get_good(rig);
+    rig->server.hang_up_at = 2;
+    rig->server.last = HEAD "Content-Length: 5\r\n\r\nhel";
+    rig_get(rig, LIMIT_SECOND_NS);
+    cr_assert_not(rig->ok);
+    cr_assert_eq(rig->server.requests, 2);
+    cr_assert_not_null(strstr(rig->rest.failure, "closed before the answer was whole"));
+    rig_destroy(rig);
+    rig = rig_keep(HELLO);
+    rig->server.hang_up_at = 1;
+    rig_get(rig, LIMIT_SECOND_NS);
+    cr_assert_not(rig->ok);
+    cr_assert_eq(rig->server.requests, 1);
+    rig_destroy(rig);
+}
+
+Test(rest, another_place_is_another_connection)
+{
+    struct rig *rig = rig_keep(HELLO);
+    char text[64];
+    get_good(rig);
+    (void)snprintf(text, sizeof text, "http://127.0.0.1:%u", rig->server.port);
+    cr_assert_null(url_parse(text, false, &rig->url));
+    get_good(rig);
+    cr_assert_eq(rig->rest.connections, 2);
+    rig_destroy(rig);
+}
+
+Test(rest, bytes_nobody_asked_for_end_the_connection)
+{
+    struct rig *rig = rig_keep(HELLO "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");
+    for (uint32_t i = 1; i <= 3; i++) {
+        get_good(rig);
+        cr_assert_eq(rig->rest.connections, i);
+    }
+    rig_destroy(rig);
+}
+
+Test(rest, a_kept_connection_that_is_cancelled_at_every_step_calls_back_once)
+{
+    for (int steps = 0; steps < 25; steps++) {
+        struct rig *rig = rig_keep(HELLO);
+        get_good(rig);
+        if (steps % 2 == 1) rig->server.hang_up_at = 2; // through a renewal
+        rest_get(&rig->rest, &rig->url, "/", answered, rig);
+        for (int i = 0; i < steps; i++) (void)sim_world_step(rig->world);
+        rest_cancel(&rig->rest);
+        (void)sim_world_run(rig->world, LIMIT_SECOND_NS);
+        cr_assert_eq(rig->answers, 2, "step %d: %u", steps, rig->answers);
+        cr_assert_eq(rig->rest.state, REST_IDLE);
+        rig->server.hang_up_at = 0;
+        get_good(rig);
+        rig_destroy(rig);
+    }
+}
+
+Test(rest, a_request_behind_a_hang_up_waits_for_it)
+{
+    for (int cancel = 0; cancel < 2; cancel++) {
+        struct rig *rig = rig_keep(HELLO);
+        get_good(rig);
+        cr_assert_not(rest_hang_up(&rig->rest));
+        rest_get(&rig->rest, &rig->url, "/", answered, rig);
+        if (cancel == 1) rest_cancel(&rig->rest);
+        (void)sim_world_run(rig->world, LIMIT_SECOND_NS);
+        cr_assert_eq(rig->answers, 2);
+        cr_assert_eq(rig->ok, cancel == 0);
+        cr_assert_eq(rig->rest.connections, cancel == 0 ? 2 : 1);
+        rig_destroy(rig);
+    }
+}
+
+Test(rest, failing_operations_on_a_kept_connection_cost_one_request_at_most)
+{
+    static const enum io_kind kinds[] = {IO_RESOLVE, IO_CONNECT, IO_RECEIVE, IO_SEND};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        struct rig *rig = rig_keep(HELLO);
+        get_good(rig);
+        sim_world_fail(rig->world, kinds[i], 0, -104); // ECONNRESET
+        rig->server.hang_up_at = kinds[i] == IO_RESOLVE || kinds[i] == IO_CONNECT ? 2 : 0;
+        rig_get(rig, REST_LIMIT_NS + LIMIT_SECOND_NS);
+        get_good(rig);
         rig_destroy(rig);
     }
 }

@@ -73,7 +73,8 @@ void rig_feed(struct rig *rig, uint32_t id, uint32_t replaces, uint32_t symbol_c
         if (share == NULL) continue;
         struct shard_feed *feed = calloc(1, sizeof *feed);
         char url[64];
-        (void)snprintf(url, sizeof url, "ws://127.0.0.1:%u", rig->peer->port);
+        (void)snprintf(url, sizeof url, "ws://%s:%u", rig->host != NULL ? rig->host : "127.0.0.1",
+                       rig->peer->port);
         cr_assert_null(url_parse(url, true, &feed->url));
         feed->id = id;
         feed->replaces = replaces;

@@ -23,6 +23,7 @@ struct rig {
     struct log log;
     struct permits permits;
     struct dialect_channel channel;
+    const char *host;      // of the feeds given; NULL: 127.0.0.1
     bool same_links;       // of the feeds given
     uint32_t first_symbol; // of the feeds given: those before are left out
     struct dialect dialect; // Binance's, whose limits a test may change before the first feed

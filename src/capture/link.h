@@ -55,6 +55,9 @@ enum link_news {
 
 struct link;
 typedef void link_hear(void *context, struct link *link, enum link_news news);
+// How many links with the same streams, of other copies, lead to the address.
+typedef uint32_t link_uses(void *context, const struct link *link,
+                           const struct io_address *address);
 
 struct link_counters {
     uint64_t connects;
@@ -74,7 +77,8 @@ struct link_shared {
     uint8_t *frame;   // one outgoing frame
     char *request;    // its payload
     link_hear *hear;
-    void *hear_context;
+    link_uses *uses; // NULL: there are no others
+    void *hear_context; // of both
     int64_t utc_offset_ns; // UTC minus monotonic time when last looked at
     uint64_t clock_steps;  // of which rows were written
     struct link_counters counters;
@@ -196,6 +200,8 @@ void link_retire(struct link *link);
 void link_add_streams(struct link *link, const struct dialect_stream *streams, uint32_t count);
 // Takes the stream back, if the link has it.
 void link_drop_stream(struct link *link, const struct dialect_stream *stream);
+// Is it connected there, or about to be?
+bool link_leads_to(const struct link *link, const struct io_address *address);
 // Streams that the exchange still allows on this connection.
 uint32_t link_streams_room(const struct link *link);
 

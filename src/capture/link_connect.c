@@ -48,6 +48,60 @@ static void link_forget(struct link *link)
     link->address_text[0] = '\0';
 }
 
+// ---- which address ----
+
+// The family that the resolver puts first stays first; within it the order is always the same,
+// though many name servers turn the list with each answer.
+static int link_address_compare(const struct io_address *a, const struct io_address *b,
+                                bool ipv6_first)
+{
+    if (a->ipv6 != b->ipv6) return a->ipv6 == ipv6_first ? -1 : 1;
+    return memcmp(a->bytes, b->bytes, sizeof a->bytes);
+}
+
+static void link_addresses_sort(struct link *link)
+{
+    bool ipv6_first = link->addresses[0].ipv6;
+    for (uint32_t i = 1; i < link->address_count; i++) {
+        struct io_address address = link->addresses[i];
+        uint32_t at = i;
+        for (; at > 0 &&
+               link_address_compare(&address, &link->addresses[at - 1], ipv6_first) < 0; at--)
+            link->addresses[at] = link->addresses[at - 1];
+        link->addresses[at] = address;
+    }
+}
+
+// Copies of a subscription go to different addresses if there are any, and the links of a copy are
+// spread over them. A link that failed begins elsewhere, past its siblings' places.
+static void link_address_choose(struct link *link)
+{
+    const struct link_shared *shared = link->shared;
+    uint32_t count = link->address_count;
+    uint32_t step = count > LIMIT_REDUNDANCY ? LIMIT_REDUNDANCY : 1;
+    uint32_t start = (link->streams.place + link->streams.copy + step * link->failures) % count;
+    uint32_t least = UINT32_MAX;
+    for (uint32_t n = 0; n < count; n++) {
+        uint32_t at = (start + n) % count;
+        uint32_t uses = shared->uses == NULL ? 0
+                                             : shared->uses(shared->hear_context, link,
+                                                            &link->addresses[at]);
+        if (uses >= least) continue;
+        least = uses;
+        link->address_index = at;
+    }
+}
+
+bool link_leads_to(const struct link *link, const struct io_address *address)
+{
+    if (link->state < LINK_CONNECTING || link->state > LINK_DRAINING ||
+        link->address_text[0] == '\0')
+        return false;
+    const struct io_address *own = &link->addresses[link->address_index];
+    return own->ipv6 == address->ipv6 &&
+           memcmp(own->bytes, address->bytes, sizeof own->bytes) == 0;
+}
+
 static void link_resolved(struct io *io, struct io_op *op)
 {
     (void)io;
@@ -59,14 +113,10 @@ static void link_resolved(struct io *io, struct io_op *op)
         link_fail(link, STATUS_LINK_DOWN, "the name %s was not found: %s; check url and resolver",
                   link->feed->url.host, why);
     } else {
-        // Copies of a subscription go to different addresses if there are any, and the links of a
-        // copy are spread over them. A link that failed tries another one, past its siblings'.
         link->address_count = (uint32_t)op->result;
-        uint32_t step = link->address_count > LIMIT_REDUNDANCY ? LIMIT_REDUNDANCY : 1;
-        link->address_index =
-            (link->streams.place + link->streams.copy + step * link->failures) %
-            link->address_count;
         link->address_tried = 0;
+        link_addresses_sort(link);
+        link_address_choose(link);
         link_connect_next(link);
     }
 }

@@ -39,6 +39,7 @@ static bool exchange_open(struct mend_exchange *exchange)
             slot->rest.body = NULL;
             return false;
         }
+        slot->rest.keep = true;
         slot->rest.header = exchange->dialect->history->header;
         slot->rest.used_header = exchange->dialect->history->used_header;
     }
@@ -65,6 +66,11 @@ bool mend_exchange_open(struct mend *mend, const struct dialect *dialect, uint8_
         permits_budget(mend->permits, history->budget,
                        weight != 0 ? weight : history->budget_limit, history->budget_window_ns);
     exchange->audit_ns = io_monotonic_ns(mend->io) + MEND_AUDIT_SOON_NS;
+    exchange->board_place = -1;
+    if (mend->board != NULL && !history->by_cursor)
+        exchange->board_place = audit_board_open(mend->board, dialect);
+    if (exchange->board_place >= 0)
+        exchange->board_seen = audit_board_number(mend->board, exchange->board_place);
     exchange->tls = *tls;
     *tls = NULL;
     if (exchange_open(exchange)) return true;
@@ -80,7 +86,20 @@ void mend_audit_soon(struct mend *mend, uint8_t number)
     ensure(number < SYMBOL_EXCHANGES_MAX);
     struct mend_exchange *exchange = &mend->exchanges[number];
     int64_t soon_ns = io_monotonic_ns(mend->io) + MEND_AUDIT_SOON_NS;
-    if (exchange->dialect != NULL && soon_ns < exchange->audit_ns) exchange->audit_ns = soon_ns;
+    if (exchange->dialect == NULL) return;
+    exchange->soon_ns = soon_ns - MEND_AUDIT_SOON_NS;
+    if (soon_ns < exchange->audit_ns) exchange->audit_ns = soon_ns;
+}
+
+uint64_t mend_connections(const struct mend *mend)
+{
+    uint64_t connections = 0;
+    for (uint32_t i = 0; i < SYMBOL_EXCHANGES_MAX; i++) {
+        const struct mend_exchange *exchange = &mend->exchanges[i];
+        for (uint32_t s = 0; exchange->slots != NULL && s < MEND_SLOTS; s++)
+            connections += exchange->slots[s].rest.connections;
+    }
+    return connections;
 }
 
 bool mend_stop(struct mend *mend)
@@ -90,9 +109,10 @@ bool mend_stop(struct mend *mend)
     for (uint32_t i = 0; i < SYMBOL_EXCHANGES_MAX; i++) {
         struct mend_exchange *exchange = &mend->exchanges[i];
         for (uint32_t s = 0; exchange->slots != NULL && s < MEND_SLOTS; s++) {
-            if (exchange->slots[s].state != MEND_ASKING) continue;
-            rest_cancel(&exchange->slots[s].rest);
-            idle = false;
+            struct mend_slot *slot = &exchange->slots[s];
+            bool asking = slot->state == MEND_ASKING;
+            if (asking) rest_cancel(&slot->rest);
+            idle = rest_hang_up(&slot->rest) && !asking && idle;
         }
     }
     return idle;
@@ -122,7 +142,7 @@ static void mend_last_id(struct mend_exchange *exchange, struct json_slice symbo
         uint32_t key = arbiter_key_find(arbiter, number, channels[i]);
         if (key == ARBITER_KEY_NONE) continue;
         arbiter_audit_named(arbiter, key);
-        arbiter_audited(arbiter, key, id, mend_now(mend));
+        arbiter_audited(arbiter, key, id, exchange->audit_now);
     }
 }
 
@@ -171,19 +191,69 @@ static bool mend_snapshot(struct mend_slot *slot)
     return true;
 }
 
+// The newest ids of all symbols. False: it does not read as that.
+static bool mend_audit(struct mend_exchange *exchange, const uint8_t *body, uint32_t size)
+{
+    const struct history_ask ask = {.kind = HISTORY_LAST_IDS};
+    struct arbiter *arbiter = &exchange->mend->intake->arbiter;
+    arbiter_audit_begin(arbiter);
+    // Of a slot only its exchange is looked at: there are no rows.
+    if (exchange->dialect->history->read(&ask, body, size, mend_row, &exchange->slots[0]) != 0)
+        return false;
+    arbiter_audit_end(arbiter, (uint8_t)(exchange->number + 1), exchange->audit_now);
+    return true;
+}
+
+// What another shard was answered.
+static void mend_board_read(struct mend_exchange *exchange)
+{
+    struct mend *mend = exchange->mend;
+    struct audit_answer answer;
+    if (exchange->board_place < 0) return;
+    uint64_t number = audit_board_number(mend->board, exchange->board_place);
+    if (number == exchange->board_seen) return;
+    exchange->board_seen = number;
+    uint32_t body = audit_board_take(mend->board, exchange->board_place, &answer);
+    exchange->audit_now = (struct arbiter_now){answer.answered_utc_ns, io_monotonic_ns(mend->io)};
+    bool good = mend_audit(exchange, answer.body, answer.size);
+    audit_board_release(mend->board, exchange->board_place, body);
+    if (!good) return;
+    mend->counters.audits++;
+    if (answer.asked_ns >= exchange->soon_ns)
+        exchange->audit_ns = answer.asked_ns + REPAIR_AUDIT_NS;
+}
+
+// The answer is there for the others, good or bad.
+static void mend_board_tell(struct mend_slot *slot, bool good)
+{
+    struct mend_exchange *exchange = slot->exchange;
+    struct audit_board *board = exchange->mend->board;
+    if (exchange->board_place < 0 || slot->job.kind != REPAIR_LAST_IDS) return;
+    if (!good) {
+        audit_board_drop(board, exchange->board_place);
+        return;
+    }
+    const struct audit_answer answer = {.body = slot->rest.body,
+                                        .size = slot->rest.body_size,
+                                        .asked_ns = exchange->asked_ns,
+                                        .answered_utc_ns = exchange->audit_now.utc_ns};
+    audit_board_put(board, exchange->board_place, &answer);
+    exchange->board_seen = audit_board_number(board, exchange->board_place);
+}
+
 static bool mend_read(struct mend_slot *slot)
 {
-    struct arbiter *arbiter = &slot->exchange->mend->intake->arbiter;
-    bool last_ids = slot->job.kind == REPAIR_LAST_IDS;
+    struct mend_exchange *exchange = slot->exchange;
+    const struct dialect_history *history = exchange->dialect->history;
     if (slot->job.kind == REPAIR_SNAPSHOT) return mend_snapshot(slot);
-    if (last_ids) arbiter_audit_begin(arbiter);
-    const struct dialect_history *history = slot->exchange->dialect->history;
+    if (slot->job.kind == REPAIR_LAST_IDS) {
+        exchange->audit_now = mend_now(exchange->mend);
+        return mend_audit(exchange, slot->rest.body, slot->rest.body_size);
+    }
     if (history->read(&slot->ask, slot->rest.body, slot->rest.body_size, mend_row, slot) != 0)
         return false;
-    if (last_ids)
-        arbiter_audit_end(arbiter, (uint8_t)(slot->exchange->number + 1),
-                          mend_now(slot->exchange->mend));
-    if (history->by_cursor) arbiter->keys[slot->job.key].unlisted = false;
+    if (history->by_cursor)
+        exchange->mend->intake->arbiter.keys[slot->job.key].unlisted = false;
     return true;
 }
 
@@ -265,9 +335,11 @@ static void mend_answered(void *context, struct rest *rest)
     if (rest->used > 0) permits_used(mend->permits, exchange->budget, rest->used, now.utc_ns);
     if (rest->exhausted)
         permits_pause(mend->permits, exchange->budget, now.utc_ns + LIMIT_SECOND_NS);
+    bool good = rest->ok && mend_read(slot);
+    mend_board_tell(slot, good);
     if (!rest->ok) {
         mend_failed(slot);
-    } else if (!mend_read(slot)) {
+    } else if (!good) {
         mend->counters.failures++;
         mend_hold(exchange);
         repair_failed(&slot->job, &mend->intake->arbiter, LIMIT_SECOND_NS, NULL, now);
@@ -304,8 +376,17 @@ static void mend_ask(struct mend_slot *slot)
     slot->ask.symbol = NULL;
     slot->url = exchange->url;
     slot->state = MEND_ASKING;
+    if (slot->job.kind == REPAIR_LAST_IDS) exchange->asked_ns = io_monotonic_ns(mend->io);
     mend->counters.requests++;
     rest_get(&slot->rest, &slot->url, path, mend_answered, slot);
+}
+
+// The audit is due, and this shard is the one that asks.
+static bool mend_audit_due(struct mend_exchange *exchange, int64_t now_ns)
+{
+    return now_ns >= exchange->audit_ns &&
+           (exchange->board_place < 0 ||
+            audit_board_claim(exchange->mend->board, exchange->board_place, now_ns));
 }
 
 static void mend_pump(struct mend_exchange *exchange)
@@ -316,7 +397,7 @@ static void mend_pump(struct mend_exchange *exchange)
     for (uint32_t i = 0; i < MEND_SLOTS; i++) {
         struct mend_slot *slot = &exchange->slots[i];
         if (slot->state == MEND_FREE && slot->rest.state == REST_IDLE) {
-            bool audit = now.monotonic_ns >= exchange->audit_ns;
+            bool audit = mend_audit_due(exchange, now.monotonic_ns);
             uint8_t number = (uint8_t)(exchange->number + 1); // as the keys say it
             if (!repair_next(&mend->intake->arbiter, exchange->dialect->history, number,
                              &exchange->cursor, audit, now, &slot->job))
@@ -334,6 +415,8 @@ void mend_tick(struct mend *mend)
 {
     if (mend->stopping) return;
     for (uint32_t i = 0; i < SYMBOL_EXCHANGES_MAX; i++) {
-        if (mend->exchanges[i].dialect != NULL) mend_pump(&mend->exchanges[i]);
+        if (mend->exchanges[i].dialect == NULL) continue;
+        mend_board_read(&mend->exchanges[i]);
+        mend_pump(&mend->exchanges[i]);
     }
 }

@@ -14,12 +14,15 @@
 // Live capture goes first: an answer is read when it is whole, one page (at most 1,000 rows, about
 // 1 ms) at a time; the newest ids of all symbols once a minute take about 4 ms.
 //
+// The newest ids of all symbols are asked for by one shard, and read by all (audit_board.h).
+//
 // Memory: MEND_SLOTS requests an exchange, allocated with its first feed. Threading: core-local.
 #ifndef RINGTAPE_CAPTURE_MEND_H
 #define RINGTAPE_CAPTURE_MEND_H
 
 #include "base/permits.h"
 #include "base/symbols.h"
+#include "capture/audit_board.h"
 #include "capture/intake.h"
 #include "capture/repair.h"
 #include "capture/rest.h"
@@ -54,6 +57,11 @@ struct mend_exchange {
     uint32_t bans; // in a row
     int64_t hold_ns;  // monotonic: nothing is asked before
     int64_t audit_ns; // monotonic: when LAST_IDS is due
+    int64_t soon_ns;  // monotonic: since when one is wanted before its time
+    int64_t asked_ns; // monotonic: when it was last asked
+    int board_place;  // -1: this shard asks for itself
+    uint64_t board_seen;
+    struct arbiter_now audit_now; // of the answer being read
     struct repair_cursor cursor;
     struct mend_slot *slots; // [MEND_SLOTS]
 };
@@ -71,12 +79,13 @@ struct mend {
     struct permits *permits;
     struct intake *intake;
     const struct symbols *symbols;
+    struct audit_board *board; // NULL: there are no other shards
     bool stopping;
     struct mend_exchange exchanges[SYMBOL_EXCHANGES_MAX];
     struct mend_counters counters;
 };
 
-// The caller sets io, log, permits, intake, symbols; the rest is zero.
+// The caller sets io, log, permits, intake, symbols, board; the rest is zero.
 
 // The exchange may be asked at `url` from now on, within `weight` a window (0: its own limit). The
 // trust *tls (NULL for http://) is taken over, and *tls cleared, with an exchange's first opening.
@@ -85,9 +94,11 @@ bool mend_exchange_open(struct mend *mend, const struct dialect *dialect, uint8_
                         const struct url *url, struct tls_context **tls, uint32_t weight);
 // A link of the exchange has come up: its audit is due soon.
 void mend_audit_soon(struct mend *mend, uint8_t exchange);
+// That requests were made on, so far.
+uint64_t mend_connections(const struct mend *mend);
 // Ten times a second.
 void mend_tick(struct mend *mend);
-// Cancels what is under way. True once there is nothing.
+// Cancels what is under way, ends what is connected. True once there is nothing.
 bool mend_stop(struct mend *mend);
 // After that; or when the loop is gone.
 void mend_close(struct mend *mend);

@@ -3,10 +3,14 @@
 // rest: one GET.
 //
 //     IDLE ─rest_get→ RESOLVING → CONNECTING → HANDSHAKING → WAITING ─┐
-//      ↑                  └────────────┴────────────┴─────────────────┤ rest_end
-//      └──────────── callback ←── rest_settle (all ops over) ←── CLOSING
+//      ↑  │                └──────────┴─────────────┴─────────────────┤ rest_end
+//      │  └─kept─→ WAKING ──────────────────────────────→ WAITING     │
+//      └──────────── callback ←── rest_settle (ops over) ←── CLOSING or RESTING
 //
-// The timer limits the whole; every failure and the whole reply alike go through rest_end(), once.
+//     WAITING ─kept, no byte came→ RENEWING → RESOLVING      IDLE ─kept too long→ PARTING → IDLE
+//
+// The timer limits the whole. A failure goes through rest_end(), a reply through rest_whole(),
+// once. Between requests it limits how long a connection is kept.
 #include "capture/rest.h"
 
 #include "format/ensure.h"
@@ -17,8 +21,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
+static const char too_late[] = "no whole answer in time; check rest_url and the network";
+
 static void rest_settle(struct rest *rest);
 static void rest_received(struct io *io, struct io_op *op);
+static void rest_connect(struct rest *rest);
+static void rest_start(struct rest *rest);
+static void rest_kept(struct rest *rest);
 
 int rest_open(struct rest *rest, struct io *io, struct tls_context *tls)
 {
@@ -39,7 +48,7 @@ int rest_open(struct rest *rest, struct io *io, struct tls_context *tls)
 
 void rest_close(struct rest *rest)
 {
-    ensure(rest->state == REST_IDLE && io_idle(&rest->timer));
+    ensure(rest->state == REST_IDLE && io_idle(&rest->timer) && rest->handle < 0);
     tls_destroy(rest->tls);
     (void)munmap(rest->body, LIMIT_REST_BODY_BYTES);
     rest->body = NULL;
@@ -47,26 +56,61 @@ void rest_close(struct rest *rest)
 
 // ---- the end ----
 
-// Remembers the first cause; `format` NULL: the reply is whole.
-__attribute__((format(printf, 2, 3))) static void rest_end(struct rest *rest, const char *format,
-                                                           ...)
+static bool rest_ending(const struct rest *rest)
 {
-    if (rest->state == REST_CLOSING) return;
-    ensure(rest->state != REST_IDLE);
-    rest->state = REST_CLOSING;
-    rest->ok = format == NULL;
-    rest->failure[0] = '\0';
-    if (format != NULL) {
-        va_list arguments;
-        va_start(arguments, format);
-        (void)vsnprintf(rest->failure, sizeof rest->failure, format, arguments);
-        va_end(arguments);
-    }
+    return rest->state == REST_CLOSING || rest->state == REST_RENEWING ||
+           rest->state == REST_PARTING;
+}
+
+// All ops of the connection but the timer, which goes on while a request is asked again.
+static void rest_disconnect(struct rest *rest, enum rest_state state)
+{
+    rest->state = state;
     io_cancel(rest->io, &rest->attempt);
     io_cancel(rest->io, &rest->receive);
     io_cancel(rest->io, &rest->send);
+    if (state != REST_RENEWING) io_cancel(rest->io, &rest->timer);
+    rest_settle(rest);
+}
+
+// The connection may carry another request.
+static bool rest_keeps(const struct rest *rest)
+{
+    return rest->keep && rest->http.keep_alive && !rest->stale && rest->state == REST_WAITING;
+}
+
+// Without a reply. Remembers the first cause.
+__attribute__((format(printf, 2, 3))) static void rest_end(struct rest *rest, const char *format,
+                                                           ...)
+{
+    va_list arguments;
+    if (rest->state == REST_CLOSING) return;
+    ensure(rest->state != REST_IDLE && rest->state != REST_PARTING);
+    rest->ok = false;
+    va_start(arguments, format);
+    (void)vsnprintf(rest->failure, sizeof rest->failure, format, arguments);
+    va_end(arguments);
+    rest_disconnect(rest, REST_CLOSING);
+}
+
+// The reply is whole, good or bad.
+static void rest_rest(struct rest *rest)
+{
+    rest->state = REST_RESTING;
     io_cancel(rest->io, &rest->timer);
     rest_settle(rest);
+}
+
+// The connection is of no more use: the request on it goes on elsewhere, or fails for this reason.
+static void rest_lost(struct rest *rest, const char *what, const char *why)
+{
+    rest->stale = true;
+    if (rest->state == REST_IDLE)
+        rest_disconnect(rest, REST_PARTING);
+    else if (rest->state == REST_WAITING && rest->reused && !rest->answered)
+        rest_disconnect(rest, REST_RENEWING);
+    else if (rest->state != REST_WAKING && rest->state != REST_RESTING)
+        rest_end(rest, "%s%s", what, why);
 }
 
 static void rest_closed(struct io *io, struct io_op *op)
@@ -75,29 +119,72 @@ static void rest_closed(struct io *io, struct io_op *op)
     rest_settle(io_owner(op, struct rest, attempt));
 }
 
+// Nothing is in flight and nothing is connected.
+static void rest_settled(struct rest *rest)
+{
+    enum rest_state state = rest->state;
+    bool asked = rest->asked;
+    rest->asked = false;
+    if (state == REST_RENEWING) {
+        rest_connect(rest);
+        return;
+    }
+    rest->state = REST_IDLE;
+    if (state == REST_CLOSING)
+        rest->done(rest->context, rest);
+    else if (asked)
+        rest_start(rest);
+}
+
 static void rest_settle(struct rest *rest)
 {
-    ensure(rest->state == REST_CLOSING);
-    if (!io_idle(&rest->attempt) || !io_idle(&rest->receive) || !io_idle(&rest->send) ||
-        !io_idle(&rest->timer))
+    ensure(rest_ending(rest) || rest->state == REST_RESTING);
+    if (!io_idle(&rest->attempt) || !io_idle(&rest->send) ||
+        (rest->state != REST_RENEWING && !io_idle(&rest->timer)))
         return;
+    if (rest->state == REST_RESTING && !rest->stale) {
+        rest_kept(rest);
+        return;
+    }
+    if (rest->state == REST_RESTING) {
+        rest_disconnect(rest, REST_CLOSING);
+        return;
+    }
+    if (!io_idle(&rest->receive)) return;
     if (rest->handle >= 0) {
         io_close(rest->io, &rest->attempt, rest->handle, rest_closed);
         rest->handle = -1;
         return;
     }
-    rest->state = REST_IDLE;
-    rest->done(rest->context, rest);
+    rest_settled(rest);
 }
 
 static void rest_timed_out(struct io *io, struct io_op *op)
 {
     (void)io;
     struct rest *rest = io_owner(op, struct rest, timer);
-    if (rest->state != REST_CLOSING)
-        rest_end(rest, "no whole answer in time; check rest_url and the network");
-    else
+    if (rest_ending(rest) || rest->state == REST_RESTING) {
+        if (rest->state == REST_RENEWING) { // it has waited long enough, too
+            rest->state = REST_CLOSING;
+            (void)snprintf(rest->failure, sizeof rest->failure, "%s", too_late);
+        }
         rest_settle(rest);
+    } else if (rest->state == REST_IDLE) {
+        rest_disconnect(rest, REST_PARTING);
+    } else if (rest->state == REST_WAKING) {
+        rest_start(rest);
+    } else {
+        rest_end(rest, "%s", too_late);
+    }
+}
+
+// The owner may ask again at once; else the connection waits.
+static void rest_kept(struct rest *rest)
+{
+    rest->state = REST_IDLE;
+    rest->done(rest->context, rest);
+    if (rest->state == REST_IDLE && rest->handle >= 0 && io_idle(&rest->timer))
+        io_timeout(rest->io, &rest->timer, REST_KEEP_NS, rest_timed_out);
 }
 
 // ---- bytes out ----
@@ -108,7 +195,7 @@ static void rest_flush(struct rest *rest)
 {
     const uint8_t *data;
     uint32_t size;
-    if (!io_idle(&rest->send) || rest->state == REST_CLOSING) return;
+    if (!io_idle(&rest->send) || rest_ending(rest) || rest->stale) return;
     tls_output(rest->tls, &data, &size);
     if (size > 0) io_send(rest->io, &rest->send, rest->handle, data, size, rest_sent);
 }
@@ -118,10 +205,10 @@ static void rest_sent(struct io *io, struct io_op *op)
     (void)io;
     struct rest *rest = io_owner(op, struct rest, send);
     if (op->result > 0) tls_output_taken(rest->tls, (uint32_t)op->result);
-    if (rest->state == REST_CLOSING)
+    if (op->result <= 0 && !rest_ending(rest))
+        rest_lost(rest, "sending failed: ", strerror((int)-op->result));
+    else if (rest_ending(rest) || rest->state == REST_RESTING)
         rest_settle(rest);
-    else if (op->result <= 0)
-        rest_end(rest, "sending failed: %s", strerror((int)-op->result));
     else
         rest_flush(rest);
 }
@@ -137,11 +224,12 @@ static void rest_ask(struct rest *rest)
                                       .target = path,
                                       .extra = extra,
                                       .extra_count = rest->header != NULL ? 2 : 1,
-                                      .close = true};
+                                      .close = !rest->keep};
     uint32_t size = http_request_format(&what, (char *)request, sizeof request);
     ensure(size > 0);
     http_parser_init(&rest->http, HTTP_RESPONSE, rest->head, sizeof rest->head);
     rest->state = REST_WAITING;
+    rest->answered = false;
     if (tls_write(rest->tls, request, size) != (int32_t)size)
         rest_end(rest, "cannot encrypt: %s", tls_failure(rest->tls)->text);
     else
@@ -163,12 +251,16 @@ static bool rest_gather(struct rest *rest, const struct http_slice *slice)
 
 static void rest_whole(struct rest *rest)
 {
-    if (rest->http.status == 200) {
-        rest_end(rest, NULL);
-        return;
-    }
     int size = rest->body_size < 200 ? (int)rest->body_size : 200;
-    rest_end(rest, "the answer is %u: %.*s", rest->http.status, size, (const char *)rest->body);
+    rest->ok = rest->http.status == 200;
+    rest->failure[0] = '\0';
+    if (!rest->ok)
+        (void)snprintf(rest->failure, sizeof rest->failure, "the answer is %u: %.*s",
+                       rest->http.status, size, (const char *)rest->body);
+    if (rest_keeps(rest))
+        rest_rest(rest);
+    else
+        rest_disconnect(rest, REST_CLOSING);
 }
 
 // What the exchange says about its limits: Binance the weight of the minute, Upbit
@@ -210,29 +302,34 @@ static void rest_parse(struct rest *rest, const char *at, const char *end)
             rest_end(rest, "the answer is not HTTP: %s; check rest_url", http_result_text(result));
         }
     }
+    if (at != end) rest->stale = true; // more than was asked for
 }
 
 static void rest_plain(struct rest *rest, uint32_t size)
 {
-    if (rest->state == REST_WAITING)
+    if (rest->state == REST_WAITING) {
+        rest->answered = true;
         rest_parse(rest, (const char *)rest->plain, (const char *)rest->plain + size);
-    else
-        rest_end(rest, "the peer speaks before it is asked; check rest_url");
+    } else {
+        rest_lost(rest, "the peer speaks before it is asked; check rest_url", "");
+    }
 }
 
 // The peer has closed: that may be the end of the body.
 static void rest_input_end(struct rest *rest)
 {
-    if (rest->state == REST_WAITING && http_parse_end(&rest->http) == HTTP_DONE)
+    rest->stale = true;
+    if (rest->state == REST_WAITING && rest->answered &&
+        http_parse_end(&rest->http) == HTTP_DONE)
         rest_whole(rest);
     else
-        rest_end(rest, "the connection was closed before the answer was whole");
+        rest_lost(rest, "the connection was closed before the answer was whole", "");
 }
 
 static void rest_decrypt(struct rest *rest, const uint8_t *data, size_t size)
 {
     tls_feed(rest->tls, data, size);
-    while (rest->state != REST_CLOSING && rest->state != REST_IDLE) {
+    while (!rest_ending(rest) && !rest->stale) {
         int32_t result = tls_read(rest->tls, rest->plain, sizeof rest->plain);
         if (result > 0)
             rest_plain(rest, (uint32_t)result);
@@ -241,24 +338,24 @@ static void rest_decrypt(struct rest *rest, const uint8_t *data, size_t size)
         else if (result == TLS_CLOSED)
             rest_input_end(rest);
         else
-            rest_end(rest, "%s", tls_failure(rest->tls)->text);
+            rest_lost(rest, tls_failure(rest->tls)->text, "");
     }
     if (rest->state == REST_HANDSHAKING && tls_established(rest->tls)) rest_ask(rest);
-    if (rest->state != REST_CLOSING && rest->state != REST_IDLE) rest_flush(rest);
+    if (!rest_ending(rest)) rest_flush(rest);
 }
 
 static void rest_received(struct io *io, struct io_op *op)
 {
     (void)io;
     struct rest *rest = io_owner(op, struct rest, receive);
-    if (rest->state == REST_CLOSING) {
+    if (rest_ending(rest)) {
         if (!op->more) rest_settle(rest);
     } else if (op->result > 0) {
         rest_decrypt(rest, op->data, (size_t)op->result);
     } else if (op->result == 0) {
         rest_input_end(rest);
     } else {
-        rest_end(rest, "receiving failed: %s", strerror((int)-op->result));
+        rest_lost(rest, "receiving failed: ", strerror((int)-op->result));
     }
 }
 
@@ -268,7 +365,7 @@ static void rest_connected(struct io *io, struct io_op *op)
 {
     struct rest *rest = io_owner(op, struct rest, attempt);
     if (op->result >= 0) rest->handle = (int)op->result;
-    if (rest->state == REST_CLOSING) {
+    if (rest_ending(rest)) {
         rest_settle(rest);
         return;
     }
@@ -278,6 +375,9 @@ static void rest_connected(struct io *io, struct io_op *op)
         return;
     }
     rest->state = REST_HANDSHAKING;
+    rest->stale = false;
+    rest->connections++;
+    memcpy(rest->kept, rest->url->authority, sizeof rest->kept);
     io_receive(io, &rest->receive, rest->handle, rest_received);
     if (tls_start(rest->tls, rest->url->host) != 0)
         rest_end(rest, "%s", tls_failure(rest->tls)->text);
@@ -290,7 +390,7 @@ static void rest_connected(struct io *io, struct io_op *op)
 static void rest_resolved(struct io *io, struct io_op *op)
 {
     struct rest *rest = io_owner(op, struct rest, attempt);
-    if (rest->state == REST_CLOSING) {
+    if (rest_ending(rest)) {
         rest_settle(rest);
     } else if (op->result <= 0) {
         rest_end(rest, "the name %s was not found; check rest_url and resolver", rest->url->host);
@@ -300,10 +400,35 @@ static void rest_resolved(struct io *io, struct io_op *op)
     }
 }
 
+static void rest_connect(struct rest *rest)
+{
+    ensure(rest->handle < 0);
+    rest->reused = false;
+    rest->state = REST_RESOLVING;
+    io_resolve(rest->io, &rest->attempt, rest->url->host, rest->url->port, rest->addresses,
+               rest_resolved);
+}
+
+// The timer limits the request from now on.
+static void rest_start(struct rest *rest)
+{
+    ensure(io_idle(&rest->timer) && rest->url != NULL);
+    io_timeout(rest->io, &rest->timer, REST_LIMIT_NS, rest_timed_out);
+    if (rest->handle < 0) {
+        rest_connect(rest);
+        return;
+    }
+    rest->reused = true;
+    if (rest->stale || strcmp(rest->kept, rest->url->authority) != 0)
+        rest_disconnect(rest, REST_RENEWING);
+    else
+        rest_ask(rest);
+}
+
 void rest_get(struct rest *rest, const struct url *url, const char *path, rest_callback *done,
               void *context)
 {
-    ensure(rest->state == REST_IDLE && io_idle(&rest->timer));
+    ensure(rest->state == REST_IDLE || (rest->state == REST_PARTING && !rest->asked));
     ensure(strlen(path) <= REST_PATH_BYTES_MAX);
     // The pages of a large body are given back.
     (void)madvise(rest->body, LIMIT_REST_BODY_BYTES, MADV_DONTNEED);
@@ -317,12 +442,34 @@ void rest_get(struct rest *rest, const struct url *url, const char *path, rest_c
     rest->used = 0;
     rest->exhausted = false;
     rest->body_size = 0;
-    rest->state = REST_RESOLVING;
-    io_timeout(rest->io, &rest->timer, REST_LIMIT_NS, rest_timed_out);
-    io_resolve(rest->io, &rest->attempt, url->host, url->port, rest->addresses, rest_resolved);
+    if (rest->state == REST_PARTING) {
+        rest->asked = true;
+    } else if (io_idle(&rest->timer)) {
+        rest_start(rest);
+    } else {
+        rest->state = REST_WAKING;
+        io_cancel(rest->io, &rest->timer);
+    }
 }
 
 void rest_cancel(struct rest *rest)
 {
-    if (rest->state != REST_IDLE && rest->state != REST_CLOSING) rest_end(rest, "cancelled");
+    if (rest->state == REST_PARTING && rest->asked) {
+        rest->asked = false;
+        rest->state = REST_CLOSING; // the callback comes with its end
+        (void)snprintf(rest->failure, sizeof rest->failure, "cancelled");
+    } else if (rest->state == REST_RENEWING) {
+        rest->state = REST_CLOSING;
+        io_cancel(rest->io, &rest->timer);
+        (void)snprintf(rest->failure, sizeof rest->failure, "cancelled");
+    } else if (rest->state != REST_IDLE && rest->state != REST_CLOSING &&
+               rest->state != REST_PARTING && rest->state != REST_RESTING) {
+        rest_end(rest, "cancelled");
+    }
+}
+
+bool rest_hang_up(struct rest *rest)
+{
+    if (rest->state == REST_IDLE && rest->handle >= 0) rest_disconnect(rest, REST_PARTING);
+    return rest->state == REST_IDLE;
 }

@@ -4,9 +4,16 @@
 // start and on a reload (which instruments there are), and what repair and audit ask. A state
 // machine over io.h, drawn in rest.c.
 //
+// With `keep` the connection stays for the next request to the same place, REST_KEEP_NS at most;
+// the minute's audit finds it alive where the exchange lets it live. It may close at any moment: a
+// request on a kept connection that ends before a byte of the reply came is asked once more, on a
+// new one (a GET may be).
+//
 // Ownership: rest_open() reserves address space for the body (LIMIT_REST_BODY_BYTES; memory as it
 // is needed, given back with the next request). The body is valid in the callback only. Threading:
 // belongs to its loop. Bound: REST_LIMIT_NS from start to callback.
+//
+// Errors: `ok` and `failure` in the callback; nothing is tried again but as told above.
 #ifndef RINGTAPE_CAPTURE_REST_H
 #define RINGTAPE_CAPTURE_REST_H
 
@@ -20,15 +27,20 @@
 #include "protocol/tls.h"
 
 #define REST_LIMIT_NS (30 * LIMIT_SECOND_NS)
+#define REST_KEEP_NS (90 * LIMIT_SECOND_NS) // of an idle connection
 enum { REST_PATH_BYTES_MAX = 511 };
 
 enum rest_state {
-    REST_IDLE,
+    REST_IDLE,   // may be asked; with a kept connection or without
+    REST_WAKING, // asked, on a kept connection whose timer ends first
     REST_RESOLVING,
     REST_CONNECTING,
     REST_HANDSHAKING,
     REST_WAITING, // for the reply
-    REST_CLOSING,
+    REST_CLOSING, // the request is over, its connection ends
+    REST_RESTING, // the request is over, its connection stays
+    REST_RENEWING, // the kept connection was dead: it ends, a new one follows
+    REST_PARTING,  // nobody asked: the kept connection ends
 };
 
 struct rest;
@@ -46,12 +58,20 @@ struct rest {
     uint32_t body_size;
     char failure[512];   // where not ok: what went wrong, with the remedy
 
-    // May be set while idle.
+    // May be set while idle without a connection.
+    bool keep;               // the connection stays behind a reply
     const char *header;      // sent as well ("X-MBX-TIME-UNIT: MICROSECOND"), or NULL
     const char *used_header; // of the reply, or NULL
 
+    uint64_t connections; // so far
+
     struct io *io;
     enum rest_state state;
+    bool reused;   // the request runs on a kept connection
+    bool answered; // a byte of the reply has come
+    bool stale;    // the peer has ended the connection
+    bool asked;    // while parting: the request comes behind it
+    char kept[URL_AUTHORITY_BYTES_MAX + 1]; // where the connection leads
     rest_callback *done;
     void *context;
     const struct url *url;
@@ -70,12 +90,15 @@ struct rest {
 
 // `tls` as for tls_create(): NULL for http://. 0 or -ENOMEM.
 int rest_open(struct rest *rest, struct io *io, struct tls_context *tls);
-// Only while idle.
+// Only while idle without a connection (rest_hang_up()).
 void rest_close(struct rest *rest);
-// GETs `path` (with query) below the URL, which must live until the callback. Only while idle.
+// GETs `path` (with query) below the URL, which must live until the callback. Only while idle or
+// parting.
 void rest_get(struct rest *rest, const struct url *url, const char *path, rest_callback *done,
               void *context);
 // The callback comes soon, with a failure.
 void rest_cancel(struct rest *rest);
+// Gives up the kept connection. True once there is neither a connection nor a request.
+bool rest_hang_up(struct rest *rest);
 
 #endif

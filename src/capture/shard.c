@@ -18,6 +18,8 @@
 static void shard_tick_done(struct io *io, struct io_op *op);
 static void shard_hear(void *context, struct link *link, enum link_news news);
 static void shard_woken(void *context);
+static uint32_t shard_address_uses(void *context, const struct link *link,
+                                   const struct io_address *address);
 
 static bool shard_sink(void *context, const struct event *event)
 {
@@ -59,6 +61,7 @@ static int shard_open_parts(struct shard *shard)
     shard->shared.intake = &shard->intake;
     shard->shared.permits = shard->options.permits;
     shard->shared.hear = shard_hear;
+    shard->shared.uses = shard_address_uses;
     shard->shared.hear_context = shard;
     shard->symbols = symbols_open(LIMIT_SHARD_SYMBOLS);
     shard->symbol_uses = calloc(LIMIT_SHARD_SYMBOLS, sizeof *shard->symbol_uses);
@@ -70,6 +73,7 @@ static int shard_open_parts(struct shard *shard)
     shard->mend.io = shard->io;
     shard->mend.log = shard->options.log;
     shard->mend.permits = shard->options.permits;
+    shard->mend.board = shard->options.board;
     shard->mend.intake = &shard->intake;
     shard->mend.symbols = shard->symbols;
     int error = link_shared_open(&shard->shared);
@@ -273,6 +277,24 @@ static void shard_hear(void *context, struct link *link, enum link_news news)
     }
 }
 
+static uint32_t shard_address_uses(void *context, const struct link *link,
+                                   const struct io_address *address)
+{
+    const struct shard *shard = context;
+    uint32_t uses = 0;
+    for (uint32_t i = 0; i < shard->slots_high; i++) {
+        const struct shard_slot *slot = &shard->slots[i];
+        const struct link *other = &slot->link;
+        if (!slot->used || slot->ended || other->feed != link->feed ||
+            other->streams.copy == link->streams.copy ||
+            other->streams.place != link->streams.place ||
+            other->streams.group != link->streams.group)
+            continue;
+        uses += link_leads_to(other, address);
+    }
+    return uses;
+}
+
 static void shard_reap(struct shard *shard)
 {
     for (uint32_t i = 0; i < shard->slots_high; i++) {
@@ -339,6 +361,7 @@ static void shard_publish(struct shard *shard)
         .holes_lost = shard->intake.counters.holes_lost,
         .mutes = shard->mutes,
         .rest_requests = shard->mend.counters.requests,
+        .rest_connections = mend_connections(&shard->mend),
         .rest_failures = shard->mend.counters.failures,
         .audits = shard->mend.counters.audits,
         .snapshots = shard->mend.counters.snapshots,

@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/permits.h"
+#include "capture/audit_board.h"
 #include "capture/plan.h"
 #include "capture/recall.h"
 #include "io/io.h"
@@ -29,6 +30,7 @@ struct shard_options {
     uint32_t index;
     const struct log *log;
     struct permits *permits; // with a kind for each dialect, by its name
+    struct audit_board *board; // of all shards; NULL: this one asks for itself
     struct keep_store *store;
     const struct recall *recall; // what is covered already; NULL: nothing, and no ledger is kept
     int64_t commit_interval_ns;
@@ -97,6 +99,7 @@ struct shard_counters {
     uint64_t mutes;        // links that stood and brought nothing
     uint64_t clock_alarms; // exchanges whose clock and ours disagree, now
     uint64_t rest_requests;
+    uint64_t rest_connections; // the requests were made on
     uint64_t rest_failures;
     uint64_t audits;
     uint64_t snapshots;

@@ -52,6 +52,7 @@ struct config {
     int64_t commit_interval_ns;
     int64_t seal_size_bytes;
     int64_t seal_time_ns;
+    int64_t list_interval_ns;
     struct retention_rules keep; // `keep` and `disk`
     enum log_level log_level;
     struct config_feed feeds[LIMIT_FEEDS];

@@ -124,6 +124,7 @@ static int control_open_shard(struct control *control, uint32_t index)
     const struct shard_options options = {.index = index,
                                           .log = &control->log,
                                           .permits = &control->permits,
+                                          .board = &control->board,
                                           .store = control->store,
                                           .recall = &control->recall,
                                           .commit_interval_ns = control->config.commit_interval_ns,
@@ -209,6 +210,7 @@ static void control_status_configured(struct control *control, uint64_t hash)
 static int control_open(struct control *control)
 {
     worker_stay_off(control->config.shards);
+    audit_board_init(&control->board);
     int code = control_open_loop(control, &control->io, "control");
     if (code == 0) code = control_open_store(control);
     if (code != 0) return code;
@@ -269,7 +271,8 @@ static void control_print(struct control *control)
                  "\"tape_bytes\":%llu,\"connects\":%llu,"
                  "\"downs\":%llu,\"feeds_failed\":%llu,\"copies\":%llu,\"repaired\":%llu,"
                  "\"holes_open\":%llu,\"holes_opened\":%llu,\"holes_lost\":%llu,"
-                 "\"rest_requests\":%llu,\"rest_failures\":%llu,\"audits\":%llu,"
+                 "\"rest_requests\":%llu,\"rest_connections\":%llu,"
+                 "\"rest_failures\":%llu,\"audits\":%llu,"
                  "\"snapshots\":%llu,\"mutes\":%llu,\"clock_alarms\":%llu,"
                  "\"tapes_waiting\":%llu,"
                  "\"tapes_sealed\":%llu,\"tapes_damaged\":%llu,\"rows_sealed\":%llu,"
@@ -282,8 +285,8 @@ static void control_print(struct control *control)
                  C(sum.paused), C(sum.tape_bytes), C(sum.connects), C(sum.downs),
                  C(sum.feeds_failed + control->feeds_failed), C(sum.copies), C(sum.repaired),
                  C(sum.holes_open), C(sum.holes_opened), C(sum.holes_lost), C(sum.rest_requests),
-                 C(sum.rest_failures), C(sum.audits), C(sum.snapshots), C(sum.mutes),
-                 C(sum.clock_alarms),
+                 C(sum.rest_connections), C(sum.rest_failures), C(sum.audits), C(sum.snapshots),
+                 C(sum.mutes), C(sum.clock_alarms),
                  C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
                  C(sealed.rows), C(sealed.segments), C(sealed.segments_light), C(sealed.deleted),
                  C(sealed.bytes_out), C(sealed.days), C(sealed.failures),
@@ -326,6 +329,7 @@ static void control_reload(struct control *control)
         log_set_level(&control->log, config->log_level);
         keep_store_set_rules(control->store, &config->keep);
         control->config.keep = config->keep;
+        control->config.list_interval_ns = config->list_interval_ns;
         control_status_configured(control, config->hash);
         control_feeds_apply(control, config);
         control_log(control, LOG_LEVEL_INFO, "configuration read again", "SIGHUP");
@@ -476,6 +480,7 @@ static int control_close(struct control *control, int code)
         keep_store_close(control->store);
     }
     control_feeds_free(control);
+    audit_board_free(&control->board);
     if (code == 0)
         control_log(control, durable ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "ringtaped ends",
                     durable ? "signal" : "not everything that arrived became durable");

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/permits.h"
+#include "capture/audit_board.h"
 #include "capture/rest.h"
 #include "capture/shard.h"
 #include "control/config.h"
@@ -22,7 +23,6 @@
 #include "keep/keep_store.h"
 #include "keep/sealer.h"
 
-#define CONTROL_LIST_NS (5 * LIMIT_MINUTE_NS) // `symbols: all` is asked for this often
 #define CONTROL_TICK_NS (100 * LIMIT_MILLISECOND_NS)
 #define CONTROL_STOP_NS (2900 * LIMIT_MILLISECOND_NS) // then the process ends, ready or not
 
@@ -69,6 +69,7 @@ struct control {
     struct recall recall;
     bool recalled;
     struct permits permits;
+    struct audit_board board;
     uint64_t permits_saved;
     struct signals signals;
     struct control_shard shards[LIMIT_SHARDS];

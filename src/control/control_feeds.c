@@ -403,7 +403,7 @@ static void control_answered(struct control *control, struct control_feed *feed)
     feed->ask_failures = 0;
     if (feed->config.symbols_all) { // what is listed later joins by itself
         feed->asking = true;
-        feed->ask_after_ns = io_monotonic_ns(control->io) + CONTROL_LIST_NS;
+        feed->ask_after_ns = io_monotonic_ns(control->io) + control->config.list_interval_ns;
         control_listed(control, feed, &listing);
     } else {
         free(listing.symbols);

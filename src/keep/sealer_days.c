@@ -70,7 +70,6 @@ void sealer_days_finish(struct sealer *sealer)
 {
     struct sealer_days *days = sealer->days;
     days->generation = sealer->catalogue->generation;
-    days->again = days->failed;
     sealer_days_end(sealer);
 }
 
@@ -147,7 +146,7 @@ static bool list_days(struct sealer *sealer)
             days->days[kept++] = days->days[i];
     }
     days->count = kept;
-    return kept > 0 && (wanted || days->again || days->generation != catalogue->generation);
+    return kept > 0 && (wanted || days->generation != catalogue->generation);
 }
 
 // ---- judging ----

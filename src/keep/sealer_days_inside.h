@@ -25,7 +25,6 @@ struct days_day {
 struct sealer_days {
     int64_t due_ns; // monotonic
     uint64_t generation; // of the catalogue at the last look that came to its end
-    bool again;          // the last one did not
     bool told_damaged;
     uint32_t count; // days over in the catalogue, oldest first
     struct days_day days[DAYS_MAX];

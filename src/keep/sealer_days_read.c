@@ -306,7 +306,7 @@ static bool ledger_allows(const struct sealer *sealer)
 {
     const struct sealer_days *days = sealer->days;
     struct day_channel channels[CHANNEL_COUNT];
-    if (days->again || days->generation != sealer->catalogue->generation)
+    if (days->generation != sealer->catalogue->generation)
         return true;
     for (uint32_t i = 0; i < days->count; i++) {
         struct day_state state = sealer_days_state(days, i);

@@ -39,6 +39,9 @@ def test_kill_and_restart_lose_no_trade(tmp_path):
         with support.Ringtaped(*arguments) as daemon:
             simulator.event("ended", 60)
             daemon.wait_counters(lambda c: c["repaired"] > 0 and c["holes_open"] == 0)
+            # Requests share connections, one for each of four that may be under way.
+            counters = daemon.wait_counters(lambda c: c["rest_requests"] > 10, 90, "requests")
+            assert 1 <= counters["rest_connections"] <= 4, counters
             assert daemon.terminate() == 0, daemon.errors
         witness.kill()
     listed = coverage(tmp_path / "store")
@@ -149,3 +152,26 @@ def test_what_a_kill_cost_is_fetched_by_rest(tmp_path, exchange, channel):
 def coverage_any(store, channel):
     text = support.ringtape_any("coverage", "--store", store, "--channel", channel, "--json")
     return json.loads(text)["coverage"]
+
+
+def test_shards_share_one_audit(tmp_path):
+    """Three shards with links of their own: one asks for the newest ids, all are proven by it."""
+    with support.Simulator(
+        "--symbols=binance:12", "--rate=300", "--channels=trade", "--begin-streams=12"
+    ) as simulator:
+        with support.Door(simulator, "binance") as door:
+            info, _ = simulator.get("binance", "/api/v3/exchangeInfo")
+            names = [entry["symbol"] for entry in info["symbols"]]
+            feed = support.feed(simulator, "binance", ["trade"], names, rest_url=door.url())
+            arguments = (tmp_path / "config.yaml", tmp_path / "store", [feed])
+            with support.Ringtaped(*arguments, top={"shards": 3}) as daemon:
+                daemon.wait_counters(lambda c: c["links_live"] == 3)
+                daemon.wait_counters(lambda c: c["audits"] >= 3, 30, "an answer in every shard")
+                time.sleep(3)  # judged 2 s later
+                assert daemon.terminate() == 0, daemon.errors
+            audits = [path for path in door.asked if "ticker/24hr" in path]
+    # Links that came up more than 3 s apart would make it two.
+    assert len(audits) <= 2, audits
+    listed = coverage(tmp_path / "store")
+    assert len(listed) == 12
+    assert all(key["proven"] for key in listed), listed

@@ -10,7 +10,6 @@ import time
 
 import pytest
 import support
-from ringtape_bytes import xxh3
 
 DAY_S = 86400
 SHIFT = """
@@ -48,13 +47,6 @@ def day(store, date, environment, *options, status=0):
     told = json.loads(done.stdout)
     assert told["closed"] == (status == 0)
     return {channel["channel"]: channel for channel in told["channels"]}
-
-
-def rewrite_ledger(path, change):
-    """Changes the lines of a ledger's file; its hash follows."""
-    lines = change(path.read_text().splitlines()[:-1])
-    text = "".join(f"{line}\n" for line in lines)
-    path.write_text(f"{text}xxh3 {xxh3(text.encode()):016x}\n")
 
 
 def record(tmp_path, environment):
@@ -128,35 +120,73 @@ def test_no_hole_at_the_daily_cut_and_the_day_closes(tmp_path, shift):
     # Closed is closed, whatever the clock says.
     again = day(store, date, shift(ahead + 3600))
     assert again["trade"] == trade and again["status"]["closed"]
-    check_generations(store, date, shift(ahead + 60), trade)
-
-
-def check_generations(store, date, environment, trade):
-    """A hole in the ledger that goes again: the marker holds it, and its generation rises."""
-    ledger = store / "ledger" / "shard-00"
-    before = ledger.read_text()
-
-    def with_hole(lines):
-        at = next(n for n, line in enumerate(lines) if line.startswith("key "))
-        fields = lines[at].split()
-        first, first_ns = int(fields[5]), int(fields[6])
-        lines.insert(at + 1, f"hole {first + 1} {first + 2} {first_ns} {first_ns + 1} {first_ns} 0")
-        return lines
-
-    rewrite_ledger(ledger, with_hole)
-    changed = day(store, date, environment)["trade"]
-    assert (changed["generation"], changed["open"]) == (2, 1)
-    marker = (store / "day" / f"{date}-trade").read_text()
-    assert "\ngeneration 2\n" in marker and "\nhole open binance:" in marker
-    ledger.write_text(before)
-    repaired = day(store, date, environment)["trade"]
-    assert (repaired["generation"], repaired["open"]) == (3, 0)
-    assert repaired["rows"] == trade["rows"]
     path = store / "day" / f"{date}-trade"
     path.write_text(path.read_text().replace("rows", "sows"))
     command = [support.program("ringtape"), "day", "--store", str(store), date]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, env=shift(ahead + 60), capture_output=True, text=True)
     assert done.returncode == 74 and "damaged" in done.stderr
+
+
+def marker(store, date, generation):
+    """The text of trade's marker once it has this generation."""
+    path = store / "day" / f"{date}-trade"
+
+    def found():
+        text = path.read_text() if path.exists() else ""
+        return text if f"\ngeneration {generation}\n" in text else None
+
+    return support.wait_for(found, 60, f"generation {generation} of {path}")
+
+
+def test_the_daemon_closes_a_day_and_a_repair_raises_its_generation(tmp_path, shift):
+    """Holes that cannot be repaired until the day is closed; then they can. Each daemon looks at
+    days when it starts, so nobody has to wait for the minute to be over."""
+    store, now = tmp_path / "store", time.time()
+    midnight = (now // DAY_S + 1) * DAY_S
+    before = midnight - now - 30  # everything is traded before midnight
+    after = shift(before + 120)
+    date = time.strftime("%Y-%m-%d", time.gmtime(midnight - 1))
+    with support.Simulator(
+        "--symbols=binance:3", "--rate=1000", "--seconds=4", "--channels=trade",
+        "--begin-streams=3", "--begin-after=1", "--faults=drop=0.2,gap=2,seed=7",
+        f"--truth={tmp_path / 'truth'}", env=shift(before),
+    ) as simulator:  # fmt: skip
+        with support.Door(simulator, "binance", refused="historicalTrades") as door:
+            info = simulator.get("binance", "/api/v3/exchangeInfo")[0]
+            names = [entry["symbol"] for entry in info["symbols"]]
+            feed = support.feed(simulator, "binance", ["trade"], names, rest_url=door.url())
+            arguments = (tmp_path / "config.yaml", store, [feed])
+            with support.Ringtaped(*arguments, env=shift(before)) as daemon:
+                simulator.event("ended", 60)
+                daemon.wait_counters(lambda c: c["holes_open"] > 0, 10, "holes")
+                assert daemon.terminate() == 0, daemon.errors
+            with support.Ringtaped(*arguments, env=after) as daemon:
+                daemon.wait_counters(lambda c: c["audits"] > 0, 30, "an audit")
+                time.sleep(3)  # judged 2 s later
+                assert daemon.terminate() == 0, daemon.errors
+            with support.Ringtaped(*arguments, env=after) as daemon:
+                first = marker(store, date, 1)
+                assert "\nhole open binance:" in first
+                told = day(store, date, after)["trade"]
+                assert (told["generation"], told["lost"]) == (1, 0)
+                assert told["open"] == first.count("\nhole open ") > 0
+                door.refused = None
+                daemon.wait_counters(lambda c: c["holes_open"] == 0, 60, "no open hole")
+                assert daemon.terminate() == 0, daemon.errors
+            with support.Ringtaped(*arguments, env=after) as daemon:
+                second = marker(store, date, 2)
+                daemon.wait_counters(lambda c: c["days_marked"] > 0)
+                assert daemon.terminate() == 0, daemon.errors
+
+    assert "\nhole " not in second
+    closed = next(line for line in first.splitlines() if line.startswith("closed "))
+    assert f"\n{closed}\n" in second
+    # The command, which writes while no daemon runs, finds nothing to change.
+    again = day(store, date, after)["trade"]
+    assert (again["generation"], again["open"]) == (2, 0)
+    trades = [json.loads(payload) for _, _, _, payload in support.read_truth(tmp_path / "truth")]
+    stored = support.ringtape("cat", "--store", store, "--channel", "trade", "--json")
+    assert again["rows"] == len(trades) == len(stored.splitlines()) > told["rows"]
 
 
 def test_what_the_ledger_does_not_know_keeps_the_day_open(tmp_path, shift):

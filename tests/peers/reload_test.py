@@ -210,3 +210,40 @@ def test_a_feed_whose_trust_cannot_be_loaded_comes_with_a_later_reload(tmp_path,
                 reload(daemon, config, store, [feed])
                 daemon.wait_counters(lambda c: c["links_live"] == 1 and c["durable"] > 20)
                 assert daemon.terminate() == 0
+
+
+def test_a_newly_listed_symbol_joins_by_itself(tmp_path, certificates):
+    """It trades soon after it is listed; the others, on the same link, have no hole."""
+    config, store = tmp_path / "c.yaml", tmp_path / "store"
+    with support.Simulator(
+        "--symbols=binance:8", "--rate=1000", "--seconds=14", "--channels=trade", "--whole-market",
+        "--begin-streams=8", "--faults=list=4,seed=3", f"--truth={tmp_path / 'truth'}",
+        certificates=certificates,
+    ) as simulator:  # fmt: skip
+        listing = simulator.get("binance", "/api/v3/exchangeInfo")[0]
+        before = {entry["symbol"] for entry in listing["symbols"]}
+        feed = support.feed(simulator, "binance", ["trade"], "all")
+        with support.Ringtaped(config, store, [feed], top={"list_interval": "1s"}) as daemon:
+            simulator.event("ended", 60)
+            after = simulator.get("binance", "/api/v3/exchangeInfo")[0]
+            joined = {entry["symbol"] for entry in after["symbols"]} - before
+            assert joined, "nothing was listed"
+            counters = daemon.settle(1000)
+            assert counters["connects"] == 1, "on the running link"
+            assert counters["downs"] == counters["holes_opened"] == 0
+            assert counters["symbols"] == len(before) + len(joined)
+            assert daemon.terminate() == 0
+    added = {row["symbol"].split(":")[1] for row in kinds(store, "symbol_added")}
+    assert added == before | joined
+    sent, stored = {}, {}
+    for _, _, stream, payload in support.read_truth(tmp_path / "truth"):
+        sent.setdefault(stream.split("@")[0].upper(), []).append(json.loads(payload)["t"])
+    text = support.ringtape("cat", "--store", store, "--channel", "trade", "--json")
+    for line in text.splitlines():
+        row = json.loads(line)
+        stored.setdefault(row["symbol"].split(":")[1], []).append(row["id"])
+    assert set(stored) == before | joined
+    for symbol, ids in stored.items():
+        assert sorted(ids) == [t for t in sent[symbol] if t >= min(ids)], symbol
+        if symbol in before:
+            assert min(ids) == sent[symbol][0], "from the beginning on"

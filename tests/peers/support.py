@@ -3,6 +3,7 @@
 
 import contextlib
 import ctypes
+import http.server
 import json
 import os
 import pathlib
@@ -169,6 +170,49 @@ class Simulator(Process):
         context = None if self.certificates is None else trust(self.certificates)
         with urllib.request.urlopen(request, context=context, timeout=10) as reply:
             return json.load(reply), dict(reply.headers)
+
+
+class Door:
+    """In front of the simulator's REST (without TLS): remembers what is asked, and refuses paths
+    with a certain word in them."""
+
+    def __init__(self, simulator, exchange, refused=None):
+        door = self
+        self.refused = refused
+        self.asked = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                door.asked.append(self.path)
+                if door.refused is not None and door.refused in self.path:
+                    self.send_error(503)
+                    return
+                url = simulator.rest_url(exchange, self.path)
+                with urllib.request.urlopen(url, timeout=10) as reply:
+                    body = reply.read()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def url(self):
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def read_truth(path):
