@@ -14,14 +14,19 @@ and the book is rebuilt from the stored depth wherever coverage claims it
     unrepaired            REST refuses everything: what is missing has to be listed to the id,
                           and no book may be claimed; trades and depth
     killed                kill -9 every 5 s under the exchange's real REST budget; trades
+    upbit_overload        more trades of Upbit than REST can give: what could not be compared has
+                          to be within what is listed
     killed_raised_budget  the same with many symbols and a budget that is raised; trades and depth
 
 missing: ids of the truth neither stored nor listed. duplicated: rows too many. unlisted: ids by
 which what is listed and what is not stored differ; of Upbit, whose holes are intervals, the ids
-within none. open_at_end: ids of open holes. found_p99_s: from the due time of the event behind a
-lost one to the row that opens its hole. repaired_p99_s: from that row to the one that closes it.
-delisted_tail: trades behind the last stored one of a symbol that is delisted meanwhile, not counted
-as missing: the exchange does not tell of it any more. The upbit_ ones count in missing, duplicated
+within none. open_at_end: ids of open holes. found_p50_s, found_p99_s: from the due time of the event behind a
+lost one to the row that opens its hole. repaired_p50_s, repaired_p99_s: from that row to the one
+that closes it; answered_: the same of the holes (answered: how many) during which, and 15 s before,
+REST refused nothing. pages: questions for trades; needed_of_budget: the weight of all pages and
+snapshots as a share of what the budget gave while it ran.
+lost_without_end: symbols that were delisted, of which nobody can tell what came behind the last
+stored trade: listed from there on, without an end. The upbit_ ones count in missing, duplicated
 and open_at_end, too. depth_wrong: stretches that coverage claims and that do not rebuild the true
 book after each update; depth_compared: books that
 were compared; depth_claimed: ids claimed, as a share of those from the first stored one on.
@@ -45,7 +50,7 @@ import duckdb  # noqa: E402
 import support  # noqa: E402
 import true_book  # noqa: E402
 
-CASES = ("repaired", "unrepaired", "killed", "killed_raised_budget")
+CASES = ("repaired", "unrepaired", "killed", "killed_raised_budget", "upbit_overload")
 BUDGET = 6000  # the exchange's own
 RAISED = 10000000
 TRADES, BOOKS = ["trade"], ["trade", "depth"]
@@ -57,6 +62,8 @@ FULL = {
     "killed": {"symbols": 20, "rate": 500, "seconds": 60},
     "killed_raised_budget": {"symbols": 500, "rate": 20000, "seconds": 60, "channels": BOOKS,
                              "budget": RAISED},
+    "upbit_overload": {"symbols": 10, "rate": 100, "seconds": 120, "markets": 100,
+                       "upbit_rate": 9500},
 }  # fmt: skip
 SMOKE = {
     "repaired": {"symbols": 30, "rate": 3000, "seconds": 8, "channels": BOOKS, "markets": 5},
@@ -64,10 +71,14 @@ SMOKE = {
     "killed": {"symbols": 10, "rate": 300, "seconds": 11},
     "killed_raised_budget": {"symbols": 50, "rate": 2000, "seconds": 7, "channels": BOOKS,
                              "budget": RAISED},
+    "upbit_overload": {"symbols": 5, "rate": 100, "seconds": 15, "markets": 5,
+                       "upbit_rate": 5000},
 }  # fmt: skip
-SIZE = {"channels": TRADES, "markets": 0, "budget": BUDGET}
+SIZE = {"channels": TRADES, "markets": 0, "budget": BUDGET, "upbit_rate": 300}
 KILL_EVERY_S = 5
-UPBIT_RATE = 300  # trades a second
+REFUSALS = {"rest_error", "rest_hangup", "rest_limit", "rest_ban", "rest_waf", "rest_slow",
+            "rest_down"}  # fmt: skip
+REFUSAL_LASTS_NS = 15 * 10**9  # a 403 is obeyed for 10 s, what waited meanwhile is asked then
 
 
 def simulator(case, size, folder):
@@ -85,9 +96,9 @@ def simulator(case, size, folder):
 
 
 def upbit_simulator(size, folder):
-    """At Upbit's own rate: its REST budget is ten pages of 500 trades a second."""
+    """Its REST budget is ten pages of 500 trades a second."""
     return support.Simulator(
-        f"--symbols=upbit:{size['markets']}", f"--rate={UPBIT_RATE}",
+        f"--symbols=upbit:{size['markets']}", f"--rate={size['upbit_rate']}",
         f"--seconds={size['seconds']}", "--channels=trade", "--truth-channels=trade",
         f"--begin-streams={size['markets']}", "--begin-after=2", "--faults",
         f"--truth={folder}/upbit-truth", f"--fault-log={folder}/upbit-faults",
@@ -225,29 +236,16 @@ def count(db, query):
     return db.execute(f"SELECT count(*) FROM ({query})").fetchone()[0]
 
 
-def delisted_tails(db, folder):
-    """Of a symbol that was delisted: nobody can ask for what came behind the last stored trade."""
-    log = [json.loads(line) for line in open(folder / "faults", encoding="utf-8")]
-    db.execute("CREATE TABLE delisted (symbol VARCHAR)")
-    gone = [(f["symbol"],) for f in log if f["fault"] == "delist" and f["exchange"] == "binance"]
-    if gone:
-        db.executemany("INSERT INTO delisted VALUES (?)", gone)
-    db.execute(
-        "CREATE TABLE unknowable AS SELECT t.symbol, t.id FROM truth t JOIN delisted USING (symbol)"
-        " JOIN (SELECT symbol, max(id) AS last FROM stored GROUP BY symbol) s"
-        "  ON s.symbol = t.symbol AND t.id > s.last"
-    )
-
-
-def judge_ids(db, folder):
-    delisted_tails(db, folder)
+def judge_ids(db):
     db.execute(
         "CREATE TABLE listed AS SELECT DISTINCT symbol,"
-        " unnest(range(first, last + 1)) AS id, state FROM holes"
+        " unnest(range(first, coalesce(last, newest) + 1)) AS id, state"
+        " FROM holes JOIN (SELECT symbol, max(id) AS newest FROM truth GROUP BY symbol)"
+        " USING (symbol)"
     )
     absent = (
         "SELECT symbol, id FROM truth JOIN begins USING (symbol) WHERE id >= first"
-        " EXCEPT SELECT symbol, id FROM stored EXCEPT SELECT symbol, id FROM unknowable"
+        " EXCEPT SELECT symbol, id FROM stored"
     )
     listed = "SELECT symbol, id FROM listed"
     return {
@@ -259,7 +257,7 @@ def judge_ids(db, folder):
             db, f"(({absent}) EXCEPT ({listed})) UNION ALL (({listed}) EXCEPT ({absent}))"
         ),
         "open_at_end": count(db, "FROM listed WHERE state = 'open'"),
-        "delisted_tail": count(db, "FROM unknowable"),
+        "lost_without_end": count(db, "FROM holes WHERE last IS NULL AND state = 'lost'"),
         "lost": count(db, "FROM listed WHERE state = 'lost'"),
     }
 
@@ -362,22 +360,46 @@ def judge_times(db, folder):
             symbol = fault["stream"].split("@")[0].upper()
             lost.append((symbol, fault["first_id"], fault["next_ns"]))
     load_status(db, folder)
+    refusals = load_refusals(db, folder)
     db.execute("CREATE TABLE lost (symbol VARCHAR, id BIGINT, seen BIGINT)")
     if lost:
         db.executemany("INSERT INTO lost VALUES (?, ?, ?)", lost)
-    p99 = "quantile_cont(seconds, 0.99), count(*)"
+    spread = "quantile_cont(seconds, 0.5), quantile_cont(seconds, 0.99), count(*)"
     found = db.execute(
-        f"SELECT {p99} FROM (SELECT (min(epoch_ns(told)) - any_value(seen)) / 1e9 AS seconds"
+        f"SELECT {spread} FROM (SELECT (min(epoch_ns(told)) - any_value(seen)) / 1e9 AS seconds"
         " FROM lost JOIN status ON lost.symbol = status.symbol AND kind = 'hole_opened'"
         " AND id BETWEEN first AND last GROUP BY lost.symbol, id)"
     ).fetchone()
-    repaired = db.execute(
-        f"SELECT {p99} FROM (SELECT (min(epoch_ns(r.told)) - epoch_ns(o.told)) / 1e9 AS seconds"
+    db.execute(
+        "CREATE TABLE mended AS SELECT epoch_ns(o.told) AS opened, min(epoch_ns(r.told)) AS closed,"
+        " (closed - opened) / 1e9 AS seconds"
         " FROM status o JOIN status r ON o.symbol = r.symbol AND o.kind = 'hole_opened'"
         " AND r.kind = 'hole_repaired' AND o.first BETWEEN r.first AND r.last AND r.told >= o.told"
-        " GROUP BY o.symbol, o.first, o.told)"
+        " GROUP BY o.symbol, o.first, o.told"
+    )
+    repaired = db.execute(f"SELECT {spread} FROM mended").fetchone()
+    answered = db.execute(
+        f"SELECT {spread} FROM mended WHERE NOT EXISTS (FROM refusals"
+        f" WHERE at_ns BETWEEN opened - {REFUSAL_LASTS_NS} AND closed)"
     ).fetchone()
-    return {"found_p99_s": found[0], "holes_timed": found[1], "repaired_p99_s": repaired[0]}
+    return {"found_p50_s": found[0], "found_p99_s": found[1], "holes_timed": found[2],
+            "repaired_p50_s": repaired[0], "repaired_p99_s": repaired[1],
+            "answered": answered[2], "answered_p50_s": answered[0],
+            "answered_p99_s": answered[1], **refusals}  # fmt: skip
+
+
+def load_refusals(db, folder):
+    """When REST of Binance did not answer as it should: each leaves the exchange alone for a
+    while."""
+    db.execute("CREATE TABLE refusals (at_ns BIGINT, kind VARCHAR)")
+    rows = []
+    for line in pathlib.Path(f"{folder}/faults").read_text().splitlines():
+        fault = json.loads(line)
+        if fault["fault"] in REFUSALS and fault.get("exchange") == "binance":
+            rows.append((fault["time_ns"], fault["fault"]))
+    if rows:
+        db.executemany("INSERT INTO refusals VALUES (?, ?)", rows)
+    return {"refusals": len(rows)}
 
 
 # ---- running ----
@@ -389,7 +411,7 @@ def run(case, size, folder, smoke):
     support.export(folder / "store", folder / "parquet")
     db = duckdb.connect(folder / "judge.db")
     load(db, folder)
-    result = {**judge_ids(db, folder), **judge_times(db, folder)}
+    result = {**judge_ids(db), **judge_times(db, folder)}
     if size["markets"]:
         upbit = judge_upbit(db, folder)
         for metric in ("missing", "duplicated", "open_at_end"):
@@ -404,18 +426,20 @@ def run(case, size, folder, smoke):
     result["repaired_rows"] = counters["repaired"]
     result["rest_requests"] = counters["rest_requests"]
     result["rest_budget"] = size["budget"]
+    result["pages"] = pages
+    result["snapshots"] = counters["snapshots"]
+    result["needed_of_budget"] = round(weight / (size["budget"] * 0.8 / 60 * size["seconds"]), 4)
     result["budget_s"] = round(weight / (size["budget"] * 0.8) * 60, 1)
     result["seconds"] = round(time.monotonic() - began, 1)
     return result
 
 
-UNITS = {"budget_s": "s", "found_p99_s": "s", "repaired_p99_s": "s", "seconds": "s"}
 
 
 def report(case, result):
     for metric, value in result.items():
         line = {"bench": "completeness", "case": case, "metric": metric, "value": value,
-                "unit": UNITS.get(metric, "1"), "spread": 0, "peer": None}  # fmt: skip
+                "unit": "s" if metric.endswith("_s") or metric == "seconds" else "1", "spread": 0, "peer": None}  # fmt: skip
         print(json.dumps(line), flush=True)
     table = "  ".join(f"{metric} {value}" for metric, value in result.items())
     print(f"{case:<21} {table}", file=sys.stderr, flush=True)

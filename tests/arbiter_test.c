@@ -14,7 +14,7 @@
 static struct arbiter arbiter;
 static struct arbiter_link link_a = {.number = 1, .copy = 0};
 static struct arbiter_link link_b = {.number = 2, .copy = 1};
-static struct arbiter_now now = {T0, 0};
+static struct arbiter_now now = {T0, LIMIT_SECOND_NS};
 static struct arbiter_news news[256];
 static uint32_t news_count;
 static int64_t released[64][2];
@@ -291,6 +291,65 @@ Test(arbiter, depth_of_the_leader_is_stored_and_others_fill_in)
     cr_assert_eq(missing(key), 0);
 }
 
+// What each event of a gap must get, and what is released behind it.
+Test(arbiter, a_depth_gap_waits_for_siblings_and_late_updates)
+{
+    static const struct {
+        bool a; // of the leader
+        int64_t first, last;
+        int64_t after_ms;
+        enum arbiter_verdict verdict;
+        uint32_t released; // so far
+    } table[] = {
+        {true, 1, 10, 0, ARBITER_NEW, 0},
+        {true, 21, 30, 0, ARBITER_HELD, 0},    // 11 ... 20 are not there
+        {true, 31, 40, 100, ARBITER_HELD, 0},
+        {false, 8, 25, 50, ARBITER_HELD, 3},   // the sibling's window ends elsewhere
+        {true, 41, 50, 50, ARBITER_NEW, 3},
+        {true, 61, 70, 50, ARBITER_HELD, 3},
+        {true, 51, 60, 100, ARBITER_HELD, 5},  // late, from the leader itself
+        {true, 71, 80, 50, ARBITER_NEW, 5},
+        {true, 91, 100, 50, ARBITER_HELD, 5},  // 81 ... 90 never come
+        {true, 101, 110, 100, ARBITER_HELD, 5},
+        {false, 95, 120, 100, ARBITER_HELD, 5},
+        {true, 121, 130, 150, ARBITER_HELD, 9},
+        {true, 131, 140, 50, ARBITER_NEW, 9},
+    };
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    for (size_t line = 0; line < sizeof table / sizeof *table; line++) {
+        pass(table[line].after_ms * MS);
+        cr_assert_eq(depth(table[line].a ? &link_a : &link_b, table[line].first, table[line].last,
+                           -1), table[line].verdict, "line %zu", line);
+        cr_assert_eq(released_count, table[line].released, "line %zu: %u", line, released_count);
+    }
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 1);
+    cr_assert_eq(news[0].first, 81);
+    for (uint32_t i = 1; i < released_count; i++)
+        cr_assert_gt(released[i][1], released[i - 1][1], "in their order");
+    cr_assert_eq(covered(key)->last, 140);
+}
+
+Test(arbiter, a_depth_gap_that_nobody_fills_is_told_without_another_event)
+{
+    (void)arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    (void)depth(&link_a, 1, 10, -1);
+    cr_assert_eq(depth(&link_a, 21, 30, -1), ARBITER_HELD);
+    ticks(500 * MS);
+    cr_assert_eq(released_count, 1);
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 1);
+}
+
+Test(arbiter, after_all_links_were_down_a_depth_gap_does_not_wait)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    arbiter_key_up(&arbiter, key, &link_a, now);
+    (void)depth(&link_a, 1, 10, -1);
+    arbiter_key_down(&arbiter, key, &link_a, now);
+    arbiter_key_up(&arbiter, key, &link_a, now);
+    cr_assert_eq(depth(&link_a, 21, 30, -1), ARBITER_NEW);
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 1);
+}
+
 Test(arbiter, a_depth_leader_that_goes_down_is_replaced_without_a_gap)
 {
     uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
@@ -324,7 +383,9 @@ Test(arbiter, futures_depth_follows_pu)
     cr_assert_eq(depth(&link_a, 100, 110, 90), ARBITER_NEW);
     cr_assert_eq(depth(&link_a, 150, 160, 110), ARBITER_NEW); // ids jump, pu tells
     cr_assert_eq(missing(key), 0);
-    cr_assert_eq(depth(&link_a, 190, 200, 180), ARBITER_NEW);
+    cr_assert_eq(depth(&link_a, 190, 200, 180), ARBITER_HELD);
+    ticks(500 * MS);
+    cr_assert_eq(released_count, 1);
     cr_assert(arbiter.keys[key].wants_snapshot);
     cr_assert_eq(arbiter.pool.used, 1);
 }
@@ -341,6 +402,7 @@ Test(arbiter, a_depth_gap_is_lost_up_to_the_next_snapshot)
     ticks(500 * MS);
     cr_assert_eq(told(STATUS_HOLE_OPENED), 1);
     (void)depth(&link_a, 51, 60, -1); // a second gap before the snapshot
+    ticks(500 * MS);
     cr_assert(!arbiter_anchored(&arbiter, key, 45, T0), "older than the run");
     cr_assert(arbiter_anchored(&arbiter, key, 50, T0));
     cr_assert_eq(told(STATUS_HOLE_LOST), 1);

@@ -85,6 +85,7 @@ void arbiter_series_end(struct arbiter *arbiter, struct arbiter_key *key, const 
                     .detail = why});
     coverage_forget(&arbiter->pool, coverage);
     arbiter_tail_forget(arbiter, key);
+    if (key->rule == ARBITER_RANGE) arbiter_range_forget(arbiter, key);
 }
 
 struct coverage_hole arbiter_hole(const struct arbiter *arbiter, const struct arbiter_key *key,
@@ -506,6 +507,8 @@ void arbiter_tick(struct arbiter *arbiter, struct arbiter_now now)
         struct arbiter_key *key = &arbiter->keys[(first + n) % arbiter->key_count];
         arbiter->tick_next = (first + n + 1) % arbiter->key_count;
         if (key->audit_id != 0 && now.utc_ns >= key->audit_ns) judge_audit(arbiter, key, now);
+        if (key->gap_ns != 0 && key->coverage.started && now.monotonic_ns - key->gap_ns >= ARBITER_GRACE_NS)
+            arbiter_range_jump(arbiter, key, now);
         if (key->rule == ARBITER_RANGE && key->leader != 0 &&
             now.monotonic_ns - key->leader_ns > ARBITER_RANGE_PATIENCE_NS)
             arbiter_range_drain(arbiter, key, now);

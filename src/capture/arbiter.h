@@ -91,6 +91,7 @@ struct arbiter_key {
     int64_t restart_id;  // SEQUENCE: an id that may be the first of a new series; 0: none
     int64_t restart_ns;  // its trade time
     int64_t run_first;   // RANGE: where the present run without a gap began
+    int64_t gap_ns;      // RANGE: monotonic: since when the next update is waited for; 0: it is not
     int64_t audit_id;    // SEQUENCE: what the exchange has, to be judged at audit_ns; 0: none
     int64_t audit_ns;
     int64_t audit_found_ns; // monotonic: when one last found more than had come

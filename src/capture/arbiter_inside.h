@@ -49,6 +49,10 @@ void arbiter_held_close(struct arbiter_held *held);
 enum arbiter_verdict arbiter_range_judge(const struct arbiter_case *one);
 // What is held goes on where the leader stopped.
 void arbiter_range_drain(struct arbiter *arbiter, struct arbiter_key *key, struct arbiter_now now);
+// Nothing that is held of the key is wanted any more.
+void arbiter_range_forget(struct arbiter *arbiter, struct arbiter_key *key);
+// What is held goes on, whatever is missing before it: a gap.
+void arbiter_range_jump(struct arbiter *arbiter, struct arbiter_key *key, struct arbiter_now now);
 
 // ---- arbiter_set.c ----
 

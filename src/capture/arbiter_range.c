@@ -8,6 +8,12 @@
 // when room is needed. When the leader skips, goes down or is silent, held events that follow are
 // released in order and their link leads.
 //
+// Where none follows, what comes is held for ARBITER_GRACE_NS: windows of 100 ms end at another
+// moment on every link, so a sibling may be about to bring what is missing, and a late message may.
+//
+//     FOLLOWS ──an event ahead, none that follows──→ WAITS ──one that follows──→ FOLLOWS
+//                                                      └──grace over: a gap────→ FOLLOWS
+//
 // After a gap nothing is covered until a snapshot is stored whose lastUpdateId the present run
 // follows. The hole then ends there, lost: the exchange has no history of depth.
 //
@@ -170,6 +176,57 @@ static void range_cover(struct arbiter_key *key, int64_t last, struct arbiter_no
     key->leader_ns = now.monotonic_ns;
 }
 
+// The held event ahead of the last one that reaches farthest back; NULL: none.
+static struct held_record *held_ahead(struct arbiter *arbiter, const struct arbiter_key *key)
+{
+    struct arbiter_held *held = arbiter->held;
+    struct held_record *found = NULL;
+    uint32_t number = arbiter_number(arbiter, key);
+    uint32_t offset = held->head;
+    for (uint32_t i = 0; i < held->count; i++) {
+        struct held_record *record = held_next(held, &offset);
+        if (record->key == number && record->gone == 0 && record->last > key->coverage.last &&
+            (found == NULL || record->before < found->before))
+            found = record;
+    }
+    return found;
+}
+
+void arbiter_range_forget(struct arbiter *arbiter, struct arbiter_key *key)
+{
+    struct arbiter_held *held = arbiter->held;
+    uint32_t number = arbiter_number(arbiter, key);
+    uint32_t offset = held->head;
+    key->gap_ns = 0;
+    for (uint32_t i = 0; i < held->count; i++) {
+        struct held_record *record = held_next(held, &offset);
+        if (record->key == number) record->gone = 1;
+    }
+}
+
+// ---- judging ----
+
+static void range_gap(struct arbiter *arbiter, struct arbiter_key *key, int64_t first,
+                      struct arbiter_now now)
+{
+    key->wants_snapshot = true;
+    key->run_first = first;
+    // A hole without an end is there already: it goes on.
+    if (key->coverage.holes != COVERAGE_NONE &&
+        arbiter->pool.holes[key->coverage.holes].last == COVERAGE_ENDLESS)
+        return;
+    struct coverage_hole hole =
+        arbiter_hole(arbiter, key, key->stored == 0 ? COVERAGE_STOPPED : COVERAGE_SKIPPED,
+                     COVERAGE_OPEN, now);
+    hole.first = key->coverage.last + 1;
+    hole.last = COVERAGE_ENDLESS;
+    hole.from_ns = key->coverage.last_ns;
+    if (!coverage_miss(&arbiter->pool, &key->coverage, &hole))
+        arbiter_overflow(arbiter, key, hole.first, first - 1, hole.from_ns, now.utc_ns);
+    else
+        arbiter_say_opened(arbiter, &hole);
+}
+
 void arbiter_range_drain(struct arbiter *arbiter, struct arbiter_key *key, struct arbiter_now now)
 {
     struct held_record *record;
@@ -177,31 +234,25 @@ void arbiter_range_drain(struct arbiter *arbiter, struct arbiter_key *key, struc
     while ((record = held_follower(arbiter, key)) != NULL) {
         if (key->leader != record->link) arbiter->counters.takeovers++;
         key->leader = record->link;
+        key->gap_ns = 0;
         range_cover(key, record->last, now);
         held_release(arbiter, record);
     }
 }
 
-// ---- judging ----
-
-static void range_gap(const struct arbiter_case *one, int64_t first)
+void arbiter_range_jump(struct arbiter *arbiter, struct arbiter_key *key, struct arbiter_now now)
 {
-    struct arbiter *arbiter = one->arbiter;
-    struct arbiter_key *key = one->key;
-    key->wants_snapshot = true;
-    key->run_first = first;
-    // A hole without an end is there already: it goes on.
-    if (key->coverage.holes != COVERAGE_NONE &&
-        arbiter->pool.holes[key->coverage.holes].last == COVERAGE_ENDLESS)
-        return;
-    struct coverage_hole hole = arbiter_hole(
-        arbiter, key, key->stored == 0 ? COVERAGE_STOPPED : COVERAGE_SKIPPED, COVERAGE_SUSPECTED,
-        one->now);
-    hole.first = key->coverage.last + 1;
-    hole.last = COVERAGE_ENDLESS;
-    hole.from_ns = key->coverage.last_ns;
-    if (!coverage_miss(&arbiter->pool, &key->coverage, &hole))
-        arbiter_overflow(arbiter, key, hole.first, first - 1, hole.from_ns, one->now.utc_ns);
+    struct held_record *record;
+    arbiter_range_drain(arbiter, key, now);
+    key->gap_ns = 0;
+    // Several gaps may be among what is held: all have had their time.
+    while ((record = held_ahead(arbiter, key)) != NULL) {
+        range_gap(arbiter, key, record->value[DEPTH_FIRST_ID], now);
+        key->leader = record->link;
+        range_cover(key, record->last, now);
+        held_release(arbiter, record);
+        arbiter_range_drain(arbiter, key, now);
+    }
 }
 
 static void range_start(const struct arbiter_case *one, int64_t first, int64_t last)
@@ -211,6 +262,7 @@ static void range_start(const struct arbiter_case *one, int64_t first, int64_t l
     coverage_start(&one->arbiter->pool, &key->coverage, last, one->now.utc_ns);
     key->wants_snapshot = true;
     key->run_first = first;
+    key->gap_ns = 0;
     key->leader = one->link->number;
     key->leader_ns = one->now.monotonic_ns;
 }
@@ -221,6 +273,40 @@ static bool range_restarts(const struct arbiter_case *one, int64_t last)
     return one->key->leader == one->link->number &&
            last < one->key->coverage.last - ARBITER_RESTART_DISTANCE &&
            one->now.monotonic_ns - one->key->leader_ns > ARBITER_QUIET_NS / 10;
+}
+
+// Too large to be held: there is no waiting for what comes before it.
+static enum arbiter_verdict range_take(const struct arbiter_case *one, int64_t before)
+{
+    struct arbiter_key *key = one->key;
+    int64_t last = one->event->value[DEPTH_LAST_ID];
+    arbiter_range_jump(one->arbiter, key, one->now);
+    if (last <= key->coverage.last) return ARBITER_COPY;
+    if (before > key->coverage.last)
+        range_gap(one->arbiter, key, one->event->value[DEPTH_FIRST_ID], one->now);
+    key->leader = one->link->number;
+    range_cover(key, last, one->now);
+    return ARBITER_NEW;
+}
+
+// The event does not follow, or is one that others wait for: it is held, and goes as soon as those
+// before it have come.
+static enum arbiter_verdict range_wait(const struct arbiter_case *one, int64_t before)
+{
+    struct arbiter *arbiter = one->arbiter;
+    struct arbiter_key *key = one->key;
+    int64_t monotonic_ns = one->now.monotonic_ns;
+    if (range_hold(one) == ARBITER_COPY) return range_take(one, before);
+    if (key->gap_ns == 0) {
+        key->gap_ns = monotonic_ns;
+    } else if (monotonic_ns - key->gap_ns >= ARBITER_GRACE_NS) {
+        arbiter_range_jump(arbiter, key, one->now);
+    } else if (before <= key->coverage.last) {
+        arbiter_range_drain(arbiter, key, one->now);
+        // Behind the one that was waited for there may be another gap.
+        if (key->gap_ns == 0 && held_ahead(arbiter, key) != NULL) key->gap_ns = monotonic_ns;
+    }
+    return ARBITER_HELD;
 }
 
 enum arbiter_verdict arbiter_range_judge(const struct arbiter_case *one)
@@ -242,19 +328,24 @@ enum arbiter_verdict arbiter_range_judge(const struct arbiter_case *one)
         if (key->leader == one->link->number) key->leader_ns = one->now.monotonic_ns;
         return ARBITER_COPY;
     }
-    if (key->leader == 0) {
+    bool alone = key->leader == 0; // nobody led: what is missing was sent to nobody
+    if (alone) {
         arbiter_range_drain(one->arbiter, key, one->now);
         if (key->leader == 0) key->leader = one->link->number;
         if (last <= key->coverage.last) return ARBITER_COPY;
     }
-    if (key->leader != one->link->number &&
+    bool leads = key->leader == one->link->number;
+    if (key->gap_ns == 0 && !leads &&
         one->now.monotonic_ns - key->leader_ns <= ARBITER_RANGE_PATIENCE_NS)
         return range_hold(one);
-    if (before > key->coverage.last) arbiter_range_drain(one->arbiter, key, one->now);
-    if (last <= key->coverage.last) return ARBITER_COPY;
-    if (key->leader != one->link->number) one->arbiter->counters.takeovers++;
+    if (before > key->coverage.last && key->gap_ns == 0) {
+        arbiter_range_drain(one->arbiter, key, one->now);
+        if (last <= key->coverage.last) return ARBITER_COPY;
+    }
+    if (before > key->coverage.last && alone) return range_take(one, before);
+    if (before > key->coverage.last || key->gap_ns != 0) return range_wait(one, before);
+    if (!leads) one->arbiter->counters.takeovers++;
     key->leader = one->link->number;
-    if (before > key->coverage.last) range_gap(one, first);
     range_cover(key, last, one->now);
     return ARBITER_NEW;
 }

@@ -261,6 +261,8 @@ static bool mend_read(struct mend_slot *slot)
 
 static void mend_hold(struct mend_exchange *exchange)
 {
+    // What was under way when the first failed says nothing more.
+    if (exchange->hold_ns > io_monotonic_ns(exchange->mend->io)) return;
     uint32_t shift = exchange->failures < 6 ? exchange->failures : 6;
     int64_t hold_ns = LIMIT_SECOND_NS << shift;
     uint64_t random;
@@ -282,6 +284,22 @@ static void mend_tell(struct mend_exchange *exchange, const struct rest *rest)
               exchange->url.authority, rest->failure);
 }
 
+// The exchange says to stop. Several refusals of one moment are one.
+static void mend_banned(struct mend_exchange *exchange, const struct rest *rest,
+                        struct arbiter_now now)
+{
+    struct mend *mend = exchange->mend;
+    int64_t until_ns = now.utc_ns + rest->retry_after_s * LIMIT_SECOND_NS;
+    if (rest->retry_after_s == 0) {
+        if (now.utc_ns < exchange->banned_ns) return;
+        int64_t first_ns = rest->status == 429 ? MEND_TOO_MANY_NS : MEND_BANNED_NS;
+        until_ns = now.utc_ns + (first_ns << exchange->bans);
+        if (exchange->bans < MEND_BANS_MAX) exchange->bans++;
+        exchange->banned_ns = until_ns;
+    }
+    permits_pause(mend->permits, exchange->budget, until_ns);
+}
+
 // Not a good answer: whose fault, and when again.
 static void mend_failed(struct mend_slot *slot)
 {
@@ -293,11 +311,7 @@ static void mend_failed(struct mend_slot *slot)
     mend->counters.failures++;
     bool banned = rest->status == 429 || rest->status == 418 || rest->status == 403;
     if (banned || rest->retry_after_s > 0) {
-        int64_t first_ns = rest->status == 429 ? MEND_TOO_MANY_NS : MEND_BANNED_NS;
-        int64_t pause_ns = rest->retry_after_s > 0 ? rest->retry_after_s * LIMIT_SECOND_NS
-                                                   : first_ns << exchange->bans;
-        if (exchange->bans < MEND_BANS_MAX) exchange->bans++;
-        permits_pause(mend->permits, exchange->budget, now.utc_ns + pause_ns);
+        mend_banned(exchange, rest, now);
         mend_tell(exchange, rest);
     } else if (rest->status == 400 || rest->status == 404) {
         if (exchange->dialect->history->unknown_symbol(rest->body, rest->body_size))

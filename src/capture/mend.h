@@ -9,7 +9,8 @@
 // Every request spends its weight of the exchange's budget first (base/permits.h, shared by all
 // shards and remembered over restarts). What the replies say about limits is believed: the weight
 // used, Remaining-Req, Retry-After with 429, 418, 403, 5xx. After other failures the exchange is
-// left alone for a second, then twice as long each time, up to a minute.
+// left alone for a second, then twice as long each time, up to a minute. Questions that were under
+// way together and fail together count as one failure.
 //
 // Live capture goes first: an answer is read when it is whole, one page (at most 1,000 rows, about
 // 1 ms) at a time; the newest ids of all symbols once a minute take about 4 ms.
@@ -56,6 +57,7 @@ struct mend_exchange {
     uint32_t failures;
     uint32_t bans; // in a row
     int64_t hold_ns;  // monotonic: nothing is asked before
+    int64_t banned_ns; // UTC: until when a refusal without Retry-After counts
     int64_t audit_ns; // monotonic: when LAST_IDS is due
     int64_t soon_ns;  // monotonic: since when one is wanted before its time
     int64_t asked_ns; // monotonic: when it was last asked

@@ -144,22 +144,39 @@ static bool plan_audit(struct arbiter *arbiter, uint8_t exchange, struct repair_
     return true;
 }
 
-static bool plan_state(const struct arbiter *arbiter, uint8_t exchange,
-                       struct repair_cursor *cursor, struct arbiter_now now,
-                       struct repair_job *job)
+static bool plan_snapshot(const struct arbiter *arbiter, uint8_t exchange,
+                          struct repair_cursor *cursor, struct arbiter_now now,
+                          struct repair_job *job)
 {
-    uint32_t found;
-    if (arbiter->tails > 0 && plan_key(arbiter, exchange, &cursor->tail, wants_tail, now, &found)) {
-        job->kind = REPAIR_TAIL;
-        job->first = arbiter->keys[found].coverage.last + 1;
-        job->last = INT64_MAX;
-    } else if (plan_key(arbiter, exchange, &cursor->snapshot, wants_snapshot, now, &found)) {
-        job->kind = REPAIR_SNAPSHOT;
-    } else {
+    if (!plan_key(arbiter, exchange, &cursor->snapshot, wants_snapshot, now, &job->key))
         return false;
-    }
-    job->key = found;
+    job->kind = REPAIR_SNAPSHOT;
     return true;
+}
+
+static bool plan_tail(const struct arbiter *arbiter, uint8_t exchange,
+                      struct repair_cursor *cursor, struct arbiter_now now,
+                      struct repair_job *job)
+{
+    if (arbiter->tails == 0 ||
+        !plan_key(arbiter, exchange, &cursor->tail, wants_tail, now, &job->key))
+        return false;
+    job->kind = REPAIR_TAIL;
+    job->first = arbiter->keys[job->key].coverage.last + 1;
+    job->last = INT64_MAX;
+    return true;
+}
+
+// What depth loses until its snapshot comes is lost for good, so it does not wait behind holes.
+static bool plan_by_ids(struct arbiter *arbiter, const struct dialect_history *history,
+                        uint8_t exchange, struct repair_cursor *cursor, struct arbiter_now now,
+                        struct repair_job *job)
+{
+    cursor->snapshot_turn = !cursor->snapshot_turn;
+    if (cursor->snapshot_turn && plan_snapshot(arbiter, exchange, cursor, now, job)) return true;
+    return plan_hole(arbiter, history, exchange, now, job) ||
+           plan_snapshot(arbiter, exchange, cursor, now, job) ||
+           plan_tail(arbiter, exchange, cursor, now, job);
 }
 
 bool repair_next(struct arbiter *arbiter, const struct dialect_history *history, uint8_t exchange,
@@ -171,10 +188,11 @@ bool repair_next(struct arbiter *arbiter, const struct dialect_history *history,
         job->kind = REPAIR_LAST_IDS;
         return true;
     }
-    if (!plan_hole(arbiter, history, exchange, now, job) &&
-        !(history->by_cursor ? plan_audit(arbiter, exchange, cursor, now, job)
-                             : plan_state(arbiter, exchange, cursor, now, job)))
-        return false;
+    bool found = history->by_cursor
+                     ? plan_hole(arbiter, history, exchange, now, job) ||
+                           plan_audit(arbiter, exchange, cursor, now, job)
+                     : plan_by_ids(arbiter, history, exchange, cursor, now, job);
+    if (!found) return false;
     arbiter->keys[job->key].in_mending = true;
     return true;
 }

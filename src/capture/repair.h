@@ -59,10 +59,11 @@ struct repair_cursor { // where the last search of an exchange's keys stopped
     uint32_t snapshot;
     uint32_t recent;
     uint32_t tail;
+    bool snapshot_turn;
 };
 
-// The next question to the exchange, if there is one: a hole before an audit or a tail before a
-// snapshot.
+// The next question to the exchange, if there is one: holes and snapshots in turns, since trades can
+// be had later and depth cannot; then audits and tails.
 // Marks its key. `audit`: LAST_IDS is due.
 bool repair_next(struct arbiter *arbiter, const struct dialect_history *history, uint8_t exchange,
                  struct repair_cursor *cursor, bool audit, struct arbiter_now now,
