@@ -219,6 +219,7 @@ struct store_verify_result {
     uint64_t damages;
     uint64_t rows_lost; // where known
     uint64_t leftovers; // files nobody lists; not damage
+    uint64_t sealed_tapes; // still there for whoever has not read them; not looked at
 };
 // Every checksum, chain, count and order of everything that counts. `progress` (may be NULL) is
 // called now and then. 0 also when damage was found; negative: errno.

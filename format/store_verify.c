@@ -2,7 +2,7 @@
 //
 // Verification reads everything that counts and decodes it: each segment with segment_verify(), its
 // index against it, each tape batch by batch against its mark. Files in segment/ that no catalogue
-// names, and sealed tapes that wait for their deletion, are leftovers: counted, not damage.
+// names are leftovers, and sealed tapes may stay for a mirror: both are counted, and no damage.
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -379,7 +379,20 @@ static void count_leftovers(struct verify *verify)
             count_leftovers_of_day(verify, entry->d_name);
     }
     (void)closedir(directory);
-    verify->result->leftovers += verify->store->catalogue.tape_count;
+}
+
+static void count_sealed_tapes(struct verify *verify)
+{
+    const struct catalogue *catalogue = &verify->store->catalogue;
+    for (uint32_t i = 0; i < catalogue->tape_count; i++) {
+        struct store_file file;
+        char path[CATALOGUE_PATH_BYTES_MAX];
+        catalogue_tape_path(catalogue->tapes[i], "tape", path);
+        if (store_file_open(&file, verify->store, path) < 0)
+            continue;
+        verify->result->sealed_tapes++;
+        store_file_close(&file);
+    }
 }
 
 int store_verify(struct store *store, store_damage_callback *damage,
@@ -407,6 +420,7 @@ int store_verify(struct store *store, store_damage_callback *damage,
         error = verify_tape(&verify, store->tapes[i]);
     verify_lone_marks(&verify);
     count_leftovers(&verify);
+    count_sealed_tapes(&verify);
     free(verify.memory);
     return error;
 }

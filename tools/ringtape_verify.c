@@ -57,6 +57,7 @@ static void ringtape_verify_json_end(struct ringtape_json *json,
     ringtape_json_count(json, "rows", result->rows);
     ringtape_json_count(json, "rows_lost", result->rows_lost);
     ringtape_json_count(json, "leftovers", result->leftovers);
+    ringtape_json_count(json, "sealed_tapes", result->sealed_tapes);
     ringtape_json_bool(json, "whole", result->damages == 0);
     ringtape_json_object_end(json);
     ringtape_json_line(json);
@@ -77,6 +78,9 @@ static void ringtape_verify_text_end(const struct store_verify_result *result)
     if (result->leftovers > 0)
         (void)printf("; %s, removed at the daemon's next start",
                      ringtape_table_count(files, result->leftovers, "leftover file"));
+    if (result->sealed_tapes > 0)
+        (void)printf("; %s still there, not looked at",
+                     ringtape_table_count(files, result->sealed_tapes, "sealed tape"));
     (void)putchar('\n');
 }
 
