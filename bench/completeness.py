@@ -23,8 +23,8 @@ which what is listed and what is not stored differ; of Upbit, whose holes are in
 within none. open_at_end: ids of open holes. found_p50_s, found_p99_s: from the due time of the
 event behind a lost one to the row that opens its hole. repaired_p50_s, repaired_p99_s: from that
 row to the one that closes it; answered_: the same of the holes (answered: how many) during which,
-and 15 s before, REST refused nothing. pages: questions for trades; needed_of_budget: the weight of all pages and
-snapshots as a share of what the budget gave while it ran.
+and 15 s before, REST refused nothing. pages: questions for trades; needed_of_budget: the weight of
+all pages and snapshots as a share of what the budget gave while it ran.
 lost_without_end: symbols that were delisted, of which nobody can tell what came behind the last
 stored trade: listed from there on, without an end. The upbit_ ones count in missing, duplicated
 and open_at_end, too. depth_wrong: stretches that coverage claims and that do not rebuild the true
