@@ -20,11 +20,11 @@ and the book is rebuilt from the stored depth wherever coverage claims it
 
 missing: ids of the truth neither stored nor listed. duplicated: rows too many. unlisted: ids by
 which what is listed and what is not stored differ; of Upbit, whose holes are intervals, the ids
-within none. open_at_end: ids of open holes. found_p50_s, found_p99_s: from the due time of the event behind a
-lost one to the row that opens its hole. repaired_p50_s, repaired_p99_s: from that row to the one
-that closes it; answered_: the same of the holes (answered: how many) during which, and 15 s before,
-REST refused nothing. pages: questions for trades; needed_of_budget: the weight of all pages and
-snapshots as a share of what the budget gave while it ran.
+within none. open_at_end: ids of open holes. found_p50_s, found_p99_s: from the due time of the
+event behind a lost one to the row that opens its hole. repaired_p50_s, repaired_p99_s: from that
+row to the one that closes it; answered_: the same of the holes (answered: how many) during which,
+and 15 s before, REST refused nothing. pages: questions for trades; needed_of_budget: the weight of
+all pages and snapshots as a share of what the budget gave while it ran.
 lost_without_end: symbols that were delisted, of which nobody can tell what came behind the last
 stored trade: listed from there on, without an end. The upbit_ ones count in missing, duplicated
 and open_at_end, too. depth_wrong: stretches that coverage claims and that do not rebuild the true
@@ -438,8 +438,9 @@ def run(case, size, folder, smoke):
 
 def report(case, result):
     for metric, value in result.items():
+        unit = "s" if metric.endswith("_s") or metric == "seconds" else "1"
         line = {"bench": "completeness", "case": case, "metric": metric, "value": value,
-                "unit": "s" if metric.endswith("_s") or metric == "seconds" else "1", "spread": 0, "peer": None}  # fmt: skip
+                "unit": unit, "spread": 0, "peer": None}  # fmt: skip
         print(json.dumps(line), flush=True)
     table = "  ".join(f"{metric} {value}" for metric, value in result.items())
     print(f"{case:<21} {table}", file=sys.stderr, flush=True)

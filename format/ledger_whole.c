@@ -201,8 +201,8 @@ static void notes_cut(struct ledger_whole *whole, const struct ledger_note *clos
         if (to < first || from > last)
             continue;
         // One without an end had one, which only its closing tells.
-        bool times = open->first < 0;
-        if ((from >= first && to <= last) || (times && to == INT64_MAX)) {
+        bool endless = to == INT64_MAX && (open->first < 0 || from >= first);
+        if ((from >= first && to <= last) || endless) {
             *open = whole->notes[--whole->note_count];
         } else if (from < first && to > last) {
             struct ledger_note upper = *open;

@@ -182,8 +182,23 @@ Test(arbiter_audit, a_market_of_times_that_is_gone_is_listed_from_its_proven_tim
     cr_assert_eq(news[0].kind, STATUS_HOLE_LOST);
     cr_assert_eq(news[0].from_ns, T0 + LIMIT_SECOND_NS + 1);
     cr_assert_eq(news[0].to_ns, 0);
+    cr_assert_eq(arbiter.keys[0].coverage.proven_ns, now.utc_ns, "listed to its end");
+    now.utc_ns += LIMIT_MINUTE_NS;
+    now.monotonic_ns += 601 * LIMIT_SECOND_NS;
     arbiter_tail_lost(&arbiter, 0, "gone", now);
     cr_assert_eq(news_count, 1, "once");
+    // It is back: what nobody could tell meanwhile is audited.
+    now.utc_ns += 2 * LIMIT_MINUTE_NS;
+    for (uint32_t i = 1; i < KEYS; i++) arbiter_key_close(&arbiter, i);
+    news_count = 0;
+    cr_assert(next(&by_cursor, &job));
+    repair_row(&job, &arbiter, 1, job.first - 1, false);
+    cr_assert_not(repair_answered(&job, &arbiter, &by_cursor, now));
+    cr_assert_eq(news_count, 1);
+    cr_assert_eq(news[0].kind, STATUS_HOLE_REPAIRED);
+    cr_assert_eq(news[0].to_ns, 0);
+    cr_assert(next(&by_cursor, &job));
+    cr_assert_leq(job.first, T0 + LIMIT_SECOND_NS);
 }
 
 Test(arbiter_audit, a_row_refused_while_an_audit_runs_is_not_proven)

@@ -38,10 +38,12 @@ static void life_feed(struct life *life)
     static struct dialect_channel channels[2] = {{"trade"}, {"depth"}};
     static struct plan_symbol symbols[MARKET_SYMBOLS];
     for (uint32_t i = 0; i < MARKET_SYMBOLS; i++)
-        (void)snprintf(symbols[i].text, sizeof symbols[i].text, "C%uUSDT", i);
-    const struct plan_input input = {.dialect = dialect_by_name("binance"),
+        (void)snprintf(symbols[i].text, sizeof symbols[i].text, life->upbit ? "KRW-C%u" : "C%uUSDT",
+                       i);
+    life->peer->upbit = life->upbit;
+    const struct plan_input input = {.dialect = dialect_by_name(life->upbit ? "upbit" : "binance"),
                                      .channels = channels,
-                                     .channel_count = 2,
+                                     .channel_count = life->upbit ? 1 : 2,
                                      .symbols = symbols,
                                      .symbol_count = MARKET_SYMBOLS,
                                      .redundancy = life->redundancy,
@@ -69,6 +71,7 @@ void life_start(struct life *life)
     permits_init(&life->permits);
     audit_board_init(&life->board);
     (void)permits_kind(&life->permits, "binance", 300, 300 * LIMIT_SECOND_NS);
+    (void)permits_kind(&life->permits, "upbit", 5, LIMIT_SECOND_NS);
     cr_assert_eq(io_open_loop(&life->store_io, &(struct io_options){.name = "store"}, &message), 0);
     cr_assert_eq(keep_store_open(&life->store, life->store_io, STORE, &message), 0, "%s",
                  message.text);

@@ -27,6 +27,7 @@ struct life {
     int64_t tape_age_ns; // 0: as the writer has it
     struct io *sealer_io;
     struct sealer *sealer;
+    bool upbit; // set before life_start()
     uint64_t copies; // of lives that are over
 };
 
@@ -41,6 +42,7 @@ struct life_result {
     uint64_t depth_unlisted; // ids without cover that no row lists
 };
 
+struct life_result life_judge_upbit(struct life *life);
 struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns);
 // Opens store and shard, gives the feed.
 void life_start(struct life *life);

@@ -118,15 +118,17 @@ Test(history, an_upbit_tick_is_the_same_row_but_for_the_best_prices)
     compare(&live, &rows[0], 1ull << TRADE_EVENT_TIME);
 }
 
-Test(history, newest_ids_come_by_symbol_and_none_where_nothing_was_traded)
+Test(history, newest_ids_come_by_symbol_and_less_than_none_where_nothing_was_traded)
 {
     cr_assert_eq(read_text(&binance_spot_history, HISTORY_LAST_IDS,
                            "[{\"symbol\":\"BTCUSDT\",\"firstId\":1,\"lastId\":9,\"count\":9},"
                            "{\"symbol\":\"QUIET\",\"firstId\":-1,\"lastId\":-1,\"count\":0}]"),
                  0);
-    cr_assert_eq(count, 1);
+    cr_assert_eq(count, 2);
     cr_assert_eq(ids[0], 9);
     cr_assert_eq(strncmp(symbols_told[0], "BTCUSDT", 7), 0);
+    cr_assert_eq(ids[1], -1, "named all the same");
+    cr_assert_eq(strncmp(symbols_told[1], "QUIET", 5), 0);
 }
 
 Test(history, what_is_not_documented_is_refused)

@@ -140,6 +140,7 @@ static void market_depth(struct market_connection *connection, uint32_t symbol)
 static void market_trade(struct market_peer *peer)
 {
     uint32_t symbol = (uint32_t)sim_world_random(peer->world, MARKET_SYMBOLS);
+    if (peer->bursts) symbol = 0;
     // The last symbol trades once in a while only.
     if (symbol == MARKET_SYMBOLS - 1 && sim_world_random(peer->world, 200) != 0) symbol = 0;
     struct market_symbol *of = &peer->symbols[symbol];
@@ -158,6 +159,7 @@ static void market_trade(struct market_peer *peer)
                    symbol, (long long)(io_utc_ns(peer->io) / 1000 + 7), symbol, (long long)id,
                    (long long)(id % 97 + 1), (long long)of->time_us[of->count - 1],
                    id % 2 != 0 ? "true" : "false");
+    if (peer->upbit) market_upbit_trade(peer, symbol, id - MARKET_FIRST_ID, text, sizeof text);
     for (uint32_t i = 0; i < MARKET_CONNECTIONS; i++) {
         struct market_connection *connection = &peer->connection[i];
         if (connection->handle < 0 || connection->closing) continue;
@@ -273,7 +275,9 @@ static void market_rest(struct market_connection *connection, const char *target
         rest_reply(connection, "429 Too Many Requests", "Retry-After: 1\r\n", "{}");
         return;
     }
-    if (history)
+    if (peer->upbit)
+        market_upbit_ticks(peer, target, body, sizeof body);
+    else if (history)
         rest_trades(connection, target, body, sizeof body);
     else if (strstr(target, "ticker/24hr") != NULL)
         rest_last_ids(peer, body, sizeof body);
@@ -287,6 +291,12 @@ static void market_rest(struct market_connection *connection, const char *target
 static void market_subscribe(struct market_connection *connection, const char *text)
 {
     char reply[96];
+    if (connection->peer->upbit) {
+        for (const char *at = text; (at = strstr(at, "KRW-C")) != NULL; at++)
+            connection->trades[strtoul(at + 5, NULL, 10) % MARKET_SYMBOLS] = true;
+        if (strcmp(text, "PING") == 0) market_text(connection, "{\"status\":\"UP\"}");
+        return;
+    }
     for (const char *at = text; (at = strstr(at, "\"c")) != NULL; at++) {
         char *end;
         uint32_t symbol = (uint32_t)strtoul(at + 2, &end, 10);
@@ -334,7 +344,7 @@ static void market_asked(struct market_connection *connection)
     ensure(size < sizeof target);
     memcpy(target, connection->http.target.text, size);
     target[size] = '\0';
-    if (strncmp(target, "/api/", 5) == 0) {
+    if (strncmp(target, "/api/", 5) == 0 || strncmp(target, "/v1/", 4) == 0) {
         market_rest(connection, target);
         return;
     }

@@ -81,6 +81,8 @@ struct market_peer {
     struct io_op timer;
     int64_t pause_ns; // mean between trades
     bool stopped;     // no further trades
+    bool upbit;       // speaks as Upbit does: trades alone, times of whole milliseconds
+    bool bursts;      // all trades are of the first symbol
     struct market_faults faults;
     uint64_t requests; // REST
     uint64_t connections;
@@ -91,6 +93,15 @@ struct market_peer {
 // The book's level as it was behind update `book_id`.
 int64_t market_quantity(const struct market_peer *peer, uint32_t symbol, uint32_t level,
                         int64_t book_id);
+// ---- market_upbit.c ----
+
+// The first symbol as Upbit's stream and its REST tell of it. `target`: the request's.
+void market_upbit_trade(const struct market_peer *peer, uint32_t symbol, int64_t n, char *out,
+                        size_t room);
+void market_upbit_ticks(const struct market_peer *peer, const char *target, char *out,
+                        size_t room);
+int64_t market_upbit_id(int64_t n); // of the n-th trade of a symbol: neither rising nor contiguous
+
 struct market_peer *market_peer_create(struct io *io, struct sim_world *world, int64_t pause_ns);
 // After the world is destroyed.
 void market_peer_destroy(struct market_peer *peer);

@@ -299,8 +299,9 @@ int ringtape_coverage(int argc, char **argv)
     };
     const struct ringtape_usage usage = {
         .command = "coverage",
-        .purpose = "What is covered of each symbol and channel, what is missing and why, and up to "
-                   "where\nthe exchange's own count has proven it. Exit code 1: holes are open.",
+        .purpose = "What is covered of each symbol and channel, what is missing and why. "
+                   "PROVEN TO: by the\nexchange's own count everything up to there is stored or listed here. "
+                   "Exit code 1:\nholes are open.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     };

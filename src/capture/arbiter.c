@@ -448,8 +448,8 @@ void arbiter_key_down(struct arbiter *arbiter, uint32_t number, const struct arb
     if (key->links_live > 0 || !timed || !key->coverage.started) return;
     struct coverage_hole hole =
         arbiter_hole(arbiter, key, COVERAGE_DISCONNECTED, COVERAGE_OPEN, now);
-    int64_t late_ns = key->rule == ARBITER_SET ? ARBITER_LATE_NS : 0;
-    hole.first = hole.from_ns = now.utc_ns - late_ns;
+    hole.first = hole.from_ns =
+        key->rule == ARBITER_SET ? arbiter_set_cut_ns(arbiter, key, now.utc_ns) : now.utc_ns;
     hole.last = COVERAGE_ENDLESS;
     int32_t at = key->coverage.holes; // one that is still open may reach into this one
     if (at != COVERAGE_NONE && arbiter->pool.holes[at].last >= hole.first) {
@@ -507,7 +507,8 @@ void arbiter_tick(struct arbiter *arbiter, struct arbiter_now now)
         struct arbiter_key *key = &arbiter->keys[(first + n) % arbiter->key_count];
         arbiter->tick_next = (first + n + 1) % arbiter->key_count;
         if (key->audit_id != 0 && now.utc_ns >= key->audit_ns) judge_audit(arbiter, key, now);
-        if (key->gap_ns != 0 && key->coverage.started && now.monotonic_ns - key->gap_ns >= ARBITER_GRACE_NS)
+        if (key->gap_ns != 0 && key->coverage.started &&
+            now.monotonic_ns - key->gap_ns >= ARBITER_GRACE_NS)
             arbiter_range_jump(arbiter, key, now);
         if (key->rule == ARBITER_RANGE && key->leader != 0 &&
             now.monotonic_ns - key->leader_ns > ARBITER_RANGE_PATIENCE_NS)

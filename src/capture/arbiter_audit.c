@@ -52,6 +52,9 @@ void arbiter_tail_back(struct arbiter *arbiter, struct arbiter_key *key)
                                            .from_ns = key->ended_ns,
                                            .count = COVERAGE_NONE,
                                            .detail = "the exchange knows the symbol again"});
+    // The next audit looks back to where nobody could answer.
+    if (key->ended_lost && key->rule == ARBITER_SET)
+        key->coverage.proven = key->coverage.proven_ns = key->ended;
     key->ended = 0;
     key->ended_lost = false;
 }
@@ -133,7 +136,10 @@ void arbiter_tail_lost(struct arbiter *arbiter, uint32_t number, const char *why
     want_tail(arbiter, key, false);
     if (key->closed || !coverage->started) return;
     int64_t end = times ? arbiter_set_unproven_from(key) - 1 : coverage->last;
-    if (key->ended_lost && key->ended == end) return;
+    if (key->ended_lost && (times || key->ended == end)) {
+        coverage->proven_ns = now.utc_ns; // it is listed
+        return;
+    }
     arbiter_tail_back(arbiter, key);
     key->ended = end;
     key->ended_ns = times ? end + 1 : coverage->last_ns;
@@ -145,8 +151,7 @@ void arbiter_tail_lost(struct arbiter *arbiter, uint32_t number, const char *why
                                        .from_ns = key->ended_ns,
                                        .count = COVERAGE_NONE,
                                        .detail = why});
-    if (times) return;
-    coverage->proven = end;
+    coverage->proven = times ? now.utc_ns : end;
     coverage->proven_ns = now.utc_ns;
 }
 

@@ -28,12 +28,15 @@ void arbiter_say_opened(struct arbiter *arbiter, const struct coverage_hole *hol
 // A hole that the pool had no room for is lost at once.
 void arbiter_overflow(struct arbiter *arbiter, const struct arbiter_key *key, int64_t first,
                       int64_t last, int64_t from_ns, int64_t to_ns);
-// The exchange knows ids up to `id`, of which none behind the last event has come: a hole. False: of
-// agg_trade, how many are missing is not known.
+// The exchange knows ids up to `id`, of which none behind the last event has come: a hole. False:
+// of agg_trade, how many are missing is not known.
 bool arbiter_audit_found(struct arbiter *arbiter, struct arbiter_key *key, int64_t id,
                          int64_t asked_ns, struct arbiter_now now);
 // The series ends, and with it what was said of its end.
 void arbiter_tail_forget(struct arbiter *arbiter, struct arbiter_key *key);
+// SET: where a hole begins that is due to a cut at `time_ns`.
+int64_t arbiter_set_cut_ns(const struct arbiter *arbiter, const struct arbiter_key *key,
+                           int64_t time_ns);
 // SET: what is newer may not have been compared with the exchange.
 int64_t arbiter_set_unproven_from(const struct arbiter_key *key);
 // The series ends here: its row is written and nothing is covered.

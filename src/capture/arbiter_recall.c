@@ -15,7 +15,13 @@ static void recall_id(struct arbiter *arbiter, struct arbiter_key *key, int64_t 
 {
     struct coverage *coverage = &key->coverage;
     bool full;
-    if (!coverage->started) {
+    if (coverage->started && id <= coverage->last - ARBITER_RESTART_DISTANCE &&
+        time_ns > coverage->last_ns) {
+        // Of a new series, which the row that ends the old one may confirm, or the next event.
+        if (id < key->restart_id) return;
+        key->restart_id = id;
+        key->restart_ns = time_ns;
+    } else if (!coverage->started) {
         coverage_start(&arbiter->pool, coverage, id, time_ns);
     } else if (id > coverage->last) {
         struct coverage_hole hole = arbiter_hole(arbiter, key, COVERAGE_SKIPPED, COVERAGE_OPEN,
@@ -27,22 +33,59 @@ static void recall_id(struct arbiter *arbiter, struct arbiter_key *key, int64_t 
     }
 }
 
-// Depth is covered up to the first gap; what came after it needs a snapshot of the new life.
+// Depth is covered up to a gap. The run behind it is remembered: its snapshot may come.
 static void recall_range(struct arbiter *arbiter, struct arbiter_key *key, int64_t last,
                          int64_t before, int64_t time_ns)
 {
     struct coverage *coverage = &key->coverage;
     if (!coverage->started) coverage_start(&arbiter->pool, coverage, last, time_ns);
-    if (key->wants_snapshot || last <= coverage->last) return;
-    if (before > coverage->last) {
+    int64_t *run_last = key->wants_snapshot ? &key->audit_id : &coverage->last;
+    if (last <= *run_last) return;
+    if (before > *run_last) {
         key->wants_snapshot = true;
+        key->run_first = before + 1;
+        key->audit_id = last;
+        key->audit_ns = time_ns;
         return;
     }
-    coverage->last = last;
-    coverage->last_ns = time_ns;
+    *run_last = last;
+    if (key->wants_snapshot)
+        key->audit_ns = time_ns;
+    else
+        coverage->last_ns = time_ns;
 }
 
-// The first anchor, as in arbiter_anchored(); those after a gap are told by the hole's own row.
+// A snapshot of the run behind a gap: what lies between is lost, and was told so, or will be.
+static void recall_anchored(struct arbiter *arbiter, struct arbiter_key *key, int64_t last_id,
+                            int64_t time_ns)
+{
+    struct coverage *coverage = &key->coverage;
+    struct coverage_hole hole = arbiter_hole(arbiter, key, COVERAGE_SKIPPED, COVERAGE_OPEN,
+                                             (struct arbiter_now){time_ns, 0});
+    if (last_id + 1 < key->run_first) return; // older than the run
+    hole.first = coverage->last + 1;
+    hole.last = last_id;
+    hole.from_ns = coverage->last_ns;
+    hole.to_ns = time_ns;
+    // One that a ledger knows without an end has it now.
+    int32_t at = coverage->holes;
+    bool full;
+    if (at != COVERAGE_NONE && arbiter->pool.holes[at].last == COVERAGE_ENDLESS) {
+        hole.first = arbiter->pool.holes[at].first;
+        hole.from_ns = arbiter->pool.holes[at].from_ns;
+        (void)coverage_fill(&arbiter->pool, coverage, hole.first, COVERAGE_ENDLESS, NULL, &full);
+    }
+    if (hole.last < hole.first) hole.last = hole.first;
+    if (!coverage_miss(&arbiter->pool, coverage, &hole)) return;
+    coverage->last = key->audit_id > last_id ? key->audit_id : last_id;
+    coverage->last_ns = key->audit_ns > time_ns ? key->audit_ns : time_ns;
+    coverage->proven = last_id;
+    coverage->proven_ns = time_ns;
+    key->wants_snapshot = false;
+    key->audit_id = 0;
+}
+
+// The first anchor as in arbiter_anchored(), or one behind a gap.
 void arbiter_recall_snapshot(struct arbiter *arbiter, uint32_t number, int64_t last_id,
                              int64_t time_ns)
 {
@@ -50,9 +93,13 @@ void arbiter_recall_snapshot(struct arbiter *arbiter, uint32_t number, int64_t l
     struct arbiter_key *key = &arbiter->keys[number];
     struct coverage *coverage = &key->coverage;
     ensure(key->rule == ARBITER_RANGE);
-    if (!coverage->started || coverage->proven != 0 || last_id < coverage->first) return;
+    if (!coverage->started || last_id < coverage->first) return;
+    if (key->wants_snapshot) {
+        if (coverage->proven != 0) recall_anchored(arbiter, key, last_id, time_ns);
+        return;
+    }
+    if (coverage->proven != 0) return;
     if (last_id > coverage->last) {
-        if (key->wants_snapshot) return; // of the run behind the gap
         coverage->last = last_id;
         coverage->last_ns = time_ns;
     }
@@ -84,6 +131,17 @@ void arbiter_recall_row(struct arbiter *arbiter, uint32_t number, int64_t first,
     }
 }
 
+// The hole that has a part of [first, last], the newest of them. Rows may tell of a beginning that
+// was cut off here: a window remembers another part of the same trades each time.
+static int32_t recall_find(const struct arbiter *arbiter, const struct arbiter_key *key,
+                           int64_t first, int64_t last)
+{
+    int32_t at = key->coverage.holes;
+    while (at != COVERAGE_NONE && arbiter->pool.holes[at].first > last)
+        at = arbiter->pool.holes[at].older;
+    return at != COVERAGE_NONE && arbiter->pool.holes[at].last >= first ? at : COVERAGE_NONE;
+}
+
 // Down since `first`: a hole without an end. An earlier one ended before.
 static void recall_down(struct arbiter *arbiter, struct arbiter_key *key, int64_t first)
 {
@@ -94,13 +152,15 @@ static void recall_down(struct arbiter *arbiter, struct arbiter_key *key, int64_
         if (arbiter->pool.holes[at].first >= first) return;
         arbiter->pool.holes[at].last = first - 1;
     }
+    if (key->rule == ARBITER_SET && first <= arbiter->windows[key->window].floor_ns)
+        first = arbiter->windows[key->window].floor_ns + 1;
     // One that had an end has none again.
-    if (at != COVERAGE_NONE && coverage_find(&arbiter->pool, coverage, first) == at) {
+    if (at != COVERAGE_NONE && arbiter->pool.holes[at].last >= first) {
+        if (arbiter->pool.holes[at].first > first) return; // of an earlier cut
         arbiter->pool.holes[at].last = COVERAGE_ENDLESS;
         arbiter->pool.holes[at].to_ns = 0;
         return;
     }
-    if (coverage_find(&arbiter->pool, coverage, first) != COVERAGE_NONE) return;
     struct coverage_hole hole = arbiter_hole(arbiter, key, COVERAGE_DISCONNECTED, COVERAGE_OPEN,
                                              (struct arbiter_now){first, 0});
     hole.first = hole.from_ns = first;
@@ -111,7 +171,7 @@ static void recall_down(struct arbiter *arbiter, struct arbiter_key *key, int64_
 // A link is back: the hole has its end.
 static void recall_up(struct arbiter *arbiter, struct arbiter_key *key, int64_t first, int64_t last)
 {
-    int32_t at = coverage_find(&arbiter->pool, &key->coverage, first);
+    int32_t at = recall_find(arbiter, key, first, last);
     if (at == COVERAGE_NONE || arbiter->pool.holes[at].last != COVERAGE_ENDLESS) return;
     arbiter->pool.holes[at].last = arbiter->pool.holes[at].to_ns = last;
 }
@@ -120,11 +180,33 @@ static void recall_up(struct arbiter *arbiter, struct arbiter_key *key, int64_t 
 static void recall_closed(struct arbiter *arbiter, struct arbiter_key *key, int64_t first,
                           int64_t last)
 {
-    int32_t at = coverage_find(&arbiter->pool, &key->coverage, first);
+    int32_t at = recall_find(arbiter, key, first, last);
     bool full;
     if (at == COVERAGE_NONE) return;
     if (arbiter->pool.holes[at].last == COVERAGE_ENDLESS) last = COVERAGE_ENDLESS;
     (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
+}
+
+// Of depth, a hole without an end ends with the snapshot that its row tells of.
+static void recall_lost(struct arbiter *arbiter, struct arbiter_key *key, int64_t first,
+                        int64_t last)
+{
+    int32_t at = key->coverage.holes;
+    bool full;
+    if (key->rule == ARBITER_RANGE && at != COVERAGE_NONE &&
+        arbiter->pool.holes[at].last == COVERAGE_ENDLESS && arbiter->pool.holes[at].first >= first)
+        last = COVERAGE_ENDLESS;
+    (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
+}
+
+static void recall_series_end(struct arbiter *arbiter, struct arbiter_key *key)
+{
+    coverage_forget(&arbiter->pool, &key->coverage);
+    if (key->rule == ARBITER_SEQUENCE && key->restart_id != 0)
+        coverage_start(&arbiter->pool, &key->coverage, key->restart_id, key->restart_ns);
+    key->restart_id = 0;
+    key->wants_snapshot = false;
+    key->audit_id = 0;
 }
 
 void arbiter_recall_status(struct arbiter *arbiter, uint32_t number, enum status_kind kind,
@@ -135,16 +217,14 @@ void arbiter_recall_status(struct arbiter *arbiter, uint32_t number, enum status
     if (first == COVERAGE_NONE || last < first) return;
     bool timed = counts_by_time(key);
     if (kind == STATUS_INTERVAL_CLOSED) {
-        if (last >= key->coverage.last) coverage_forget(&arbiter->pool, &key->coverage);
+        if (last >= key->coverage.last) recall_series_end(arbiter, key);
     } else if (kind == STATUS_HOLE_OPENED) {
         if (timed && last == COVERAGE_ENDLESS) recall_down(arbiter, key, first);
         if (timed && last != COVERAGE_ENDLESS) recall_up(arbiter, key, first, last);
     } else if (kind == STATUS_HOLE_LOST || (kind == STATUS_HOLE_REPAIRED && timed)) {
-        if (key->rule == ARBITER_RANGE) return; // its hole has no end before a snapshot
         if (last == COVERAGE_ENDLESS) return;   // told when the symbol went, taken back
-        if (key->rule == ARBITER_SEQUENCE) {
-            bool full;
-            (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
+        if (!timed) {
+            recall_lost(arbiter, key, first, last);
         } else {
             recall_closed(arbiter, key, first, last);
         }
@@ -152,6 +232,19 @@ void arbiter_recall_status(struct arbiter *arbiter, uint32_t number, enum status
 }
 
 // ---- into a shard ----
+
+static void adopt_lost(struct arbiter *arbiter, const struct arbiter_key *key,
+                       const struct coverage_hole *hole)
+{
+    arbiter_say(arbiter, key,
+                &(struct arbiter_news){.kind = STATUS_HOLE_LOST,
+                                       .first = hole->first,
+                                       .last = hole->last,
+                                       .from_ns = hole->from_ns,
+                                       .to_ns = hole->to_ns,
+                                       .count = COVERAGE_NONE,
+                                       .detail = coverage_cause_text(hole->cause)});
+}
 
 static void adopt_holes(struct arbiter *arbiter, struct arbiter_key *key,
                         const struct arbiter *other, const struct arbiter_key *from)
@@ -163,6 +256,10 @@ static void adopt_holes(struct arbiter *arbiter, struct arbiter_key *key,
         hole.state = COVERAGE_OPEN;
         hole.attempts = 0;
         hole.retry_ns = 0;
+        if (key->rule == ARBITER_RANGE && hole.last != COVERAGE_ENDLESS) {
+            adopt_lost(arbiter, key, &hole); // a snapshot has ended it
+            continue;
+        }
         if (!coverage_miss(&arbiter->pool, &key->coverage, &hole))
             arbiter_overflow(arbiter, key, hole.first, hole.last, hole.from_ns, hole.to_ns);
     }
@@ -187,6 +284,10 @@ void arbiter_adopt(struct arbiter *arbiter, uint32_t to, const struct arbiter *o
     key->coverage = from->coverage;
     key->coverage.holes = COVERAGE_NONE;
     key->tail = from->tail;
+    if (key->rule == ARBITER_SEQUENCE) {
+        key->restart_id = from->restart_id;
+        key->restart_ns = from->restart_ns;
+    }
     key->run_first = INT64_MAX; // depth: no snapshot fits before the first event
     key->audited = key->stored - ARBITER_WINDOW; // an audit is due: a minute may be long past
     adopt_holes(arbiter, key, other, from);
@@ -207,7 +308,8 @@ void arbiter_recall_stopped(struct arbiter *arbiter, uint32_t number, int64_t al
     if (at != COVERAGE_NONE && arbiter->pool.holes[at].last == COVERAGE_ENDLESS) return;
     struct coverage_hole hole =
         arbiter_hole(arbiter, key, COVERAGE_STOPPED, COVERAGE_OPEN, now);
-    hole.first = alive_ns - (key->rule == ARBITER_SET ? ARBITER_LATE_NS : 0);
+    hole.first =
+        key->rule == ARBITER_SET ? arbiter_set_cut_ns(arbiter, key, alive_ns) : alive_ns;
     hole.last = COVERAGE_ENDLESS;
     hole.from_ns = hole.first;
     if (at != COVERAGE_NONE && arbiter->pool.holes[at].last >= hole.first) {

@@ -14,7 +14,8 @@
 
 enum { KEPT_MAX = ARBITER_WINDOW * 3 / 4 };
 
-static struct arbiter_window *window_of(const struct arbiter *arbiter, const struct arbiter_key *key)
+static struct arbiter_window *window_of(const struct arbiter *arbiter,
+                                        const struct arbiter_key *key)
 {
     ensure(key->window >= 0 && (uint32_t)key->window < arbiter->window_count);
     return &arbiter->windows[key->window];
@@ -85,6 +86,17 @@ static void window_thin(struct arbiter *arbiter, struct arbiter_key *key,
     holes_forget(arbiter, key, forgotten_ns);
 }
 
+// Trades that were under way may have been lost, but those behind the floor are not remembered:
+// REST would bring them once more.
+int64_t arbiter_set_cut_ns(const struct arbiter *arbiter, const struct arbiter_key *key,
+                           int64_t time_ns)
+{
+    int64_t floor_ns = window_of(arbiter, key)->floor_ns;
+    int64_t cut_ns = time_ns - ARBITER_LATE_NS;
+    if (cut_ns <= floor_ns) cut_ns = floor_ns + 1;
+    return cut_ns < time_ns ? cut_ns : time_ns;
+}
+
 int64_t arbiter_set_unproven_from(const struct arbiter_key *key)
 {
     const struct coverage *coverage = &key->coverage;
@@ -138,7 +150,8 @@ static void window_insert(struct arbiter *arbiter, struct arbiter_key *key,
     window->count++;
 }
 
-// A late trade from before the beginning, which is earlier then; what lies between is for the audit.
+// A late trade from before the beginning, which is earlier then. What lies between is for the
+// audit.
 static void set_begins(struct coverage *coverage, int64_t time_ns)
 {
     coverage->first = coverage->first_ns = time_ns;

@@ -7,7 +7,7 @@
 //               exchange, its newest page, with older holes of the key that fit in the page
 //     TIMES     a hole of a SET key: pages back from its end until its beginning is passed
 //     SNAPSHOT  a RANGE key without an anchor
-//     TAIL      a SEQUENCE key whose symbol the audit did not name: is there anything behind its last?
+//     TAIL      a SEQUENCE key whose symbol the audit did not name: what followed its last id?
 //     LAST_IDS  the audit of all SEQUENCE keys of an exchange
 //     RECENT    the audit of one SET key: as TIMES, from now back to where it was proven
 //
@@ -62,8 +62,8 @@ struct repair_cursor { // where the last search of an exchange's keys stopped
     bool snapshot_turn;
 };
 
-// The next question to the exchange, if there is one: holes and snapshots in turns, since trades can
-// be had later and depth cannot; then audits and tails.
+// The next question to the exchange, if there is one: holes and snapshots in turns, since trades
+// can be had later and depth cannot; then audits and tails.
 // Marks its key. `audit`: LAST_IDS is due.
 bool repair_next(struct arbiter *arbiter, const struct dialect_history *history, uint8_t exchange,
                  struct repair_cursor *cursor, bool audit, struct arbiter_now now,
