@@ -385,10 +385,10 @@ static void assert_defined(const struct book *of, const struct made *trades)
         int64_t high = 0;
         int64_t open_id = -1;
         int64_t close_id = -1;
-        int64_t close_ns = -1;
         for (int t = 0; t < TRADES; t++) { // ids rise with time
             const int64_t unit = trades[t].scale == 2 ? 1000 : 1;
-            if (trades[t].time_ns < all[i].open_time_ns || trades[t].time_ns >= all[i].close_time_ns)
+            if (trades[t].time_ns < all[i].open_time_ns ||
+                trades[t].time_ns >= all[i].close_time_ns)
                 continue;
             volume += trades[t].quantity * unit;
             quote += (wide)trades[t].quantity * unit * trades[t].price * unit;
@@ -397,7 +397,6 @@ static void assert_defined(const struct book *of, const struct made *trades)
             if (trades[t].id > close_id) close_id = trades[t].id;
             n++;
         }
-        (void)close_ns;
         const struct candle_sum *sum = &all[i].sum;
         cr_assert_eq(sum->trades, n);
         cr_assert_eq(sum->first_id, open_id);

@@ -59,7 +59,7 @@ static inline struct candle_sum *candle_minutes(const struct candles *candles, u
 static inline struct candle_mark *candle_mark(const struct candles *candles, uint32_t symbol,
                                               uint32_t interval, int32_t window)
 {
-    struct candle_mark *marks = (void *)(candle_minutes(candles, symbol) + CANDLE_RING);
+    struct candle_mark *marks = (void *)(candle_minutes(candles, symbol) + candles->options.ring);
     return marks + candles->mark_first[interval] +
            (uint32_t)window % candles->mark_count[interval];
 }
@@ -72,10 +72,10 @@ static size_t candles_layout(struct candles *candles)
     for (uint32_t i = 0; i < candles->options.interval_count; i++) {
         ensure(candle_minutes_valid(candles->options.minutes[i]));
         candles->mark_first[i] = marks;
-        candles->mark_count[i] = CANDLE_RING / candles->options.minutes[i] + 1;
+        candles->mark_count[i] = candles->options.ring / candles->options.minutes[i] + 1;
         marks += candles->mark_count[i];
     }
-    const size_t bytes = CANDLE_HEAD_BYTES + CANDLE_RING * sizeof(struct candle_sum) +
+    const size_t bytes = CANDLE_HEAD_BYTES + candles->options.ring * sizeof(struct candle_sum) +
                          marks * sizeof(struct candle_mark);
     return (bytes + 127) / 128 * 128;
 }
@@ -85,6 +85,10 @@ int candles_open(struct candles *candles, const struct candles_options *options)
     ensure(options->interval_count <= CANDLE_INTERVALS_MAX && options->symbols_max > 0);
     memset(candles, 0, sizeof *candles);
     candles->options = *options;
+    if (options->ring == 0) candles->options.ring = CANDLE_RING;
+    ensure((candles->options.ring & (candles->options.ring - 1)) == 0);
+    ensure(candles->options.ring >= CANDLE_RING && candles->options.ring <= CANDLE_RING_DAY);
+    candles->mask = (int32_t)candles->options.ring - 1;
     candles->due_ns = INT64_MAX;
     candles->stride = candles_layout(candles);
     candles->pending = calloc(options->symbols_max, sizeof *candles->pending);
@@ -131,7 +135,7 @@ static void candle_build(const struct candles *candles, uint32_t symbol, uint32_
     candle->open_time_ns = first * CANDLE_MINUTE_NS;
     candle->close_time_ns = (first + (int32_t)minutes) * CANDLE_MINUTE_NS;
     for (int32_t minute = first; minute < first + (int32_t)minutes; minute++) {
-        const struct candle_sum *sum = &ring[minute % CANDLE_RING];
+        const struct candle_sum *sum = &ring[minute & candles->mask];
         if (sum->minute == minute) candle_sum_merge(&candle->sum, sum);
     }
 }
@@ -143,7 +147,7 @@ static void candle_unmark(const struct candles *candles, uint32_t symbol, uint32
     const int32_t minutes = (int32_t)candles->options.minutes[interval];
     struct candle_sum *ring = candle_minutes(candles, symbol);
     for (int32_t minute = mark->window * minutes; minute < (mark->window + 1) * minutes; minute++)
-        ring[minute % CANDLE_RING].flags &= (uint8_t)~CANDLE_MARKED;
+        ring[minute & candles->mask].flags &= (uint8_t)~CANDLE_MARKED;
 }
 
 static void candle_settle(struct candles *candles, uint32_t symbol, uint32_t interval,
@@ -184,7 +188,7 @@ static struct candle_span candle_span(const struct candles *candles, int32_t new
                                       uint32_t interval)
 {
     const int32_t minutes = (int32_t)candles->options.minutes[interval];
-    int32_t oldest = newest - CANDLE_RING + 1;
+    int32_t oldest = newest - (candles->mask + 1) + 1;
     if (oldest < candles->floor) oldest = candles->floor;
     if (oldest < 0) oldest = 0;
     return (struct candle_span){(oldest + minutes - 1) / minutes, newest / minutes};
@@ -249,7 +253,7 @@ static void candle_forget(struct candles *candles, uint32_t symbol, uint32_t int
                           struct candle_mark *mark)
 {
     if (mark->waits && mark->window * (int32_t)candles->options.minutes[interval] <
-                           candle_head(candles, symbol)->newest - CANDLE_RING + 1)
+                           candle_head(candles, symbol)->newest - (candles->mask + 1) + 1)
         candle_settle(candles, symbol, interval, mark);
 }
 
@@ -259,7 +263,7 @@ static void candle_reach(struct candles *candles, uint32_t symbol, int32_t minut
     struct candle_head *head = candle_head(candles, symbol);
     ensure(minute > head->newest);
     if (head->waiting > 0 && candles->options.issue != NULL)
-        (void)candle_issue_symbol(candles, symbol, INT64_MAX, minute - CANDLE_RING + 1,
+        (void)candle_issue_symbol(candles, symbol, INT64_MAX, minute - (candles->mask + 1) + 1,
                                   UINT32_MAX);
     head->newest = minute;
     for (uint32_t i = 0; i < candles->options.interval_count && head->waiting > 0; i++) {
@@ -305,13 +309,13 @@ static void candle_mark_all(struct candles *candles, uint32_t symbol, int32_t mi
             whole = false;
     }
     candles->counters.beyond += !whole;
-    candle_minutes(candles, symbol)[minute % CANDLE_RING].flags |= CANDLE_MARKED;
+    candle_minutes(candles, symbol)[minute & candles->mask].flags |= CANDLE_MARKED;
 }
 
 static inline bool candle_in_ring(const struct candles *candles, const struct candle_head *head,
                                   int32_t minute)
 {
-    return minute > head->newest - CANDLE_RING && minute >= candles->floor;
+    return minute > head->newest - (candles->mask + 1) && minute >= candles->floor;
 }
 
 static inline void candle_prepare(struct candles *candles, uint32_t symbol, int64_t receive_ns)
@@ -345,7 +349,7 @@ static void candles_add(struct candles *candles, uint32_t symbol, const struct c
     candle_prepare(candles, symbol, trade->receive_ns);
     if (candles->options.issue == NULL && trade->receive_ns > candles->received_ns)
         candles->received_ns = trade->receive_ns;
-    struct candle_sum *sum = &candle_minutes(candles, symbol)[minute % CANDLE_RING];
+    struct candle_sum *sum = &candle_minutes(candles, symbol)[minute & candles->mask];
     if (sum->minute != minute) *sum = (struct candle_sum){.minute = minute};
     if (candle_sum_trade(sum, trade) && (sum->flags & CANDLE_MARKED) == 0)
         candle_mark_all(candles, symbol, minute, trade->receive_ns);
@@ -366,7 +370,7 @@ static bool candle_is_empty(const struct candles *candles, uint32_t symbol, int3
 {
     const struct candle_sum *ring = candle_minutes(candles, symbol);
     for (int32_t minute = first; minute < first + minutes; minute++) {
-        const struct candle_sum *sum = &ring[minute % CANDLE_RING];
+        const struct candle_sum *sum = &ring[minute & candles->mask];
         if (sum->minute == minute && sum->trades > 0) return false;
     }
     return true;
@@ -378,7 +382,7 @@ static void candle_fill(struct candles *candles, uint32_t symbol, uint32_t inter
     struct candle_head *head = candle_head(candles, symbol);
     const int32_t minutes = (int32_t)candles->options.minutes[interval];
     const int32_t first = (int32_t)(close_ns / CANDLE_MINUTE_NS) - minutes;
-    if (head->newest == 0 || head->newest <= first - CANDLE_RING) return;
+    if (head->newest == 0 || head->newest <= first - (candles->mask + 1)) return;
     if (!candle_is_empty(candles, symbol, first, minutes)) return;
     if (head->newest < first + minutes - 1) candle_reach(candles, symbol, first + minutes - 1);
     const struct candle_mark *mark = candle_mark(candles, symbol, interval, first / minutes);

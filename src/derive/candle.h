@@ -12,8 +12,9 @@
 // received that came later. It holds what was received before that moment. So the same rows give
 // the same candles and revisions, live, after a restart, and from the store, whatever the shards.
 //
-// A symbol's last CANDLE_RING minutes are remembered. A trade of an older one is counted (`beyond`)
-// and changes no candle; a candle whose first minute is about to be forgotten is issued then.
+// A symbol's last CANDLE_RING minutes (`ring`) are remembered. A trade of an older one is counted
+// (`beyond`) and changes no candle; a candle whose first minute is about to be forgotten is issued
+// then.
 //
 // Ownership: memory is address space until used; a symbol takes 19 KB at most with three intervals.
 // Threading: one owner. Units: times in ns UTC, minutes since 1970.
@@ -33,7 +34,8 @@
 enum {
     CANDLE_INTERVALS_MAX = 8,
     CANDLE_MINUTES_MAX = 60,  // of an interval
-    CANDLE_RING = 128,        // minutes of a symbol that are remembered
+    CANDLE_RING = 128,        // minutes of a symbol that are remembered, live
+    CANDLE_RING_DAY = 2048,   // enough for a whole day
     CANDLE_AHEAD_MINUTES = 60, // a trade further in the future is none
     CANDLE_VWAP_DECIMALS = 12,
     CANDLE_TEXT_BYTES = 8,    // of an interval's name
@@ -80,6 +82,7 @@ typedef bool candle_issue(void *context, const struct candle *candle);
 
 struct candles_options {
     uint32_t symbols_max;
+    uint32_t ring; // minutes, a power of two; 0: CANDLE_RING
     uint32_t interval_count;
     uint32_t minutes[CANDLE_INTERVALS_MAX]; // each as candle_minutes_valid() says, rising
     candle_issue *issue; // NULL: of a store that is read; nothing is issued
@@ -100,6 +103,7 @@ struct candles {
     struct candles_counters counters;
     int64_t due_ns;   // earliest of all symbols; INT64_MAX: none
     int64_t received_ns; // of the latest trade, of a store that is read
+    int32_t mask;     // of the ring
     int32_t floor;    // minutes before it are not known whole
     uint32_t pending_count;
     uint32_t *pending; // [symbols_max] symbols with a candle that waits
@@ -132,7 +136,7 @@ void candles_event(struct candles *candles, const struct event *event);
 // Issues what is due at `now_ns`, at most `rows`. True: nothing is left that is due.
 bool candles_advance(struct candles *candles, int64_t now_ns, uint32_t rows);
 // The candle without trades that ends at `close_ns` waits to be issued, where the symbol has traded
-// in the CANDLE_RING minutes before, and not in it.
+// in the ring's minutes before, and not in it.
 void candles_fill(struct candles *candles, uint32_t symbol, uint32_t minutes, int64_t close_ns);
 // Issues all that waits, due or not: the end of a store.
 void candles_finish(struct candles *candles);
