@@ -219,6 +219,7 @@ static const struct column columns_alert[] = {
     [ALERT_THRESHOLD] = DECIMAL("threshold", DECIMAL_QUOTE_VOLUME),
     [ALERT_VOLUME] = QUANTITY_OPTIONAL("volume"),
     [ALERT_BASELINE] = VOLUME_OPTIONAL("baseline"),
+    [ALERT_EXCHANGE] = TEXT_OPTIONAL("about_exchange", 1),
 };
 
 static const struct column columns_status[] = {

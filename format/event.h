@@ -288,6 +288,7 @@ enum alert_columns {
     ALERT_THRESHOLD,             // return, multiple of the baseline, spread; silence: seconds
     ALERT_VOLUME,                // burst: of the window
     ALERT_BASELINE,              // burst: what is usual in a window; spread: usual spread
+    ALERT_EXCHANGE,              // text; silence, which has no symbol
     ALERT_COLUMN_COUNT
 };
 
