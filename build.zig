@@ -50,6 +50,11 @@ const rooms = [_][]const u8{
 };
 /// The rooms that the exchange simulator shares with the daemon.
 const simulator_rooms = 4;
+/// The room that the toolbox shares with the daemon.
+const derive_room = 4;
+comptime {
+    if (!std.mem.eql(u8, rooms[derive_room], "derive")) @compileError("derive_room");
+}
 
 const Options = struct {
     asan: bool,
@@ -222,7 +227,8 @@ const Variant = struct {
             .name = "ringtape",
             .files = matching(v.b, list(v.b, "tools", ".c"), "tools/ringtape"),
             .extra = v.commitFlag(),
-            .archives = &.{v.format},
+            // What is made of rows is pure, so that the store gives what the daemon gave.
+            .archives = &.{ v.room[derive_room], v.format },
             .libs = &(format_libs ++ [_][]const u8{ "pthread", "m" }),
         });
     }

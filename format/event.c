@@ -30,6 +30,10 @@ static const char *const codes_raw_reason[] = {
     "duplicate_key", NULL,
 };
 
+static const char *const codes_candle_source[] = {"trade", "agg_trade", NULL};
+static const char *const codes_alert[] = {"surge",   "crash", "volume_burst", "spread",
+                                          "silence", NULL};
+
 // Each row of a table: a column that must be present, or (…_OPTIONAL) one that may be absent.
 #define INTEGER(n) {.name = n, .type = COLUMN_INTEGER}
 #define INTEGER_OPTIONAL(n) {.name = n, .type = COLUMN_INTEGER, .nullable = true}
@@ -177,6 +181,47 @@ static const struct column columns_kline[] = {
     [KLINE_IGNORED] = TEXT_OPTIONAL("ignored", 1),
 };
 
+static const struct column columns_candle[] = {
+    COMMON,
+    [CANDLE_INTERVAL] = TEXT("interval", 0),
+    [CANDLE_OPEN_TIME] = TIME("open_time"),
+    [CANDLE_CLOSE_TIME] = TIME("close_time"),
+    [CANDLE_REVISION] = INTEGER("revision"),
+    [CANDLE_SOURCE] = CODE_OPTIONAL("source", codes_candle_source),
+    [CANDLE_TRADES] = INTEGER("trades"),
+    [CANDLE_OPEN] = PRICE_OPTIONAL("open"),
+    [CANDLE_HIGH] = PRICE_OPTIONAL("high"),
+    [CANDLE_LOW] = PRICE_OPTIONAL("low"),
+    [CANDLE_CLOSE] = PRICE_OPTIONAL("close"),
+    [CANDLE_VOLUME] = QUANTITY("volume"),
+    [CANDLE_QUOTE_VOLUME] = DECIMAL("quote_volume", DECIMAL_QUOTE_VOLUME),
+    [CANDLE_QUOTE_VOLUME_REST] = VOLUME_OPTIONAL("quote_volume_rest"),
+    [CANDLE_TAKER_BUY_VOLUME] = QUANTITY("taker_buy_volume"),
+    [CANDLE_VWAP] = QUANTITY_OPTIONAL("vwap"), // DECIMAL(38,12) has room for its 12 decimals
+    [CANDLE_VWAP_REST] = QUANTITY_OPTIONAL("vwap_rest"),
+    [CANDLE_FIRST_ID] = INTEGER_OPTIONAL("first_id"),
+    [CANDLE_LAST_ID] = INTEGER_OPTIONAL("last_id"),
+};
+
+static const struct column columns_alert[] = {
+    COMMON,
+    [ALERT_ID] = INTEGER("id"),
+    [ALERT_KIND] = CODE("kind", codes_alert),
+    [ALERT_RULE] = TEXT("rule", 0),
+    [ALERT_WINDOW] = INTEGER("window_ns"),
+    [ALERT_FROM_TIME] = TIME("from_time"),
+    [ALERT_TO_TIME] = TIME("to_time"),
+    [ALERT_FIRST_ID] = INTEGER_OPTIONAL("first_id"),
+    [ALERT_LAST_ID] = INTEGER_OPTIONAL("last_id"),
+    [ALERT_FROM_PRICE] = PRICE_OPTIONAL("from_price"),
+    [ALERT_TO_PRICE] = PRICE_OPTIONAL("to_price"),
+    [ALERT_MEASURE] = DECIMAL("measure", DECIMAL_QUOTE_VOLUME),
+    [ALERT_THRESHOLD] = DECIMAL("threshold", DECIMAL_QUOTE_VOLUME),
+    [ALERT_VOLUME] = QUANTITY_OPTIONAL("volume"),
+    [ALERT_BASELINE] = VOLUME_OPTIONAL("baseline"),
+    [ALERT_EXCHANGE] = TEXT_OPTIONAL("about_exchange", 1),
+};
+
 static const struct column columns_status[] = {
     COMMON,
     [STATUS_KIND] = CODE("kind", codes_status),
@@ -215,6 +260,8 @@ _Static_assert(sizeof(columns_depth) / sizeof(struct column) == DEPTH_COLUMN_COU
 _Static_assert(sizeof(columns_book) / sizeof(struct column) == BOOK_COLUMN_COUNT, "book");
 _Static_assert(sizeof(columns_ticker) / sizeof(struct column) == TICKER_COLUMN_COUNT, "ticker");
 _Static_assert(sizeof(columns_kline) / sizeof(struct column) == KLINE_COLUMN_COUNT, "kline");
+_Static_assert(sizeof(columns_candle) / sizeof(struct column) == CANDLE_COLUMN_COUNT, "candle");
+_Static_assert(sizeof(columns_alert) / sizeof(struct column) == ALERT_COLUMN_COUNT, "alert");
 _Static_assert(sizeof(columns_status) / sizeof(struct column) == STATUS_COLUMN_COUNT, "status");
 _Static_assert(sizeof(columns_instrument) / sizeof(struct column) == INSTRUMENT_COLUMN_COUNT,
                "instrument");
@@ -249,6 +296,13 @@ static const struct channel_schema schemas[CHANNEL_COUNT] = {
                        .time_count = 3,
                        .identity = {KLINE_INTERVAL, KLINE_OPEN_TIME, KLINE_EVENT_TIME},
                        .identity_count = 3},
+    [CHANNEL_CANDLE] = {.channel = CHANNEL_CANDLE, .name = "candle", COLUMNS(columns_candle),
+                        .times = {CANDLE_OPEN_TIME, COLUMN_RECEIVE_TIME}, .time_count = 2,
+                        .identity = {CANDLE_INTERVAL, CANDLE_OPEN_TIME, CANDLE_REVISION},
+                        .identity_count = 3},
+    [CHANNEL_ALERT] = {.channel = CHANNEL_ALERT, .name = "alert", COLUMNS(columns_alert),
+                       .times = {ALERT_TO_TIME, COLUMN_RECEIVE_TIME}, .time_count = 2,
+                       .identity = {ALERT_ID}, .identity_count = 1},
     [CHANNEL_STATUS] = {.channel = CHANNEL_STATUS, .name = "status", COLUMNS(columns_status),
                         .times = {COLUMN_RECEIVE_TIME}, .time_count = 1},
     [CHANNEL_INSTRUMENT] = {.channel = CHANNEL_INSTRUMENT, .name = "instrument",

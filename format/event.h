@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Numbers are on disk. 8 and 9 (candle, alert) are kept for derived channels.
+// Numbers are on disk. candle and alert are derived from the others (docs/candles.md, alerts.md).
 enum channel {
     CHANNEL_NONE = 0,
     CHANNEL_TRADE = 1,
@@ -247,6 +247,59 @@ enum kline_columns {
     KLINE_COLUMN_COUNT
 };
 
+// Made here from trades. A sum or quotient may have more digits than a mantissa: then `..._rest`
+// holds what is missing, and the value is the sum of both.
+enum candle_columns {
+    CANDLE_INTERVAL = COLUMN_FIRST_OWN, // text, "1m"
+    CANDLE_OPEN_TIME,
+    CANDLE_CLOSE_TIME,                  // open time + interval: the first instant behind it
+    CANDLE_REVISION,                    // 0 first, one more each time it is issued again
+    CANDLE_SOURCE,                      // enum candle_source
+    CANDLE_TRADES,
+    CANDLE_OPEN,                        // prices, ids, vwap: absent where there was no trade
+    CANDLE_HIGH,
+    CANDLE_LOW,
+    CANDLE_CLOSE,
+    CANDLE_VOLUME,
+    CANDLE_QUOTE_VOLUME,
+    CANDLE_QUOTE_VOLUME_REST,
+    CANDLE_TAKER_BUY_VOLUME,
+    CANDLE_VWAP,                        // quote volume / volume, half-even at 12 decimals
+    CANDLE_VWAP_REST,
+    CANDLE_FIRST_ID,                    // ids of the first and last trade by (time, id)
+    CANDLE_LAST_ID,
+    CANDLE_COLUMN_COUNT
+};
+
+enum candle_source { CANDLE_FROM_TRADES = 0, CANDLE_FROM_AGG_TRADES = 1 }; // on disk
+
+enum alert_columns {
+    ALERT_ID = COLUMN_FIRST_OWN, // XXH3-64 of rule and evidence (docs/alerts.md)
+    ALERT_KIND,                  // enum alert_kind
+    ALERT_RULE,                  // text: name of the rule in the configuration
+    ALERT_WINDOW,                // ns: length of the window that the rule looks at
+    ALERT_FROM_TIME,             // evidence: first and last event of what was seen
+    ALERT_TO_TIME,
+    ALERT_FIRST_ID,              // their ids, where the channel has ids
+    ALERT_LAST_ID,
+    ALERT_FROM_PRICE,            // surge, crash: the extreme and the price that crossed the
+    ALERT_TO_PRICE,              // threshold; spread: bid and ask
+    ALERT_MEASURE,               // what was compared with the threshold, both as a ratio:
+    ALERT_THRESHOLD,             // return, multiple of the baseline, spread; silence: seconds
+    ALERT_VOLUME,                // burst: of the window
+    ALERT_BASELINE,              // burst: what is usual in a window; spread: usual spread
+    ALERT_EXCHANGE,              // text; silence, which has no symbol
+    ALERT_COLUMN_COUNT
+};
+
+enum alert_kind { // numbers are on disk
+    ALERT_SURGE = 0,
+    ALERT_CRASH = 1,
+    ALERT_VOLUME_BURST = 2,
+    ALERT_SPREAD = 3,
+    ALERT_SILENCE = 4,
+};
+
 enum status_columns { // gaps are visible in the data itself
     STATUS_KIND = COLUMN_FIRST_OWN, // enum status_kind
     STATUS_FIRST_ID,                // holes: first and last missing id
@@ -274,7 +327,7 @@ enum status_kind { // numbers are on disk
     STATUS_HOLE_LOST = 10,
     STATUS_SYMBOL_ADDED = 11,
     STATUS_SYMBOL_REMOVED = 12,
-    STATUS_INTERVAL_CLOSED = 13,
+    STATUS_INTERVAL_CLOSED = 13, // a series of ids ended; about candle: all of an interval are out
     STATUS_UNKNOWN_KEY = 14, // detail: message type and key; count: how often so far
     STATUS_ROWS_REFUSED = 15, // rows that could not be stored as columns; they are in raw
     STATUS_CHANNEL_PAUSED = 16,

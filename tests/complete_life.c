@@ -4,6 +4,7 @@
 // not repaired later. The ledger is not asked: the data must tell for itself.
 #include "complete_life.h"
 
+#include "complete_life_candles.h"
 #include "format/ensure.h"
 #include "format/event.h"
 #include "keep/keep_store.h"
@@ -76,11 +77,17 @@ void life_start(struct life *life)
     cr_assert_eq(keep_store_open(&life->store, life->store_io, STORE, &message), 0, "%s",
                  message.text);
     cr_assert_eq(recall_open(&life->recall, life->store_io, life->store, 1, &life->log), 0);
+    const struct candles_options candles = {.symbols_max = LIMIT_SHARD_SYMBOLS,
+                                            .interval_count = 2, .minutes = {1, 5}};
+    cr_assert_eq(recall_load_candles(&life->recall, life->store_io, life->store, &candles, -1,
+                                     &life->log), 0);
     const struct shard_options options = {.log = &life->log, .permits = &life->permits,
                                           .board = &life->board,
                                           .store = life->store, .recall = &life->recall,
                                           .tape_bytes = 1 << 20,
-                                          .tape_age_ns = life->tape_age_ns};
+                                          .tape_age_ns = life->tape_age_ns,
+                                          .derive = {.interval_count = 2, .minutes = {1, 5},
+                                                     .grace_ns = -1}};
     cr_assert_eq(io_open_loop(&life->io, &(struct io_options){.name = "shard"}, &message), 0);
     cr_assert_eq(shard_open(&life->shard, life->io, &options), 0);
     life_feed(life);
@@ -110,6 +117,7 @@ static void life_sealer_stop(struct life *life)
 
 void life_stop(struct life *life)
 {
+    life->end_ns = io_utc_ns(life->io);
     cr_assert(shard_post(life->shard, &(struct shard_command){.kind = SHARD_STOP}));
     life_run(life, 3 * LIMIT_SECOND_NS);
     bool durable;
@@ -178,6 +186,7 @@ struct found {
     struct depth_rows depth[MARKET_SYMBOLS];
     struct depth_rows books[MARKET_SYMBOLS];
     struct ranges lost_depth[MARKET_SYMBOLS];
+    struct life_candles candles[MARKET_SYMBOLS];
     uint64_t wrong;
     const struct market_peer *peer;
 };
@@ -273,6 +282,8 @@ static bool found_block(void *context, const struct catalogue_segment *listed,
         if (listed->channel == CHANNEL_DEPTH)
             found_depth(&found->depth[symbol], rows, row, false);
         if (listed->channel == CHANNEL_BOOK) found_depth(&found->books[symbol], rows, row, true);
+        if (listed->channel == CHANNEL_CANDLE)
+            life_candle_found(&found->candles[symbol], rows, row);
         if (listed->channel == CHANNEL_STATUS) found_status(found, symbol, rows, row);
     }
     return true;
@@ -288,6 +299,7 @@ static struct found *found_create(const struct market_peer *peer)
         found->depth[i].at = calloc(DEPTH_ROWS_MAX, sizeof(struct depth_row));
         found->books[i].at = calloc(DEPTH_ROWS_MAX, sizeof(struct depth_row));
         found->lost_depth[i].at = calloc(RANGES_MAX, sizeof(struct range));
+        found->candles[i].at = calloc(LIFE_CANDLES_MAX, sizeof(struct life_candle));
     }
     return found;
 }
@@ -300,6 +312,7 @@ static void found_destroy(struct found *found)
         free(found->depth[i].at);
         free(found->books[i].at);
         free(found->lost_depth[i].at);
+        free(found->candles[i].at);
     }
     free(found);
 }
@@ -409,6 +422,10 @@ struct life_result life_judge(struct life *life)
     for (uint32_t symbol = 0; symbol < MARKET_SYMBOLS; symbol++) {
         judge_trades(found, symbol, &result);
         judge_depth(found, symbol, &result);
+        result.candles += found->candles[symbol].count;
+        result.candles_wrong +=
+            life_candles_wrong(&found->candles[symbol], &life->peer->symbols[symbol],
+                               found->stored[symbol], life->end_ns);
     }
     result.wrong += found->wrong;
     found_destroy(found);

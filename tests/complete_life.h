@@ -29,6 +29,7 @@ struct life {
     struct sealer *sealer;
     bool upbit; // set before life_start()
     uint64_t copies; // of lives that are over
+    int64_t end_ns;  // when the last one was stopped
 };
 
 struct life_result {
@@ -40,6 +41,8 @@ struct life_result {
     uint64_t depth;    // rows applied to a book
     uint64_t depth_wrong;   // books that differ from the truth where coverage claims them
     uint64_t depth_unlisted; // ids without cover that no row lists
+    uint64_t candles;        // rows
+    uint64_t candles_wrong;  // that are not what the stored trades add up to, or missing
 };
 
 struct life_result life_judge_upbit(struct life *life);

@@ -51,6 +51,8 @@ static void check(uint64_t seed, struct life *life, bool all_repaired)
     cr_assert_eq(result.wrong, 0, "seed %lu", (unsigned long)seed);
     cr_assert_eq(result.depth_wrong, 0, "seed %lu", (unsigned long)seed);
     cr_assert_eq(result.depth_unlisted, 0, "seed %lu", (unsigned long)seed);
+    cr_assert_eq(result.candles_wrong, 0, "seed %lu: of %lu", (unsigned long)seed,
+                 (unsigned long)result.candles);
     cr_assert_gt(result.depth, 100, "seed %lu: no depth to speak of", (unsigned long)seed);
     if (all_repaired) cr_assert_eq(result.listed, 0, "seed %lu", (unsigned long)seed);
 }

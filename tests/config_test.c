@@ -88,8 +88,8 @@ static const struct {
     {"feeds: all\n", "r.yaml:1: feeds: expected a list of feeds, found \"all\""},
     {"feeds:\n", "r.yaml:1: feeds: expected a list of feeds, found nothing"},
     {FEED "shard: 2\n", "r.yaml:5: unknown key \"shard\"; there are store, shards, "
-                        "commit_interval, seal_after, list_interval, keep, disk, log_level, "
-                        "feeds"},
+                        "commit_interval, seal_after, list_interval, keep, disk, candles, "
+                        "log_level, feeds"},
     {FEED "keep: 90d\n", "r.yaml:5: keep: expected a mapping of keys and values, found \"90d\""},
     {FEED "keep: {age: 90}\n",
      "r.yaml:5: keep.age: expected a duration from 1h to 36500d, like 90d, found \"90\""},
@@ -251,7 +251,7 @@ Test(config, the_reference_has_every_key)
         (void)snprintf(quoted, sizeof quoted, "`%s`", key);
         cr_assert(strstr(page, quoted) != NULL, "docs/operating.md lacks %s", quoted);
     }
-    cr_assert_eq(count, 27);
+    cr_assert_eq(count, 31);
 }
 
 // ---- single values and the command line ----
@@ -320,4 +320,41 @@ Test(options, every_argument_is_understood_or_named)
             cr_assert_str_eq(options.mistake, lines[i].mistake);
         for (int j = 0; j < count; j++) free(arguments[j]);
     }
+}
+
+// ---- candles ----
+
+static bool candles_of(struct config *made, const char *keys)
+{
+    static struct config_mistakes found;
+    char text[512];
+    (void)snprintf(text, sizeof text,
+                   "candles: {%s}\n"
+                   "feeds:\n  - {exchange: binance, channels: [trade], symbols: [A]}\n",
+                   keys);
+    return config_parse(made, "c", text, strlen(text), &found);
+}
+
+Test(config, candles_have_intervals_in_order)
+{
+    cr_assert(candles_of(&config, ""));
+    cr_assert_eq(config.candles.interval_count, 3);
+    cr_assert_eq(config.candles.minutes[2], 15);
+    cr_assert_lt(config.candles.grace_ns, 0);
+    config_free(&config);
+    cr_assert(candles_of(&config, "intervals: [1h, 3m, 1m], grace: 5s, empty: true"));
+    cr_assert_eq(config.candles.interval_count, 3);
+    cr_assert(config.candles.minutes[0] == 1 && config.candles.minutes[1] == 3 &&
+              config.candles.minutes[2] == 60);
+    cr_assert_eq(config.candles.grace_ns, 5000000000);
+    cr_assert(config.candles.empty);
+    config_free(&config);
+    cr_assert(candles_of(&config, "intervals: []"));
+    cr_assert_eq(config.candles.interval_count, 0);
+    config_free(&config);
+    cr_assert_not(candles_of(&config, "intervals: [7m]"));
+    cr_assert_not(candles_of(&config, "intervals: [1m, 1m]"));
+    cr_assert_not(candles_of(&config, "intervals: 1m"));
+    cr_assert_not(candles_of(&config, "intervals: [[1m]]"));
+    cr_assert_not(candles_of(&config, "grace: 2m"));
 }

@@ -361,7 +361,7 @@ Test(library, schema)
     cr_assert(!ringtape_channel_at(10, &channel));
     cr_assert(ringtape_channel_find("depth", &channel));
     cr_assert(channel.has_levels && channel.has_identity && channel.column_count == 8);
-    cr_assert(!ringtape_channel_find("candle", &channel));
+    cr_assert(!ringtape_channel_find("candles", &channel));
     cr_assert(ringtape_column_at("trade", TRADE_PRICE, &column));
     cr_assert(strcmp(column.name, "price") == 0 && column.type == RINGTAPE_DECIMAL);
     cr_assert(!column.nullable && !ringtape_column_at("trade", TRADE_COLUMN_COUNT, &column));

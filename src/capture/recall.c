@@ -38,17 +38,24 @@ static enum arbiter_rule rule_of(const struct dialect *dialect, enum channel cha
                                                                       : ARBITER_LEADER;
 }
 
-uint32_t recall_key(struct recall *recall, const char *name, uint32_t size, enum channel channel)
+uint32_t recall_symbol(struct recall *recall, const char *name, uint32_t size,
+                       const struct dialect **dialect)
 {
     char exchange[SYMBOL_NAME_BYTES_MAX + 1];
     const char *colon = memchr(name, ':', size);
-    if (colon == NULL || size > SYMBOL_NAME_BYTES_MAX) return ARBITER_KEY_NONE;
+    if (colon == NULL || size > SYMBOL_NAME_BYTES_MAX) return SYMBOL_NONE;
     memcpy(exchange, name, (size_t)(colon - name));
     exchange[colon - name] = '\0';
-    const struct dialect *dialect = dialect_by_name(exchange);
-    if (dialect == NULL) return ARBITER_KEY_NONE;
-    uint32_t symbol = symbols_add(recall->symbols, symbols_exchange(recall->symbols, exchange),
-                                  colon + 1, size - (uint32_t)(colon + 1 - name));
+    *dialect = dialect_by_name(exchange);
+    if (*dialect == NULL) return SYMBOL_NONE;
+    return symbols_add(recall->symbols, symbols_exchange(recall->symbols, exchange), colon + 1,
+                       size - (uint32_t)(colon + 1 - name));
+}
+
+uint32_t recall_key(struct recall *recall, const char *name, uint32_t size, enum channel channel)
+{
+    const struct dialect *dialect;
+    uint32_t symbol = recall_symbol(recall, name, size, &dialect);
     if (symbol == SYMBOL_NONE) return ARBITER_KEY_NONE;
     uint32_t key = arbiter_key_find(&recall->arbiter, symbol, channel);
     if (key != ARBITER_KEY_NONE) return key;
@@ -67,12 +74,17 @@ static uint32_t recall_exchange(const struct recall *recall, const char *exchang
     return SYMBOL_EXCHANGES_MAX;
 }
 
+uint32_t recall_find(const struct recall *recall, const char *exchange, const char *name)
+{
+    uint32_t number = recall_exchange(recall, exchange);
+    if (number == SYMBOL_EXCHANGES_MAX) return SYMBOL_NONE;
+    return symbols_find(recall->symbols, number, name, (uint32_t)strlen(name));
+}
+
 void recall_adopt(const struct recall *recall, const char *exchange, const char *symbol,
                   struct arbiter *arbiter, uint32_t to, struct arbiter_now now)
 {
-    uint32_t number = recall_exchange(recall, exchange);
-    if (number == SYMBOL_EXCHANGES_MAX) return;
-    uint32_t found = symbols_find(recall->symbols, number, symbol, (uint32_t)strlen(symbol));
+    uint32_t found = recall_find(recall, exchange, symbol);
     if (found == SYMBOL_NONE) return;
     uint32_t from = arbiter_key_find(&recall->arbiter, found,
                                      (enum channel)arbiter->keys[to].channel);
@@ -271,7 +283,9 @@ int recall_open(struct recall *recall, struct io *io, struct keep_store *store, 
                 const struct log *log)
 {
     struct ledger ledger = {0};
-    struct recall_work work = {.recall = recall, .io = io, .store = store, .log = log};
+    struct recall_work work = {.take = recall_rows, .channels = RECALL_COVERED,
+                               .tape_time_min = INT64_MIN, .recall = recall, .io = io,
+                               .store = store, .log = log};
     memset(recall, 0, sizeof *recall);
     recall->symbols = symbols_open(LIMIT_SHARD_SYMBOLS);
     recall->alive_ns = calloc(ARBITER_KEYS_MAX, sizeof *recall->alive_ns);
@@ -300,5 +314,6 @@ void recall_close(struct recall *recall)
     arbiter_close(&recall->arbiter);
     if (recall->symbols != NULL) symbols_close(recall->symbols);
     free(recall->alive_ns);
+    candles_close(&recall->candles);
     memset(recall, 0, sizeof *recall);
 }

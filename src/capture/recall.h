@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/symbols.h"
 #include "capture/arbiter.h"
+#include "derive/candle.h"
 #include "io/io.h"
 #include "keep/keep_store.h"
 
@@ -35,6 +36,8 @@ struct recall {
     int64_t since_ns;
     uint32_t keys;
     uint64_t rows; // read again
+    struct candles candles; // as the store has them; memory NULL: nothing is known
+    int64_t grace_ns;       // of the candles; negative: by the exchange
 };
 
 // Reads, and writes the new base. `shards`: of the life that begins. 0 or errno (logged); `io` is
@@ -46,5 +49,16 @@ void recall_close(struct recall *recall);
 // The key `to` of `arbiter`, just opened, begins where the store ends.
 void recall_adopt(const struct recall *recall, const char *exchange, const char *symbol,
                   struct arbiter *arbiter, uint32_t to, struct arbiter_now now);
+
+// Reads the trades of the last RECALL_CANDLES_MINUTES and the longest interval before the latest
+// trade, and the candles that were made of them. After recall_open(); `grace_ns` negative: by the
+// exchange. 0 or errno (logged).
+enum { RECALL_CANDLES_MINUTES = 30 };
+int recall_load_candles(struct recall *recall, struct io *io, struct keep_store *store,
+                   const struct candles_options *options, int64_t grace_ns,
+                   const struct log *log);
+// Candles of `symbol` go on where the store ends.
+void recall_adopt_candles(const struct recall *recall, const char *exchange, const char *name,
+                          struct candles *candles, uint32_t symbol);
 
 #endif

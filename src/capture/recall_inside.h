@@ -6,23 +6,35 @@
 #define RINGTAPE_CAPTURE_RECALL_INSIDE_H
 
 #include "capture/recall.h"
+#include "exchange/dialect.h"
 #include "format/rows.h"
 
-enum { RECALL_TAPES_MAX = 65536 };
+enum {
+    RECALL_TAPES_MAX = 65536,
+    RECALL_COVERED = 1 << CHANNEL_TRADE | 1 << CHANNEL_AGG_TRADE | 1 << CHANNEL_DEPTH |
+                     1 << CHANNEL_QUOTE | 1 << CHANNEL_BOOK | 1 << CHANNEL_STATUS,
+};
 
 struct recall_tape {
     uint32_t number;
     int64_t last_ns; // receive time of its last row; of segments: the latest time
 };
 
+// Rows of one channel; `symbols` are their names. Returns the latest receive time among them.
+typedef int64_t recall_take(struct recall *recall, const struct rows *rows,
+                            const struct event_text *symbols, int64_t time_min);
+
 // One reading, at start only.
 struct recall_work {
+    recall_take *take;
+    uint32_t channels; // bit c: segments of channel c are read
     struct recall *recall;
     struct io *io;
     struct keep_store *store;
     const struct log *log;
     uint32_t tape;    // from here on
     int64_t time_min; // rows of segments before it do not matter
+    int64_t tape_time_min; // ... of tapes
     int64_t alive_ns[LIMIT_SHARDS]; // receive time of the shard's last durable row
     struct recall_tape *tapes;
     uint32_t tape_count;
@@ -33,9 +45,13 @@ struct recall_work {
 // The key of a full name ("binance:BTCUSDT"), opened if new; ARBITER_KEY_NONE: not one of a known
 // exchange, or no room.
 uint32_t recall_key(struct recall *recall, const char *name, uint32_t size, enum channel channel);
-// Rows of one channel; `symbols` are their names. Returns the latest receive time among them.
-int64_t recall_rows(struct recall *recall, const struct rows *rows,
-                    const struct event_text *symbols, int64_t time_min);
+// What the arbiter makes of them.
+recall_take recall_rows;
+// SYMBOL_NONE: nothing of it is known.
+uint32_t recall_find(const struct recall *recall, const char *exchange, const char *name);
+// The number of a full name, added if new. SYMBOL_NONE: not of a known exchange, or no room.
+uint32_t recall_symbol(struct recall *recall, const char *name, uint32_t size,
+                       const struct dialect **dialect);
 // Everything of the segments and tapes from work->tape on. 0 or errno.
 int recall_segments(struct recall_work *work);
 int recall_load_tapes(struct recall_work *work);

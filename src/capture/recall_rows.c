@@ -156,7 +156,8 @@ static int batch_load(struct recall_work *work, const struct tape_item *item, in
         TAPE_GOOD) {
         for (int c = 0; c < CHANNEL_COUNT; c++) {
             if (channel_schema((enum channel)c) == NULL || batch.rows[c].count == 0) continue;
-            int64_t last_ns = recall_rows(work->recall, &batch.rows[c], batch.symbols, INT64_MIN);
+            int64_t last_ns =
+                work->take(work->recall, &batch.rows[c], batch.symbols, work->tape_time_min);
             if (last_ns > *latest_ns) *latest_ns = last_ns;
         }
     }
@@ -263,7 +264,7 @@ static int block_recall(struct recall_work *work, struct segment *segment, uint3
     // Levels are not asked for.
     uint64_t columns = UINT64_MAX & ~SEGMENT_COLUMNS_LEVELS;
     if (segment_read(segment, block, columns, &read) != SEGMENT_GOOD) return 0;
-    (void)recall_rows(work->recall, read.rows, names, work->time_min);
+    (void)work->take(work->recall, read.rows, names, work->time_min);
     return 0;
 }
 
@@ -308,10 +309,7 @@ int recall_segments(struct recall_work *work)
     int result = 0;
     for (uint32_t i = 0; i < catalogue->segment_count && result == 0; i++) {
         const struct catalogue_segment *listed = &catalogue->segments[i];
-        bool wanted = listed->channel == CHANNEL_TRADE || listed->channel == CHANNEL_AGG_TRADE ||
-                      listed->channel == CHANNEL_DEPTH || listed->channel == CHANNEL_QUOTE ||
-                      listed->channel == CHANNEL_BOOK ||
-                      listed->channel == CHANNEL_STATUS;
+        bool wanted = (work->channels >> listed->channel & 1) != 0;
         if (wanted && listed->tape_last >= work->tape && listed->time_max >= work->time_min)
             result = segment_recall(work, listed);
     }

@@ -23,7 +23,11 @@ static uint32_t shard_address_uses(void *context, const struct link *link,
 
 static bool shard_sink(void *context, const struct event *event)
 {
-    return tape_writer_append(context, event);
+    struct shard *shard = context;
+    shard_derive_before(shard, event);
+    if (!tape_writer_append(shard->writer, event)) return false;
+    shard_derive_after(shard, event);
+    return true;
 }
 
 // ---- life ----
@@ -35,6 +39,7 @@ static void shard_release(struct shard *shard)
     intake_close(&shard->intake);
     if (shard->symbols != NULL) symbols_close(shard->symbols);
     shard_ledger_close(shard);
+    shard_derive_close(shard);
     free(shard->symbol_uses);
     free(shard->instrument_hash);
     free(shard->slots);
@@ -79,8 +84,9 @@ static int shard_open_parts(struct shard *shard)
     int error = link_shared_open(&shard->shared);
     if (error == 0) error = shard_open_tape(shard);
     if (error == 0) error = shard_ledger_open(shard);
+    if (error == 0) error = shard_derive_open(shard);
     if (error == 0)
-        error = intake_open(&shard->intake, shard_sink, shard->writer, shard->options.log);
+        error = intake_open(&shard->intake, shard_sink, shard, shard->options.log);
     return error;
 }
 
@@ -365,6 +371,8 @@ static void shard_publish(struct shard *shard)
         .rest_failures = shard->mend.counters.failures,
         .audits = shard->mend.counters.audits,
         .snapshots = shard->mend.counters.snapshots,
+        .candles = shard->derive.candles.counters.issued,
+        .candles_late = shard->derive.candles.counters.beyond,
     };
     for (uint32_t i = 0; i < SYMBOL_EXCHANGES_MAX; i++)
         now.clock_alarms += shard->intake.lags[i].off;
@@ -420,6 +428,7 @@ static void shard_tick_done(struct io *io, struct io_op *op)
     if (shard->state <= SHARD_CLOSING_LINKS) { // later no row is taken any more
         link_shared_clock(&shard->shared, INTAKE_NO_LINK);
         arbiter_tick(&shard->intake.arbiter, shard_now(shard));
+        shard_derive_tick(shard);
     }
     shard_reap(shard);
     if (shard->state == SHARD_RUNNING) {

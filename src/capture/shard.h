@@ -21,6 +21,7 @@
 #include "capture/audit_board.h"
 #include "capture/plan.h"
 #include "capture/recall.h"
+#include "capture/shard_derive.h"
 #include "io/io.h"
 #include "keep/keep_store.h"
 
@@ -36,6 +37,7 @@ struct shard_options {
     int64_t commit_interval_ns;
     int64_t tape_bytes;
     int64_t tape_age_ns;
+    struct shard_derive_options derive;
 };
 
 // A feed's share with what its links need besides. Given to the shard with all it points to.
@@ -103,6 +105,8 @@ struct shard_counters {
     uint64_t rest_failures;
     uint64_t audits;
     uint64_t snapshots;
+    uint64_t candles;        // rows
+    uint64_t candles_late;   // trades that came too late for any
 };
 
 // 0 or -ENOMEM, or what tape_writer_open() says.

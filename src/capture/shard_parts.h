@@ -131,6 +131,7 @@ struct shard {
     struct shard_trouble trouble;
     struct mend mend;
     struct shard_ledger ledger;
+    struct shard_derive derive;
     struct shard_counters published;
 };
 

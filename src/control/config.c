@@ -262,6 +262,28 @@ static void config_feed(struct config_walk *walk, const yaml_node_t *node, const
                     &feed->rest_url);
 }
 
+// ---- candles ----
+
+static void config_intervals(struct config_walk *walk, const struct config_entry *entry,
+                             const yaml_node_t *node, const char *path, void *base)
+{
+    struct config_candles *candles = (void *)((char *)base + entry->offset);
+    if (!config_list_sized(walk, entry, node, path)) return;
+    candles->interval_count = 0; // the default's
+    for (const yaml_node_item_t *at = node->data.sequence.items.start;
+         at < node->data.sequence.items.top; at++) {
+        const yaml_node_t *item = yaml_document_get_node(walk->document, *at);
+        const int error = !config_whole(item) ? -EINVAL
+                                              : config_put_interval(candles, config_text(item),
+                                                                    strlen(config_text(item)));
+        if (error == -EEXIST)
+            config_mistake(walk, config_line(item), path, "\"%s\" stands there twice",
+                           config_text(item));
+        else if (error != 0)
+            config_unexpected(walk, item, path, "an interval like 1m, 5m, 15m or 1h");
+    }
+}
+
 // ---- the walk ----
 
 static void config_exchange_unknown(struct config_walk *walk, const yaml_node_t *node,
@@ -329,6 +351,8 @@ static void config_value(struct config_walk *walk, const struct config_entry *en
         config_mapping(walk, entry->keys, node, path, base);
     } else if (entry->kind == CONFIG_KEEP) {
         config_keep(walk, entry, node, path, base);
+    } else if (entry->kind == CONFIG_INTERVALS) {
+        config_intervals(walk, entry, node, path, base);
     } else if (entry->kind == CONFIG_FEEDS) {
         config_list(walk, entry, node, path, NULL, config_feed);
     } else if (feed->dialect == NULL) {

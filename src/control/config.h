@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/symbols.h"
 #include "base/url.h"
+#include "derive/candle.h"
 #include "exchange/dialect.h"
 #include "keep/retention.h"
 
@@ -46,6 +47,13 @@ struct config_feed {
     int line; // where it stands in the file
 };
 
+struct config_candles {
+    uint32_t minutes[CANDLE_INTERVALS_MAX]; // rising
+    uint32_t interval_count;
+    int64_t grace_ns; // negative: by the exchange
+    bool empty;
+};
+
 struct config {
     char store[LIMIT_PATH_BYTES + 1];
     uint32_t shards;
@@ -54,6 +62,7 @@ struct config {
     int64_t seal_time_ns;
     int64_t list_interval_ns;
     struct retention_rules keep; // `keep` and `disk`
+    struct config_candles candles;
     enum log_level log_level;
     struct config_feed feeds[LIMIT_FEEDS];
     uint32_t feed_count;

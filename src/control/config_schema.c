@@ -7,6 +7,7 @@
 #include "control/config.h"
 #include "control/config_value.h"
 #include "format/ensure.h"
+#include <errno.h>
 #include <string.h>
 
 static const struct config_entry config_seal[] = {
@@ -49,6 +50,18 @@ static const struct config_entry config_disk[] = {
      "free space to keep: with less the oldest data goes where `keep` has a limit, with less than "
      "half of it channels pause; default: 1GiB, at most a quarter of what is free at the start",
      NULL},
+    {0},
+};
+
+static const struct config_entry config_candles[] = {
+    {"intervals", CONFIG_INTERVALS, offsetof(struct config, candles), 0, CANDLE_INTERVALS_MAX,
+     "1m 5m 15m", "a list of whole minutes that divide a day, 1h at most, like [1m, 5m, 15m]",
+     "lengths of the candles; []: none", NULL},
+    {"grace", CONFIG_DURATION, offsetof(struct config, candles.grace_ns), 0, LIMIT_MINUTE_NS, "",
+     "a duration from 0s to 1m, like 2s",
+     "how long after its close a candle waits for late trades; default: 2s, upbit 3s", NULL},
+    {"empty", CONFIG_BOOLEAN, offsetof(struct config, candles.empty), 0, 0, "false",
+     "true or false", "rows for minutes without trades, too", NULL},
     {0},
 };
 
@@ -103,6 +116,8 @@ const struct config_entry config_top[] = {
      "what is deleted by itself", config_keep},
     {"disk", CONFIG_SECTION, 0, 0, 0, "", "a mapping with reserve", "what happens on a full disk",
      config_disk},
+    {"candles", CONFIG_SECTION, 0, 0, 0, "", "a mapping with intervals, grace and empty",
+     "what is made of trades", config_candles},
     {"log_level", CONFIG_LEVEL, offsetof(struct config, log_level), 0, 0, "info",
      "error, warning, info or debug", "how much is logged", NULL},
     {"feeds", CONFIG_FEEDS, 0, 1, LIMIT_FEEDS, NULL, "a list of feeds", "what is recorded",
@@ -142,6 +157,34 @@ static bool config_put_integer(const struct config_entry *entry, const char *tex
     return true;
 }
 
+int config_put_interval(struct config_candles *candles, const char *text, size_t size)
+{
+    const uint32_t minutes = candle_interval_minutes(text, size);
+    uint32_t place = candles->interval_count;
+    if (minutes == 0) return -EINVAL;
+    while (place > 0 && candles->minutes[place - 1] > minutes) place--;
+    if (place > 0 && candles->minutes[place - 1] == minutes) return -EEXIST;
+    ensure(candles->interval_count < CANDLE_INTERVALS_MAX);
+    memmove(candles->minutes + place + 1, candles->minutes + place,
+            (candles->interval_count - place) * sizeof *candles->minutes);
+    candles->minutes[place] = minutes;
+    candles->interval_count++;
+    return 0;
+}
+
+static void config_default_intervals(const struct config_entry *entry, void *base)
+{
+    struct config_candles *candles = (void *)((char *)base + entry->offset);
+    candles->grace_ns = -1;
+    for (const char *at = entry->standard; *at != '\0';) {
+        const size_t size = strcspn(at, " ");
+        const int error = config_put_interval(candles, at, size);
+        ensure(error == 0);
+        at += size;
+        at += strspn(at, " ");
+    }
+}
+
 static bool config_put_unit(const struct config_entry *entry, const char *text, int64_t *place)
 {
     int64_t value = 0;
@@ -165,6 +208,7 @@ bool config_put(const struct config_entry *entry, const char *text, void *base)
     case CONFIG_SIZE: return config_put_unit(entry, text, place);
     case CONFIG_CHANNELS:
     case CONFIG_SYMBOLS:
+    case CONFIG_INTERVALS:
     case CONFIG_SECTION:
     case CONFIG_FEEDS:
     case CONFIG_KEEP: break;
@@ -177,6 +221,7 @@ void config_defaults(const struct config_entry *keys, void *base)
 {
     for (; keys->name != NULL; keys++) {
         if (keys->kind == CONFIG_SECTION) config_defaults(keys->keys, base);
+        if (keys->kind == CONFIG_INTERVALS) config_default_intervals(keys, base);
         if (keys->standard == NULL || keys->standard[0] == '\0' || !config_is_scalar(keys))
             continue;
         bool good = config_put(keys, keys->standard, base);

@@ -20,6 +20,7 @@ enum config_kind {
     CONFIG_EXCHANGE, // const struct dialect *
     CONFIG_CHANNELS, // list of names
     CONFIG_SYMBOLS,  // `all` or list of names
+    CONFIG_INTERVALS, // list of names like 5m: struct config_candles
     CONFIG_SECTION,  // a mapping with keys of its own
     CONFIG_FEEDS,    // list of mappings
     CONFIG_KEEP,     // channel names, each with a mapping: struct retention_limits[CHANNEL_COUNT]
@@ -55,6 +56,9 @@ static inline bool config_in(const struct config_entry *entry, int64_t value)
 
 // Sets the value of a scalar kind in the struct at `base`. False: not what the entry expects.
 bool config_put(const struct config_entry *entry, const char *text, void *base);
+struct config_candles;
+// Puts the interval in its place. 0, -EINVAL (none), -EEXIST.
+int config_put_interval(struct config_candles *candles, const char *text, size_t size);
 // Sets all defaults of a table.
 void config_defaults(const struct config_entry *keys, void *base);
 

@@ -113,6 +113,31 @@ static void control_shard_close(void *context)
     io_close_loop(place->io);
 }
 
+static struct shard_derive_options control_derive(const struct config *config)
+{
+    struct shard_derive_options options = {.interval_count = config->candles.interval_count,
+                                           .grace_ns = config->candles.grace_ns,
+                                           .empty = config->candles.empty};
+    memcpy(options.minutes, config->candles.minutes, sizeof options.minutes);
+    return options;
+}
+
+static int control_recall(struct control *control)
+{
+    const struct config_candles *config = &control->config.candles;
+    struct candles_options candles = {.symbols_max = LIMIT_SHARD_SYMBOLS,
+                                      .interval_count = config->interval_count};
+    memcpy(candles.minutes, config->minutes, sizeof candles.minutes);
+    if (recall_open(&control->recall, control->io, control->store, control->config.shards,
+                    &control->log) != 0)
+        return EX_IOERR;
+    control->recalled = true;
+    return recall_load_candles(&control->recall, control->io, control->store, &candles,
+                          config->grace_ns, &control->log) == 0
+               ? 0
+               : EX_IOERR;
+}
+
 static int control_open_shard(struct control *control, uint32_t index)
 {
     struct control_shard *place = &control->shards[index];
@@ -129,7 +154,8 @@ static int control_open_shard(struct control *control, uint32_t index)
                                           .recall = &control->recall,
                                           .commit_interval_ns = control->config.commit_interval_ns,
                                           .tape_bytes = control->config.seal_size_bytes,
-                                          .tape_age_ns = control->config.seal_time_ns};
+                                          .tape_age_ns = control->config.seal_time_ns,
+                                          .derive = control_derive(&control->config)};
     error = shard_open(&place->shard, place->io, &options);
     if (error == 0) {
         control->shard_count++;
@@ -215,10 +241,7 @@ static int control_open(struct control *control)
     if (code == 0) code = control_open_store(control);
     if (code != 0) return code;
     control_permits_load(control);
-    if (recall_open(&control->recall, control->io, control->store, control->config.shards,
-                    &control->log) != 0)
-        return EX_IOERR;
-    control->recalled = true;
+    code = control_recall(control);
     for (uint32_t i = 0; i < control->config.shards && code == 0; i++)
         code = control_open_shard(control, i);
     if (code == 0) code = control_open_sealer(control);
@@ -274,6 +297,7 @@ static void control_print(struct control *control)
                  "\"rest_requests\":%llu,\"rest_connections\":%llu,"
                  "\"rest_failures\":%llu,\"audits\":%llu,"
                  "\"snapshots\":%llu,\"mutes\":%llu,\"clock_alarms\":%llu,"
+                 "\"candles\":%llu,\"candles_late\":%llu,"
                  "\"tapes_waiting\":%llu,"
                  "\"tapes_sealed\":%llu,\"tapes_damaged\":%llu,\"rows_sealed\":%llu,"
                  "\"segments\":%llu,\"segments_light\":%llu,"
@@ -286,7 +310,8 @@ static void control_print(struct control *control)
                  C(sum.feeds_failed + control->feeds_failed), C(sum.copies), C(sum.repaired),
                  C(sum.holes_open), C(sum.holes_opened), C(sum.holes_lost), C(sum.rest_requests),
                  C(sum.rest_connections), C(sum.rest_failures), C(sum.audits), C(sum.snapshots),
-                 C(sum.mutes), C(sum.clock_alarms),
+                 C(sum.mutes), C(sum.clock_alarms), C(sum.candles),
+                 C(sum.candles_late),
                  C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
                  C(sealed.rows), C(sealed.segments), C(sealed.segments_light), C(sealed.deleted),
                  C(sealed.bytes_out), C(sealed.days), C(sealed.failures),
@@ -323,9 +348,10 @@ static void control_reload(struct control *control)
             strcmp(config->store, control->config.store) != 0 ||
             config->commit_interval_ns != control->config.commit_interval_ns ||
             config->seal_size_bytes != control->config.seal_size_bytes ||
-            config->seal_time_ns != control->config.seal_time_ns)
+            config->seal_time_ns != control->config.seal_time_ns ||
+            memcmp(&config->candles, &control->config.candles, sizeof config->candles) != 0)
             control_log(control, LOG_LEVEL_WARNING, "a part of the configuration needs a restart",
-                        "store, shards, commit_interval, seal_after");
+                        "store, shards, commit_interval, seal_after, candles");
         log_set_level(&control->log, config->log_level);
         keep_store_set_rules(control->store, &config->keep);
         control->config.keep = config->keep;

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// recall_candles: which candles are open, and what was issued of those that are not long closed.
+// Contract: trades first, then the candle rows, so that a row can be held against what the trades
+// add up to now.
+#include "capture/recall_inside.h"
+
+#include "format/ensure.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+// The candles' numbers of symbols are the recall's.
+static uint32_t candles_of(struct recall *recall, const struct event_text *name)
+{
+    const struct dialect *dialect;
+    const uint32_t symbol =
+        recall_symbol(recall, (const char *)name->bytes, name->size, &dialect);
+    if (symbol != SYMBOL_NONE)
+        candles_symbol(&recall->candles, symbol,
+                       recall->grace_ns >= 0 ? recall->grace_ns : candle_grace_ns(dialect->name));
+    return symbol;
+}
+
+typedef void candles_do(struct candles *candles, const struct event *event);
+
+static void candles_row_known(struct candles *candles, const struct event *event)
+{
+    candles_known(candles, event->symbol, event);
+}
+
+static int64_t candles_rows(struct recall *recall, const struct rows *rows,
+                            const struct event_text *symbols, int64_t time_min, candles_do *each)
+{
+    int64_t latest_ns = 0;
+    for (uint32_t row = 0; row < rows->count; row++) {
+        struct event event;
+        if (rows->symbol[row] == SYMBOL_NONE || rows_time_ns(rows, row) < time_min) continue;
+        rows_get(rows, row, &event, NULL);
+        event.symbol = candles_of(recall, &symbols[rows->symbol[row]]);
+        if (event.symbol != SYMBOL_NONE) each(&recall->candles, &event);
+    }
+    return latest_ns;
+}
+
+static int64_t take_trades(struct recall *recall, const struct rows *rows,
+                           const struct event_text *symbols, int64_t time_min)
+{
+    const enum channel channel = rows->schema->channel;
+    if (channel != CHANNEL_TRADE && channel != CHANNEL_AGG_TRADE) return 0;
+    return candles_rows(recall, rows, symbols, time_min, candles_event);
+}
+
+static int64_t take_candles(struct recall *recall, const struct rows *rows,
+                            const struct event_text *symbols, int64_t time_min)
+{
+    if (rows->schema->channel != CHANNEL_CANDLE) return 0;
+    return candles_rows(recall, rows, symbols, time_min, candles_row_known);
+}
+
+static int candles_pass(struct recall_work *work, recall_take *take, uint32_t channels)
+{
+    work->take = take;
+    work->channels = channels;
+    work->tape_count = 0;
+    const int result = recall_segments(work);
+    return result != 0 ? result : recall_load_tapes(work);
+}
+
+// Not later than now: a time of the future would make all others too old.
+static int64_t candles_latest_ns(const struct recall *recall, int64_t now_ns)
+{
+    int64_t latest_ns = 0;
+    for (uint32_t i = 0; i < recall->arbiter.key_count; i++) {
+        const struct arbiter_key *key = &recall->arbiter.keys[i];
+        const bool trades = key->channel == CHANNEL_TRADE || key->channel == CHANNEL_AGG_TRADE;
+        if (trades && key->coverage.last_ns > latest_ns) latest_ns = key->coverage.last_ns;
+    }
+    return latest_ns < now_ns ? latest_ns : now_ns;
+}
+
+int recall_load_candles(struct recall *recall, struct io *io, struct keep_store *store,
+                   const struct candles_options *options, int64_t grace_ns,
+                   const struct log *log)
+{
+    struct candles_options read_only = *options;
+    struct recall_work work = {.recall = recall, .io = io, .store = store, .log = log};
+    ensure(recall->symbols != NULL && options->symbols_max >= LIMIT_SHARD_SYMBOLS);
+    read_only.issue = NULL;
+    recall->grace_ns = grace_ns;
+    if (options->interval_count == 0) return 0;
+    int result = candles_open(&recall->candles, &read_only);
+    work.tapes = calloc(RECALL_TAPES_MAX, sizeof *work.tapes);
+    if (result == 0 && work.tapes == NULL) result = -ENOMEM;
+    const int64_t latest_ns = candles_latest_ns(recall, io_utc_ns(io));
+    if (result == 0 && latest_ns > 0) {
+        const uint32_t longest = options->minutes[options->interval_count - 1];
+        recall->candles.floor = (int32_t)(latest_ns / CANDLE_MINUTE_NS) -
+                                (int32_t)(longest + RECALL_CANDLES_MINUTES);
+        if (recall->candles.floor < 0) recall->candles.floor = 0;
+        work.time_min = recall->candles.floor * CANDLE_MINUTE_NS;
+        work.tape_time_min = work.time_min;
+        result = candles_pass(&work, take_trades, 1u << CHANNEL_TRADE | 1u << CHANNEL_AGG_TRADE);
+        if (result == 0) result = candles_pass(&work, take_candles, 1u << CHANNEL_CANDLE);
+    }
+    free(work.tapes);
+    if (result != 0)
+        log_write(log, LOG_LEVEL_ERROR, io_utc_ns(io), "open candles cannot be read",
+                  "store=\"%s\" cause=\"%s\"", keep_store_path(store), strerror(-result));
+    return result;
+}
+
+void recall_adopt_candles(const struct recall *recall, const char *exchange, const char *name,
+                          struct candles *candles, uint32_t symbol)
+{
+    if (recall->candles.memory == NULL) return;
+    const uint32_t from = recall_find(recall, exchange, name);
+    if (from != SYMBOL_NONE) candles_adopt(candles, symbol, &recall->candles, from);
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// shard_derive: see shard_derive.h. Contract: on the tape a candle stands before the trades that it
+// does not hold, and a heartbeat behind the candles that it speaks of.
+#include "capture/shard_parts.h"
+
+#include "format/ensure.h"
+#include <stdio.h>
+#include <string.h>
+
+// ---- life ----
+
+static bool derive_issue(void *context, const struct candle *candle)
+{
+    struct shard *shard = context;
+    char text[CANDLE_TEXT_BYTES];
+    struct event event;
+    if (!candle_row(candle, text, &event)) {
+        shard->derive.unfit++;
+        return true;
+    }
+    const int64_t now_ns =
+        shard->derive.now_ns != 0 ? shard->derive.now_ns : shard->intake.last_ns;
+    return intake_event(&shard->intake, &event, now_ns, INTAKE_NO_LINK);
+}
+
+int shard_derive_open(struct shard *shard)
+{
+    const struct shard_derive_options *options = &shard->options.derive;
+    const struct recall *recall = shard->options.recall;
+    struct candles_options candles = {.symbols_max = LIMIT_SHARD_SYMBOLS,
+                                      .interval_count = options->interval_count,
+                                      .issue = derive_issue,
+                                      .context = shard};
+    if (options->interval_count == 0) return 0;
+    memcpy(candles.minutes, options->minutes, sizeof candles.minutes);
+    const int error = candles_open(&shard->derive.candles, &candles);
+    if (error == 0 && recall != NULL && recall->candles.memory != NULL)
+        shard->derive.candles.floor = recall->candles.floor;
+    return error;
+}
+
+void shard_derive_close(struct shard *shard)
+{
+    candles_close(&shard->derive.candles);
+}
+
+static bool derive_is_on(const struct shard *shard)
+{
+    return shard->derive.candles.memory != NULL;
+}
+
+void shard_derive_symbol(struct shard *shard, uint32_t symbol, uint32_t exchange,
+                         const char *exchange_name)
+{
+    struct shard_derive *derive = &shard->derive;
+    const int64_t configured_ns = shard->options.derive.grace_ns;
+    const struct symbol_name *name = symbols_name(shard->symbols, symbol);
+    if (!derive_is_on(shard)) return;
+    ensure(exchange < SYMBOL_EXCHANGES_MAX);
+    derive->exchange[exchange] = exchange_name;
+    derive->grace_ns[exchange] =
+        configured_ns >= 0 ? configured_ns : candle_grace_ns(exchange_name);
+    candles_symbol(&derive->candles, symbol, derive->grace_ns[exchange]);
+    if (shard->options.recall != NULL)
+        recall_adopt_candles(shard->options.recall, exchange_name,
+                             name->text + name->symbol_offset, &derive->candles, symbol);
+}
+
+// ---- rows ----
+
+void shard_derive_before(struct shard *shard, const struct event *event)
+{
+    if (event->channel <= CHANNEL_AGG_TRADE && derive_is_on(shard))
+        candles_prepare(&shard->derive.candles, event);
+}
+
+void shard_derive_after(struct shard *shard, const struct event *event)
+{
+    if (event->channel <= CHANNEL_AGG_TRADE && derive_is_on(shard))
+        candles_event(&shard->derive.candles, event);
+}
+
+// ---- heartbeats ----
+
+static void derive_beat_row(struct shard *shard, uint32_t exchange, uint32_t minutes,
+                            int64_t close_ns)
+{
+    char interval[CANDLE_TEXT_BYTES];
+    char detail[64];
+    const struct intake_range range = {.channel = CHANNEL_CANDLE,
+                                       .first = COVERAGE_NONE,
+                                       .last = COVERAGE_NONE,
+                                       .from_ns = close_ns - minutes * CANDLE_MINUTE_NS,
+                                       .to_ns = close_ns};
+    candle_interval_text(minutes, interval);
+    (void)snprintf(detail, sizeof detail, "%.32s %s", shard->derive.exchange[exchange], interval);
+    intake_status(&shard->intake, io_utc_ns(shard->io),
+                  &(struct intake_status){.kind = STATUS_INTERVAL_CLOSED,
+                                          .link = INTAKE_NO_LINK,
+                                          .symbol = SYMBOL_NONE,
+                                          .count = INTAKE_NO_COUNT,
+                                          .detail = detail,
+                                          .range = &range});
+}
+
+static void derive_fill(struct shard *shard, uint32_t exchange, uint32_t minutes,
+                        int64_t close_ns)
+{
+    for (uint32_t symbol = 0; symbol < symbols_count(shard->symbols); symbol++) {
+        if (symbols_name(shard->symbols, symbol)->exchange == exchange &&
+            shard->symbol_uses[symbol] > 0)
+            candles_fill(&shard->derive.candles, symbol, minutes, close_ns);
+    }
+}
+
+// One interval of one exchange; where the machine stood still, only the last that has passed.
+static void derive_beat(struct shard *shard, uint32_t exchange, uint32_t interval, int64_t now_ns)
+{
+    struct shard_derive *derive = &shard->derive;
+    struct shard_beat *beat = &derive->beats[exchange][interval];
+    const uint32_t minutes = derive->candles.options.minutes[interval];
+    const int64_t length_ns = minutes * CANDLE_MINUTE_NS;
+    const int64_t passed_ns = (now_ns - derive->grace_ns[exchange]) / length_ns * length_ns;
+    if (beat->close_ns == 0) beat->close_ns = passed_ns + length_ns;
+    if (passed_ns < beat->close_ns) return;
+    if (passed_ns > beat->close_ns)
+        *beat = (struct shard_beat){.close_ns = passed_ns};
+    if (shard->options.derive.empty && !beat->filled) {
+        beat->filled = true;
+        derive_fill(shard, exchange, minutes, beat->close_ns);
+        if (!candles_advance(&derive->candles, now_ns, SHARD_CANDLES_A_TICK)) return;
+    }
+    derive_beat_row(shard, exchange, minutes, beat->close_ns);
+    *beat = (struct shard_beat){.close_ns = beat->close_ns + length_ns};
+}
+
+void shard_derive_tick(struct shard *shard)
+{
+    struct shard_derive *derive = &shard->derive;
+    const int64_t now_ns = io_utc_ns(shard->io);
+    if (!derive_is_on(shard)) return;
+    derive->now_ns = now_ns;
+    bool all = candles_advance(&derive->candles, now_ns, SHARD_CANDLES_A_TICK);
+    for (uint32_t exchange = 0; exchange < SYMBOL_EXCHANGES_MAX && all; exchange++) {
+        if (derive->exchange[exchange] == NULL) continue;
+        for (uint32_t i = 0; i < derive->candles.options.interval_count; i++)
+            derive_beat(shard, exchange, i, now_ns);
+    }
+    derive->now_ns = 0;
+}
