@@ -18,8 +18,11 @@ enum config_kind {
     CONFIG_SIZE,     // int64_t bytes
     CONFIG_LEVEL,    // enum log_level
     CONFIG_EXCHANGE, // const struct dialect *
+    CONFIG_CHOICE,   // one text to config_put_special()
     CONFIG_CHANNELS, // list of names
     CONFIG_SYMBOLS,  // `all` or list of names
+    CONFIG_NAMES,    // list of texts, one by one to config_put_special()
+    CONFIG_PAIRS,    // mapping of texts, pair by pair to it
     CONFIG_SECTION,  // a mapping with keys of its own
     CONFIG_FEEDS,    // list of mappings
     CONFIG_KEEP,     // channel names, each with a mapping: struct retention_limits[CHANNEL_COUNT]
@@ -55,6 +58,10 @@ static inline bool config_in(const struct config_entry *entry, int64_t value)
 
 // Sets the value of a scalar kind in the struct at `base`. False: not what the entry expects.
 bool config_put(const struct config_entry *entry, const char *text, void *base);
+// CHOICE, NAMES, PAIRS: `entry->offset` says what is done; `name` of a pair, else NULL. False: not
+// what the entry expects.
+bool config_put_special(const struct config_entry *entry, void *base, const char *name,
+                        const char *text);
 // Sets all defaults of a table.
 void config_defaults(const struct config_entry *keys, void *base);
 
