@@ -58,6 +58,7 @@ static struct mirror_options options_of(const struct control_kafka *kafka,
         .channels = config_kafka_channels(&config->kafka),
         .maker = {kafka_make, (void *)(uintptr_t)&kafka->maker},
         .queue_bytes = config->kafka.options.queue_bytes,
+        .queue_messages = MIRROR_QUEUE_MESSAGES_MAX,
         .log = log,
     };
     for (int c = 0; c < CHANNEL_COUNT; c++)

@@ -368,6 +368,7 @@ int mirror_open(struct mirror **out, struct io *io, struct io *start,
                 const struct mirror_options *options, struct io_message *message)
 {
     ensure(options->shards >= 1 && options->shards <= MIRROR_SHARDS_MAX);
+    ensure(options->queue_messages <= MIRROR_QUEUE_MESSAGES_MAX);
     struct mirror *mirror = calloc(1, sizeof *mirror);
     if (mirror == NULL) return -ENOMEM;
     mirror->io = io;

@@ -33,7 +33,7 @@
 
 struct mirror;
 
-enum { MIRROR_LETTERS_MAX_BYTES = 1 << 30 }; // a topic with refusals waits when there are more
+enum { MIRROR_QUEUE_MESSAGES_MAX = 250000, MIRROR_LETTERS_MAX_BYTES = 1 << 30 }; // a topic with refusals waits when there are more
 
 struct mirror_options {
     struct keep_store *store;
@@ -42,7 +42,8 @@ struct mirror_options {
     uint32_t channels; // bit c: mirrored
     enum message_format format[CHANNEL_COUNT];
     struct producer_maker maker;
-    int64_t queue_bytes; // that the producer takes; one topic has at most half of it under way
+    int64_t queue_bytes;     // that the producer takes; one topic has at most half of it under way
+    uint32_t queue_messages; // the same, at most MIRROR_QUEUE_MESSAGES_MAX
     const struct log *log; // may be NULL
     // Was this alert delivered already (alert_sender.h)? May be NULL.
     bool (*alert_confirmed)(const void *context, uint64_t identity);

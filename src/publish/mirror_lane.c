@@ -174,7 +174,7 @@ static void careful_pass(struct mirror_lane *lane, uint32_t stream, uint32_t tap
 static bool lane_may(struct mirror *mirror, struct mirror_lane *lane)
 {
     if (lane->in_flight_bytes >= mirror->options.queue_bytes / 2) return false;
-    if (lane->in_flight >= MIRROR_TAGS_MAX / 4) return false;
+    if (lane->in_flight >= mirror->options.queue_messages / 2) return false;
     if (lane->window == 0) return true;
     if (lane->window_used >= lane->window && lane->in_flight > 0) return false;
     if (lane->in_flight == 0) lane->window_used = 0;

@@ -296,6 +296,7 @@ static void told_log(struct kafka *kafka, rd_kafka_event_t *event)
     const char *text = NULL;
     int level = 7;
     if (rd_kafka_event_log(event, &facility, &text, &level) != 0 || level > 6) return;
+    if (strcmp(facility, "CONFWARN") == 0) return; // our own choice of properties
     tell(kafka, level > 4 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "librdkafka", text);
 }
 
