@@ -30,7 +30,13 @@ static void kafka_end(void *context)
     io_close_loop(kafka->io);
 }
 
-static bool tape_released(void *context, const struct catalogue_segment *segment)
+static bool tape_released(void *context, uint32_t tape)
+{
+    const struct control_kafka *kafka = context;
+    return mirror_tape_done(kafka->mirror, tape);
+}
+
+static bool segment_released(void *context, const struct catalogue_segment *segment)
 {
     const struct control_kafka *kafka = context;
     bool done = true;
@@ -81,7 +87,7 @@ int control_kafka_open(struct control_kafka *kafka, const struct config *config,
     error = mirror_open(&kafka->mirror, kafka->io, start, &options, message);
     if (error != 0) return error;
     kafka->on = true;
-    keep_store_add_guard(store, &(struct retention_guard){tape_released, kafka});
+    keep_store_add_guard(store, &(struct retention_guard){segment_released, tape_released, kafka});
     return 0;
 }
 
