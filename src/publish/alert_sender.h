@@ -20,14 +20,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/log.h"
 #include "format/event.h"
+#include "io/io.h"
+#include "publish/message.h"
+#include "publish/producer.h"
 
 enum {
     ALERT_QUEUE_MAX = 256,          // of one shard, not yet handed to the producer
-    ALERT_MESSAGE_BYTES_MAX = 4096, // of value and key together
+    ALERT_MESSAGE_BYTES_MAX = 4096, // of value, key and identity together
+    ALERT_CONFIRMED_MAX = 4096,     // remembered, about the latest
 };
 
 struct alert_sender;
+
+struct alert_sender_options {
+    uint32_t shards;
+    enum channel channel; // CHANNEL_ALERT; tests may send another
+    enum message_format format;
+    struct producer_maker maker; // of a producer that does not linger
+    const struct log *log;       // may be NULL
+};
 
 struct alert_sender_counters {
     uint64_t offered;
@@ -44,11 +57,19 @@ struct alert_sender_counters {
 bool alert_sender_offer(struct alert_sender *sender, uint32_t shard, const struct event *event,
                         const char *symbol, uint32_t symbol_size);
 
-// Did the broker confirm the alert with this identity (alert_identity()) lately?
-bool alert_sender_confirmed(const struct alert_sender *sender, uint64_t identity);
-// XXH3-64 over symbol and identity columns of the row.
-uint64_t alert_identity(const struct event *event, const char *symbol, uint32_t symbol_size);
+// Did the broker confirm the row with this identity (message_identity_hash()) lately?
+bool alert_sender_confirmed(const void *sender, uint64_t identity);
 
+// ---- life, on the sender's own loop ----
+
+// 0 or -ENOMEM.
+int alert_sender_open(struct alert_sender **sender, struct io *io,
+                      const struct alert_sender_options *options);
+void alert_sender_start(struct alert_sender *sender);
+// Waits `wait_ns` at most for what is under way, then calls back.
+void alert_sender_stop(struct alert_sender *sender, int64_t wait_ns, void (*stopped)(void *context),
+                       void *context);
+void alert_sender_close(struct alert_sender *sender);
 struct alert_sender_counters alert_sender_counters(const struct alert_sender *sender);
 
 #endif
