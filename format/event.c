@@ -22,7 +22,8 @@ static const char *const codes_status[] = {
     "link_refused",   "server_shutdown", "clock_step",  "hole_opened",   "hole_repaired",
     "hole_lost",      "symbol_added",    "symbol_removed", "interval_closed", "unknown_key",
     "rows_refused",   "channel_paused",  "channel_resumed", "clock_offset",
-    "store_damaged",  "data_deleted",    "disk_full",       "disk_freed",    NULL,
+    "store_damaged",  "data_deleted",    "disk_full",       "disk_freed",
+    "message_refused", NULL,
 };
 static const char *const codes_raw_reason[] = {
     "not_json",   "unknown_type",   "unknown_symbol", "missing_key",  "wrong_type",

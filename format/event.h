@@ -337,6 +337,7 @@ enum status_kind { // numbers are on disk
     STATUS_DATA_DELETED = 20,  // by `keep`, or for room on a full disk; detail: what
     STATUS_DISK_FULL = 21,     // detail: what is done about it
     STATUS_DISK_FREED = 22,
+    STATUS_MESSAGE_REFUSED = 23, // Kafka refused a stored row for good; it is kept; detail: which
 };
 
 enum instrument_columns {

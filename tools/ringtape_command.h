@@ -28,6 +28,7 @@ int ringtape_verify(int argc, char **argv);
 int ringtape_coverage(int argc, char **argv);
 int ringtape_day(int argc, char **argv);
 int ringtape_reload(int argc, char **argv);
+int ringtape_mirror(int argc, char **argv);
 int ringtape_recover(int argc, char **argv);
 int ringtape_seal(int argc, char **argv);
 int ringtape_export(int argc, char **argv);

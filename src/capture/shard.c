@@ -55,6 +55,7 @@ static int shard_open_tape(struct shard *shard)
         .commit_interval_ns = shard->options.commit_interval_ns,
         .tape_bytes = shard->options.tape_bytes,
         .tape_age_ns = shard->options.tape_age_ns,
+        .feed = shard->options.feed,
     };
     return tape_writer_open(&shard->writer, shard->io, &options);
 }

@@ -24,6 +24,7 @@
 #include "capture/shard_derive.h"
 #include "io/io.h"
 #include "keep/keep_store.h"
+#include "keep/tape_feed.h"
 
 struct shard;
 
@@ -38,6 +39,7 @@ struct shard_options {
     int64_t tape_bytes;
     int64_t tape_age_ns;
     struct shard_derive_options derive;
+    struct tape_feed *feed; // gets each batch that is durable; NULL: nobody wants them
 };
 
 // A feed's share with what its links need besides. Given to the shard with all it points to.

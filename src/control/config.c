@@ -341,6 +341,35 @@ static void config_keep(struct config_walk *walk, const struct config_entry *ent
     }
 }
 
+static void config_names(struct config_walk *walk, const struct config_entry *entry,
+                         const yaml_node_t *node, const char *path, void *base)
+{
+    if (!config_list_sized(walk, entry, node, path)) return;
+    for (const yaml_node_item_t *at = node->data.sequence.items.start;
+         at < node->data.sequence.items.top; at++) {
+        const yaml_node_t *item = yaml_document_get_node(walk->document, *at);
+        if (!config_whole(item) || !config_put_special(entry, base, NULL, config_text(item)))
+            config_unexpected(walk, item, path, entry->expected);
+    }
+}
+
+static void config_pairs(struct config_walk *walk, const struct config_entry *entry,
+                         const yaml_node_t *node, const char *path, void *base)
+{
+    if (node->type != YAML_MAPPING_NODE) {
+        config_unexpected(walk, node, path, entry->expected);
+        return;
+    }
+    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *key = yaml_document_get_node(walk->document, pair->key);
+        const yaml_node_t *value = yaml_document_get_node(walk->document, pair->value);
+        if (!config_whole(key) || !config_whole(value) ||
+            !config_put_special(entry, base, config_text(key), config_text(value)))
+            config_unexpected(walk, key, path, entry->expected);
+    }
+}
+
 static void config_value(struct config_walk *walk, const struct config_entry *entry,
                          const yaml_node_t *node, const char *path, void *base)
 {
@@ -349,6 +378,10 @@ static void config_value(struct config_walk *walk, const struct config_entry *en
         config_scalar(walk, entry, node, path, base);
     } else if (entry->kind == CONFIG_SECTION) {
         config_mapping(walk, entry->keys, node, path, base);
+    } else if (entry->kind == CONFIG_NAMES) {
+        config_names(walk, entry, node, path, base);
+    } else if (entry->kind == CONFIG_PAIRS) {
+        config_pairs(walk, entry, node, path, base);
     } else if (entry->kind == CONFIG_KEEP) {
         config_keep(walk, entry, node, path, base);
     } else if (entry->kind == CONFIG_INTERVALS) {

@@ -5,6 +5,7 @@
 #include "control/config_schema.h"
 
 #include "control/config.h"
+#include "control/config_kafka.h"
 #include "control/config_value.h"
 #include "format/ensure.h"
 #include <errno.h>
@@ -118,6 +119,8 @@ const struct config_entry config_top[] = {
      config_disk},
     {"candles", CONFIG_SECTION, 0, 0, 0, "", "a mapping with intervals, grace and empty",
      "what is made of trades", config_candles},
+    {"kafka", CONFIG_SECTION, 0, 0, 0, "", "a mapping with brokers, prefix, ...",
+     "a mirror of what is stored, in Kafka", config_kafka_keys},
     {"log_level", CONFIG_LEVEL, offsetof(struct config, log_level), 0, 0, "info",
      "error, warning, info or debug", "how much is logged", NULL},
     {"feeds", CONFIG_FEEDS, 0, 1, LIMIT_FEEDS, NULL, "a list of feeds", "what is recorded",
@@ -202,6 +205,7 @@ bool config_put(const struct config_entry *entry, const char *text, void *base)
     case CONFIG_TEXT: return config_put_text(entry, text, place);
     case CONFIG_LEVEL: return config_put_level(text, place);
     case CONFIG_EXCHANGE: return config_put_dialect(text, place);
+    case CONFIG_CHOICE: return config_put_special(entry, base, NULL, text);
     case CONFIG_BOOLEAN: return config_value_boolean(text, place);
     case CONFIG_INTEGER: return config_put_integer(entry, text, place);
     case CONFIG_DURATION:
@@ -209,6 +213,8 @@ bool config_put(const struct config_entry *entry, const char *text, void *base)
     case CONFIG_CHANNELS:
     case CONFIG_SYMBOLS:
     case CONFIG_INTERVALS:
+    case CONFIG_NAMES:
+    case CONFIG_PAIRS:
     case CONFIG_SECTION:
     case CONFIG_FEEDS:
     case CONFIG_KEEP: break;

@@ -18,9 +18,12 @@ enum config_kind {
     CONFIG_SIZE,     // int64_t bytes
     CONFIG_LEVEL,    // enum log_level
     CONFIG_EXCHANGE, // const struct dialect *
+    CONFIG_CHOICE,   // one text to config_put_special()
     CONFIG_CHANNELS, // list of names
     CONFIG_SYMBOLS,  // `all` or list of names
     CONFIG_INTERVALS, // list of names like 5m: struct config_candles
+    CONFIG_NAMES,    // list of texts, one by one to config_put_special()
+    CONFIG_PAIRS,    // mapping of texts, pair by pair to it
     CONFIG_SECTION,  // a mapping with keys of its own
     CONFIG_FEEDS,    // list of mappings
     CONFIG_KEEP,     // channel names, each with a mapping: struct retention_limits[CHANNEL_COUNT]
@@ -59,6 +62,10 @@ bool config_put(const struct config_entry *entry, const char *text, void *base);
 struct config_candles;
 // Puts the interval in its place. 0, -EINVAL (none), -EEXIST.
 int config_put_interval(struct config_candles *candles, const char *text, size_t size);
+// CHOICE, NAMES, PAIRS: `entry->offset` says what is done; `name` of a pair, else NULL. False: not
+// what the entry expects.
+bool config_put_special(const struct config_entry *entry, void *base, const char *name,
+                        const char *text);
 // Sets all defaults of a table.
 void config_defaults(const struct config_entry *keys, void *base);
 

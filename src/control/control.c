@@ -155,7 +155,8 @@ static int control_open_shard(struct control *control, uint32_t index)
                                           .commit_interval_ns = control->config.commit_interval_ns,
                                           .tape_bytes = control->config.seal_size_bytes,
                                           .tape_age_ns = control->config.seal_time_ns,
-                                          .derive = control_derive(&control->config)};
+                                          .derive = control_derive(&control->config),
+                                          .feed = control_kafka_feed(&control->kafka, index)};
     error = shard_open(&place->shard, place->io, &options);
     if (error == 0) {
         control->shard_count++;
@@ -218,6 +219,17 @@ static int control_open_sealer(struct control *control)
     return EX_OSERR;
 }
 
+static int control_open_kafka(struct control *control)
+{
+    struct io_message message = {{0}};
+    int error = control_kafka_open(&control->kafka, &control->config, control->store, control->io,
+                                   &control->log, &message);
+    if (error == 0) return 0;
+    control_log(control, LOG_LEVEL_ERROR, "the Kafka mirror cannot be started",
+                message.text[0] != '\0' ? message.text : strerror(-error));
+    return EX_IOERR;
+}
+
 // The first shard writes what concerns the daemon as a whole.
 static void control_status(struct control *control, enum status_kind kind, const char *detail)
 {
@@ -242,9 +254,11 @@ static int control_open(struct control *control)
     if (code != 0) return code;
     control_permits_load(control);
     code = control_recall(control);
+    if (code == 0) code = control_open_kafka(control);
     for (uint32_t i = 0; i < control->config.shards && code == 0; i++)
         code = control_open_shard(control, i);
     if (code == 0) code = control_open_sealer(control);
+    if (code == 0 && control_kafka_run(&control->kafka, control->io) != 0) code = EX_OSERR;
     if (code != 0) return code;
     int error = signals_start(&control->signals, control->io);
     if (error == 0) return 0;
@@ -279,6 +293,7 @@ static struct shard_counters control_sum(const struct control *control)
 static void control_print(struct control *control)
 {
     struct shard_counters sum = control_sum(control);
+    struct mirror_counters mirror = control_kafka_counters(&control->kafka);
     struct sealer_counters sealed;
     const uint64_t *from = (const uint64_t *)(const void *)&control->sealer.published;
     uint64_t words[sizeof sealed / sizeof(uint64_t)];
@@ -303,6 +318,8 @@ static void control_print(struct control *control)
                  "\"segments\":%llu,\"segments_light\":%llu,"
                  "\"segments_deleted\":%llu,\"segment_bytes\":%llu,\"days_marked\":%llu,"
                  "\"seal_failures\":%llu,"
+                 "\"mirrored\":%llu,\"mirror_refused\":%llu,\"mirror_in_flight\":%llu,"
+                 "\"mirror_behind\":%llu,\"mirror_stuck\":%llu,\"mirror_lost\":%llu,"
                  "\"rss_bytes\":%llu}\n",
                  time, C(sum.links), C(sum.links_live), C(sum.symbols), C(sum.messages),
                  C(sum.bytes), C(sum.events), C(sum.raw), C(sum.durable), C(sum.refused),
@@ -315,6 +332,8 @@ static void control_print(struct control *control)
                  C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
                  C(sealed.rows), C(sealed.segments), C(sealed.segments_light), C(sealed.deleted),
                  C(sealed.bytes_out), C(sealed.days), C(sealed.failures),
+                 C(mirror.delivered), C(mirror.refused), C(mirror.in_flight), C(mirror.behind),
+                 C(mirror.stuck), C(mirror.rows_lost),
                  C(control_rss_bytes()));
 #undef C
     (void)fflush(stdout);
@@ -349,9 +368,10 @@ static void control_reload(struct control *control)
             config->commit_interval_ns != control->config.commit_interval_ns ||
             config->seal_size_bytes != control->config.seal_size_bytes ||
             config->seal_time_ns != control->config.seal_time_ns ||
-            memcmp(&config->candles, &control->config.candles, sizeof config->candles) != 0)
+            memcmp(&config->candles, &control->config.candles, sizeof config->candles) != 0 ||
+            memcmp(&config->kafka, &control->config.kafka, sizeof config->kafka) != 0)
             control_log(control, LOG_LEVEL_WARNING, "a part of the configuration needs a restart",
-                        "store, shards, commit_interval, seal_after, candles");
+                        "store, shards, commit_interval, seal_after, candles, kafka");
         log_set_level(&control->log, config->log_level);
         keep_store_set_rules(control->store, &config->keep);
         control->config.keep = config->keep;
@@ -443,6 +463,9 @@ static void control_tell_late(struct control *control)
     if (sealer->started && !atomic_load(&sealer->ended))
         control_log(control, LOG_LEVEL_WARNING, "the sealer did not end in time",
                     "its step is done again at the next start");
+    if (control_shards_ended(control) && !control_kafka_stop(&control->kafka))
+        control_log(control, LOG_LEVEL_WARNING, "the Kafka mirror did not end in time",
+                    "what it had under way is sent again at the next start");
 }
 
 // True: in time.
@@ -455,7 +478,8 @@ static bool control_stop_workers(struct control *control)
     int64_t end_ns = io_monotonic_ns(control->io) + CONTROL_STOP_NS;
     for (;;) {
         bool asked = !control_feeds_stop(control);
-        if (!asked && control_workers_ended(control)) return true;
+        bool mirrored = control_shards_ended(control) && control_kafka_stop(&control->kafka);
+        if (!asked && mirrored && control_workers_ended(control)) return true;
         int64_t left_ns = end_ns - io_monotonic_ns(control->io);
         if (left_ns <= 0) return false;
         // A worker that ends wakes the loop; the bound is for one that ended just before.
@@ -486,6 +510,7 @@ static bool control_close_workers(struct control *control)
     struct control_sealer *sealer = &control->sealer;
     if (sealer->sealer != NULL)
         control_close_worker(&sealer->worker, control_sealer_main, control_sealer_close, sealer);
+    control_kafka_close(&control->kafka);
     return durable;
 }
 

@@ -510,5 +510,5 @@ bool control_config_possible(const struct config *config, char *text, size_t tex
         if (!control_feed_possible(&config->feeds[i], config->shards, text, text_size))
             return false;
     }
-    return true;
+    return config_kafka_possible(&config->kafka, text, text_size);
 }

@@ -102,7 +102,8 @@ bool tape_writer_encode(struct tape_writer *writer)
 
 static void write_start(struct tape_writer *writer);
 
-static void write_durable(struct tape_writer *writer, struct tape_pending *pending)
+static void write_durable(struct tape_writer *writer, struct tape_pending *pending,
+                          const uint8_t *bytes)
 {
     struct tape_file *file = pending->file;
     uint64_t rows = file->cursor.durable_rows;
@@ -114,6 +115,8 @@ static void write_durable(struct tape_writer *writer, struct tape_pending *pendi
     if (latency_ns > writer->counters.durable_latency_ns_max)
         writer->counters.durable_latency_ns_max = latency_ns;
     file->writes_pending--;
+    if (writer->options.feed)
+        tape_feed_put(writer->options.feed, file->cursor.number, &pending->write, bytes);
 }
 
 static void half_reset(struct tape_half *half)
@@ -136,7 +139,7 @@ static void write_done(struct io *io, struct io_op *op)
         tape_rescue_begin(writer);
     } else {
         ensure(op->result == pending->write.bytes);
-        write_durable(writer, pending);
+        write_durable(writer, pending, half->memory + pending->position);
         half->next++;
         if (half->next < half->count)
             write_start(writer);

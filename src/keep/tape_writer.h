@@ -28,6 +28,7 @@
 #include "format/event.h"
 #include "io/io.h"
 #include "keep/keep_store.h"
+#include "keep/tape_feed.h"
 
 struct tape_writer;
 
@@ -39,6 +40,7 @@ struct tape_writer_options {
     int64_t tape_bytes;         // 0: 32 MiB
     int64_t tape_age_ns;        // 0: 10 minutes
     uint32_t queue_bytes;       // encoded bytes waiting at most, twice; 0: 16 MiB
+    struct tape_feed *feed;     // gets what is durable; NULL: nobody wants it
 };
 
 struct tape_writer_counters {

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// mirror_state: how far the mirror to Kafka is, as text. File STORE/mirror/state, replaced as a
+// whole about once a second.
+//
+//     ringtape-mirror 1 0
+//     time 1767225600000000000      when this was true
+//     topic trade 120391 2          messages delivered and refused for good, ever
+//     cursor trade 0 41 120400      shard, tape, rows: of this shard's tapes, the rows of the topic
+//                                   up to here are delivered: all of lower tapes, `rows` of this
+//     xxh3 0123456789abcdef
+//
+// A topic is called by its channel. Where a cursor is missing, nothing is known to be delivered.
+// Pure: text in memory. Threading: one owner.
+#ifndef RINGTAPE_FORMAT_MIRROR_STATE_H
+#define RINGTAPE_FORMAT_MIRROR_STATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/event.h"
+
+enum {
+    MIRROR_SHARDS_MAX = 64,
+    MIRROR_STATE_BYTES_MAX = 128 << 10,
+};
+
+struct mirror_cursor {
+    uint32_t tape; // 0: none
+    uint64_t rows;
+};
+
+struct mirror_state {
+    int64_t time_ns;
+    uint64_t delivered[CHANNEL_COUNT];
+    uint64_t refused[CHANNEL_COUNT];
+    struct mirror_cursor cursor[CHANNEL_COUNT][MIRROR_SHARDS_MAX];
+};
+
+// The text, its trailer included, into MIRROR_STATE_BYTES_MAX bytes; returns its size.
+size_t mirror_state_write(const struct mirror_state *state, char *out);
+// 0; -EBADMSG: damaged; -EPROTONOSUPPORT: another major version. Zero on failure.
+int mirror_state_parse(struct mirror_state *state, const char *text, size_t size);
+
+#endif

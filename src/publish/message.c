@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// message: what all formats share; see message.h.
+#include "publish/message.h"
+
+#include <string.h>
+#include <xxhash.h>
+
+#include "format/ensure.h"
+#include "publish/message_text.h"
+
+static const char *const format_names[MESSAGE_FORMATS] = {"json", "avro", "batch"};
+
+static const char *const topics[CHANNEL_COUNT] = {
+    [CHANNEL_TRADE] = "trades",   [CHANNEL_AGG_TRADE] = "agg_trades",
+    [CHANNEL_QUOTE] = "quotes",   [CHANNEL_DEPTH] = "depth",
+    [CHANNEL_BOOK] = "books",     [CHANNEL_TICKER] = "tickers",
+    [CHANNEL_KLINE] = "klines",   [CHANNEL_CANDLE] = "candles",
+    [CHANNEL_ALERT] = "alerts",   [CHANNEL_STATUS] = "status",
+    [CHANNEL_RAW] = "raw",        [CHANNEL_INSTRUMENT] = "instruments",
+};
+
+const char *message_format_name(enum message_format format)
+{
+    ensure(format < MESSAGE_FORMATS);
+    return format_names[format];
+}
+
+enum message_format message_format_by_name(const char *name)
+{
+    int format = 0;
+    while (format < MESSAGE_FORMATS && strcmp(format_names[format], name) != 0) format++;
+    return (enum message_format)format;
+}
+
+const char *message_topic(enum channel channel)
+{
+    ensure(channel < CHANNEL_COUNT);
+    return topics[channel];
+}
+
+static char *identity_column(const struct rows *rows, uint32_t row, uint8_t c, char *out,
+                             const char *end)
+{
+    const struct column *column = &rows->schema->columns[c];
+    if (!(rows->present[row] >> c & 1)) return out;
+    if (column->type == COLUMN_TEXT) {
+        size_t size = rows->text_length[column->text][row];
+        size = size < (size_t)(end - out) ? size : (size_t)(end - out);
+        memcpy(out, rows->text + rows->text_offset[column->text][row], size);
+        return out + size;
+    }
+    return end - out < MESSAGE_INTEGER_BYTES_MAX ? out : message_integer(out, rows->value[c][row]);
+}
+
+static char *identity_place(char *out, const char *store, struct message_place place)
+{
+    memcpy(out, store, MESSAGE_STORE_HEX_BYTES - 1);
+    out += MESSAGE_STORE_HEX_BYTES - 1;
+    *out++ = ':';
+    out = message_integer(out, place.tape);
+    *out++ = ':';
+    return message_integer(out, (int64_t)place.row);
+}
+
+size_t message_identity(const struct rows *rows, uint32_t row, const char *store,
+                        struct message_place place, char *out)
+{
+    const struct channel_schema *schema = rows->schema;
+    if (schema->identity_count == 0) return (size_t)(identity_place(out, store, place) - out);
+    const char *end = out + MESSAGE_IDENTITY_BYTES_MAX - sizeof schema->identity;
+    char *at = out;
+    for (uint8_t i = 0; i < schema->identity_count; i++) {
+        if (i > 0) *at++ = ',';
+        at = identity_column(rows, row, schema->identity[i], at, end);
+    }
+    return (size_t)(at - out);
+}
+
+uint64_t message_identity_hash(const void *key, uint32_t key_size, const void *identity,
+                               uint32_t identity_size)
+{
+    return XXH3_64bits_withSeed(identity, identity_size, XXH3_64bits(key, key_size));
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// message: a stored row as a Kafka message: its topic, key, value, identity. Pure: rows in, bytes
+// out. docs/kafka.md is the specification for consumers.
+//
+// Ownership: the caller owns all memory. Threading: pure functions; a coder is constant after its
+// init and may be shared.
+#ifndef RINGTAPE_PUBLISH_MESSAGE_H
+#define RINGTAPE_PUBLISH_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/event.h"
+#include "format/rows.h"
+
+enum message_format { MESSAGE_JSON, MESSAGE_AVRO, MESSAGE_BATCH, MESSAGE_FORMATS };
+
+enum {
+    MESSAGE_VERSION = 1, // of the values' schema; docs/kafka.md "Evolution"
+    MESSAGE_IDENTITY_BYTES_MAX = 512,
+    MESSAGE_STORE_HEX_BYTES = 33, // and NUL
+};
+
+// Where a row stands: (tape, row) in its store. What has no identity at its exchange is known by
+// this.
+struct message_place {
+    uint32_t tape;
+    uint64_t row;
+};
+
+// "json" and back; MESSAGE_FORMATS if there is none of that name.
+const char *message_format_name(enum message_format format);
+enum message_format message_format_by_name(const char *name);
+
+// "trades" for CHANNEL_TRADE: what follows the prefix and its dot. NULL without a topic.
+const char *message_topic(enum channel channel);
+
+// The identity of a row: columns joined by ',' where the channel has an identity, else
+// "STORE:TAPE:ROW". Returns the bytes written, at most MESSAGE_IDENTITY_BYTES_MAX; a longer one
+// (a text that no exchange sends) is cut.
+size_t message_identity(const struct rows *rows, uint32_t row, const char *store,
+                        struct message_place place, char *out);
+
+// XXH3-64 over key and identity: names a row in little space.
+uint64_t message_identity_hash(const void *key, uint32_t key_size, const void *identity,
+                               uint32_t identity_size);
+
+// ---- JSON ----
+
+struct message_json_column {
+    uint8_t size;
+    char prefix[47]; // `,"name":` and, for what stands in quotes, the first of them
+};
+
+struct message_json {
+    struct message_json_column column[CHANNEL_COUNT][EVENT_COLUMNS_MAX];
+};
+
+void message_json_init(struct message_json *json);
+// Room that always suffices for this row.
+size_t message_json_bytes_max(const struct rows *rows, uint32_t row, uint32_t symbol_size);
+// One object without line break. Returns its size.
+size_t message_json_write(const struct message_json *json, const struct rows *rows, uint32_t row,
+                          struct event_text symbol, struct message_place place, void *out);
+
+#endif

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// mirror_inside: what the mirror's files share. Nobody else includes it.
+//
+//     mirror.c          life, reports, the pump
+//     mirror_lane.c     one topic: positions, messages, what is under way, cursors
+//     mirror_tape.c     batches at a position, from memory or from the tapes
+//     mirror_letters.c  messages refused for good, and their return
+//     mirror_save.c     the state on disk
+#ifndef RINGTAPE_PUBLISH_MIRROR_INSIDE_H
+#define RINGTAPE_PUBLISH_MIRROR_INSIDE_H
+
+#include <stdatomic.h>
+
+#include "base/limits.h"
+#include "format/mirror_letter.h"
+#include "format/mirror_state.h"
+#include "format/tape_reader.h"
+#include "keep/file_script.h"
+#include "publish/mirror.h"
+
+enum {
+    MIRROR_STREAMS = MIRROR_SHARDS_MAX + 1, // one a shard, and that of earlier tapes
+    MIRROR_FILES = 4,            // tapes open at once
+    MIRROR_TAPES_MAX = 65536,    // earlier ones, as the store's own bound
+    MIRROR_FLIGHTS_MAX = 65536,  // batches of topics under way
+    MIRROR_MARK_BYTES = 2 * LAYOUT_SECTOR,
+    MIRROR_DONE_MAX = 1 << 20,   // tapes of one life whose end is remembered
+    MIRROR_TURN_MESSAGES = 4096, // before the loop looks at anything else
+    MIRROR_TAGS_MAX = 300000,    // letters on their way: no more messages are under way
+    MIRROR_CAUSE_BYTES = 160,
+};
+#define MIRROR_DECODE_BYTES (1ull << 30)
+#define MIRROR_SCRATCH_BYTES (64ull << 20) // one message
+#define MIRROR_LETTER_ROOM (512ull << 20)
+#define MIRROR_STUCK_NS LIMIT_SECOND_NS    // others do not wait for a topic longer than this
+#define MIRROR_LOOK_NS (20 * LIMIT_MILLISECOND_NS) // again, for a closing mark or a file
+#define MIRROR_HOLD_NS (10 * LIMIT_SECOND_NS) // a refused topic is not tried again before
+
+struct mirror_position {
+    uint32_t tape; // 0: before the first
+    uint64_t row;  // the next one
+};
+
+// Messages of one topic from one batch, or a part of it, under way together.
+struct mirror_flight {
+    uint32_t next; // in its queue; 0: last. Flight 0 is nobody's
+    uint32_t left; // messages not settled, and 1 while more are added
+    uint32_t tape;
+    uint64_t rows; // the cursor when all before it and it are delivered
+    uint8_t channel;
+    uint8_t shard;
+    bool ends; // the topic is through with the tape
+};
+
+struct mirror_queue { // flights in order
+    uint32_t first;
+    uint32_t last;
+};
+
+struct mirror_lane { // one topic
+    enum channel channel;
+    bool used;
+    uint32_t leftover; // earlier tapes it is past, of `earlier`
+    struct mirror_position position[MIRROR_STREAMS];
+    struct mirror_queue queue[MIRROR_SHARDS_MAX];
+    uint64_t in_flight; // messages
+    int64_t in_flight_bytes;
+    int64_t blocked_ns; // monotonic: since then it cannot go on; 0: it can
+    bool behind;        // others do not wait for it
+    // Careful: a batch was refused for one of its messages; until `careful` is passed, at most
+    // `window` messages go together.
+    uint32_t window;
+    uint32_t window_used;
+    uint64_t suspects;
+    struct mirror_position careful[MIRROR_STREAMS];
+    bool careful_set[MIRROR_STREAMS];
+    int64_t hold_ns; // the topic was refused: until then its rows are letters at once
+    char cause[MIRROR_CAUSE_BYTES];
+};
+
+enum mirror_file_state { FILE_FREE, FILE_OPENING, FILE_MARKING, FILE_READY, FILE_GONE, FILE_CLOSING };
+
+struct mirror_file { // a tape being read
+    struct mirror *mirror;
+    enum mirror_file_state state;
+    uint32_t tape;
+    uint32_t shard; // MIRROR_SHARDS_MAX: not known
+    int handle;
+    int mark_handle;
+    struct io_op op;
+    struct io_op mark_op;
+    bool reading;
+    bool held;
+    uint64_t used;
+    struct tape_reader reader;
+    struct tape_item item;
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    char mark_path[KEEP_FILE_NAME_BYTES_MAX];
+    uint8_t mark[MIRROR_MARK_BYTES];
+};
+
+// The batch at a position.
+struct mirror_view {
+    uint32_t tape;
+    uint32_t shard;
+    uint64_t first_row;
+    uint64_t rows; // of the tape, with this batch
+    uint64_t sequence;
+    uint32_t revision;
+    uint32_t channels;
+    const uint8_t *bytes;
+    uint32_t size;
+};
+
+enum mirror_fetch {
+    FETCH_BATCH,   // `view` is filled
+    FETCH_NONE,    // nothing more as yet
+    FETCH_WAIT,    // comes back by itself: a file is being opened, or looked at again soon
+    FETCH_END,     // the tape ends here
+    FETCH_SKIP,    // damage: the position moved
+};
+
+struct mirror_decoded {
+    bool valid;
+    bool good;
+    uint32_t tape;
+    uint32_t revision;
+    uint64_t sequence;
+    struct tape_batch batch;
+};
+
+struct mirror_tape { // of this store, by number
+    uint32_t number;
+    uint32_t shard; // MIRROR_SHARDS_MAX: not looked at
+};
+
+enum mirror_retry { RETRY_NONE, RETRY_ASKED, RETRY_MOVING, RETRY_READING, RETRY_SENDING, RETRY_ENDING };
+
+struct mirror_letters {
+    uint8_t *room; // MIRROR_LETTER_ROOM
+    size_t used;
+    size_t writing; // bytes of it in the write under way
+    uint64_t *tags; // flights (and rows) they belong to, in order
+    uint32_t tag_count;
+    uint32_t tags_writing;
+    int handle; // -1: not open
+    int64_t size; // of the file's good part
+    bool busy;
+    struct io_op op;
+    struct file_script *script;
+    bool failed; // the last write: not again before the next tick
+    bool scanned; // `size` is known
+    enum mirror_retry retry;
+    uint8_t *retry_bytes; // the file, in memory
+    uint32_t retry_size;
+    size_t retry_at;
+    uint32_t retry_flying;
+    char directory[KEEP_FILE_NAME_BYTES_MAX];
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    char retry_path[KEEP_FILE_NAME_BYTES_MAX];
+    char ask_path[KEEP_FILE_NAME_BYTES_MAX];
+};
+
+struct mirror {
+    struct io *io;
+    struct mirror_options options;
+    char store[MESSAGE_STORE_HEX_BYTES];
+    struct producer *producer; // NULL: to be made
+    int64_t make_after_ns;
+    bool rewinding;
+    struct message_json json;
+    struct mirror_lane lanes[CHANNEL_COUNT];
+    uint16_t lane_mask;
+    struct mirror_flight *flights;
+    uint32_t flight_free;
+    struct mirror_tape *tapes; // sorted; `earlier` of them are of earlier lives
+    uint32_t tape_count;
+    uint32_t earlier;
+    uint32_t tape_base; // lower numbers are of earlier lives
+    struct mirror_file files[MIRROR_FILES];
+    uint64_t uses;
+    struct mirror_view view;
+    struct mirror_decoded decoded;
+    uint8_t *decode_bytes; // TAPE_BATCH_BYTES_MAX: the batch that `decoded` points into
+    uint8_t *decode_memory;
+    uint8_t *scratch; // MIRROR_SCRATCH_BYTES
+    uint64_t turn; // messages of this turn of the loop
+    struct mirror_letters letters;
+    // state
+    struct mirror_state state;
+    bool dirty;
+    bool saving;
+    struct file_script *save_script;
+    char *save_text;
+    char state_path[KEEP_FILE_NAME_BYTES_MAX];
+    // loop
+    struct io_op pump_op;
+    struct io_op look_op;
+    struct io_op tick_op;
+    bool stopping;
+    bool saved_last;
+    int64_t stop_ns;
+    void (*stopped)(void *context);
+    void *context;
+    struct mirror_counters counters; // the loop's own
+    _Atomic uint64_t published[sizeof(struct mirror_counters) / sizeof(uint64_t)];
+    uint32_t done_first; // number of the tape of done[0]
+    _Atomic uint16_t *done; // [MIRROR_DONE_MAX] bit c: topic c is through
+};
+
+// ---- mirror.c ----
+
+// Does what can be done now.
+void mirror_pump(struct mirror *mirror);
+void mirror_say(struct mirror *mirror, enum log_level level, const char *what, const char *detail);
+// Looks again in MIRROR_LOOK_NS.
+void mirror_look_soon(struct mirror *mirror);
+
+// ---- mirror_tape.c ----
+
+int mirror_tapes_open(struct mirror *mirror, struct io *start);
+// The batch that holds the lane's next row of the stream.
+enum mirror_fetch mirror_fetch(struct mirror *mirror, struct mirror_lane *lane, uint32_t stream);
+// The viewed batch, decoded; NULL: its content is damaged.
+const struct tape_batch *mirror_decode(struct mirror *mirror);
+// Goes to the next tape of the stream. False: there is none as yet.
+bool mirror_next_tape(struct mirror *mirror, struct mirror_lane *lane, uint32_t stream);
+// Batches of the feed that no lane wants any more.
+void mirror_feed_trim(struct mirror *mirror, uint32_t shard);
+// True once every file is closed.
+bool mirror_files_close(struct mirror *mirror);
+
+// ---- mirror_lane.c ----
+
+enum mirror_step { STEP_MOVED, STEP_IDLE, STEP_BLOCKED };
+
+void mirror_lanes_open(struct mirror *mirror);
+// As far as the cursors: what was not delivered is sent again.
+void mirror_lanes_rewind(struct mirror *mirror);
+enum mirror_step mirror_lane_step(struct mirror *mirror, struct mirror_lane *lane,
+                                  uint32_t stream);
+// The stream of earlier tapes until they are through, then those of the shards.
+bool mirror_lane_in(const struct mirror *mirror, const struct mirror_lane *lane, uint32_t stream);
+// One message of the flight is delivered, or its letter is durable.
+void mirror_settle(struct mirror *mirror, uint64_t tag);
+void mirror_report(void *mirror, const struct producer_report *report);
+
+// ---- mirror_letters.c ----
+
+enum { MIRROR_TAG_RETRY = 0 }; // flight 0: a letter that is sent again
+
+int mirror_letters_open(struct mirror *mirror, struct io *start);
+// Keeps the message; its tag is settled when it is on disk.
+void mirror_letter_keep(struct mirror *mirror, const struct producer_message *message,
+                        uint32_t tape, const char *cause);
+// Writes what waits, goes on with a retry.
+void mirror_letters_pump(struct mirror *mirror);
+void mirror_retry_report(struct mirror *mirror, const struct producer_report *report);
+bool mirror_letters_idle(const struct mirror *mirror);
+// Has the user asked for a retry?
+void mirror_letters_tick(struct mirror *mirror);
+// The producer broke: what was being sent again is sent once more.
+void mirror_retry_rewind(struct mirror *mirror);
+// True once the file is closed.
+bool mirror_letters_stop(struct mirror *mirror);
+void mirror_letters_close(struct mirror *mirror);
+
+// ---- mirror_save.c ----
+
+int mirror_state_open(struct mirror *mirror, struct io *start, struct io_message *message);
+// Writes the state if it changed and no write is under way.
+void mirror_save(struct mirror *mirror);
+
+// Tags: the row, and the flight below it.
+static inline uint64_t mirror_tag(uint32_t flight, uint64_t row)
+{
+    return row << 16 | flight;
+}
+
+#endif

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Batches at a position: from the feed of a shard where it holds them, else from the tape, up to
+// what is durable. A tape of this life that a shard has left is read once its end is known: its
+// closing mark is on disk, or the store has noted where a failed write ended it.
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/ensure.h"
+#include "publish/mirror_inside.h"
+
+enum { TAPE_NOT_LOOKED = UINT32_MAX };
+
+static bool is_earlier(const struct mirror *mirror, uint32_t tape)
+{
+    return tape < mirror->tape_base;
+}
+
+// ---- which tapes there are ----
+
+static void list_tape(void *context, const char *name)
+{
+    struct mirror *mirror = context;
+    uint32_t tape = 0;
+    for (int i = 0; i < 8; i++) {
+        if (name[i] < '0' || name[i] > '9') return;
+        tape = tape * 10 + (uint32_t)(name[i] - '0');
+    }
+    if (tape == 0 || strcmp(name + 8, ".tape") != 0 || mirror->tape_count == MIRROR_TAPES_MAX)
+        return;
+    mirror->tapes[mirror->tape_count++] = (struct mirror_tape){tape, TAPE_NOT_LOOKED};
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = ((const struct mirror_tape *)a)->number;
+    uint32_t y = ((const struct mirror_tape *)b)->number;
+    return (x > y) - (x < y);
+}
+
+// Behind the first `kept`, which stay.
+static int list_tapes(struct mirror *mirror, struct io *io, uint32_t kept)
+{
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    (void)snprintf(path, sizeof path, "%s/tape", keep_store_path(mirror->options.store));
+    mirror->tape_count = kept;
+    int result = io_list(io, path, list_tape, mirror);
+    // Those of earlier lives are known already.
+    uint32_t count = kept;
+    for (uint32_t i = kept; i < mirror->tape_count; i++) {
+        if (kept == 0 || !is_earlier(mirror, mirror->tapes[i].number))
+            mirror->tapes[count++] = mirror->tapes[i];
+    }
+    mirror->tape_count = count;
+    qsort(mirror->tapes + kept, count - kept, sizeof *mirror->tapes, by_number);
+    return result;
+}
+
+int mirror_tapes_open(struct mirror *mirror, struct io *start)
+{
+    int result = list_tapes(mirror, start, 0);
+    if (result < 0) return result;
+    mirror->earlier = mirror->tape_count;
+    mirror->tape_base = 1;
+    if (mirror->earlier > 0) mirror->tape_base = mirror->tapes[mirror->earlier - 1].number + 1;
+    mirror->done_first = mirror->earlier > 0 ? mirror->tapes[0].number : mirror->tape_base;
+    return 0;
+}
+
+// ---- files ----
+
+static void file_opened(struct io *io, struct io_op *op);
+static void mark_opened(struct io *io, struct io_op *op);
+
+static void file_mark_closed(struct io *io, struct io_op *op)
+{
+    (void)io;
+    struct mirror_file *file = io_owner(op, struct mirror_file, mark_op);
+    file->mark_handle = -1;
+    if (file->handle < 0) file->state = FILE_FREE;
+    mirror_pump(file->mirror);
+}
+
+static void file_closed(struct io *io, struct io_op *op)
+{
+    (void)io;
+    struct mirror_file *file = io_owner(op, struct mirror_file, op);
+    file->handle = -1;
+    if (file->mark_handle < 0) file->state = FILE_FREE;
+    mirror_pump(file->mirror);
+}
+
+static void file_close(struct mirror_file *file)
+{
+    ensure(file->state == FILE_READY || file->state == FILE_GONE);
+    if (file->reading) tape_reader_close(&file->reader);
+    file->reading = file->held = false;
+    file->tape = 0;
+    file->state = file->handle >= 0 || file->mark_handle >= 0 ? FILE_CLOSING : FILE_FREE;
+    struct io *io = file->mirror->io;
+    if (file->handle >= 0) io_close(io, &file->op, file->handle, file_closed);
+    if (file->mark_handle >= 0) io_close(io, &file->mark_op, file->mark_handle, file_mark_closed);
+}
+
+bool mirror_files_close(struct mirror *mirror)
+{
+    bool closed = true;
+    for (int i = 0; i < MIRROR_FILES; i++) {
+        struct mirror_file *file = &mirror->files[i];
+        if (file->state == FILE_READY || file->state == FILE_GONE) file_close(file);
+        closed = closed && file->state == FILE_FREE;
+    }
+    return closed;
+}
+
+static void tell_lost(struct mirror *mirror, uint32_t tape, const char *what, uint64_t rows)
+{
+    char detail[KEEP_NEWS_BYTES];
+    mirror->counters.rows_lost += rows;
+    (void)snprintf(detail, sizeof detail, "%08" PRIu32 ".tape: %s, %" PRIu64 " rows", tape, what,
+                   rows);
+    mirror_say(mirror, LOG_LEVEL_ERROR, "stored rows cannot be mirrored", detail);
+}
+
+// Sectors that the device does not give are zeros: damage like any other.
+static int64_t file_read(void *context, uint64_t offset, void *out, size_t size)
+{
+    struct mirror_file *file = context;
+    struct io *io = file->mirror->io;
+    int64_t got = io_read_now(io, file->handle, out, size, (int64_t)offset);
+    if (got != -EIO) return got;
+    size_t done = 0;
+    while (done < size) {
+        size_t part = LAYOUT_SECTOR - (offset + done) % LAYOUT_SECTOR;
+        part = part < size - done ? part : size - done;
+        got = io_read_now(io, file->handle, (uint8_t *)out + done, part, (int64_t)(offset + done));
+        if (got < 0) memset((uint8_t *)out + done, 0, part);
+        done += got < 0 ? part : (size_t)got;
+        if (got >= 0 && (size_t)got < part) break;
+    }
+    return (int64_t)done;
+}
+
+// What the mark says now, or what the store has noted instead.
+static void file_read_mark(struct mirror_file *file)
+{
+    struct layout_tape_end end;
+    struct mirror *mirror = file->mirror;
+    int64_t size = 0;
+    if (keep_store_find_end(mirror->options.store, file->tape, &end)) {
+        tape_end_mark(&end, file->mark);
+        size = sizeof file->mark;
+    } else if (file->mark_handle >= 0) {
+        size = io_read_now(mirror->io, file->mark_handle, file->mark, sizeof file->mark, 0);
+    }
+    if (size > 0) tape_reader_set_mark(&file->reader, file->mark, (size_t)size);
+}
+
+static void file_begin(struct mirror_file *file)
+{
+    struct mirror *mirror = file->mirror;
+    enum tape_error error = TAPE_GOOD;
+    int64_t size = io_file_size(mirror->io, file->path);
+    struct source source = {.size = size < 0 ? 0 : (uint64_t)size,
+                            .read = file_read,
+                            .context = file};
+    if (file->reading) tape_reader_close(&file->reader);
+    file->held = false;
+    int result = size < 0 ? (int)size : tape_reader_open(&file->reader, &source, NULL, 0, &error);
+    file->reading = result == 0;
+    file->state = result == 0 ? FILE_READY : FILE_GONE;
+    if (result == 0) {
+        file_read_mark(file);
+        bool known = file->reader.header.shard < MIRROR_SHARDS_MAX &&
+                     file->reader.header.number == file->tape;
+        file->shard = known ? file->reader.header.shard : MIRROR_SHARDS_MAX;
+    } else if (result != -EBADMSG || tape_reader_unused(&source, NULL, 0) != 1) {
+        tell_lost(mirror, file->tape, result == -EBADMSG ? tape_error_text(error) : strerror(-result), 0);
+    }
+}
+
+static void mark_opened(struct io *io, struct io_op *op)
+{
+    (void)io;
+    struct mirror_file *file = io_owner(op, struct mirror_file, mark_op);
+    file->mark_handle = op->result < 0 ? -1 : (int)op->result;
+    file_begin(file);
+    mirror_pump(file->mirror);
+}
+
+static void file_opened(struct io *io, struct io_op *op)
+{
+    struct mirror_file *file = io_owner(op, struct mirror_file, op);
+    if (op->result < 0) {
+        file->state = FILE_GONE;
+        tell_lost(file->mirror, file->tape, strerror((int)-op->result), 0);
+        mirror_pump(file->mirror);
+        return;
+    }
+    file->handle = (int)op->result;
+    file->state = FILE_MARKING;
+    io_open(io, &file->mark_op, file->mark_path, IO_OPEN_READ, mark_opened);
+}
+
+static void file_open(struct mirror_file *file, uint32_t tape)
+{
+    struct mirror *mirror = file->mirror;
+    ensure(file->state == FILE_FREE && tape != 0);
+    file->tape = tape;
+    file->shard = MIRROR_SHARDS_MAX;
+    file->state = FILE_OPENING;
+    keep_store_tape_path(mirror->options.store, tape, "tape", file->path);
+    keep_store_tape_path(mirror->options.store, tape, "mark", file->mark_path);
+    io_open(mirror->io, &file->op, file->path, IO_OPEN_READ, file_opened);
+}
+
+// The tape's file when it is open; NULL: it is on its way. The one longest unused makes room.
+static struct mirror_file *file_of(struct mirror *mirror, uint32_t tape)
+{
+    struct mirror_file *oldest = NULL;
+    struct mirror_file *idle = NULL;
+    for (int i = 0; i < MIRROR_FILES; i++) {
+        struct mirror_file *file = &mirror->files[i];
+        bool open = file->state == FILE_READY || file->state == FILE_GONE;
+        if (file->tape == tape && file->state != FILE_FREE) {
+            file->used = ++mirror->uses;
+            return open ? file : NULL;
+        }
+        if (file->state == FILE_FREE) idle = file;
+        if (file->state == FILE_CLOSING) return NULL;
+        if (open && (oldest == NULL || file->used < oldest->used)) oldest = file;
+    }
+    if (idle != NULL && !mirror->stopping) {
+        idle->used = ++mirror->uses;
+        file_open(idle, tape);
+    } else if (oldest != NULL && !mirror->stopping) {
+        file_close(oldest);
+    }
+    return NULL;
+}
+
+// ---- fetching ----
+
+static void view_fill(struct mirror *mirror, uint32_t tape, const struct layout_batch *header,
+                      const uint8_t *bytes, uint32_t size)
+{
+    mirror->view = (struct mirror_view){.tape = tape,
+                                        .first_row = header->first_row,
+                                        .rows = header->first_row + header->rows,
+                                        .sequence = header->sequence,
+                                        .revision = header->revision,
+                                        .channels = header->channels,
+                                        .bytes = bytes,
+                                        .size = size};
+}
+
+static bool view_file(struct mirror *mirror, const struct mirror_file *file, uint64_t row)
+{
+    const struct tape_item *item = &file->item;
+    if (!file->held || row < item->header.first_row ||
+        row >= item->header.first_row + item->header.rows)
+        return false;
+    view_fill(mirror, file->tape, &item->header, item->bytes, item->size);
+    mirror->view.shard = file->shard;
+    return true;
+}
+
+// Before what was given last: from the beginning.
+static bool needs_rewind(const struct mirror_file *file, uint64_t row)
+{
+    return file->held ? row < file->item.header.first_row : row < file->reader.rows;
+}
+
+static bool end_known(struct mirror_file *file)
+{
+    if (file->reader.mark.magic != 0 && file->reader.mark.flags & LAYOUT_MARK_CLOSED) return true;
+    file_read_mark(file);
+    return file->reader.mark.magic != 0 && file->reader.mark.flags & LAYOUT_MARK_CLOSED;
+}
+
+// 1: a batch is held; 0: the end for now; negative: errno.
+static int file_next(struct mirror_file *file)
+{
+    file->held = false;
+    for (;;) {
+        int result = tape_reader_next(&file->reader, &file->item);
+        if (result <= 0) return result;
+        if (!file->item.is_damage) {
+            file->held = true;
+            return 1;
+        }
+        if (file->item.damage.acknowledged)
+            tell_lost(file->mirror, file->tape, tape_error_text(file->item.damage.error),
+                      file->item.damage.rows);
+    }
+}
+
+static enum mirror_fetch fetch_file(struct mirror *mirror, const struct mirror_position *position,
+                                    const struct tape_feed_durable *live)
+{
+    struct mirror_file *file = file_of(mirror, position->tape);
+    if (file == NULL) return FETCH_WAIT;
+    if (file->state == FILE_GONE) return FETCH_END;
+    if (needs_rewind(file, position->row)) file_begin(file);
+    if (file->state == FILE_GONE) return FETCH_END;
+    if (view_file(mirror, file, position->row)) return FETCH_BATCH;
+    file->reader.limit_sequence = live != NULL ? live->sequence : UINT64_MAX;
+    file->reader.limit_revision = live != NULL ? live->revision : UINT32_MAX;
+    if (live == NULL && !is_earlier(mirror, position->tape) && !end_known(file)) {
+        mirror_look_soon(mirror);
+        return FETCH_WAIT;
+    }
+    int result;
+    while ((result = file_next(file)) == 1) {
+        mirror->counters.from_tape++;
+        if (view_file(mirror, file, position->row)) return FETCH_BATCH;
+        if (file->item.header.first_row > position->row) return FETCH_SKIP; // lost rows
+    }
+    if (result == 0 && live == NULL) return FETCH_END;
+    mirror_look_soon(mirror);
+    return FETCH_WAIT;
+}
+
+static bool view_feed(struct mirror *mirror, uint32_t shard, const struct mirror_position *position)
+{
+    struct tape_feed_item item;
+    struct layout_batch header;
+    if (!tape_feed_peek(mirror->options.feeds[shard], &item) || item.tape != position->tape ||
+        position->row < item.first_row || position->row >= item.rows)
+        return false;
+    if (tape_decode_header(item.bytes, item.size, &header) != TAPE_GOOD) return false;
+    view_fill(mirror, item.tape, &header, item.bytes, item.size);
+    mirror->view.shard = shard;
+    return true;
+}
+
+enum mirror_fetch mirror_fetch(struct mirror *mirror, struct mirror_lane *lane, uint32_t stream)
+{
+    struct mirror_position *position = &lane->position[stream];
+    enum mirror_fetch fetch;
+    if (stream == MIRROR_SHARDS_MAX) {
+        fetch = position->tape == 0 ? FETCH_END : fetch_file(mirror, position, NULL);
+    } else {
+        struct tape_feed_durable durable = tape_feed_durable(mirror->options.feeds[stream]);
+        if (durable.tape == 0) return FETCH_NONE;
+        if (position->tape == 0) return FETCH_END;
+        bool live = durable.tape == position->tape;
+        if (live && position->row >= durable.rows) return FETCH_NONE;
+        if (view_feed(mirror, stream, position)) return FETCH_BATCH;
+        fetch = fetch_file(mirror, position, live ? &durable : NULL);
+    }
+    if (fetch == FETCH_SKIP) {
+        for (int i = 0; i < MIRROR_FILES; i++) {
+            const struct mirror_file *file = &mirror->files[i];
+            if (file->tape == position->tape && file->held)
+                position->row = file->item.header.first_row;
+        }
+    }
+    return fetch;
+}
+
+// ---- decoding ----
+
+static bool decode(struct mirror *mirror)
+{
+    const struct mirror_view *view = &mirror->view;
+    struct layout_batch header;
+    size_t memory_bytes = 0;
+    if (view->size > TAPE_BATCH_BYTES_MAX) return false;
+    memcpy(mirror->decode_bytes, view->bytes, view->size);
+    if (tape_check_batch(mirror->decode_bytes, view->size, &header, &memory_bytes) != TAPE_GOOD)
+        return false;
+    return memory_bytes <= MIRROR_DECODE_BYTES &&
+           tape_decode_batch(mirror->decode_bytes, view->size, mirror->decode_memory, memory_bytes,
+                             &mirror->decoded.batch) == TAPE_GOOD;
+}
+
+const struct tape_batch *mirror_decode(struct mirror *mirror)
+{
+    const struct mirror_view *view = &mirror->view;
+    struct mirror_decoded *decoded = &mirror->decoded;
+    bool same = decoded->valid && decoded->tape == view->tape &&
+                decoded->sequence == view->sequence && decoded->revision == view->revision;
+    if (!same) {
+        decoded->good = decode(mirror);
+        decoded->tape = view->tape;
+        decoded->sequence = view->sequence;
+        decoded->revision = view->revision;
+        decoded->valid = true;
+        if (!decoded->good)
+            tell_lost(mirror, view->tape, tape_error_text(TAPE_BAD_CONTENT),
+                      view->rows - view->first_row);
+    }
+    return decoded->good ? &decoded->batch : NULL;
+}
+
+// ---- from tape to tape ----
+
+// The shard that wrote the listed tape; TAPE_NOT_LOOKED: its file is on its way.
+static uint32_t shard_of(struct mirror *mirror, uint32_t index)
+{
+    struct mirror_tape *tape = &mirror->tapes[index];
+    if (tape->shard == TAPE_NOT_LOOKED) {
+        struct mirror_file *file = file_of(mirror, tape->number);
+        if (file != NULL) tape->shard = file->shard;
+    }
+    return tape->shard;
+}
+
+static bool next_earlier(struct mirror *mirror, struct mirror_lane *lane)
+{
+    struct mirror_position *position = &lane->position[MIRROR_SHARDS_MAX];
+    uint32_t index = lane->leftover + (position->tape != 0);
+    while (index < mirror->earlier) {
+        uint32_t shard = shard_of(mirror, index);
+        uint32_t number = mirror->tapes[index].number;
+        if (shard == TAPE_NOT_LOOKED) return false;
+        struct mirror_cursor cursor = {0, 0};
+        if (shard < MIRROR_SHARDS_MAX) cursor = mirror->state.cursor[lane->channel][shard];
+        if (cursor.tape <= number) {
+            *position = (struct mirror_position){number, cursor.tape == number ? cursor.rows : 0};
+            lane->leftover = index;
+            return true;
+        }
+        if (number - mirror->done_first < MIRROR_DONE_MAX)
+            atomic_fetch_or(&mirror->done[number - mirror->done_first],
+                            (uint16_t)(1u << lane->channel));
+        index++;
+    }
+    *position = (struct mirror_position){0, 0};
+    lane->leftover = mirror->earlier;
+    return true;
+}
+
+// Tapes between two of a shard that the mirror did not see: they are listed. 0: none; *wait: it is
+// not known yet.
+static uint32_t next_listed(struct mirror *mirror, uint32_t shard, uint32_t after, uint32_t before,
+                            bool *wait)
+{
+    if (mirror->tape_count == mirror->earlier ||
+        mirror->tapes[mirror->tape_count - 1].number < before - 1)
+        (void)list_tapes(mirror, mirror->io, mirror->earlier);
+    for (uint32_t i = mirror->earlier; i < mirror->tape_count; i++) {
+        uint32_t number = mirror->tapes[i].number;
+        if (number <= after || number >= before) continue;
+        uint32_t owner = shard_of(mirror, i);
+        *wait = owner == TAPE_NOT_LOOKED;
+        if (*wait) return 0;
+        if (owner == shard) return number;
+    }
+    return 0;
+}
+
+static bool next_live(struct mirror *mirror, struct mirror_lane *lane, uint32_t shard)
+{
+    struct mirror_position *position = &lane->position[shard];
+    struct tape_feed_durable durable = tape_feed_durable(mirror->options.feeds[shard]);
+    struct tape_feed_item item;
+    uint32_t next = durable.tape;
+    bool known = durable.previous == position->tape;
+    if (tape_feed_peek(mirror->options.feeds[shard], &item) && item.tape > position->tape) {
+        next = item.tape;
+        known = item.previous == position->tape;
+    }
+    if (!known) {
+        bool wait = false;
+        uint32_t listed = next_listed(mirror, shard, position->tape, next, &wait);
+        if (wait) return false;
+        if (listed != 0) next = listed;
+        // Tapes that left no batch and tapes that were deleted look the same: say it.
+        if (listed == 0) tell_lost(mirror, position->tape, "tapes behind it are gone", 0);
+    }
+    *position = (struct mirror_position){next, 0};
+    return true;
+}
+
+bool mirror_next_tape(struct mirror *mirror, struct mirror_lane *lane, uint32_t stream)
+{
+    return stream == MIRROR_SHARDS_MAX ? next_earlier(mirror, lane)
+                                       : next_live(mirror, lane, stream);
+}
+
+// ---- the feed ----
+
+static bool before(const struct mirror_position *a, uint32_t tape, uint64_t row)
+{
+    return a->tape < tape || (a->tape == tape && a->row < row);
+}
+
+void mirror_feed_trim(struct mirror *mirror, uint32_t shard)
+{
+    struct tape_feed_item item;
+    while (tape_feed_peek(mirror->options.feeds[shard], &item)) {
+        for (int c = 0; c < CHANNEL_COUNT; c++) {
+            const struct mirror_lane *lane = &mirror->lanes[c];
+            if (lane->used && !lane->behind && before(&lane->position[shard], item.tape, item.rows))
+                return;
+        }
+        mirror->counters.from_memory++;
+        tape_feed_pop(mirror->options.feeds[shard]);
+    }
+}
