@@ -18,11 +18,22 @@ enum { BEFORE_S = 20, DAY = 20454 }; // 2026-01-01, where simulated clocks begin
 // Half a minute before midnight; tapes end every 30 s.
 static struct life *day_life(uint64_t seed)
 {
-    struct life *life = life_create(seed, 1, 300 * MS);
+    struct life *life = life_create(seed, 1, 20 * MS);
+    life->peer->stopped = true;
     sim_world_step_clock(life->world, DAY_NS - BEFORE_S * SECOND);
     life->seals = true;
     life->tape_age_ns = 30 * SECOND;
     return life;
+}
+
+// Every symbol has traded, and all of it was heard: what comes first is not known to be the first.
+static void day_start(struct life *life)
+{
+    life_start(life);
+    life_run(life, 500 * MS);
+    life->peer->stopped = false;
+    life_run(life, 1500 * MS);
+    life->peer->pause_ns = 300 * MS;
 }
 
 // False: there is none.
@@ -65,8 +76,8 @@ Test(day_life, a_day_closes_by_itself_and_a_repair_raises_its_generation)
 {
     struct life *life = day_life(1);
     struct day_marker marker;
-    life_start(life);
-    life_run(life, 4 * SECOND);
+    day_start(life);
+    life_run(life, 2 * SECOND);
     life->peer->faults = (struct market_faults){.lost = 100000, .no_history = true};
     life_run(life, (BEFORE_S + 5) * SECOND);
     life->peer->faults.lost = 0;
@@ -107,8 +118,8 @@ Test(day_life, a_symbol_the_exchange_does_not_list_keeps_no_day_open)
 {
     struct life *life = day_life(2);
     struct day_marker marker;
-    life_start(life);
-    life_run(life, 4 * SECOND);
+    day_start(life);
+    life_run(life, 2 * SECOND);
     life->peer->faults.delisted = 1 << 3;
     cr_assert(run_until(life, 1, &marker), "the day does not close");
     // It was asked for what came behind its last trade: there is no doubt left.
@@ -123,8 +134,7 @@ Test(day_life, what_is_not_proven_keeps_the_day_open)
 {
     struct life *life = day_life(3);
     struct day_marker marker;
-    life_start(life);
-    life_run(life, 2 * SECOND); // before the first audit
+    day_start(life); // before the first audit
     life->peer->faults.down = true;
     life_run(life, 10 * LIMIT_MINUTE_NS);
     cr_assert(!marker_of(life, CHANNEL_TRADE, &marker));
@@ -139,8 +149,8 @@ Test(day_life, rows_on_a_tape_keep_the_day_open)
     struct life *life = day_life(6);
     struct day_marker marker;
     life->tape_age_ns = 0;
-    life_start(life);
-    life_run(life, 4 * SECOND);
+    day_start(life);
+    life_run(life, 2 * SECOND);
     life->peer->faults = (struct market_faults){.lost = 200000, .no_history = true};
     life_run(life, BEFORE_S * SECOND);
     life->peer->faults = (struct market_faults){0};
@@ -163,7 +173,7 @@ static void window_of(uint64_t *from, uint64_t *to)
 {
     struct life *life = day_life(4);
     struct day_marker marker;
-    life_start(life);
+    day_start(life);
     life_run(life, (BEFORE_S + 60) * SECOND);
     while (!marker_of(life, CHANNEL_STATUS, &marker)) {
         *from = sim_world_operations(life->world);
@@ -179,7 +189,7 @@ static void crash_once(uint64_t at, enum sim_crash kind)
     static const enum channel channels[] = {CHANNEL_TRADE, CHANNEL_DEPTH, CHANNEL_STATUS};
     struct life *life = day_life(4);
     struct day_marker marker;
-    life_start(life);
+    day_start(life);
     sim_world_crash_at(life->world, at);
     life_run(life, 5 * LIMIT_MINUTE_NS);
     cr_assert(sim_world_crashed(life->world), "operation %lu never came", (unsigned long)at);
@@ -218,7 +228,7 @@ Test(day_life, a_failing_operation_is_tried_again)
     for (uint32_t n = 0; n < 15; n++) {
         struct life *life = day_life(5);
         struct day_marker marker;
-        life_start(life);
+        day_start(life);
         life_run(life, (BEFORE_S + 60) * SECOND);
         sim_world_fail(life->world, kinds[n % 5], n / 5, -5);
         cr_assert(run_until(life, 1, &marker), "failure %u", n);
