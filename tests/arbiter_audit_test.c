@@ -201,6 +201,43 @@ Test(arbiter_audit, a_market_of_times_that_is_gone_is_listed_from_its_proven_tim
     cr_assert_leq(job.first, T0 + LIMIT_SECOND_NS);
 }
 
+Test(arbiter_audit, a_hole_of_a_market_that_is_gone_lists_all_that_is_not_proven)
+{
+    struct repair_job job;
+    open_keys(ARBITER_SET);
+    for (uint32_t i = 1; i < KEYS; i++) arbiter_key_close(&arbiter, i);
+    now.utc_ns = T0 + 20 * LIMIT_SECOND_NS;
+    arbiter_key_down(&arbiter, 0, &link_a, now);
+    now.utc_ns += LIMIT_SECOND_NS;
+    arbiter_key_up(&arbiter, 0, &link_a, now);
+    news_count = 0;
+    cr_assert(next(&by_cursor, &job));
+    cr_assert_eq(job.kind, REPAIR_TIMES);
+    repair_failed(&job, &arbiter, 600 * LIMIT_SECOND_NS, "gone", now);
+    cr_assert_eq(news_count, 2);
+    cr_assert_eq(news[0].kind, STATUS_HOLE_LOST);
+    cr_assert_eq(news[0].from_ns, T0 + 100, "no audit came");
+    cr_assert_eq(news[0].to_ns, 0);
+}
+
+Test(arbiter_audit, audits_of_markets_take_turns_with_holes)
+{
+    struct repair_job job;
+    uint32_t audits = 0;
+    open_keys(ARBITER_SET);
+    now.utc_ns = T0 + 2 * LIMIT_MINUTE_NS;
+    for (uint32_t i = 0; i < KEYS; i++) {
+        arbiter_key_down(&arbiter, i, &link_a, now);
+        now.utc_ns += 10 * LIMIT_SECOND_NS;
+        arbiter_key_up(&arbiter, i, &link_a, now);
+    }
+    for (uint32_t i = 0; i < KEYS; i++) {
+        cr_assert(next(&by_cursor, &job));
+        audits += job.kind == REPAIR_RECENT;
+    }
+    cr_assert_eq(audits, KEYS / 2);
+}
+
 Test(arbiter_audit, a_row_refused_while_an_audit_runs_is_not_proven)
 {
     struct repair_job job;

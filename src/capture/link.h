@@ -215,7 +215,9 @@ const char *link_state_name(enum link_state state);
 #define LINK_DRAIN_NS (500 * LIMIT_MILLISECOND_NS) // for the peer's goodbye, however far away
 #define LINK_PAUSE_MIN_NS (250 * LIMIT_MILLISECOND_NS)
 #define LINK_PAUSE_MAX_NS (60 * LIMIT_SECOND_NS)
-#define LINK_STEADY_NS (60 * LIMIT_SECOND_NS)    // live this long, failures are forgotten
+// Live this long, failures are forgotten: pauses are for exchanges that refuse. Where links are cut
+// every 15 s, 60 s here meant pauses of a minute, and no link live half of the time.
+#define LINK_STEADY_NS (5 * LIMIT_SECOND_NS)
 enum {
     LINK_ADDRESSES_TRIED_MAX = 4, // in one attempt
     LINK_SILENT_CHECKS_MAX = 4,   // the idle limit is cut in so many parts

@@ -144,6 +144,17 @@ static bool plan_audit(struct arbiter *arbiter, uint8_t exchange, struct repair_
     return true;
 }
 
+// A window forgets what no audit has compared, so audits do not wait behind holes.
+static bool plan_by_cursor(struct arbiter *arbiter, const struct dialect_history *history,
+                           uint8_t exchange, struct repair_cursor *cursor,
+                           struct arbiter_now now, struct repair_job *job)
+{
+    cursor->turn = !cursor->turn;
+    if (cursor->turn && plan_audit(arbiter, exchange, cursor, now, job)) return true;
+    return plan_hole(arbiter, history, exchange, now, job) ||
+           plan_audit(arbiter, exchange, cursor, now, job);
+}
+
 static bool plan_snapshot(const struct arbiter *arbiter, uint8_t exchange,
                           struct repair_cursor *cursor, struct arbiter_now now,
                           struct repair_job *job)
@@ -172,8 +183,8 @@ static bool plan_by_ids(struct arbiter *arbiter, const struct dialect_history *h
                         uint8_t exchange, struct repair_cursor *cursor, struct arbiter_now now,
                         struct repair_job *job)
 {
-    cursor->snapshot_turn = !cursor->snapshot_turn;
-    if (cursor->snapshot_turn && plan_snapshot(arbiter, exchange, cursor, now, job)) return true;
+    cursor->turn = !cursor->turn;
+    if (cursor->turn && plan_snapshot(arbiter, exchange, cursor, now, job)) return true;
     return plan_hole(arbiter, history, exchange, now, job) ||
            plan_snapshot(arbiter, exchange, cursor, now, job) ||
            plan_tail(arbiter, exchange, cursor, now, job);
@@ -189,8 +200,7 @@ bool repair_next(struct arbiter *arbiter, const struct dialect_history *history,
         return true;
     }
     bool found = history->by_cursor
-                     ? plan_hole(arbiter, history, exchange, now, job) ||
-                           plan_audit(arbiter, exchange, cursor, now, job)
+                     ? plan_by_cursor(arbiter, history, exchange, cursor, now, job)
                      : plan_by_ids(arbiter, history, exchange, cursor, now, job);
     if (!found) return false;
     arbiter->keys[job->key].in_mending = true;
@@ -387,7 +397,7 @@ bool repair_answered(struct repair_job *job, struct arbiter *arbiter,
 static void repair_gone(const struct repair_job *job, struct arbiter *arbiter, const char *lost,
                         struct arbiter_now now)
 {
-    if (job->kind == REPAIR_TAIL || job->kind == REPAIR_RECENT)
+    if (job->kind == REPAIR_TAIL || job->kind == REPAIR_RECENT || job->kind == REPAIR_TIMES)
         arbiter_tail_lost(arbiter, job->key, lost, now);
     if (job->kind == REPAIR_SNAPSHOT) arbiter_range_lost(arbiter, job->key, lost);
 }

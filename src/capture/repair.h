@@ -59,11 +59,11 @@ struct repair_cursor { // where the last search of an exchange's keys stopped
     uint32_t snapshot;
     uint32_t recent;
     uint32_t tail;
-    bool snapshot_turn;
+    bool turn; // of what may not wait behind holes
 };
 
-// The next question to the exchange, if there is one: holes and snapshots in turns, since trades
-// can be had later and depth cannot; then audits and tails.
+// The next question to the exchange, if there is one: holes take turns with snapshots, since
+// trades can be had later and depth cannot, or with audits by cursor; then tails.
 // Marks its key. `audit`: LAST_IDS is due.
 bool repair_next(struct arbiter *arbiter, const struct dialect_history *history, uint8_t exchange,
                  struct repair_cursor *cursor, bool audit, struct arbiter_now now,
