@@ -165,7 +165,9 @@ static void market_trade(struct market_peer *peer)
         if (connection->handle < 0 || connection->closing) continue;
         if (connection->trades[symbol]) market_event(connection, text);
         if (connection->closing || !connection->depth[symbol]) continue;
-        if (sim_world_random(peer->world, 3) == 0) market_depth(connection, symbol);
+        // A window is over after 100 ms, on every connection.
+        bool over = peer->pause_ns >= 100 * LIMIT_MILLISECOND_NS;
+        if (over || sim_world_random(peer->world, 3) == 0) market_depth(connection, symbol);
     }
 }
 
