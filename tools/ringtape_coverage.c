@@ -300,8 +300,8 @@ int ringtape_coverage(int argc, char **argv)
     const struct ringtape_usage usage = {
         .command = "coverage",
         .purpose = "What is covered of each symbol and channel, what is missing and why. "
-                   "PROVEN TO: by the\nexchange's own count everything up to there is stored or listed here. "
-                   "Exit code 1:\nholes are open.",
+                   "PROVEN TO: by the\nexchange's own count everything up to there is stored or "
+                   "listed here. Exit code 1:\nholes are open.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     };

@@ -149,8 +149,9 @@ static bool plan_by_cursor(struct arbiter *arbiter, const struct dialect_history
                            uint8_t exchange, struct repair_cursor *cursor,
                            struct arbiter_now now, struct repair_job *job)
 {
-    cursor->turn = !cursor->turn;
-    if (cursor->turn && plan_audit(arbiter, exchange, cursor, now, job)) return true;
+    bool turn = cursor->turn;
+    cursor->turn = !turn;
+    if (turn && plan_audit(arbiter, exchange, cursor, now, job)) return true;
     return plan_hole(arbiter, history, exchange, now, job) ||
            plan_audit(arbiter, exchange, cursor, now, job);
 }
@@ -183,8 +184,9 @@ static bool plan_by_ids(struct arbiter *arbiter, const struct dialect_history *h
                         uint8_t exchange, struct repair_cursor *cursor, struct arbiter_now now,
                         struct repair_job *job)
 {
-    cursor->turn = !cursor->turn;
-    if (cursor->turn && plan_snapshot(arbiter, exchange, cursor, now, job)) return true;
+    bool turn = cursor->turn;
+    cursor->turn = !turn;
+    if (turn && plan_snapshot(arbiter, exchange, cursor, now, job)) return true;
     return plan_hole(arbiter, history, exchange, now, job) ||
            plan_snapshot(arbiter, exchange, cursor, now, job) ||
            plan_tail(arbiter, exchange, cursor, now, job);
