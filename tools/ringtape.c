@@ -14,6 +14,7 @@ static const struct ringtape_command commands[] = {
     {"coverage", "what is covered, missing, repaired, proven", ringtape_coverage},
     {"day", "is a UTC day closed", ringtape_day},
     {"candles", "candles made from stored trades", ringtape_candles},
+    {"alerts", "alerts raised again from stored rows", ringtape_alerts},
     {"recover", "make a good store of a damaged one", ringtape_recover},
     {"seal", "turn tapes into segments now", ringtape_seal},
     {"reload", "the daemon reads its configuration again", ringtape_reload},

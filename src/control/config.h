@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/symbols.h"
 #include "base/url.h"
+#include "derive/alert.h"
 #include "derive/candle.h"
 #include "exchange/dialect.h"
 #include "keep/retention.h"
@@ -63,6 +64,7 @@ struct config {
     int64_t list_interval_ns;
     struct retention_rules keep; // `keep` and `disk`
     struct config_candles candles;
+    struct alert_rules alerts;
     enum log_level log_level;
     struct config_feed feeds[LIMIT_FEEDS];
     uint32_t feed_count;

@@ -35,8 +35,8 @@ struct alert_move { // surge, crash
     struct alert_point extreme;  // of the window
     int64_t trigger;             // the price that crosses the threshold; 0: none
     int64_t threshold_ppm;
-    int64_t last_price;          // so far
-    int64_t bucket_price;        // at the end of the bucket before
+    int64_t last;                // price, so far
+    int64_t before;              // price at the end of the bucket before
     double variance;             // of the return of a bucket
     struct alert_point points[ALERT_BUCKETS];
     double returns[ALERT_BUCKETS];

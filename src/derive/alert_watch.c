@@ -9,7 +9,12 @@
 #include <math.h>
 #include <string.h>
 
-enum { WATCH_FRACTION = 1 << 16, WATCH_SPREADS_A_BASE = 600, WATCH_SPREADS_WARM = 60 };
+enum {
+    WATCH_BASE_BUCKETS = 1024, // a power of two: 32 windows
+    WATCH_FRACTION = 1 << 16,
+    WATCH_SPREADS_A_BASE = 600,
+    WATCH_SPREADS_WARM = 60,
+};
 #define WATCH_SPREAD_NS 1000000000ll // between two values of a spread's baseline
 
 // ---- windows ----
@@ -95,10 +100,10 @@ static void move_advance(struct alert_move *move, const struct alert_rule *rule,
                          int64_t ended)
 {
     const uint32_t last = (uint32_t)((move->window.bucket - ended) & (ALERT_BUCKETS - 1));
-    if (move->bucket_price != 0 && move->last_price != 0)
+    if (move->before != 0 && move->last != 0)
         move->returns[last] =
-            (double)(move->last_price - move->bucket_price) / (double)move->bucket_price;
-    move->bucket_price = move->last_price;
+            (double)(move->last - move->before) / (double)move->before;
+    move->before = move->last;
     // After a pause of many windows all has left, and the variance has faded.
     const int64_t leaving = ended < 64 * ALERT_BUCKETS ? ended : 64 * ALERT_BUCKETS;
     for (int64_t i = leaving - 1; i >= 0; i--)
@@ -106,7 +111,7 @@ static void move_advance(struct alert_move *move, const struct alert_rule *rule,
     move_extreme(move, rule);
     move_threshold(move, rule);
     if (window_may_rearm(&move->window, rule) &&
-        move_measure(move, move->last_price) < move->threshold_ppm / 2)
+        move_measure(move, move->last) < move->threshold_ppm / 2)
         move->window.fired_ns = 0;
 }
 
@@ -143,7 +148,7 @@ void alert_move_trade(struct alerts *alerts, uint32_t rule_number, uint32_t symb
         if (move_better(rule, trade->price, move->extreme.price)) move->extreme = *point;
         move_trigger(move, rule);
     }
-    move->last_price = trade->price;
+    move->last = trade->price;
     const bool crossed = rule->kind == ALERT_SURGE ? trade->price >= move->trigger
                                                    : trade->price <= move->trigger;
     if (crossed && move->window.fired_ns == 0) move_fire(alerts, rule, symbol, name, move, trade);
@@ -154,8 +159,7 @@ void alert_move_trade(struct alerts *alerts, uint32_t rule_number, uint32_t symb
 static void burst_leave(struct alert_burst *burst, uint32_t place)
 {
     const wide gone = burst->buckets[place].sum;
-    burst->baseline +=
-        (gone * WATCH_FRACTION - burst->baseline) / (ALERT_BUCKETS * ALERT_BASE_WINDOWS);
+    burst->baseline += (gone * WATCH_FRACTION - burst->baseline) / WATCH_BASE_BUCKETS;
     burst->sum -= gone;
     burst->trades -= burst->buckets[place].trades;
     memset(&burst->buckets[place], 0, sizeof burst->buckets[place]);
