@@ -153,7 +153,11 @@ static void alert_trades(struct alerts *alerts, struct alert_head *head, const s
     for (uint32_t left = head->trade_rules; left != 0; left &= left - 1) {
         const uint32_t rule = (uint32_t)__builtin_ctz(left);
         union alert_state *state = &alert_states(head)[rule];
-        if (alerts->rules.at[rule].kind == ALERT_VOLUME_BURST)
+        const bool burst = alerts->rules.at[rule].kind == ALERT_VOLUME_BURST;
+        if (burst ? alert_burst_is_quiet(&state->burst, &trade)
+                  : alert_move_is_quiet(&alerts->rules.at[rule], &state->move, &trade))
+            continue;
+        if (burst)
             alert_burst_trade(alerts, rule, event->symbol, head->name, &state->burst, &trade);
         else
             alert_move_trade(alerts, rule, event->symbol, head->name, &state->move, &trade);
