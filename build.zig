@@ -52,9 +52,6 @@ const rooms = [_][]const u8{
 const simulator_rooms = 4;
 /// The room that the toolbox shares with the daemon.
 const derive_room = 4;
-comptime {
-    if (!std.mem.eql(u8, rooms[derive_room], "derive")) @compileError("derive_room");
-}
 
 const Options = struct {
     asan: bool,

@@ -356,9 +356,9 @@ Test(library, schema)
 {
     struct ringtape_channel channel;
     struct ringtape_column column;
-    cr_assert_eq(ringtape_channel_count(), 10);
+    cr_assert_eq(ringtape_channel_count(), 12);
     cr_assert(ringtape_channel_at(0, &channel) && strcmp(channel.name, "trade") == 0);
-    cr_assert(!ringtape_channel_at(10, &channel));
+    cr_assert(!ringtape_channel_at(12, &channel));
     cr_assert(ringtape_channel_find("depth", &channel));
     cr_assert(channel.has_levels && channel.has_identity && channel.column_count == 8);
     cr_assert(!ringtape_channel_find("candles", &channel));

@@ -268,18 +268,25 @@ static void sample_unfit(struct rows *rows, uint32_t index)
     rows->scale[TRADE_PRICE][index] = 9;
 }
 
+static void sample_channel(struct sample *sample, uint32_t *number, int32_t day, int channel)
+{
+    struct rows *rows = sample_rows_new((enum channel)channel);
+    const bool no_symbol = channel == CHANNEL_STATUS || channel == CHANNEL_RAW;
+    for (uint32_t r = 0; r < 1500; r++) {
+        const uint32_t symbol = no_symbol && r % 3 == 0 ? 4 : r % 4;
+        sample_row(sample, rows, symbol, day_ns + (int64_t)r * 250000000);
+    }
+    sample_segment(sample, (*number)++, day, rows, 1);
+    free(rows);
+}
+
+// All but trades, and but those that are made last: they came later, and the others' random numbers
+// stay what they were.
 static void sample_others(struct sample *sample, uint32_t *number, int32_t day)
 {
     for (int c = 0; c < CHANNEL_COUNT; c++) {
-        if (c == CHANNEL_TRADE || channel_schema((enum channel)c) == NULL) continue;
-        struct rows *rows = sample_rows_new((enum channel)c);
-        const bool no_symbol = c == CHANNEL_STATUS || c == CHANNEL_RAW;
-        for (uint32_t r = 0; r < 1500; r++) {
-            const uint32_t symbol = no_symbol && r % 3 == 0 ? 4 : r % 4;
-            sample_row(sample, rows, symbol, day_ns + (int64_t)r * 250000000);
-        }
-        sample_segment(sample, (*number)++, day, rows, 1);
-        free(rows);
+        if (c == CHANNEL_TRADE || c == CHANNEL_CANDLE || c == CHANNEL_ALERT) continue;
+        if (channel_schema((enum channel)c) != NULL) sample_channel(sample, number, day, c);
     }
 }
 
@@ -335,9 +342,11 @@ static void sample_store(const char *folder, const char *variant)
     sample_segment(&sample, number++, day + 1, next, 2);
     sample_others(&sample, &number, day);
     if (strcmp(variant, "overlap") == 0) sample_overlap(&sample, &number, day + 2);
+    sample_tape(&sample, 3);
+    sample_channel(&sample, &number, day, CHANNEL_CANDLE);
+    sample_channel(&sample, &number, day, CHANNEL_ALERT);
     sample.catalogue.next_segment = number;
     sample.catalogue.next_tape = 4;
-    sample_tape(&sample, 3);
     sample_catalogue(&sample);
 }
 

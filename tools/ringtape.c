@@ -15,6 +15,7 @@ static const struct ringtape_command commands[] = {
     {"day", "is a UTC day closed", ringtape_day},
     {"candles", "candles made from stored trades", ringtape_candles},
     {"mirror", "how far the mirror to Kafka is, and what it refused", ringtape_mirror},
+    {"alerts", "alerts raised again from stored rows", ringtape_alerts},
     {"recover", "make a good store of a damaged one", ringtape_recover},
     {"seal", "turn tapes into segments now", ringtape_seal},
     {"reload", "the daemon reads its configuration again", ringtape_reload},

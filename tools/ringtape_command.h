@@ -32,6 +32,7 @@ int ringtape_mirror(int argc, char **argv);
 int ringtape_recover(int argc, char **argv);
 int ringtape_seal(int argc, char **argv);
 int ringtape_export(int argc, char **argv);
+int ringtape_alerts(int argc, char **argv);
 int ringtape_candles(int argc, char **argv);
 
 // "ringtape: " and the text, one line on standard error. Returns RINGTAPE_EXIT_IO, for `return`.

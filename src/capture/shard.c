@@ -177,6 +177,7 @@ static void shard_obey(struct shard *shard, const struct shard_command *command)
     case SHARD_FEED_REMOVE: shard_feed_remove(shard, command->feed_id); return;
     case SHARD_INSTRUMENTS: shard_instruments_add(shard, command); return;
     case SHARD_STATUS: shard_status(shard, command->status, SYMBOL_NONE, command->detail); return;
+    case SHARD_ALERTS: shard_derive_rules(shard, command->alerts); return;
     case SHARD_ROLL: tape_writer_roll(shard->writer); return;
     case SHARD_STOP: shard_stop(shard); return;
     }
@@ -188,6 +189,8 @@ static void shard_drop(const struct shard_command *command)
         shard_feed_destroy(command->feed);
     } else if (command->kind == SHARD_INSTRUMENTS) {
         free(command->body);
+    } else if (command->kind == SHARD_ALERTS) {
+        free(command->alerts);
     }
 }
 
@@ -373,6 +376,7 @@ static void shard_publish(struct shard *shard)
         .audits = shard->mend.counters.audits,
         .snapshots = shard->mend.counters.snapshots,
         .candles = shard->derive.candles.counters.issued,
+        .alerts = shard->derive.alerts.emitted,
         .candles_late = shard->derive.candles.counters.beyond,
     };
     for (uint32_t i = 0; i < SYMBOL_EXCHANGES_MAX; i++)

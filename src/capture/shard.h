@@ -64,6 +64,7 @@ enum shard_command_kind {
     SHARD_FEED_REMOVE,
     SHARD_INSTRUMENTS, // the reply to instruments_path: rows of the instrument channel
     SHARD_STATUS,      // a status row of the daemon (started, configured)
+    SHARD_ALERTS,      // other rules; their state begins anew
     SHARD_ROLL,        // end the tape, so that it can be sealed now
     SHARD_STOP,        // close the links, make all durable, end
 };
@@ -75,6 +76,7 @@ struct shard_command {
     const struct dialect *dialect; // INSTRUMENTS
     uint8_t *body;                 // INSTRUMENTS: malloc'ed; given to the shard
     uint32_t body_size;
+    struct alert_rules *alerts;    // ALERTS: malloc'ed; given to the shard
     enum status_kind status;       // STATUS
     char detail[128];              // STATUS
 };
@@ -109,6 +111,7 @@ struct shard_counters {
     uint64_t snapshots;
     uint64_t candles;        // rows
     uint64_t candles_late;   // trades that came too late for any
+    uint64_t alerts;         // raised
 };
 
 // 0 or -ENOMEM, or what tape_writer_open() says.

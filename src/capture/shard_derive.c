@@ -6,6 +6,7 @@
 
 #include "format/ensure.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // ---- life ----
@@ -24,6 +25,37 @@ static bool derive_issue(void *context, const struct candle *candle)
     return intake_event(&shard->intake, &event, now_ns, INTAKE_NO_LINK);
 }
 
+static void derive_emit(void *context, const struct event *made)
+{
+    struct shard *shard = context;
+    const struct shard_derive_options *options = &shard->options.derive;
+    const int64_t now_ns =
+        shard->derive.now_ns != 0 ? shard->derive.now_ns : shard->intake.last_ns;
+    struct event event = *made;
+    char exchange[SYMBOL_NAME_BYTES_MAX + 1] = "";
+    const char *symbol = "";
+    (void)intake_event(&shard->intake, &event, now_ns, INTAKE_NO_LINK); // refused is counted
+    if (options->alert_sink == NULL) return;
+    if (event.symbol != SYMBOL_NONE) {
+        const struct symbol_name *name = symbols_name(shard->symbols, event.symbol);
+        memcpy(exchange, name->text, name->symbol_offset - 1u);
+        symbol = name->text + name->symbol_offset;
+    } else {
+        const struct event_text about = event_text(&event, ALERT_EXCHANGE);
+        memcpy(exchange, about.bytes, about.size);
+    }
+    options->alert_sink(options->alert_context, &event, exchange, symbol);
+}
+
+static int derive_open_alerts(struct shard *shard)
+{
+    const struct alerts_options options = {
+        .symbols_max = LIMIT_SHARD_SYMBOLS, .emit = derive_emit, .context = shard};
+    const int error = alerts_open(&shard->derive.alerts, &options);
+    if (error == 0) alerts_use(&shard->derive.alerts, &shard->options.derive.alerts);
+    return error;
+}
+
 int shard_derive_open(struct shard *shard)
 {
     const struct shard_derive_options *options = &shard->options.derive;
@@ -32,9 +64,10 @@ int shard_derive_open(struct shard *shard)
                                       .interval_count = options->interval_count,
                                       .issue = derive_issue,
                                       .context = shard};
-    if (options->interval_count == 0) return 0;
+    int error = derive_open_alerts(shard);
+    if (error != 0 || options->interval_count == 0) return error;
     memcpy(candles.minutes, options->minutes, sizeof candles.minutes);
-    const int error = candles_open(&shard->derive.candles, &candles);
+    error = candles_open(&shard->derive.candles, &candles);
     if (error == 0 && recall != NULL && recall->candles.memory != NULL)
         shard->derive.candles.floor = recall->candles.floor;
     return error;
@@ -43,6 +76,7 @@ int shard_derive_open(struct shard *shard)
 void shard_derive_close(struct shard *shard)
 {
     candles_close(&shard->derive.candles);
+    alerts_close(&shard->derive.alerts);
 }
 
 static bool derive_is_on(const struct shard *shard)
@@ -56,8 +90,9 @@ void shard_derive_symbol(struct shard *shard, uint32_t symbol, uint32_t exchange
     struct shard_derive *derive = &shard->derive;
     const int64_t configured_ns = shard->options.derive.grace_ns;
     const struct symbol_name *name = symbols_name(shard->symbols, symbol);
-    if (!derive_is_on(shard)) return;
     ensure(exchange < SYMBOL_EXCHANGES_MAX);
+    alerts_symbol(&derive->alerts, symbol, name->text, exchange);
+    if (!derive_is_on(shard)) return;
     derive->exchange[exchange] = exchange_name;
     derive->grace_ns[exchange] =
         configured_ns >= 0 ? configured_ns : candle_grace_ns(exchange_name);
@@ -65,6 +100,12 @@ void shard_derive_symbol(struct shard *shard, uint32_t symbol, uint32_t exchange
     if (shard->options.recall != NULL)
         recall_adopt_candles(shard->options.recall, exchange_name,
                              name->text + name->symbol_offset, &derive->candles, symbol);
+}
+
+void shard_derive_rules(struct shard *shard, struct alert_rules *rules)
+{
+    alerts_use(&shard->derive.alerts, rules);
+    free(rules);
 }
 
 // ---- rows ----
@@ -79,6 +120,8 @@ void shard_derive_after(struct shard *shard, const struct event *event)
 {
     if (event->channel <= CHANNEL_AGG_TRADE && derive_is_on(shard))
         candles_event(&shard->derive.candles, event);
+    if (event->channel <= CHANNEL_QUOTE && shard->derive.alerts.rules.count > 0)
+        alerts_event(&shard->derive.alerts, event);
 }
 
 // ---- heartbeats ----
@@ -132,6 +175,7 @@ static void derive_beat(struct shard *shard, uint32_t exchange, uint32_t interva
         if (!candles_advance(&derive->candles, now_ns, SHARD_CANDLES_A_TICK)) return;
     }
     derive_beat_row(shard, exchange, minutes, beat->close_ns);
+    alerts_beat(&derive->alerts, exchange, derive->exchange[exchange], shard->intake.last_ns);
     *beat = (struct shard_beat){.close_ns = beat->close_ns + length_ns};
 }
 

@@ -8,17 +8,26 @@
 #define RINGTAPE_CAPTURE_SHARD_DERIVE_H
 
 #include "base/symbols.h"
+#include "derive/alert.h"
 #include "derive/candle.h"
 
 struct shard;
 
 enum { SHARD_CANDLES_A_TICK = 1024 }; // rows; a batch has room for 2,048
 
+// An alert just raised, not yet durable; `symbol` is "" for one of a whole exchange. On the shard's
+// thread: must not wait. Valid during the call.
+typedef void shard_alert_sink(void *context, const struct event *event, const char *exchange,
+                              const char *symbol);
+
 struct shard_derive_options {
     uint32_t interval_count; // 0: no candles
     uint32_t minutes[CANDLE_INTERVALS_MAX];
     int64_t grace_ns; // negative: by the exchange
     bool empty;       // candles without trades, too
+    struct alert_rules alerts; // count 0: none
+    shard_alert_sink *alert_sink; // NULL: alerts are rows only
+    void *alert_context;
 };
 
 struct shard_beat {
@@ -33,6 +42,7 @@ struct shard_derive {
     struct shard_beat beats[SYMBOL_EXCHANGES_MAX][CANDLE_INTERVALS_MAX];
     int64_t now_ns; // while a tick issues; else 0: as of the row that is on its way
     uint64_t unfit; // candles that no row holds
+    struct alerts alerts;
 };
 
 int shard_derive_open(struct shard *shard); // 0 or -ENOMEM
@@ -40,6 +50,8 @@ void shard_derive_close(struct shard *shard);
 // A symbol whose trades are recorded from now on.
 void shard_derive_symbol(struct shard *shard, uint32_t symbol, uint32_t exchange,
                          const char *exchange_name);
+// Other rules from now on; frees them.
+void shard_derive_rules(struct shard *shard, struct alert_rules *rules);
 // Before and after `event` goes to the tape.
 void shard_derive_before(struct shard *shard, const struct event *event);
 void shard_derive_after(struct shard *shard, const struct event *event);

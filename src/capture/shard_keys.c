@@ -70,7 +70,7 @@ static void keys_open_one(struct shard *shard, const struct shard_feed_place *pl
         return;
     }
     const struct symbol_name *name = symbols_name(shard->symbols, symbol);
-    if (channel == CHANNEL_TRADE || channel == CHANNEL_AGG_TRADE)
+    if (channel <= CHANNEL_QUOTE)
         shard_derive_symbol(shard, symbol, place->links.context.exchange,
                             place->links.dialect->name);
     bool fresh = arbiter->keys[key].exchange != place->links.context.exchange + 1;

@@ -284,6 +284,30 @@ static void config_intervals(struct config_walk *walk, const struct config_entry
     }
 }
 
+// ---- alerts ----
+
+// The kind first: it decides the defaults of the others.
+static void config_alert(struct config_walk *walk, const yaml_node_t *node, const char *path,
+                         struct config_feed *unused)
+{
+    (void)unused;
+    struct alert_rule *rule = &walk->config->alerts.at[walk->config->alerts.count++];
+    const yaml_node_t *kind_node = config_child(walk, node, "kind");
+    const int kind = kind_node != NULL && config_whole(kind_node)
+                         ? alert_kind_of(config_text(kind_node))
+                         : -1;
+    memset(rule, 0, sizeof *rule);
+    if (kind >= 0) alert_rule_standard((enum alert_kind)kind, rule);
+    config_defaults(config_alert_keys, rule);
+    config_mapping(walk, config_alert_keys, node, path, rule);
+    if (kind < 0 && kind_node != NULL)
+        config_unexpected(walk, kind_node, path, config_alert_keys[0].expected);
+    const yaml_node_t *name = config_child(walk, node, "rule");
+    const yaml_node_t *text = name != NULL ? name : kind_node;
+    if (text != NULL && config_whole(text)) // both have this place, in whatever order they stand
+        (void)snprintf(rule->name, sizeof rule->name, "%s", config_text(text));
+}
+
 // ---- the walk ----
 
 static void config_exchange_unknown(struct config_walk *walk, const yaml_node_t *node,
@@ -386,6 +410,9 @@ static void config_value(struct config_walk *walk, const struct config_entry *en
         config_keep(walk, entry, node, path, base);
     } else if (entry->kind == CONFIG_INTERVALS) {
         config_intervals(walk, entry, node, path, base);
+    } else if (entry->kind == CONFIG_ALERTS) {
+        walk->config->alerts.count = 0; // the default's
+        config_list(walk, entry, node, path, NULL, config_alert);
     } else if (entry->kind == CONFIG_FEEDS) {
         config_list(walk, entry, node, path, NULL, config_feed);
     } else if (feed->dialect == NULL) {
@@ -484,6 +511,7 @@ bool config_parse(struct config *config, const char *name, const char *bytes, si
     memset(config, 0, sizeof *config);
     mistakes->count = 0;
     config_defaults(config_top, config);
+    alert_rules_standard(&config->alerts);
     config->hash = XXH3_64bits(bytes, size);
     yaml_document_t document;
     yaml_parser_t parser;

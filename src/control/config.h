@@ -19,6 +19,7 @@
 #include "base/symbols.h"
 #include "base/url.h"
 #include "control/config_kafka.h"
+#include "derive/alert.h"
 #include "derive/candle.h"
 #include "exchange/dialect.h"
 #include "keep/retention.h"
@@ -65,6 +66,7 @@ struct config {
     struct retention_rules keep; // `keep` and `disk`
     struct config_candles candles;
     struct config_kafka kafka;
+    struct alert_rules alerts;
     enum log_level log_level;
     struct config_feed feeds[LIMIT_FEEDS];
     uint32_t feed_count;

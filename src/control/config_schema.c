@@ -66,6 +66,35 @@ static const struct config_entry config_candles[] = {
     {0},
 };
 
+#define CONFIG_RULE(member) offsetof(struct alert_rule, member)
+const struct config_entry config_alert_keys[] = {
+    {"kind", CONFIG_TEXT, CONFIG_RULE(name), 1, ALERT_NAME_BYTES - 1, NULL,
+     "surge, crash, volume_burst, spread or silence", "what the rule looks for", NULL},
+    {"rule", CONFIG_TEXT, CONFIG_RULE(name), 1, ALERT_NAME_BYTES - 1, "",
+     "a name of at most 31 bytes", "its name in the alerts; default: the kind", NULL},
+    {"match", CONFIG_TEXT, CONFIG_RULE(symbols), 1, ALERT_SYMBOLS_BYTES - 1, "*",
+     "a symbol with its exchange, or its beginning and *, like binance:BTC*",
+     "for which symbols", NULL},
+    {"window", CONFIG_DURATION, CONFIG_RULE(window_ns), LIMIT_SECOND_NS, 24 * LIMIT_HOUR_NS, "",
+     "a duration from 1s to 24h", "length of the window; spread and silence: how long it lasts",
+     NULL},
+    {"threshold", CONFIG_RATIO, CONFIG_RULE(threshold_ppm), 1, 1000000000000ll, "",
+     "a percentage like 3% or a multiple like 20x",
+     "surge, crash: return within the window; volume_burst: multiple of the usual; spread: of the "
+     "middle price",
+     NULL},
+    {"scaled", CONFIG_RATIO, CONFIG_RULE(scaled_ppm), 0, 1000000000000ll, "",
+     "a multiple like 8x; 0x: none",
+     "the threshold is at least so many times the usual deviation (surge, crash), the usual spread",
+     NULL},
+    {"cooldown", CONFIG_DURATION, CONFIG_RULE(cooldown_ns), 0, 24 * LIMIT_HOUR_NS, "",
+     "a duration from 0s to 24h", "least time between two alerts of a symbol", NULL},
+    {"trades", CONFIG_INTEGER, CONFIG_RULE(trades_min), 0, 1000000000, "",
+     "a whole number from 0 to 1000000000", "volume_burst: least number of trades in the window",
+     NULL},
+    {0},
+};
+
 const struct config_entry config_feed_keys[] = {
     {"exchange", CONFIG_EXCHANGE, offsetof(struct config_feed, dialect), 0, 0, NULL,
      "the name of an exchange", "whose market: binance, binance-usdm, upbit", NULL},
@@ -121,6 +150,8 @@ const struct config_entry config_top[] = {
      "what is made of trades", config_candles},
     {"kafka", CONFIG_SECTION, 0, 0, 0, "", "a mapping with brokers, prefix, ...",
      "a mirror of what is stored, in Kafka", config_kafka_keys},
+    {"alerts", CONFIG_ALERTS, 0, 0, ALERT_RULES_MAX, "", "a list of rules",
+     "what is alerted; default: docs/alerts.md; []: nothing", config_alert_keys},
     {"log_level", CONFIG_LEVEL, offsetof(struct config, log_level), 0, 0, "info",
      "error, warning, info or debug", "how much is logged", NULL},
     {"feeds", CONFIG_FEEDS, 0, 1, LIMIT_FEEDS, NULL, "a list of feeds", "what is recorded",
@@ -191,8 +222,9 @@ static void config_default_intervals(const struct config_entry *entry, void *bas
 static bool config_put_unit(const struct config_entry *entry, const char *text, int64_t *place)
 {
     int64_t value = 0;
-    bool good = entry->kind == CONFIG_SIZE ? config_value_size(text, &value)
-                                           : config_value_duration(text, &value);
+    bool good = entry->kind == CONFIG_SIZE    ? config_value_size(text, &value)
+                : entry->kind == CONFIG_RATIO ? config_value_ratio(text, &value)
+                                              : config_value_duration(text, &value);
     if (!good || !config_in(entry, value)) return false;
     *place = value;
     return true;
@@ -209,12 +241,14 @@ bool config_put(const struct config_entry *entry, const char *text, void *base)
     case CONFIG_BOOLEAN: return config_value_boolean(text, place);
     case CONFIG_INTEGER: return config_put_integer(entry, text, place);
     case CONFIG_DURATION:
+    case CONFIG_RATIO:
     case CONFIG_SIZE: return config_put_unit(entry, text, place);
     case CONFIG_CHANNELS:
     case CONFIG_SYMBOLS:
     case CONFIG_INTERVALS:
     case CONFIG_NAMES:
     case CONFIG_PAIRS:
+    case CONFIG_ALERTS:
     case CONFIG_SECTION:
     case CONFIG_FEEDS:
     case CONFIG_KEEP: break;

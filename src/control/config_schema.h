@@ -13,6 +13,7 @@
 enum config_kind {
     CONFIG_TEXT,     // char[], bounded by `max` bytes
     CONFIG_INTEGER,  // uint32_t
+    CONFIG_RATIO,    // int64_t ppm
     CONFIG_BOOLEAN,  // bool
     CONFIG_DURATION, // int64_t ns
     CONFIG_SIZE,     // int64_t bytes
@@ -24,6 +25,7 @@ enum config_kind {
     CONFIG_INTERVALS, // list of names like 5m: struct config_candles
     CONFIG_NAMES,    // list of texts, one by one to config_put_special()
     CONFIG_PAIRS,    // mapping of texts, pair by pair to it
+    CONFIG_ALERTS,   // list of mappings
     CONFIG_SECTION,  // a mapping with keys of its own
     CONFIG_FEEDS,    // list of mappings
     CONFIG_KEEP,     // channel names, each with a mapping: struct retention_limits[CHANNEL_COUNT]
@@ -44,6 +46,7 @@ struct config_entry {
 // The keys of the whole file and of one feed; a nameless entry ends each table.
 extern const struct config_entry config_top[];
 extern const struct config_entry config_feed_keys[];
+extern const struct config_entry config_alert_keys[]; // of one rule: struct alert_rule
 
 // Kinds whose value is one scalar text.
 static inline bool config_is_scalar(const struct config_entry *entry)

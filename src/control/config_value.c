@@ -79,6 +79,28 @@ bool config_value_integer(const char *text, int64_t *value)
     return true;
 }
 
+// At most four decimals of a percentage are whole ppm.
+bool config_value_ratio(const char *text, int64_t *ppm)
+{
+    int64_t whole;
+    int64_t part = 0;
+    const char *rest;
+    if (!config_digits(text, &whole, &rest) || whole > 1000000000) return false;
+    int64_t unit = 10000;
+    if (*rest == '.') {
+        for (rest++; *rest >= '0' && *rest <= '9'; rest++) {
+            if (unit == 1) return false;
+            unit /= 10;
+            part += (*rest - '0') * unit;
+        }
+        if (unit == 10000) return false;
+    }
+    const bool percent = strcmp(rest, "%") == 0;
+    if (!percent && strcmp(rest, "x") != 0) return false;
+    *ppm = (whole * 10000 + part) * (percent ? 1 : 100);
+    return true;
+}
+
 bool config_value_boolean(const char *text, bool *value)
 {
     bool is_true = strcmp(text, "true") == 0;

@@ -13,6 +13,8 @@
 bool config_value_duration(const char *text, int64_t *ns);
 // A whole number and a unit: B KiB MiB GiB TiB ("32MiB").
 bool config_value_size(const char *text, int64_t *bytes);
+// "3%", "0.25%", "20x": in ppm.
+bool config_value_ratio(const char *text, int64_t *ppm);
 // A whole number without unit.
 bool config_value_integer(const char *text, int64_t *value);
 // true or false.

@@ -119,6 +119,7 @@ static struct shard_derive_options control_derive(const struct config *config)
                                            .grace_ns = config->candles.grace_ns,
                                            .empty = config->candles.empty};
     memcpy(options.minutes, config->candles.minutes, sizeof options.minutes);
+    options.alerts = config->alerts;
     return options;
 }
 
@@ -312,7 +313,7 @@ static void control_print(struct control *control)
                  "\"rest_requests\":%llu,\"rest_connections\":%llu,"
                  "\"rest_failures\":%llu,\"audits\":%llu,"
                  "\"snapshots\":%llu,\"mutes\":%llu,\"clock_alarms\":%llu,"
-                 "\"candles\":%llu,\"candles_late\":%llu,"
+                 "\"candles\":%llu,\"candles_late\":%llu,\"alerts\":%llu,"
                  "\"tapes_waiting\":%llu,"
                  "\"tapes_sealed\":%llu,\"tapes_damaged\":%llu,\"rows_sealed\":%llu,"
                  "\"segments\":%llu,\"segments_light\":%llu,"
@@ -328,7 +329,7 @@ static void control_print(struct control *control)
                  C(sum.holes_open), C(sum.holes_opened), C(sum.holes_lost), C(sum.rest_requests),
                  C(sum.rest_connections), C(sum.rest_failures), C(sum.audits), C(sum.snapshots),
                  C(sum.mutes), C(sum.clock_alarms), C(sum.candles),
-                 C(sum.candles_late),
+                 C(sum.candles_late), C(sum.alerts),
                  C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
                  C(sealed.rows), C(sealed.segments), C(sealed.segments_light), C(sealed.deleted),
                  C(sealed.bytes_out), C(sealed.days), C(sealed.failures),
@@ -347,6 +348,21 @@ static void control_roll(struct control *control)
     for (uint32_t i = 0; i < control->shard_count; i++)
         (void)shard_post(control->shards[i].shard, &(struct shard_command){.kind = SHARD_ROLL});
     control_log(control, LOG_LEVEL_INFO, "tapes end now, to be sealed", "asked by SIGUSR1");
+}
+
+// Rules that stay the same keep their state.
+static void control_alerts(struct control *control, const struct alert_rules *rules)
+{
+    if (memcmp(rules, &control->config.alerts, sizeof *rules) == 0) return;
+    control->config.alerts = *rules;
+    for (uint32_t i = 0; i < control->shard_count; i++) {
+        struct alert_rules *given = malloc(sizeof *given);
+        if (given == NULL) continue;
+        *given = *rules;
+        const struct shard_command command = {.kind = SHARD_ALERTS, .alerts = given};
+        if (!shard_post(control->shards[i].shard, &command)) free(given);
+    }
+    control_log(control, LOG_LEVEL_INFO, "rules of alerts have changed", "SIGHUP");
 }
 
 static void control_reload(struct control *control)
@@ -372,6 +388,7 @@ static void control_reload(struct control *control)
             memcmp(&config->kafka, &control->config.kafka, sizeof config->kafka) != 0)
             control_log(control, LOG_LEVEL_WARNING, "a part of the configuration needs a restart",
                         "store, shards, commit_interval, seal_after, candles, kafka");
+        control_alerts(control, &config->alerts);
         log_set_level(&control->log, config->log_level);
         keep_store_set_rules(control->store, &config->keep);
         control->config.keep = config->keep;

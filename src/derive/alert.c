@@ -20,6 +20,7 @@ struct alert_head {
     uint32_t generation; // of what follows
     uint32_t trade_rules; // bit r: rule r wants its trades
     uint32_t quote_rules;
+    bool traded; // trade rows come: agg_trade rows say the same again
 };
 
 enum { ALERT_HEAD_BYTES = 64 };
@@ -93,6 +94,7 @@ static void alert_begin(struct alerts *alerts, struct alert_head *head)
     head->generation = alerts->generation;
     head->trade_rules = 0;
     head->quote_rules = 0;
+    head->traded = false;
     for (uint32_t i = 0; i < alerts->rules.count; i++) {
         const struct alert_rule *rule = &alerts->rules.at[i];
         if (rule->kind == ALERT_SILENCE || !alert_rule_matches(rule, head->name)) continue;
@@ -108,11 +110,13 @@ static void alert_begin(struct alerts *alerts, struct alert_head *head)
 bool alert_price(int64_t mantissa, uint8_t scale, int64_t *price)
 {
     wide value = mantissa;
+    *price = mantissa;
+    if (scale == ALERT_PRICE_SCALE) return mantissa > 0;
     if (scale > ALERT_PRICE_SCALE) {
         const int64_t unit = (int64_t)wide_power((uint32_t)(scale - ALERT_PRICE_SCALE));
         if (mantissa % unit != 0) return false;
         value = mantissa / unit;
-    } else if (scale < ALERT_PRICE_SCALE) {
+    } else {
         value *= wide_power((uint32_t)(ALERT_PRICE_SCALE - scale));
     }
     *price = (int64_t)value;
@@ -131,13 +135,15 @@ static bool alert_trade_of(const struct event *event, struct alert_trade *trade)
         const struct event_text kind = event_text(event, TRADE_KIND);
         if (kind.size != 6 || memcmp(kind.bytes, "MARKET", 6) != 0) return false;
     }
-    trade->time_ns = event_time_ns(event);
+    trade->time_ns =
+        event_has(event, TRADE_TIME) ? event->value[TRADE_TIME] : event_time_ns(event);
     trade->id = event->value[TRADE_ID];
-    trade->quantity = event->value[quantity];
+    if (event->scale[quantity] > ALERT_QUANTITY_SCALE) return false;
+    trade->quantity = // 63 bits and 40
+        event->value[quantity] *
+        wide_power((uint32_t)(ALERT_QUANTITY_SCALE - event->scale[quantity]));
     return alert_price(event->value[from], event->scale[from], &trade->price) &&
-           event->value[quantity] >= 0 && trade->time_ns > 0 &&
-           event->scale[quantity] <= ALERT_QUANTITY_SCALE &&
-           wide_raise(&trade->quantity, (uint32_t)(ALERT_QUANTITY_SCALE - event->scale[quantity]));
+           event->value[quantity] >= 0 && trade->time_ns > 0;
 }
 
 static void alert_trades(struct alerts *alerts, struct alert_head *head, const struct event *event)
@@ -147,7 +153,11 @@ static void alert_trades(struct alerts *alerts, struct alert_head *head, const s
     for (uint32_t left = head->trade_rules; left != 0; left &= left - 1) {
         const uint32_t rule = (uint32_t)__builtin_ctz(left);
         union alert_state *state = &alert_states(head)[rule];
-        if (alerts->rules.at[rule].kind == ALERT_VOLUME_BURST)
+        const bool burst = alerts->rules.at[rule].kind == ALERT_VOLUME_BURST;
+        if (burst ? alert_burst_is_quiet(&state->burst, &trade)
+                  : alert_move_is_quiet(&alerts->rules.at[rule], &state->move, &trade))
+            continue;
+        if (burst)
             alert_burst_trade(alerts, rule, event->symbol, head->name, &state->burst, &trade);
         else
             alert_move_trade(alerts, rule, event->symbol, head->name, &state->move, &trade);
@@ -163,6 +173,8 @@ void alerts_event(struct alerts *alerts, const struct event *event)
     if (event_has(event, COLUMN_RECEIVE_TIME))
         alerts->exchanges[head->exchange].heard_ns = event->value[COLUMN_RECEIVE_TIME];
     if (head->generation != alerts->generation) alert_begin(alerts, head);
+    head->traded |= event->channel == CHANNEL_TRADE;
+    if (event->channel == CHANNEL_AGG_TRADE && head->traded) return;
     if (event->channel != CHANNEL_QUOTE) {
         alert_trades(alerts, head, event);
         return;

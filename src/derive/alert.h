@@ -12,7 +12,7 @@
 // Prices have 8 decimals here, quantities 12, ratios 6 (ppm), all integers; variance alone is a
 // double, good to 1e-12 relative. Rows that were repaired, backfilled or are a snapshot of old
 // state raise no alert; futures rows as for candles. A row older than its rule's window is passed
-// over.
+// over. Rows of agg_trade count until the symbol's first of trade.
 //
 // Ownership: memory is address space until used. Threading: one owner.
 #ifndef RINGTAPE_DERIVE_ALERT_H

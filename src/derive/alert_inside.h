@@ -7,6 +7,8 @@
 
 #include "derive/alert.h"
 
+#include <stddef.h>
+
 // A trade at fixed scales: prices 8 decimals, quantities 12.
 struct alert_trade {
     int64_t time_ns;
@@ -30,31 +32,39 @@ struct alert_window {
     uint64_t seen;      // buckets since the first
 };
 
+// What a trade looks at is in the first cache line.
 struct alert_move { // surge, crash
     struct alert_window window;
+    int64_t trigger;             // the price that crosses the threshold
+    int64_t now;                 // the best price of the current bucket
+    int64_t last;                // price, so far
     struct alert_point extreme;  // of the window
-    int64_t trigger;             // the price that crosses the threshold; 0: none
     int64_t threshold_ppm;
-    int64_t last_price;          // so far
-    int64_t bucket_price;        // at the end of the bucket before
+    int64_t before;              // price at the end of the bucket before
     double variance;             // of the return of a bucket
     struct alert_point points[ALERT_BUCKETS];
     double returns[ALERT_BUCKETS];
 };
 
-struct alert_burst {
-    struct alert_window window;
-    wide sum;      // of the window
-    wide trigger;  // the sum that crosses the threshold; 0: not warm
-    wide baseline; // of a bucket, times 2^16
+struct alert_bucket {
+    wide sum;
+    int64_t first_time_ns;
+    int64_t first_id;
     uint64_t trades;
-    struct {
-        wide sum;
-        int64_t first_time_ns;
-        int64_t first_id;
-        uint64_t trades;
-    } buckets[ALERT_BUCKETS];
 };
+
+struct alert_burst { // two cache lines a trade
+    struct alert_window window;
+    uint64_t trades;
+    wide sum;      // of the window
+    wide trigger;  // the sum that crosses the threshold
+    struct alert_bucket now; // the current one; its place in `buckets` is empty
+    wide baseline; // of a bucket, times 2^16
+    struct alert_bucket buckets[ALERT_BUCKETS];
+};
+
+_Static_assert(offsetof(struct alert_move, extreme) == 64, "one line");
+_Static_assert(offsetof(struct alert_burst, baseline) == 128, "two lines");
 
 struct alert_spread {
     int64_t next_ns;      // when the baseline takes the next value
@@ -67,7 +77,7 @@ struct alert_spread {
 };
 
 union alert_state {
-    struct alert_move move;
+    _Alignas(64) struct alert_move move;
     struct alert_burst burst;
     struct alert_spread spread;
 };
@@ -89,6 +99,32 @@ struct alert_evidence {
     wide baseline; // burst, quantities of a window
     int64_t baseline_ppm; // spread; 0: none
 };
+
+// True: nothing has changed but the last price, which is nearly always so.
+static inline bool alert_move_is_quiet(const struct alert_rule *rule, struct alert_move *move,
+                                       const struct alert_trade *trade)
+{
+    const bool surge = rule->kind == ALERT_SURGE;
+    if (trade->time_ns < move->window.begin_ns || trade->time_ns >= move->window.end_ns ||
+        (surge ? trade->price < move->now : trade->price > move->now) ||
+        (surge ? trade->price >= move->trigger : trade->price <= move->trigger))
+        return false;
+    move->last = trade->price;
+    return true;
+}
+
+static inline bool alert_burst_is_quiet(struct alert_burst *burst, const struct alert_trade *trade)
+{
+    const wide sum = burst->sum + trade->quantity;
+    if (trade->time_ns < burst->window.begin_ns || trade->time_ns >= burst->window.end_ns ||
+        burst->now.trades == 0 || (burst->trigger > 0 && sum >= burst->trigger))
+        return false;
+    burst->sum = sum;
+    burst->trades++;
+    burst->now.sum += trade->quantity;
+    burst->now.trades++;
+    return true;
+}
 
 void alert_raise(struct alerts *alerts, const struct alert_evidence *evidence);
 void alert_move_trade(struct alerts *alerts, uint32_t rule, uint32_t symbol, const char *name,

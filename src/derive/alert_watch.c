@@ -9,7 +9,12 @@
 #include <math.h>
 #include <string.h>
 
-enum { WATCH_FRACTION = 1 << 16, WATCH_SPREADS_A_BASE = 600, WATCH_SPREADS_WARM = 60 };
+enum {
+    WATCH_BASE_BUCKETS = 1024, // a power of two: 32 windows
+    WATCH_FRACTION = 1 << 16,
+    WATCH_SPREADS_A_BASE = 600,
+    WATCH_SPREADS_WARM = 60,
+};
 #define WATCH_SPREAD_NS 1000000000ll // between two values of a spread's baseline
 
 // ---- windows ----
@@ -95,10 +100,10 @@ static void move_advance(struct alert_move *move, const struct alert_rule *rule,
                          int64_t ended)
 {
     const uint32_t last = (uint32_t)((move->window.bucket - ended) & (ALERT_BUCKETS - 1));
-    if (move->bucket_price != 0 && move->last_price != 0)
+    if (move->before != 0 && move->last != 0)
         move->returns[last] =
-            (double)(move->last_price - move->bucket_price) / (double)move->bucket_price;
-    move->bucket_price = move->last_price;
+            (double)(move->last - move->before) / (double)move->before;
+    move->before = move->last;
     // After a pause of many windows all has left, and the variance has faded.
     const int64_t leaving = ended < 64 * ALERT_BUCKETS ? ended : 64 * ALERT_BUCKETS;
     for (int64_t i = leaving - 1; i >= 0; i--)
@@ -106,7 +111,7 @@ static void move_advance(struct alert_move *move, const struct alert_rule *rule,
     move_extreme(move, rule);
     move_threshold(move, rule);
     if (window_may_rearm(&move->window, rule) &&
-        move_measure(move, move->last_price) < move->threshold_ppm / 2)
+        move_measure(move, move->last) < move->threshold_ppm / 2)
         move->window.fired_ns = 0;
 }
 
@@ -139,11 +144,12 @@ void alert_move_trade(struct alerts *alerts, uint32_t rule_number, uint32_t symb
         &move->points[(uint32_t)move->window.bucket & (ALERT_BUCKETS - 1)];
     if (move_better(rule, trade->price, point->price))
         *point = (struct alert_point){trade->price, trade->time_ns, trade->id};
+    move->now = point->price;
     if (ended > 0 || move_better(rule, trade->price, move->extreme.price)) {
         if (move_better(rule, trade->price, move->extreme.price)) move->extreme = *point;
         move_trigger(move, rule);
     }
-    move->last_price = trade->price;
+    move->last = trade->price;
     const bool crossed = rule->kind == ALERT_SURGE ? trade->price >= move->trigger
                                                    : trade->price <= move->trigger;
     if (crossed && move->window.fired_ns == 0) move_fire(alerts, rule, symbol, name, move, trade);
@@ -154,11 +160,10 @@ void alert_move_trade(struct alerts *alerts, uint32_t rule_number, uint32_t symb
 static void burst_leave(struct alert_burst *burst, uint32_t place)
 {
     const wide gone = burst->buckets[place].sum;
-    burst->baseline +=
-        (gone * WATCH_FRACTION - burst->baseline) / (ALERT_BUCKETS * ALERT_BASE_WINDOWS);
+    burst->baseline += (gone * WATCH_FRACTION - burst->baseline) / WATCH_BASE_BUCKETS;
     burst->sum -= gone;
     burst->trades -= burst->buckets[place].trades;
-    memset(&burst->buckets[place], 0, sizeof burst->buckets[place]);
+    burst->buckets[place] = (struct alert_bucket){0};
 }
 
 static wide burst_usual(const struct alert_burst *burst)
@@ -169,6 +174,8 @@ static wide burst_usual(const struct alert_burst *burst)
 static void burst_advance(struct alert_burst *burst, const struct alert_rule *rule, int64_t ended)
 {
     const int64_t most = (int64_t)ALERT_BUCKETS * ALERT_BASE_WINDOWS * 8;
+    burst->buckets[(burst->window.bucket - ended) & (ALERT_BUCKETS - 1)] = burst->now;
+    burst->now = (struct alert_bucket){0};
     for (int64_t i = (ended < most ? ended : most) - 1; i >= 0; i--)
         burst_leave(burst, (uint32_t)((burst->window.bucket - i) & (ALERT_BUCKETS - 1)));
     burst->trigger = window_is_warm(&burst->window)
@@ -189,11 +196,13 @@ static void burst_fire(struct alerts *alerts, const struct alert_rule *rule, uin
                                       .measure_ppm = (int64_t)(burst->sum * ALERT_ONE_PPM / usual),
                                       .threshold_ppm = rule->threshold_ppm};
     burst->window.fired_ns = trade->time_ns;
+    burst->buckets[burst->window.bucket & (ALERT_BUCKETS - 1)] = burst->now; // for the search
     for (int64_t i = ALERT_BUCKETS - 1; i >= 0 && evidence.from_ns == 0; i--) { // oldest first
         const uint32_t place = (uint32_t)((burst->window.bucket - i) & (ALERT_BUCKETS - 1));
         evidence.from_ns = burst->buckets[place].first_time_ns;
         evidence.first_id = burst->buckets[place].first_id;
     }
+    burst->buckets[burst->window.bucket & (ALERT_BUCKETS - 1)] = (struct alert_bucket){0};
     alert_raise(alerts, &evidence);
 }
 
@@ -205,12 +214,11 @@ void alert_burst_trade(struct alerts *alerts, uint32_t rule_number, uint32_t sym
     const int64_t ended = window_reach(&burst->window, trade->time_ns, rule->window_ns);
     if (ended < 0) return;
     if (ended > 0) burst_advance(burst, rule, ended);
-    const uint32_t place = (uint32_t)burst->window.bucket & (ALERT_BUCKETS - 1);
-    if (burst->buckets[place].trades++ == 0) {
-        burst->buckets[place].first_time_ns = trade->time_ns;
-        burst->buckets[place].first_id = trade->id;
+    if (burst->now.trades++ == 0) {
+        burst->now.first_time_ns = trade->time_ns;
+        burst->now.first_id = trade->id;
     }
-    burst->buckets[place].sum += trade->quantity;
+    burst->now.sum += trade->quantity;
     burst->sum += trade->quantity;
     burst->trades++;
     if (burst->trigger > 0 && burst->sum >= burst->trigger && burst->trades >= rule->trades_min &&
