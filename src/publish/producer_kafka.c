@@ -330,6 +330,9 @@ static bool report_next(struct kafka *kafka, producer_report_callback *report, v
         message = message_of(kafka, m);
         one.message = &message;
         one.cause = rd_kafka_err2str(m->err);
+        if (one.verdict != PRODUCER_REFUSED && !kafka->broken)
+            tell(kafka, LOG_LEVEL_WARNING, "not delivered; the Kafka producer is made anew",
+                 one.cause);
         kafka->broken = kafka->broken || one.verdict != PRODUCER_REFUSED;
     }
     report(context, &one);
