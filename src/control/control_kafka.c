@@ -77,16 +77,15 @@ static int open_feeds(struct control_kafka *kafka, uint32_t shards)
     return error;
 }
 
-static struct mirror_options options_of(const struct control_kafka *kafka,
-                                        const struct config *config, struct keep_store *store,
-                                        const struct log *log)
+static struct mirror_options options_of(struct control_kafka *kafka, const struct config *config,
+                                        struct keep_store *store, const struct log *log)
 {
     struct mirror_options options = {
         .store = store,
         .feeds = kafka->feeds,
         .shards = config->shards,
         .channels = config_kafka_channels(&config->kafka),
-        .maker = {kafka_make, (void *)(uintptr_t)&kafka->maker},
+        .maker = {kafka_make, &kafka->maker},
         .queue_bytes = config->kafka.options.queue_bytes,
         .queue_messages = MIRROR_QUEUE_MESSAGES_MAX,
         .log = log,
@@ -103,7 +102,7 @@ static int open_alerts(struct control_kafka *kafka, const struct config *config,
 {
     struct io_options loop = {.name = "alerts"};
     if (!(config_kafka_channels(&config->kafka) >> CHANNEL_ALERT & 1)) return 0;
-    kafka->alert_maker = (struct kafka_maker){&kafka->config.options, KAFKA_AT_ONCE, log};
+    kafka->alert_maker = (struct kafka_maker){&kafka->config.options, KAFKA_AT_ONCE, log, 0, 0};
     const struct alert_sender_options options = {
         .shards = config->shards,
         .channel = CHANNEL_ALERT,
@@ -122,7 +121,7 @@ int control_kafka_open(struct control_kafka *kafka, const struct config *config,
 {
     if (config->kafka.options.brokers[0] == '\0') return 0;
     kafka->config = config->kafka;
-    kafka->maker = (struct kafka_maker){&kafka->config.options, kafka->config.profile, log};
+    kafka->maker = (struct kafka_maker){&kafka->config.options, kafka->config.profile, log, 0, 0};
     struct io_options loop = {.name = "mirror"};
     int error = open_feeds(kafka, config->shards);
     if (error == 0) error = io_open_loop(&kafka->io, &loop, message);
