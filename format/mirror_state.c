@@ -12,7 +12,7 @@
 
 #include "format/ensure.h"
 
-enum { LINE_BYTES_MAX = 160, NAME_BYTES = 32, TRAILER_BYTES = 22 };
+enum { NAME_BYTES = 32, TRAILER_BYTES = 22 };
 
 struct text {
     char *at;
@@ -54,63 +54,102 @@ size_t mirror_state_write(const struct mirror_state *state, char *text)
     return (size_t)(out.at - text);
 }
 
-// A topic of a channel that this version does not know is passed over.
-static bool parse_topic(struct mirror_state *state, const char *line)
+// ---- reading ----
+
+struct line {
+    const char *at;
+    const char *end;
+    bool good;
+};
+
+static void take_word(struct line *line, char out[NAME_BYTES])
 {
-    char name[NAME_BYTES];
-    uint64_t delivered, refused;
-    if (sscanf(line, "topic %31s %" SCNu64 " %" SCNu64, name, &delivered, &refused) != 3)
-        return false;
-    enum channel channel = channel_by_name(name);
-    state->delivered[channel] = delivered;
-    state->refused[channel] = refused;
-    return true;
+    uint32_t size = 0;
+    while (line->at < line->end && *line->at != ' ' && size < NAME_BYTES - 1)
+        out[size++] = *line->at++;
+    out[size] = '\0';
+    line->good = line->good && size > 0 && (line->at == line->end || *line->at == ' ');
+    line->at += line->at < line->end;
 }
 
-static bool parse_cursor(struct mirror_state *state, const char *line)
+static int digit_of(char c)
 {
-    char name[NAME_BYTES];
-    uint32_t shard, tape;
-    uint64_t rows;
-    if (sscanf(line, "cursor %31s %" SCNu32 " %" SCNu32 " %" SCNu64, name, &shard, &tape, &rows) !=
-        4)
-        return false;
-    if (shard >= MIRROR_SHARDS_MAX) return false;
-    state->cursor[channel_by_name(name)][shard] = (struct mirror_cursor){tape, rows};
-    return true;
+    if (c >= '0' && c <= '9') return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
 }
 
-static bool parse_line(struct mirror_state *state, const char *line)
+static uint64_t take_number(struct line *line, unsigned base)
 {
-    if (strncmp(line, "topic ", 6) == 0) return parse_topic(state, line);
-    if (strncmp(line, "cursor ", 7) == 0) return parse_cursor(state, line);
-    if (strncmp(line, "time ", 5) == 0)
-        return sscanf(line, "time %" SCNd64, &state->time_ns) == 1;
-    return true; // of a later minor version
+    char word[NAME_BYTES];
+    uint64_t value = 0;
+    take_word(line, word);
+    for (const char *c = word; *c != '\0'; c++) {
+        unsigned digit = (unsigned)digit_of(*c);
+        line->good = line->good && digit < base && value <= (UINT64_MAX - digit) / base;
+        value = value * base + digit;
+    }
+    return value;
+}
+
+static void parse_topic(struct mirror_state *state, struct line *line, enum channel channel)
+{
+    state->delivered[channel] = take_number(line, 10);
+    state->refused[channel] = take_number(line, 10);
+}
+
+static void parse_cursor(struct mirror_state *state, struct line *line, enum channel channel)
+{
+    uint64_t shard = take_number(line, 10);
+    uint64_t tape = take_number(line, 10);
+    uint64_t rows = take_number(line, 10);
+    line->good = line->good && shard < MIRROR_SHARDS_MAX && tape <= UINT32_MAX;
+    if (line->good) state->cursor[channel][shard] = (struct mirror_cursor){(uint32_t)tape, rows};
+}
+
+// What a later minor version adds is passed over; a channel that is not known is channel 0.
+static bool parse_line(struct mirror_state *state, struct line *line)
+{
+    char word[NAME_BYTES];
+    char name[NAME_BYTES];
+    take_word(line, word);
+    bool topic = strcmp(word, "topic") == 0;
+    if (topic || strcmp(word, "cursor") == 0) {
+        take_word(line, name);
+        (topic ? parse_topic : parse_cursor)(state, line, channel_by_name(name));
+    } else if (strcmp(word, "time") == 0) {
+        state->time_ns = (int64_t)take_number(line, 10);
+    }
+    return line->good;
+}
+
+static int parse_first(struct line *line)
+{
+    char word[NAME_BYTES];
+    take_word(line, word);
+    uint64_t major = take_number(line, 10);
+    if (!line->good || strcmp(word, "ringtape-mirror") != 0) return -EBADMSG;
+    return major == 1 ? 0 : -EPROTONOSUPPORT;
 }
 
 static int parse(struct mirror_state *state, const char *text, size_t size)
 {
-    uint64_t hash;
-    char line[LINE_BYTES_MAX];
-    unsigned major, minor;
-    const char *end = text + size;
-    if (size < TRAILER_BYTES || end[-1] != '\n') return -EBADMSG;
-    const char *trailer = end - TRAILER_BYTES;
-    memcpy(line, trailer, TRAILER_BYTES);
-    line[TRAILER_BYTES] = '\0';
-    if (sscanf(line, "xxh3 %" SCNx64, &hash) != 1 ||
-        hash != XXH3_64bits(text, (size_t)(trailer - text)))
+    char word[NAME_BYTES];
+    if (size < TRAILER_BYTES || text[size - 1] != '\n') return -EBADMSG;
+    const char *end = text + size - TRAILER_BYTES;
+    struct line trailer = {end, text + size - 1, true};
+    take_word(&trailer, word);
+    uint64_t hash = take_number(&trailer, 16);
+    if (!trailer.good || strcmp(word, "xxh3") != 0 ||
+        hash != XXH3_64bits(text, (size_t)(end - text)))
         return -EBADMSG;
-    for (const char *at = text; at < trailer;) {
-        const char *stop = memchr(at, '\n', (size_t)(trailer - at));
-        if (!stop || stop - at >= LINE_BYTES_MAX) return -EBADMSG;
-        memcpy(line, at, (size_t)(stop - at));
-        line[stop - at] = '\0';
-        if (at == text && sscanf(line, "ringtape-mirror %u %u", &major, &minor) != 2)
-            return -EBADMSG;
-        if (at == text && major != 1) return -EPROTONOSUPPORT;
-        if (at != text && !parse_line(state, line)) return -EBADMSG;
+    for (const char *at = text; at < end;) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        if (!stop) return -EBADMSG;
+        struct line line = {at, stop, true};
+        int result = 0;
+        if (at == text) result = parse_first(&line);
+        else if (!parse_line(state, &line)) result = -EBADMSG;
+        if (result < 0) return result;
         at = stop + 1;
     }
     return 0;

@@ -77,10 +77,68 @@ Test(config, every_key_is_read)
     config_free(&config);
 }
 
+Test(config, the_kafka_section_is_read)
+{
+    cr_assert(parse("kafka:\n  brokers: a:1,b:2\n  prefix: mine\n  topics: [trades, depth]\n"
+                    "  value: json\n  values: {depth: json}\n  profile: latency\n  queue: 8MiB\n"
+                    "  tls: true\n  ca_file: /ca.pem\n  sasl: {mechanism: PLAIN, user: me, "
+                    "password_file: /secret}\n  properties: {linger.ms: 50, batch.size: 16384}\n" FEED),
+              "%s", mistakes.text[0]);
+    const struct config_kafka *kafka = &config.kafka;
+    cr_assert_str_eq(kafka->options.brokers, "a:1,b:2");
+    cr_assert_str_eq(kafka->options.prefix, "mine");
+    cr_assert_eq(config_kafka_channels(kafka), 1u << CHANNEL_TRADE | 1u << CHANNEL_DEPTH);
+    cr_assert_eq(config_kafka_format(kafka, CHANNEL_DEPTH), MESSAGE_JSON);
+    cr_assert(kafka->profile == KAFKA_LATENCY && kafka->options.queue_bytes == 8 << 20);
+    cr_assert(kafka->options.tls && kafka->options.property_count == 2);
+    cr_assert_str_eq(kafka->options.properties[1].name, "batch.size");
+    cr_assert_str_eq(kafka->options.properties[1].value, "16384");
+    cr_assert_str_eq(kafka->options.sasl_password_file, "/secret");
+    config_free(&config);
+    cr_assert(parse(FEED));
+    cr_assert_str_eq(config.kafka.options.brokers, "");
+    cr_assert_neq(config_kafka_channels(&config.kafka) >> CHANNEL_TRADE & 1, 0);
+    config_free(&config);
+}
+
+static bool kafka_possible(const char *section, char *text)
+{
+    char whole[1024];
+    (void)snprintf(whole, sizeof whole, "kafka: {brokers: h, %s}\n" FEED, section);
+    cr_assert(parse(whole), "%s", mistakes.text[0]);
+    bool possible = config_kafka_possible(&config.kafka, text, 512);
+    config_free(&config);
+    return possible;
+}
+
+Test(config, what_librdkafka_would_refuse_is_told_before_it_runs)
+{
+    char text[512];
+    cr_assert(kafka_possible("queue: 1MiB", text));
+    cr_assert_not(kafka_possible("properties: {linger.m: 5}", text));
+    cr_assert(strstr(text, "linger.m") != NULL, "%s", text);
+    cr_assert_not(kafka_possible("properties: {acks: 1}", text));
+    cr_assert(strstr(text, "properties.acks") != NULL, "%s", text);
+    cr_assert_not(kafka_possible("properties: {sasl.password: x}", text));
+    cr_assert_not(kafka_possible("prefix: a b", text));
+    cr_assert_not(kafka_possible("ca_file: /x", text));
+    cr_assert_not(kafka_possible("sasl: {mechanism: PLAIN}", text));
+    cr_assert_not(kafka_possible("sasl: {mechanism: PLAIN, user: u, password_file: /not/here}", text));
+    cr_assert(strstr(text, "/not/here") != NULL, "%s", text);
+    cr_assert_not(kafka_possible("tls: true, ca_file: /not/here.pem", text));
+}
+
 static const struct {
     const char *text;
     const char *message;
 } wrong[] = {
+    {"kafka: {value: xml}\n" FEED, "r.yaml:1: kafka.value: expected json, found \"xml\""},
+    {"kafka: {topics: [trade]}\n" FEED,
+     "r.yaml:1: kafka.topics: expected a list of topics, like [trades, candles, alerts], found "
+     "\"trade\""},
+    {"kafka: {broker: x}\n" FEED,
+     "r.yaml:1: kafka: unknown key \"broker\"; there are brokers, prefix, topics, value, values, "
+     "profile, queue, tls, ca_file, certificate_file, key_file, sasl, properties"},
     {"", "r.yaml:1: the file is empty: expected at least the key \"feeds\""},
     {"- a\n", "r.yaml:1: expected a mapping of keys and values, found a list"},
     {"store: /s\n", "r.yaml:1: the key \"feeds\" is missing: expected a list of feeds"},

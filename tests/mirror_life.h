@@ -4,8 +4,8 @@
 // and mirrored to a scripted broker; the machine may crash at any disk operation, and comes back
 // with any number of shards.
 //
-// The model. Row n (1, 2, 3 ...) is a trade with id n of symbol n % 7. At the end every row that was
-// durable must have been delivered or kept as a letter, rows of a symbol in order where a row
+// The model. Row n (1, 2, 3 ...) is a trade with id n of symbol n % 7. At the end every row that
+// was durable must have been delivered or kept as a letter, rows of a symbol in order where a row
 // counts by its first delivery, and nothing may be sent that is not durable.
 #ifndef RINGTAPE_TESTS_MIRROR_LIFE_H
 #define RINGTAPE_TESTS_MIRROR_LIFE_H

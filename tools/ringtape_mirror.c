@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// ringtape mirror: how far the mirror to Kafka is, by tape and topic, and what Kafka refused; `retry`
-// asks the daemon to send that again. Reads the store only: the state as of its last save.
+// ringtape mirror: how far the mirror to Kafka is, by tape and topic, and what Kafka refused;
+// `retry` asks the daemon to send that again. Reads the store only: the state as of its last save.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

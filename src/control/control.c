@@ -321,6 +321,7 @@ static void control_print(struct control *control)
                  "\"seal_failures\":%llu,"
                  "\"mirrored\":%llu,\"mirror_refused\":%llu,\"mirror_in_flight\":%llu,"
                  "\"mirror_behind\":%llu,\"mirror_stuck\":%llu,\"mirror_lost\":%llu,"
+                 "\"mirror_restarts\":%llu,"
                  "\"rss_bytes\":%llu}\n",
                  time, C(sum.links), C(sum.links_live), C(sum.symbols), C(sum.messages),
                  C(sum.bytes), C(sum.events), C(sum.raw), C(sum.durable), C(sum.refused),
@@ -334,7 +335,7 @@ static void control_print(struct control *control)
                  C(sealed.rows), C(sealed.segments), C(sealed.segments_light), C(sealed.deleted),
                  C(sealed.bytes_out), C(sealed.days), C(sealed.failures),
                  C(mirror.delivered), C(mirror.refused), C(mirror.in_flight), C(mirror.behind),
-                 C(mirror.stuck), C(mirror.rows_lost),
+                 C(mirror.stuck), C(mirror.rows_lost), C(mirror.restarts),
                  C(control_rss_bytes()));
 #undef C
     (void)fflush(stdout);

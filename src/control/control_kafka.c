@@ -30,6 +30,30 @@ static void kafka_end(void *context)
     io_close_loop(kafka->io);
 }
 
+static void alerts_stopped(void *context)
+{
+    ((struct control_kafka *)context)->alerts_stopped = true;
+}
+
+static void alerts_main(void *context)
+{
+    struct control_kafka *kafka = context;
+    alert_sender_start(kafka->alerts);
+    while (!kafka->alerts_stopped) {
+        (void)io_run(kafka->alert_io, -1);
+        if (!atomic_load(&kafka->stop) || kafka->alerts_stopping) continue;
+        kafka->alerts_stopping = true;
+        alert_sender_stop(kafka->alerts, CONTROL_MIRROR_STOP_NS, alerts_stopped, kafka);
+    }
+}
+
+static void alerts_end(void *context)
+{
+    struct control_kafka *kafka = context;
+    alert_sender_close(kafka->alerts);
+    io_close_loop(kafka->alert_io);
+}
+
 static bool tape_released(void *context, uint32_t tape)
 {
     const struct control_kafka *kafka = context;
@@ -53,23 +77,42 @@ static int open_feeds(struct control_kafka *kafka, uint32_t shards)
     return error;
 }
 
-static struct mirror_options options_of(const struct control_kafka *kafka,
-                                        const struct config *config, struct keep_store *store,
-                                        const struct log *log)
+static struct mirror_options options_of(struct control_kafka *kafka, const struct config *config,
+                                        struct keep_store *store, const struct log *log)
 {
     struct mirror_options options = {
         .store = store,
         .feeds = kafka->feeds,
         .shards = config->shards,
         .channels = config_kafka_channels(&config->kafka),
-        .maker = {kafka_make, (void *)(uintptr_t)&kafka->maker},
+        .maker = {kafka_make, &kafka->maker},
         .queue_bytes = config->kafka.options.queue_bytes,
         .queue_messages = MIRROR_QUEUE_MESSAGES_MAX,
         .log = log,
+        .alert_confirmed = kafka->alerts != NULL ? alert_sender_confirmed : NULL,
+        .alert_context = kafka->alerts,
     };
     for (int c = 0; c < CHANNEL_COUNT; c++)
         options.format[c] = config_kafka_format(&config->kafka, (enum channel)c);
     return options;
+}
+
+static int open_alerts(struct control_kafka *kafka, const struct config *config,
+                       const struct log *log, struct io_message *message)
+{
+    struct io_options loop = {.name = "alerts"};
+    if (!(config_kafka_channels(&config->kafka) >> CHANNEL_ALERT & 1)) return 0;
+    kafka->alert_maker = (struct kafka_maker){&kafka->config.options, KAFKA_AT_ONCE, log, 0, 0};
+    const struct alert_sender_options options = {
+        .shards = config->shards,
+        .channel = CHANNEL_ALERT,
+        .format = config_kafka_format(&config->kafka, CHANNEL_ALERT),
+        .maker = {kafka_make, &kafka->alert_maker},
+        .log = log,
+    };
+    int error = io_open_loop(&kafka->alert_io, &loop, message);
+    if (error == 0) error = alert_sender_open(&kafka->alerts, kafka->alert_io, &options);
+    return error;
 }
 
 int control_kafka_open(struct control_kafka *kafka, const struct config *config,
@@ -78,10 +121,11 @@ int control_kafka_open(struct control_kafka *kafka, const struct config *config,
 {
     if (config->kafka.options.brokers[0] == '\0') return 0;
     kafka->config = config->kafka;
-    kafka->maker = (struct kafka_maker){&kafka->config.options, kafka->config.profile, log};
+    kafka->maker = (struct kafka_maker){&kafka->config.options, kafka->config.profile, log, 0, 0};
     struct io_options loop = {.name = "mirror"};
     int error = open_feeds(kafka, config->shards);
     if (error == 0) error = io_open_loop(&kafka->io, &loop, message);
+    if (error == 0) error = open_alerts(kafka, config, log, message);
     if (error != 0) return error;
     const struct mirror_options options = options_of(kafka, config, store, log);
     error = mirror_open(&kafka->mirror, kafka->io, start, &options, message);
@@ -96,17 +140,31 @@ struct tape_feed *control_kafka_feed(struct control_kafka *kafka, uint32_t shard
     return kafka->on ? kafka->feeds[shard] : NULL;
 }
 
+struct alert_sender *control_kafka_alerts(struct control_kafka *kafka)
+{
+    return kafka->on ? kafka->alerts : NULL;
+}
+
 int control_kafka_run(struct control_kafka *kafka, struct io *control)
 {
+    int error = 0;
     if (!kafka->on) return 0;
+    if (kafka->alerts != NULL)
+        error = worker_start(&kafka->alert_worker, "alerts", -1, control, alerts_main, alerts_end,
+                             kafka);
+    if (error != 0) return error;
     return worker_start(&kafka->worker, "mirror", -1, control, kafka_main, kafka_end, kafka);
 }
 
 bool control_kafka_stop(struct control_kafka *kafka)
 {
     if (!kafka->on || !kafka->worker.started) return true;
-    if (!atomic_exchange(&kafka->stop, true)) io_wake(kafka->io);
-    return atomic_load(&kafka->worker.ended);
+    if (!atomic_exchange(&kafka->stop, true)) {
+        io_wake(kafka->io);
+        if (kafka->alerts != NULL) io_wake(kafka->alert_io);
+    }
+    bool alerts = !kafka->alert_worker.started || atomic_load(&kafka->alert_worker.ended);
+    return alerts && atomic_load(&kafka->worker.ended);
 }
 
 void control_kafka_close(struct control_kafka *kafka)
@@ -117,6 +175,12 @@ void control_kafka_close(struct control_kafka *kafka)
         kafka_end(kafka);
     else if (kafka->io != NULL)
         io_close_loop(kafka->io);
+    if (kafka->alert_worker.started)
+        worker_join(&kafka->alert_worker);
+    else if (kafka->alerts != NULL)
+        alerts_end(kafka);
+    else if (kafka->alert_io != NULL)
+        io_close_loop(kafka->alert_io);
     for (uint32_t s = 0; s < LIMIT_SHARDS; s++) tape_feed_close(kafka->feeds[s]);
 }
 

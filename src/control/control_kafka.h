@@ -9,6 +9,7 @@
 
 #include "control/config.h"
 #include "control/worker.h"
+#include "publish/alert_sender.h"
 #include "publish/mirror.h"
 
 enum { CONTROL_FEED_BYTES = 8 << 20 }; // of one shard; address space while the mirror keeps up
@@ -21,6 +22,12 @@ struct control_kafka {
     struct io *io;
     struct mirror *mirror;
     struct worker worker;
+    struct kafka_maker alert_maker;
+    struct io *alert_io;
+    struct alert_sender *alerts; // NULL: alerts are not mirrored
+    struct worker alert_worker;
+    bool alerts_stopping;
+    bool alerts_stopped;
     struct tape_feed *feeds[LIMIT_SHARDS];
     atomic_bool stop;
     bool stopping;
@@ -33,6 +40,8 @@ int control_kafka_open(struct control_kafka *kafka, const struct config *config,
                        struct io_message *message);
 // The feed of a shard; NULL: there is no mirror.
 struct tape_feed *control_kafka_feed(struct control_kafka *kafka, uint32_t shard);
+// Who sends alerts at once; NULL: nobody.
+struct alert_sender *control_kafka_alerts(struct control_kafka *kafka);
 int control_kafka_run(struct control_kafka *kafka, struct io *control);
 // Asks it to end; true once it has. Again and again; it ends after the shards.
 bool control_kafka_stop(struct control_kafka *kafka);

@@ -33,7 +33,10 @@
 
 struct mirror;
 
-enum { MIRROR_QUEUE_MESSAGES_MAX = 250000, MIRROR_LETTERS_MAX_BYTES = 1 << 30 }; // a topic with refusals waits when there are more
+enum {
+    MIRROR_QUEUE_MESSAGES_MAX = 250000,
+    MIRROR_LETTERS_MAX_BYTES = 1 << 30, // a topic with refusals waits when there are more
+};
 
 struct mirror_options {
     struct keep_store *store;

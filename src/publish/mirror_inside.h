@@ -79,7 +79,14 @@ struct mirror_lane { // one topic
     char cause[MIRROR_CAUSE_BYTES];
 };
 
-enum mirror_file_state { FILE_FREE, FILE_OPENING, FILE_MARKING, FILE_READY, FILE_GONE, FILE_CLOSING };
+enum mirror_file_state {
+    FILE_FREE,
+    FILE_OPENING,
+    FILE_MARKING,
+    FILE_READY,
+    FILE_GONE,
+    FILE_CLOSING,
+};
 
 struct mirror_file { // a tape being read
     struct mirror *mirror;
@@ -135,7 +142,14 @@ struct mirror_tape { // of this store, by number
     uint32_t shard; // MIRROR_SHARDS_MAX: not looked at
 };
 
-enum mirror_retry { RETRY_NONE, RETRY_ASKED, RETRY_MOVING, RETRY_READING, RETRY_SENDING, RETRY_ENDING };
+enum mirror_retry {
+    RETRY_NONE,
+    RETRY_ASKED,
+    RETRY_MOVING,
+    RETRY_READING,
+    RETRY_SENDING,
+    RETRY_ENDING,
+};
 
 struct mirror_letters {
     uint8_t *room; // MIRROR_LETTER_ROOM

@@ -36,7 +36,7 @@ int mirror_state_open(struct mirror *mirror, struct io *start, struct io_message
     if (result == 0) result = mirror_state_parse(&mirror->state, mirror->save_text, size);
     const char *remedy = result == -EPROTONOSUPPORT ? "it is of a newer version: use that"
                          : result == -EBADMSG
-                             ? "it is damaged: remove it, and all tapes there are will be sent again"
+                             ? "it is damaged: remove it, and all tapes are sent again"
                              : strerror(-result);
     if (result < 0)
         (void)snprintf(message->text, sizeof message->text, "%s cannot be used; %s",

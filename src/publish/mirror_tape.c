@@ -178,7 +178,8 @@ static void file_begin(struct mirror_file *file)
                      file->reader.header.number == file->tape;
         file->shard = known ? file->reader.header.shard : MIRROR_SHARDS_MAX;
     } else if (result != -EBADMSG || tape_reader_unused(&source, NULL, 0) != 1) {
-        tell_lost(mirror, file->tape, result == -EBADMSG ? tape_error_text(error) : strerror(-result), 0);
+        tell_lost(mirror, file->tape,
+                  result == -EBADMSG ? tape_error_text(error) : strerror(-result), 0);
     }
 }
 

@@ -23,7 +23,7 @@ enum { KAFKA_TOLD_GAP_S = 10, KAFKA_TEXT_BYTES = 256 };
 
 struct kafka {
     struct producer producer; // first: what the owner has
-    const struct log *log;
+    struct kafka_maker *maker;
     rd_kafka_t *client;
     rd_kafka_queue_t *queue;
     rd_kafka_topic_t *topics[CHANNEL_COUNT];
@@ -31,8 +31,6 @@ struct kafka {
     void *wake_context;
     rd_kafka_event_t *event; // delivery reports, not all handed out yet
     bool broken;
-    int64_t told_s; // a failure was logged last
-    uint64_t untold;
 };
 
 // ---- options ----
@@ -279,15 +277,15 @@ static void tell(struct kafka *kafka, enum log_level level, const char *what, co
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    if (kafka->log == NULL) return;
-    if (level != LOG_LEVEL_ERROR && now.tv_sec < kafka->told_s + KAFKA_TOLD_GAP_S) {
-        kafka->untold++;
+    if (kafka->maker->log == NULL) return;
+    if (level != LOG_LEVEL_ERROR && now.tv_sec < kafka->maker->told_s + KAFKA_TOLD_GAP_S) {
+        kafka->maker->untold++;
         return;
     }
-    kafka->told_s = now.tv_sec;
-    log_write(kafka->log, level, now.tv_sec * LIMIT_SECOND_NS + now.tv_nsec, what,
-              "cause=\"%s\" more=%llu", cause, (unsigned long long)kafka->untold);
-    kafka->untold = 0;
+    kafka->maker->told_s = now.tv_sec;
+    log_write(kafka->maker->log, level, now.tv_sec * LIMIT_SECOND_NS + now.tv_nsec, what,
+              "cause=\"%s\" more=%llu", cause, (unsigned long long)kafka->maker->untold);
+    kafka->maker->untold = 0;
 }
 
 static void told_log(struct kafka *kafka, rd_kafka_event_t *event)
@@ -330,6 +328,9 @@ static bool report_next(struct kafka *kafka, producer_report_callback *report, v
         message = message_of(kafka, m);
         one.message = &message;
         one.cause = rd_kafka_err2str(m->err);
+        if (one.verdict != PRODUCER_REFUSED && !kafka->broken)
+            tell(kafka, LOG_LEVEL_WARNING, "not delivered; the Kafka producer is made anew",
+                 one.cause);
         kafka->broken = kafka->broken || one.verdict != PRODUCER_REFUSED;
     }
     report(context, &one);
@@ -410,13 +411,13 @@ static bool open_topics(struct kafka *kafka, const char *prefix)
 int kafka_make(void *context, void (*wake)(void *wake_context), void *wake_context,
                struct producer **producer, char *text, size_t text_size)
 {
-    const struct kafka_maker *maker = context;
+    struct kafka_maker *maker = context;
     rd_kafka_conf_t *conf = configure(maker->options, maker->profile, text, text_size);
     if (conf == NULL) return -EINVAL;
     struct kafka *kafka = calloc(1, sizeof *kafka);
     ensure(kafka != NULL); // a few hundred bytes
     *kafka = (struct kafka){.producer = {kafka_produce, kafka_collect, kafka_broken, kafka_close},
-                            .log = maker->log,
+                            .maker = maker,
                             .wake = wake,
                             .wake_context = wake_context};
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);

@@ -66,7 +66,7 @@ CASES = {
     "unknown_command": "lss",
     **{
         f"{name}_help": f"{name} --help"
-        for name in "ls inspect cat verify coverage day recover seal reload export".split()
+        for name in "ls inspect cat verify coverage day mirror recover seal reload export".split()
     },
     "option_unknown": "ls --stor X",
     "option_short": "ls -x",
@@ -85,6 +85,8 @@ CASES = {
     "symbol_wrong": "cat --store X --channel trade --symbol BTCUSDT",
     "no_store": "ls --store STORE/nothing-here",
     "coverage_no_ledger": "coverage --store STORE",
+    "mirror_nothing": "mirror --store STORE",
+    "mirror_retry_help": "mirror retry --help",
     "reload_nobody": "reload --store STORE",
     "day_wrong": "day 2024-13-01 --store STORE",
     "inspect_no_file": "inspect STORE/nothing-here",
