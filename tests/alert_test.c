@@ -229,6 +229,24 @@ Test(alert, volatile_symbols_need_larger_moves, .init = begin, .fini = end)
     cr_assert_lt(threshold, 0.005 * sqrt(32) * 8 * 1e6);
 }
 
+Test(alert, rules_as_text)
+{
+    struct alert_rule rule;
+    cr_assert(alert_rule_parse("surge window=90s threshold=0.25% scaled=0x rule=x match=upbit:*",
+                               &rule));
+    cr_assert_eq(rule.window_ns, 90 * S);
+    cr_assert_eq(rule.threshold_ppm, 2500);
+    cr_assert_eq(rule.scaled_ppm, 0);
+    cr_assert_str_eq(rule.name, "x");
+    cr_assert_str_eq(rule.symbols, "upbit:*");
+    cr_assert(alert_rule_parse("volume_burst trades=7", &rule) && rule.trades_min == 7);
+    static const char *const bad[] = {
+        "", "boom", "surge window", "surge window=3", "surge window=0s", "surge threshold=1",
+        "surge threshold=.%", "surge x=1", "surge threshold=0.00001%", "surge trades=1s"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_assert_not(alert_rule_parse(bad[i], &rule), "%s", bad[i]);
+}
+
 // ---- the others ----
 
 Test(alert, a_spread_that_lasts, .init = begin, .fini = end)

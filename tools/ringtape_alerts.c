@@ -31,6 +31,8 @@ struct alerts_beat {
 
 struct ringtape_alerts {
     struct ringtape_query query;
+    struct ringtape_option_list texts_of_rules;
+    struct alert_rules rules;
     bool json;
     struct store *store;
     struct ringtape_names names;
@@ -277,6 +279,22 @@ static int alerts_print(struct ringtape_alerts *work)
 
 // ---- the command ----
 
+static bool alerts_rules(struct ringtape_alerts *work)
+{
+    if (work->texts_of_rules.count == 0) alert_rules_standard(&work->rules);
+    for (uint32_t i = 0; i < work->texts_of_rules.count; i++) {
+        if (i < ALERT_RULES_MAX &&
+            alert_rule_parse(work->texts_of_rules.text[i], &work->rules.at[work->rules.count++]))
+            continue;
+        (void)fprintf(stderr,
+                      "ringtape alerts: --rule: expected a kind and keys like 'surge window=1m "
+                      "threshold=3%%', 16 rules at most, found '%s'\n",
+                      work->texts_of_rules.text[i]);
+        return false;
+    }
+    return true;
+}
+
 static bool alerts_parse(struct ringtape_alerts *work, int argc, char **argv, int *exit_code)
 {
     bool replay = false;
@@ -284,6 +302,10 @@ static bool alerts_parse(struct ringtape_alerts *work, int argc, char **argv, in
         RINGTAPE_QUERY_STORE(work->query),
         {.name = "replay", .kind = RINGTAPE_OPTION_FLAG, .target = &replay,
          .help = "raise them again from the stored rows"},
+        {.name = "rule", .kind = RINGTAPE_OPTION_LIST, .target = &work->texts_of_rules,
+         .value = "RULE",
+         .help = "this rule instead of the defaults, as in the configuration:\n"
+                 "'surge window=1m threshold=3%'; may be repeated"},
         RINGTAPE_QUERY_SYMBOL(work->query),
         RINGTAPE_QUERY_FROM(work->query),
         RINGTAPE_QUERY_TO(work->query),
@@ -292,15 +314,14 @@ static bool alerts_parse(struct ringtape_alerts *work, int argc, char **argv, in
     };
     const struct ringtape_usage usage = {
         .command = "alerts",
-        .purpose = "Alerts that the stored rows raise with the rules of the default "
-                   "configuration, by the\nsame code as the daemon's and so the same alerts. "
-                   "Those it stored: 'ringtape cat\n--channel alert'.",
+        .purpose = "Alerts that the stored rows raise, by the same code as the daemon's and so "
+                   "the same\nalerts. Those it stored: 'ringtape cat --channel alert'.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     };
     if (!ringtape_options_parse(&usage, argc, argv, ringtape_now_ns(), exit_code)) return false;
     *exit_code = RINGTAPE_EXIT_USAGE;
-    if (!ringtape_query_check(&work->query, "alerts")) return false;
+    if (!ringtape_query_check(&work->query, "alerts") || !alerts_rules(work)) return false;
     if (replay) return true;
     (void)fprintf(stderr, "ringtape alerts: --replay is missing; stored alerts are shown by "
                           "'ringtape cat --channel alert'\n");
@@ -311,7 +332,6 @@ static int alerts_open_all(struct ringtape_alerts *work)
 {
     const struct alerts_options options = {
         .symbols_max = RINGTAPE_NAMES_MAX, .emit = alerts_emit, .context = work};
-    struct alert_rules rules;
     work->texts = calloc(RINGTAPE_NAMES_MAX, sizeof *work->texts);
     work->exchange_of = calloc(RINGTAPE_NAMES_MAX, sizeof *work->exchange_of);
     work->lives = calloc(RINGTAPE_NAMES_MAX, sizeof *work->lives);
@@ -324,8 +344,7 @@ static int alerts_open_all(struct ringtape_alerts *work)
     int result = ringtape_names_open(&work->names);
     if (result == 0) result = alerts_open(&work->alerts, &options);
     if (result != 0) return result;
-    alert_rules_standard(&rules);
-    alerts_use(&work->alerts, &rules);
+    alerts_use(&work->alerts, &work->rules);
     return 0;
 }
 

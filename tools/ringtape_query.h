@@ -32,7 +32,7 @@ void ringtape_query_init(struct ringtape_query *query);
     {                                                                                              \
         .name = "channel", .kind = RINGTAPE_OPTION_LIST, .target = &(q).channels, .value = "NAME", \
         .help = "only this channel: trade, agg_trade, quote, depth, book, ticker,\n"               \
-                "kline, candle, alert, status, instrument, raw; may be repeated"                                  \
+                "kline, candle, alert, status, instrument, raw; may be repeated"                   \
     }
 #define RINGTAPE_QUERY_SYMBOL(q)                                                                   \
     {                                                                                              \

@@ -100,6 +100,9 @@ void alert_rules_standard(struct alert_rules *rules);
 int alert_kind_of(const char *name);
 // Defaults of a kind, but for name and symbols.
 void alert_rule_standard(enum alert_kind kind, struct alert_rule *rule);
+// "surge window=1m threshold=3% scaled=8x cooldown=5m trades=200 rule=NAME match=binance:*": the
+// kind, then what differs from its defaults.
+bool alert_rule_parse(const char *text, struct alert_rule *rule);
 bool alert_rule_matches(const struct alert_rule *rule, const char *symbol_name);
 
 #endif

@@ -3,8 +3,8 @@
 // alert_rule: rules: names, defaults, which symbols. Constant; any thread.
 //
 // The defaults are chosen so that the recordings of real markets the tests have (BTC, ETH, a thin
-// altcoin) raise none, though BTC and ETH had bursts of 20 times and the altcoin moved 3 % in a minute,
-// and so that a move of 5 % within half a minute does.
+// altcoin) raise none, though BTC and ETH had bursts of 20 times and the altcoin moved 3 % in a
+// minute, and so that a move of 5 % within half a minute does.
 #include "derive/alert.h"
 
 #include "format/ensure.h"
@@ -58,6 +58,97 @@ void alert_rule_standard(enum alert_kind kind, struct alert_rule *rule)
         return;
     }
     ensure(!"a kind without defaults");
+}
+
+// ---- rules as text ----
+
+struct rule_unit {
+    const char *name;
+    int64_t factor;
+};
+
+static const struct rule_unit rule_durations[] = {
+    {"ms", 1000000}, {"s", SECOND_NS}, {"m", MINUTE_NS}, {"h", 60 * MINUTE_NS}, {NULL, 0}};
+static const struct rule_unit rule_ratios[] = {{"%", 10000}, {"x", ALERT_ONE_PPM}, {NULL, 0}};
+static const struct rule_unit rule_counts[] = {{"", 1}, {NULL, 0}};
+
+// "0.25%": digits, at most six decimals, a unit; exact.
+static bool rule_number(const char *text, size_t size, const struct rule_unit *units,
+                        int64_t *value)
+{
+    wide number = 0;
+    uint32_t decimals = 0;
+    size_t at = 0;
+    bool point = false;
+    for (; at < size && ((text[at] >= '0' && text[at] <= '9') || (text[at] == '.' && !point));
+         at++) {
+        point |= text[at] == '.';
+        if (text[at] == '.') continue;
+        number = number * 10 + (text[at] - '0');
+        decimals += point;
+        if (number > INT64_MAX || decimals > 6) return false;
+    }
+    for (; at > 0 && units->name != NULL; units++) {
+        if (strlen(units->name) != size - at || memcmp(units->name, text + at, size - at) != 0)
+            continue;
+        const wide scaled = number * units->factor;
+        if (scaled % wide_power(decimals) != 0 || scaled / wide_power(decimals) > INT64_MAX)
+            return false;
+        *value = (int64_t)(scaled / wide_power(decimals));
+        return true;
+    }
+    return false;
+}
+
+static bool rule_text(const char *text, size_t size, char *out, size_t out_size)
+{
+    if (size == 0 || size >= out_size) return false;
+    memcpy(out, text, size);
+    out[size] = '\0';
+    return true;
+}
+
+static bool rule_key(const char *key, size_t key_size, const char *text, size_t size,
+                     struct alert_rule *rule)
+{
+    int64_t count = 0;
+#define IS(name) (key_size == sizeof(name) - 1 && memcmp(key, name, key_size) == 0)
+    if (IS("window"))
+        return rule_number(text, size, rule_durations, &rule->window_ns) &&
+               rule->window_ns >= SECOND_NS;
+    if (IS("cooldown")) return rule_number(text, size, rule_durations, &rule->cooldown_ns);
+    if (IS("threshold"))
+        return rule_number(text, size, rule_ratios, &rule->threshold_ppm) &&
+               rule->threshold_ppm > 0;
+    if (IS("scaled")) return rule_number(text, size, rule_ratios, &rule->scaled_ppm);
+    if (IS("rule")) return rule_text(text, size, rule->name, sizeof rule->name);
+    if (IS("match")) return rule_text(text, size, rule->symbols, sizeof rule->symbols);
+    if (!IS("trades") || !rule_number(text, size, rule_counts, &count) || count > UINT32_MAX)
+        return false;
+#undef IS
+    rule->trades_min = (uint32_t)count;
+    return true;
+}
+
+bool alert_rule_parse(const char *text, struct alert_rule *rule)
+{
+    memset(rule, 0, sizeof *rule);
+    size_t size = strcspn(text, " ");
+    if (!rule_text(text, size, rule->name, sizeof rule->name)) return false;
+    const int kind = alert_kind_of(rule->name);
+    if (kind < 0) return false;
+    alert_rule_standard((enum alert_kind)kind, rule);
+    (void)snprintf(rule->symbols, sizeof rule->symbols, "*");
+    for (text += size; *text != '\0'; text += size) {
+        text += strspn(text, " ");
+        size = strcspn(text, " ");
+        const size_t key_size = strcspn(text, "=");
+        if (size == 0) return true;
+        if (key_size >= size ||
+            !rule_key(text, key_size, text + key_size + 1, size - key_size - 1, rule))
+            return false;
+    }
+    return true;
 }
 
 bool alert_rule_matches(const struct alert_rule *rule, const char *symbol_name)

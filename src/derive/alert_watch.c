@@ -90,7 +90,8 @@ static void move_threshold(struct alert_move *move, const struct alert_rule *rul
 {
     move->threshold_ppm = rule->threshold_ppm;
     if (rule->scaled_ppm == 0 || !window_is_warm(&move->window)) return;
-    const double usual = sqrt(move->variance * (double)ALERT_BUCKETS); // deviation of a window's return
+    // The deviation of a window's return.
+    const double usual = sqrt(move->variance * (double)ALERT_BUCKETS);
     const double scaled = usual * (double)rule->scaled_ppm;
     if (scaled > (double)move->threshold_ppm && scaled < 1e12)
         move->threshold_ppm = (int64_t)scaled;

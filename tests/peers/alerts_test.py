@@ -45,3 +45,24 @@ def both(store, *rules):
 def test_no_false_alert_on_recordings(name, exchange, channels, symbols, tmp_path):
     store, counters = record(DATA / "captures" / name, exchange, channels, symbols, tmp_path)
     assert both(store) == [] and counters["alerts"] == 0
+
+
+def as_text(rule):
+    more = {key: value for key, value in rule.items() if key != "kind"}
+    return " ".join([rule["kind"], *(f"{key}={value}" for key, value in more.items())])
+
+
+@real
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_replay_raises_the_same(sealed, tmp_path):
+    """Rules that ordinary trading breaks all the time."""
+    store, counters = record(
+        DATA / "captures" / "hftbacktest_spot_btcusdt_20240808.gz", "binance",
+        ["trade", "quote"], ["BTCUSDT"], tmp_path, top={"alerts": NERVOUS},
+    )  # fmt: skip
+    if sealed:
+        support.ringtape("seal", "--store", store)
+    options = [part for rule in NERVOUS for part in ("--rule", as_text(rule))]
+    found = both(store, *options)
+    assert len(found) == counters["alerts"] > 20
+    assert {row["kind"] for row in found} >= {"surge", "crash", "volume_burst"}
