@@ -82,7 +82,8 @@ Test(config, the_kafka_section_is_read)
     cr_assert(parse("kafka:\n  brokers: a:1,b:2\n  prefix: mine\n  topics: [trades, depth]\n"
                     "  value: json\n  values: {depth: json}\n  profile: latency\n  queue: 8MiB\n"
                     "  tls: true\n  ca_file: /ca.pem\n  sasl: {mechanism: PLAIN, user: me, "
-                    "password_file: /secret}\n  properties: {linger.ms: 50, batch.size: 16384}\n" FEED),
+                    "password_file: /secret}\n  properties: {linger.ms: 50, batch.size: 16384}\n"
+                    FEED),
               "%s", mistakes.text[0]);
     const struct config_kafka *kafka = &config.kafka;
     cr_assert_str_eq(kafka->options.brokers, "a:1,b:2");
@@ -123,7 +124,8 @@ Test(config, what_librdkafka_would_refuse_is_told_before_it_runs)
     cr_assert_not(kafka_possible("prefix: a b", text));
     cr_assert_not(kafka_possible("ca_file: /x", text));
     cr_assert_not(kafka_possible("sasl: {mechanism: PLAIN}", text));
-    cr_assert_not(kafka_possible("sasl: {mechanism: PLAIN, user: u, password_file: /not/here}", text));
+    cr_assert_not(kafka_possible("sasl: {mechanism: PLAIN, user: u, password_file: /not/here}",
+                                 text));
     cr_assert(strstr(text, "/not/here") != NULL, "%s", text);
     cr_assert_not(kafka_possible("tls: true, ca_file: /not/here.pem", text));
 }

@@ -138,6 +138,18 @@ Test(message, bytes_that_are_no_text_are_hexadecimal)
                           "\"frame_hex\":\"ff007b\",\"tape\":12,\"tape_row\":34567890123}");
 }
 
+Test(message, the_time_is_found_again)
+{
+    fresh(CHANNEL_TRADE);
+    one_row(CHANNEL_TRADE, false);
+    size_t size = text_of(0, "a\",\"time\":77");
+    cr_assert_eq(message_json_time_ns(out, size), rows_time_ns(&rows, 0));
+    cr_assert_eq(message_json_time_ns(",\"time\":-9223372036854775808}", 30), INT64_MIN);
+    cr_assert_eq(message_json_time_ns(",\"time\":9223372036854775807}", 29), INT64_MAX);
+    cr_assert_eq(message_json_time_ns(",\"time\":92233720368547758070}", 30), 0);
+    cr_assert_eq(message_json_time_ns("{}", 2), 0);
+}
+
 Test(message, the_identity_names_the_row)
 {
     char identity[MESSAGE_IDENTITY_BYTES_MAX + 1];

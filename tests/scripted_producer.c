@@ -90,6 +90,8 @@ static uint32_t scripted_collect(struct producer *producer, uint32_t max,
     for (int i = 0; i < SCRIPTED_QUEUE_MAX && count < max; i++) {
         struct scripted_message *one = &scripted->messages[i];
         if (one->state != REPORTED) continue;
+        one->message.time_ms = -1; // as librdkafka tells it
+        one->message.format = 0;
         one->report.message = &one->message;
         report(context, &one->report);
         free(one->value);

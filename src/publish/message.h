@@ -64,5 +64,7 @@ size_t message_json_bytes_max(const struct rows *rows, uint32_t row, uint32_t sy
 // One object without line break. Returns its size.
 size_t message_json_write(const struct message_json *json, const struct rows *rows, uint32_t row,
                           struct event_text symbol, struct message_place place, void *out);
+// The row's `time` out of such an object; 0 from anything else.
+int64_t message_json_time_ns(const void *value, size_t size);
 
 #endif

@@ -159,3 +159,21 @@ size_t message_json_write(const struct message_json *json, const struct rows *ro
     *at++ = '}';
     return (size_t)(at - (char *)out);
 }
+
+// Quotes inside the symbol's text are escaped, so the first bare key of that name is the one.
+int64_t message_json_time_ns(const void *value, size_t size)
+{
+    static const char key[] = ",\"time\":";
+    const char *at = memmem(value, size, key, sizeof key - 1);
+    const char *end = (const char *)value + size;
+    int64_t time_ns = 0;
+    if (at == NULL) return 0;
+    at += sizeof key - 1;
+    bool negative = at < end && *at == '-';
+    for (at += negative; at < end && *at >= '0' && *at <= '9'; at++) {
+        if (__builtin_mul_overflow(time_ns, 10, &time_ns) ||
+            __builtin_sub_overflow(time_ns, *at - '0', &time_ns))
+            return 0;
+    }
+    return negative || time_ns == INT64_MIN ? time_ns : -time_ns;
+}

@@ -268,6 +268,9 @@ int mirror_letters_open(struct mirror *mirror, struct io *start);
 // Keeps the message; its tag is settled when it is on disk.
 void mirror_letter_keep(struct mirror *mirror, const struct producer_message *message,
                         uint32_t tape, const char *cause);
+// The same for a message that comes back with a report, which does not know its time and format.
+void mirror_letter_return(struct mirror *mirror, const struct producer_report *report,
+                          uint32_t tape);
 // Writes what waits, goes on with a retry.
 void mirror_letters_pump(struct mirror *mirror);
 void mirror_retry_report(struct mirror *mirror, const struct producer_report *report);

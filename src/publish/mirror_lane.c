@@ -404,7 +404,7 @@ void mirror_report(void *context, const struct producer_report *report)
     } else if (report->verdict == PRODUCER_REFUSED ||
                (report->verdict == PRODUCER_SUSPECT && alone)) {
         if (report->verdict == PRODUCER_REFUSED) topic_refused(mirror, lane, report->cause);
-        mirror_letter_keep(mirror, report->message, flight->tape, report->cause);
+        mirror_letter_return(mirror, report, flight->tape);
         // More may be refused: begin the search anew behind this one.
         if (alone) lane->window = 64;
     } else if (report->verdict == PRODUCER_SUSPECT) {

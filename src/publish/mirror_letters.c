@@ -59,6 +59,16 @@ void mirror_letter_keep(struct mirror *mirror, const struct producer_message *me
     mirror->state.refused[message->channel]++;
 }
 
+void mirror_letter_return(struct mirror *mirror, const struct producer_report *report,
+                          uint32_t tape)
+{
+    struct producer_message message = *report->message;
+    message.format = (uint16_t)mirror->options.format[message.channel];
+    message.time_ms = message_json_time_ns(message.value, message.value_size) /
+                      LIMIT_MILLISECOND_NS;
+    mirror_letter_keep(mirror, &message, tape, report->cause);
+}
+
 static void settle_written(struct mirror *mirror)
 {
     struct mirror_letters *letters = &mirror->letters;
@@ -278,7 +288,7 @@ void mirror_retry_report(struct mirror *mirror, const struct producer_report *re
     ensure(letters->retry_flying > 0);
     letters->retry_flying--;
     if (report->verdict == PRODUCER_REFUSED || report->verdict == PRODUCER_SUSPECT)
-        mirror_letter_keep(mirror, report->message, 0, report->cause);
+        mirror_letter_return(mirror, report, 0);
 }
 
 void mirror_retry_rewind(struct mirror *mirror)

@@ -45,7 +45,8 @@ struct producer_report {
     enum producer_verdict verdict;
     uint64_t tag;
     uint32_t bytes;                      // key and value
-    const struct producer_message *message; // REFUSED, else NULL; during the callback
+    // REFUSED and SUSPECT, during the callback; without time_ms and format.
+    const struct producer_message *message;
     const char *cause;                   // not DELIVERED; during the callback
 };
 

@@ -260,7 +260,6 @@ static struct producer_message message_of(const struct kafka *kafka, const rd_ka
                                        .value = m->payload,
                                        .key_size = (uint32_t)m->key_len,
                                        .value_size = (uint32_t)m->len,
-                                       .time_ms = rd_kafka_message_timestamp(m, NULL),
                                        .tag = (uint64_t)(uintptr_t)m->_private};
     rd_kafka_headers_t *headers = NULL;
     size_t size = 0;
