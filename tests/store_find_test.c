@@ -143,7 +143,7 @@ Test(store_find, damage_on_the_way_is_told)
     struct store_find what = {
         .channel = CHANNEL_TRADE, .symbol = "binance:SYM0USDT", .time_ns = INT64_MAX};
     cr_assert_eq(store_find_last(finder, &what, &row), -EBADMSG);
-    what.channel = CHANNEL_ALERT;
+    what.channel = CHANNEL_NONE;
     cr_assert_eq(store_find_last(finder, &what, &row), -EINVAL);
     store_finder_close(finder);
     store_close(store);

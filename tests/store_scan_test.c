@@ -285,7 +285,7 @@ Test(store_scan, impossible_queries_are_refused)
         query.predicate_count = 1;
         cr_assert_eq(store_scan_open(&scan, store, &query), -EINVAL, "%d", (int)i);
     }
-    struct store_query query = store_query_all(CHANNEL_CANDLE);
+    struct store_query query = store_query_all(CHANNEL_NONE);
     cr_assert_eq(store_scan_open(&scan, store, &query), -EINVAL);
     query = store_query_all(CHANNEL_TRADE);
     query.time_from = 1;
