@@ -41,7 +41,7 @@ Test(mirror, an_outage_costs_nothing)
     life.broker.down = true;
     cr_assert(mirror_life_work(&life, 6000));
     cr_assert(mirror_life_run(&life, 5000000000));
-    cr_assert_gt(life.broker.full, 0, "the queue was full");
+    cr_assert_eq(mirror_counters(life.mirror).in_flight, SCRIPTED_QUEUE_MAX / 2, "as much as may");
     cr_assert_leq(mirror_counters(life.mirror).in_flight, SCRIPTED_QUEUE_MAX);
     life.broker.down = false;
     cr_assert(mirror_life_work(&life, 500));
@@ -123,7 +123,8 @@ Test(mirror, letters_are_sent_again_on_demand)
     cr_assert_eq(life.broker.count, 1000);
     cr_assert(sim_disk_size(life.world, "store/mirror/retry") < 0);
     cr_assert(sim_disk_size(life.world, "store/mirror/dead.retry") < 0);
-    end();
+    cr_assert(mirror_life_stop(&life));
+    mirror_life_end(&life); // they come late, in no order
 }
 
 Test(mirror, a_producer_that_cannot_be_made_is_tried_again)

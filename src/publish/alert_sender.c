@@ -41,6 +41,7 @@ struct alert_sender {
     uint64_t in_flight;
     struct io_op tick_op;
     bool stopping;
+    bool ending; // no timer is started any more
     int64_t stop_ns;
     void (*stopped)(void *context);
     void *context;
@@ -199,6 +200,7 @@ static void pump(struct alert_sender *sender)
     if (!sender->stopping) return;
     bool done = empty && sender->in_flight == 0;
     if (!done && io_monotonic_ns(sender->io) < sender->stop_ns) return;
+    sender->ending = true;
     io_cancel(sender->io, &sender->tick_op);
     if (!io_idle(&sender->tick_op) || sender->stopped == NULL) return;
     void (*stopped)(void *) = sender->stopped;
@@ -214,7 +216,7 @@ static void woken(void *context)
 static void tick(struct io *io, struct io_op *op)
 {
     struct alert_sender *sender = io_owner(op, struct alert_sender, tick_op);
-    if (op->result == 0)
+    if (op->result == 0 || (sender->stopping && !sender->ending))
         io_timeout(io, op, sender->stopping ? 20 * LIMIT_MILLISECOND_NS : LIMIT_SECOND_NS, tick);
     pump(sender);
 }

@@ -211,6 +211,7 @@ static void pump_stop(struct mirror *mirror)
         if (mirror->saving) return;
         mirror->saved_last = true;
     }
+    mirror->ending = true;
     io_cancel(mirror->io, &mirror->tick_op);
     io_cancel(mirror->io, &mirror->look_op);
     io_cancel(mirror->io, &mirror->pump_op);
@@ -244,7 +245,7 @@ void mirror_pump(struct mirror *mirror)
 static void tick(struct io *io, struct io_op *op)
 {
     struct mirror *mirror = io_owner(op, struct mirror, tick_op);
-    if (op->result == 0) {
+    if (op->result == 0 || (mirror->stopping && !mirror->ending)) {
         // While it stops, soon enough to keep the limit.
         io_timeout(io, &mirror->tick_op,
                    mirror->stopping ? 50 * LIMIT_MILLISECOND_NS : LIMIT_SECOND_NS, tick);

@@ -213,6 +213,7 @@ struct mirror {
     struct io_op look_op;
     struct io_op tick_op;
     bool stopping;
+    bool ending; // no timer is started any more
     bool saved_last;
     int64_t stop_ns;
     void (*stopped)(void *context);
