@@ -21,8 +21,8 @@ import support
 GOLDEN = support.ROOT / "tests" / "golden" / "cli"
 MAKER = support.ROOT / "zig-out" / "test" / "sample_store"
 CHANNELS = (
-    "trade", "agg_trade", "quote", "depth", "book", "ticker", "kline", "status", "instrument", "raw",
-    "candle", "alert",
+    "trade", "agg_trade", "quote", "depth", "book", "ticker", "kline", "status", "instrument",
+    "raw", "candle", "alert",
 )  # fmt: skip
 SEGMENT = "segment/2024-08-08/trade-00000001.segment"
 

@@ -21,8 +21,8 @@ import support
 
 MAKER = support.ROOT / "zig-out" / "test" / "sample_store"
 CHANNELS = (
-    "trade", "agg_trade", "quote", "depth", "book", "ticker", "kline", "status", "instrument", "raw",
-    "candle", "alert",
+    "trade", "agg_trade", "quote", "depth", "book", "ticker", "kline", "status", "instrument",
+    "raw", "candle", "alert",
 )  # fmt: skip
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
