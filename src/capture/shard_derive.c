@@ -32,19 +32,16 @@ static void derive_emit(void *context, const struct event *made)
     const int64_t now_ns =
         shard->derive.now_ns != 0 ? shard->derive.now_ns : shard->intake.last_ns;
     struct event event = *made;
-    char exchange[SYMBOL_NAME_BYTES_MAX + 1] = "";
     const char *symbol = "";
+    uint32_t size = 0;
     (void)intake_event(&shard->intake, &event, now_ns, INTAKE_NO_LINK); // refused is counted
     if (options->alert_sink == NULL) return;
     if (event.symbol != SYMBOL_NONE) {
         const struct symbol_name *name = symbols_name(shard->symbols, event.symbol);
-        memcpy(exchange, name->text, name->symbol_offset - 1u);
-        symbol = name->text + name->symbol_offset;
-    } else {
-        const struct event_text about = event_text(&event, ALERT_EXCHANGE);
-        memcpy(exchange, about.bytes, about.size);
+        symbol = name->text;
+        size = name->size;
     }
-    options->alert_sink(options->alert_context, &event, exchange, symbol);
+    options->alert_sink(options->alert_context, shard->options.index, &event, symbol, size);
 }
 
 static int derive_open_alerts(struct shard *shard)

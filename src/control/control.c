@@ -147,6 +147,8 @@ static int control_open_shard(struct control *control, uint32_t index)
     (void)snprintf(name, sizeof name, "shard-%u", index % LIMIT_SHARDS);
     int error = control_open_loop(control, &place->io, name);
     if (error != 0) return error;
+    struct shard_derive_options derive = control_derive(&control->config);
+    control_kafka_alerts(&control->kafka, &derive);
     const struct shard_options options = {.index = index,
                                           .log = &control->log,
                                           .permits = &control->permits,
@@ -156,7 +158,7 @@ static int control_open_shard(struct control *control, uint32_t index)
                                           .commit_interval_ns = control->config.commit_interval_ns,
                                           .tape_bytes = control->config.seal_size_bytes,
                                           .tape_age_ns = control->config.seal_time_ns,
-                                          .derive = control_derive(&control->config),
+                                          .derive = derive,
                                           .feed = control_kafka_feed(&control->kafka, index)};
     error = shard_open(&place->shard, place->io, &options);
     if (error == 0) {

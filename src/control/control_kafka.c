@@ -140,9 +140,18 @@ struct tape_feed *control_kafka_feed(struct control_kafka *kafka, uint32_t shard
     return kafka->on ? kafka->feeds[shard] : NULL;
 }
 
-struct alert_sender *control_kafka_alerts(struct control_kafka *kafka)
+static void send_alert(void *context, uint32_t shard, const struct event *event,
+                       const char *symbol, uint32_t symbol_size)
 {
-    return kafka->on ? kafka->alerts : NULL;
+    // Whoever finds the queue full is late, not lost: the mirror brings the row.
+    (void)alert_sender_offer(context, shard, event, symbol, symbol_size);
+}
+
+void control_kafka_alerts(struct control_kafka *kafka, struct shard_derive_options *derive)
+{
+    if (!kafka->on || kafka->alerts == NULL) return;
+    derive->alert_sink = send_alert;
+    derive->alert_context = kafka->alerts;
 }
 
 int control_kafka_run(struct control_kafka *kafka, struct io *control)

@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "capture/shard_derive.h"
 #include "control/config.h"
 #include "control/worker.h"
 #include "publish/alert_sender.h"
@@ -40,8 +41,8 @@ int control_kafka_open(struct control_kafka *kafka, const struct config *config,
                        struct io_message *message);
 // The feed of a shard; NULL: there is no mirror.
 struct tape_feed *control_kafka_feed(struct control_kafka *kafka, uint32_t shard);
-// Who sends alerts at once; NULL: nobody.
-struct alert_sender *control_kafka_alerts(struct control_kafka *kafka);
+// Has alerts sent at once, past tape and mirror; nothing where alerts are not mirrored.
+void control_kafka_alerts(struct control_kafka *kafka, struct shard_derive_options *derive);
 int control_kafka_run(struct control_kafka *kafka, struct io *control);
 // Asks it to end; true once it has. Again and again; it ends after the shards.
 bool control_kafka_stop(struct control_kafka *kafka);

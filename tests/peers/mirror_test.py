@@ -224,3 +224,32 @@ def test_a_message_too_large_for_its_topic_is_kept_and_others_go_on(broker, tmp_
     compare(broker, "large", tmp_path / "store", ["trade", "instrument"])
     kinds = [row["kind"] for row in stored(tmp_path / "store", "status")]
     assert "message_refused" in kinds
+
+
+def test_alerts_are_sent_when_they_are_raised(broker, tmp_path):
+    """Rules that any market breaks: what the topic has is what the store has, and the mirror does
+    not send again what was confirmed."""
+    from alerts_test import NERVOUS
+
+    make_topics(broker, "al")
+    with support.Simulator("--symbols=binance:20", "--rate=3000", "--seconds=6",
+                           "--at-end=hold") as simulator:  # fmt: skip
+        feed = support.feed(simulator, "binance", ["trade", "quote"], "all")
+        top = {"kafka": kafka(broker, "al", topics=["alerts"]), "alerts": NERVOUS}
+        with support.Ringtaped(tmp_path / "c.yaml", tmp_path / "store", [feed], top=top) as daemon:
+            simulator.event("ended", 60)
+            time.sleep(0.5)
+            caught_up(daemon)
+            counters = daemon.counters()
+            assert daemon.terminate() == 0, daemon.errors
+    rows = {row["id"]: row for row in stored(tmp_path / "store", "alert")}
+    assert len(rows) == counters["alerts"] > 20
+    messages = list(kafka_broker.read_topic(broker.address, "al.alerts", at_least=len(rows)))
+    values = [json.loads(message.value()) for message in messages]
+    assert {value["id"] for value in values} == set(rows)
+    for value in values:
+        row = rows[value["id"]]
+        assert all(row[k] == v for k, v in value.items() if k not in ("tape", "tape_row"))
+    # Both ways know each alert; all but those under way when they became durable come once.
+    assert len(values) < 1.5 * len(rows)
+    assert counters["mirrored"] < len(rows) / 2, "most came past the mirror"
