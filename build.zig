@@ -121,8 +121,9 @@ const Variant = struct {
             .link_libc = true,
             .pic = true,
             .sanitize_thread = v.options.tsan,
-            // .full prints a report and aborts; .trap (the default of `safe`) is a bare SIGILL.
-            .sanitize_c = if (v.optimize == .debug and !v.options.asan) .full else .off,
+            // .full prints a report and aborts; .trap is a bare SIGILL, for its library and that of
+            // the address sanitizer do not go together.
+            .sanitize_c = if (v.optimize != .debug) .off else if (v.options.asan) .trap else .full,
             .omit_frame_pointer = false,
             .strip = false,
         });

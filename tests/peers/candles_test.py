@@ -128,8 +128,9 @@ def check_defined(store):
 def record(path, exchange, channels, symbols, folder, top=None, settle=1, **options):
     """Records a capture with plain links and waits until all its candles are out."""
     with support.Simulator(
-        f"--capture={exchange}:{path}", "--max", f"--begin-streams={len(channels) * len(symbols)}"
-    ) as simulator:
+        f"--capture={exchange}:{path}", "--rate=200000",
+        f"--begin-streams={len(channels) * len(symbols)}",
+    ) as simulator:  # fmt: skip
         feed = support.feed(simulator, exchange, channels, symbols, **options)
         store = folder / "store"
         with support.Ringtaped(folder / "config.yaml", store, [feed], top=top) as daemon:

@@ -253,7 +253,7 @@ def test_a_full_disk_loses_nothing_that_was_stored(small_disk, tmp_path, certifi
         channel: support.ringtape(
             "cat", "--store", store, "--channel", channel, "--json"
         ).splitlines()
-        for channel in ("trade", "quote", "instrument", "status", "raw")
+        for channel in ("trade", "quote", "candle", "alert", "instrument", "status", "raw")
     }
     assert sum(map(len, stored.values())) == end["durable"] >= again["durable"]
     lost = [
