@@ -128,7 +128,7 @@ def check_defined(store):
 def record(path, exchange, channels, symbols, folder, top=None, settle=1, **options):
     """Records a capture with plain links and waits until all its candles are out."""
     with support.Simulator(
-        f"--capture={exchange}:{path}", "--rate=200000",
+        f"--capture={exchange}:{path}", "--rate=50000",
         f"--begin-streams={len(channels) * len(symbols)}",
     ) as simulator:  # fmt: skip
         feed = support.feed(simulator, exchange, channels, symbols, **options)

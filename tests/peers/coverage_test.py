@@ -24,7 +24,7 @@ def compare(tmp_path):
 def test_kill_and_restart_lose_no_trade(tmp_path):
     """Killed twice while trades come; what the exchange sent meanwhile is fetched by REST."""
     with support.Simulator(
-        "--symbols=binance:10", "--rate=1000", "--seconds=12", "--begin-streams=10",
+        "--symbols=binance:10", "--rate=1000", "--seconds=25", "--begin-streams=10",
         f"--truth={tmp_path / 'truth'}",
     ) as simulator:  # fmt: skip
         feed = support.feed(simulator, "binance", ["trade"], "all")

@@ -11,9 +11,9 @@ CHANNELS = {
     "kline_1m": "kline_1m", "orderbook": "book",
 }  # fmt: skip
 CAPTURES = support.recordings()
-# Ten times a busy day. As fast as TLS brings it (3 M/s) a disk that others use may fall behind by
+# Twice a busy day. As fast as TLS brings it (3 M/s) a disk that others use may fall behind by
 # more than the tape's queue, and rows are refused: `bench capture` looks at that.
-RATE = "--rate=200000"
+RATE = "--rate=50000"
 SNAPSHOT_ONLY = "polysim_spot_depth_snapshot.json.gz"
 
 
