@@ -198,8 +198,10 @@ static void begin_outage(uint64_t seed, uint32_t shards, bool keeps, uint32_t ta
     cr_assert(mirror_life_start(&life, shards));
     cr_assert(mirror_life_work(&life, 300));
     life.broker.down = true;
-    append_status(20);
-    cr_assert(mirror_life_work(&life, 3000));
+    for (int i = 0; i < 2; i++) { // on tapes of their own
+        append_status(10);
+        cr_assert(mirror_life_work(&life, 1500));
+    }
     cr_assert(mirror_life_run(&life, 3000000000));
 }
 
