@@ -45,11 +45,14 @@ static void put_channel(struct text *out, const struct mirror_state *state, int 
 size_t mirror_state_write(const struct mirror_state *state, char *text)
 {
     struct text out = {text, text + MIRROR_STATE_BYTES_MAX};
-    put(&out, "ringtape-mirror 1 0\ntime %" PRId64 "\n", state->time_ns);
+    put(&out, "ringtape-mirror 1 1\ntime %" PRId64 "\n", state->time_ns);
     for (int c = 0; c < CHANNEL_COUNT; c++) {
         const struct channel_schema *schema = channel_schema((enum channel)c);
         if (schema) put_channel(&out, state, c, schema->name);
     }
+    for (uint32_t t = 0; t < state->tape_count; t++)
+        put(&out, "tape %" PRIu32 " %" PRIu32 " %016" PRIx64 "\n", state->tapes[t].tape,
+            state->tapes[t].shard, state->tapes[t].layout);
     put(&out, "xxh3 %016" PRIx64 "\n", (uint64_t)XXH3_64bits(text, (size_t)(out.at - text)));
     return (size_t)(out.at - text);
 }
@@ -106,6 +109,20 @@ static void parse_cursor(struct mirror_state *state, struct line *line, enum cha
     if (line->good) state->cursor[channel][shard] = (struct mirror_cursor){(uint32_t)tape, rows};
 }
 
+static void parse_tape(struct mirror_state *state, struct line *line)
+{
+    uint64_t tape = take_number(line, 10);
+    uint64_t shard = take_number(line, 10);
+    uint64_t layout = take_number(line, 16);
+    uint32_t count = state->tape_count;
+    line->good = line->good && tape <= UINT32_MAX && shard < MIRROR_SHARDS_MAX &&
+                 count < MIRROR_STATE_TAPES_MAX &&
+                 tape > (count > 0 ? state->tapes[count - 1].tape : 0);
+    if (line->good)
+        state->tapes[state->tape_count++] =
+            (struct mirror_state_tape){(uint32_t)tape, (uint32_t)shard, layout};
+}
+
 // What a later minor version adds is passed over; a channel that is not known is channel 0.
 static bool parse_line(struct mirror_state *state, struct line *line)
 {
@@ -116,6 +133,8 @@ static bool parse_line(struct mirror_state *state, struct line *line)
     if (topic || strcmp(word, "cursor") == 0) {
         take_word(line, name);
         (topic ? parse_topic : parse_cursor)(state, line, channel_by_name(name));
+    } else if (strcmp(word, "tape") == 0) {
+        parse_tape(state, line);
     } else if (strcmp(word, "time") == 0) {
         state->time_ns = (int64_t)take_number(line, 10);
     }

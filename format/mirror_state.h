@@ -3,13 +3,16 @@
 // mirror_state: how far the mirror to Kafka is, as text. File STORE/mirror/state, replaced as a
 // whole about once a second.
 //
-//     ringtape-mirror 1 0
+//     ringtape-mirror 1 1
 //     time 1767225600000000000      when this was true
 //     topic trade 120391 2          messages delivered and refused for good, ever
 //     cursor trade 0 41 120400      shard, tape, rows: of this shard's tapes, the rows of the topic
 //                                   up to here are delivered: all of lower tapes, `rows` of this
+//     tape 41 0 0000000000000000    a tape that some topic is not past, its shard, and a hash of
+//                                   the segments it was read from; 0: none
 //     xxh3 0123456789abcdef
 //
+// Minor 1 brought `tape`: the header that tells the shard may go before the rows are delivered.
 // A topic is called by its channel. Where a cursor is missing, nothing is known to be delivered.
 // Pure: text in memory. Threading: one owner.
 #ifndef RINGTAPE_FORMAT_MIRROR_STATE_H
@@ -22,7 +25,8 @@
 
 enum {
     MIRROR_SHARDS_MAX = 64,
-    MIRROR_STATE_BYTES_MAX = 128 << 10,
+    MIRROR_STATE_TAPES_MAX = 65536, // as many as a store has
+    MIRROR_STATE_BYTES_MAX = 4 << 20,
 };
 
 struct mirror_cursor {
@@ -30,11 +34,22 @@ struct mirror_cursor {
     uint64_t rows;
 };
 
+struct mirror_state_tape {
+    uint32_t tape;
+    uint32_t shard;
+    uint64_t layout; // hash of the segments that cursors above MIRROR_STATE_REMADE_ROW count in
+};
+
+// Cursors from here on count the rows of the tape's segments, not those of the tape.
+#define MIRROR_STATE_REMADE_ROW (1ull << 40)
+
 struct mirror_state {
     int64_t time_ns;
     uint64_t delivered[CHANNEL_COUNT];
     uint64_t refused[CHANNEL_COUNT];
     struct mirror_cursor cursor[CHANNEL_COUNT][MIRROR_SHARDS_MAX];
+    uint32_t tape_count;
+    struct mirror_state_tape tapes[MIRROR_STATE_TAPES_MAX]; // increasing
 };
 
 // The text, its trailer included, into MIRROR_STATE_BYTES_MAX bytes; returns its size.

@@ -188,6 +188,9 @@ Test(message, the_state_survives_and_damage_is_seen)
     state.refused[CHANNEL_RAW] = 3;
     state.cursor[CHANNEL_TRADE][63] = (struct mirror_cursor){UINT32_MAX, 1ull << 60};
     state.cursor[CHANNEL_RAW][0] = (struct mirror_cursor){1, 0};
+    state.tapes[0] = (struct mirror_state_tape){1, 63, 0};
+    state.tapes[1] = (struct mirror_state_tape){UINT32_MAX, 0, UINT64_MAX};
+    state.tape_count = 2;
     size_t size = mirror_state_write(&state, text);
     cr_assert_eq(mirror_state_parse(&read, text, size), 0);
     cr_assert_eq(memcmp(&state, &read, sizeof state), 0);
@@ -202,6 +205,10 @@ Test(message, the_state_survives_and_damage_is_seen)
         for (int s = 0; s < MIRROR_SHARDS_MAX; s++)
             state.cursor[c][s] = (struct mirror_cursor){UINT32_MAX, UINT64_MAX};
     }
+    state.tape_count = MIRROR_STATE_TAPES_MAX;
+    for (uint32_t t = 0; t < MIRROR_STATE_TAPES_MAX; t++)
+        state.tapes[t] = (struct mirror_state_tape){UINT32_MAX - MIRROR_STATE_TAPES_MAX + t, 63,
+                                                    UINT64_MAX};
     cr_assert_leq(mirror_state_write(&state, text), MIRROR_STATE_BYTES_MAX);
 }
 

@@ -7,6 +7,7 @@
 
 #include "format/ensure.h"
 #include "format/mirror_letter.h"
+#include "keep/file_script.h"
 
 #define LIFE_STORE "store"
 #define LIFE_EPOCH_NS 1767225600000000000ll
@@ -101,6 +102,20 @@ static void open_shard(struct mirror_life *life, uint32_t s)
     shard->taken = 0;
 }
 
+static bool holds(void *context, uint32_t tape)
+{
+    (void)context;
+    (void)tape;
+    return false;
+}
+
+static void open_sealer(struct mirror_life *life)
+{
+    if (life->keeps_tapes)
+        keep_store_add_guard(life->store, &(struct retention_guard){.tape_released = holds});
+    ensure(sealer_open(&life->sealer, life->sealer_io, life->store) == 0);
+}
+
 bool mirror_life_start(struct mirror_life *life, uint32_t shards)
 {
     struct io_message message;
@@ -109,8 +124,10 @@ bool mirror_life_start(struct mirror_life *life, uint32_t shards)
     life->sitting_first = life->appended;
     open_loop(&life->control_io, "control");
     open_loop(&life->mirror_io, "mirror");
+    open_loop(&life->sealer_io, "sealer");
     if (keep_store_open(&life->store, life->control_io, LIFE_STORE, &message) < 0) return false;
     if (!open_mirror(life)) return false;
+    if (life->seals) open_sealer(life);
     for (uint32_t s = 0; s < shards; s++) open_shard(life, s);
     return !sim_world_crashed(life->world);
 }
@@ -185,6 +202,8 @@ bool mirror_life_settle(struct mirror_life *life)
 static void release(struct mirror_life *life)
 {
     if (life->mirror != NULL) mirror_close(life->mirror);
+    if (life->sealer != NULL) sealer_close(life->sealer);
+    life->sealer = NULL;
     for (uint32_t s = 0; s < MIRROR_LIFE_SHARDS; s++) {
         struct mirror_life_shard *shard = &life->shard[s];
         if (shard->writer != NULL) tape_writer_close(shard->writer);
@@ -205,7 +224,7 @@ static void writer_stopped(void *context, bool ok)
     *(bool *)context = true;
 }
 
-static void mirror_stopped(void *context)
+static void just_stopped(void *context)
 {
     *(bool *)context = true;
 }
@@ -227,11 +246,15 @@ bool mirror_life_stop(struct mirror_life *life)
         if (!step_until(life, &stopped)) return false;
     }
     bool stopped = false;
-    mirror_stop(life->mirror, 500000000, mirror_stopped, &stopped);
+    mirror_stop(life->mirror, 500000000, just_stopped, &stopped);
+    if (!step_until(life, &stopped)) return false;
+    stopped = life->sealer == NULL;
+    if (!stopped) sealer_stop(life->sealer, just_stopped, &stopped);
     if (!step_until(life, &stopped)) return false;
     release(life);
     for (uint32_t s = 0; s < life->shards; s++) io_close_loop(life->shard[s].io);
     io_close_loop(life->mirror_io);
+    io_close_loop(life->sealer_io);
     io_close_loop(life->control_io);
     return true;
 }
@@ -242,6 +265,24 @@ void mirror_life_crash(struct mirror_life *life, enum sim_crash kind)
     sim_world_crash(life->world, kind);
     release(life);
     sim_world_crash_at(life->world, 0);
+}
+
+uint32_t mirror_life_lose_tapes(struct mirror_life *life)
+{
+    static struct file_script script;
+    const struct catalogue *catalogue = keep_store_catalogue(life->store);
+    uint32_t lost = 0;
+    for (uint32_t t = 0; t < catalogue->tape_count; t++) {
+        char path[2][KEEP_FILE_NAME_BYTES_MAX];
+        keep_store_tape_path(life->store, catalogue->tapes[t], "tape", path[0]);
+        keep_store_tape_path(life->store, catalogue->tapes[t], "mark", path[1]);
+        lost += sim_disk_size(life->world, path[0]) >= 0;
+        file_script_begin(&script);
+        file_script_unlink(&script, path[0]);
+        file_script_unlink(&script, path[1]);
+        ensure(file_script_run_now(&script, life->control_io) == 0);
+    }
+    return lost;
 }
 
 // ---- the oracle ----

@@ -11,6 +11,7 @@
 #define RINGTAPE_TESTS_MIRROR_LIFE_H
 
 #include "base/symbols.h"
+#include "keep/sealer.h"
 #include "keep/tape_writer.h"
 #include "publish/mirror.h"
 #include "scripted_producer.h"
@@ -43,6 +44,10 @@ struct mirror_life {
     uint32_t sitting_first;
     uint32_t feed_bytes;
     int64_t tape_bytes;
+    bool seals;       // a sealer runs; sealed tapes go at once and segments are merged, unless
+    bool keeps_tapes; // a guard holds them
+    struct io *sealer_io;
+    struct sealer *sealer;
     char why[256];
 };
 
@@ -59,6 +64,8 @@ bool mirror_life_stop(struct mirror_life *life);
 void mirror_life_crash(struct mirror_life *life, enum sim_crash kind);
 // Rows kept as letters count as delivered. False: `why` says what is wrong.
 bool mirror_life_check(struct mirror_life *life);
+// Sealed tapes that a guard holds go, as on a full disk; returns how many.
+uint32_t mirror_life_lose_tapes(struct mirror_life *life);
 void mirror_life_end(struct mirror_life *life);
 
 // Numbers of the rows that are kept as letters; returns how many.

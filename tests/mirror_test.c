@@ -4,6 +4,7 @@
 // disk and the machine do.
 #include <criterion/criterion.h>
 
+#include "format/mirror_state.h"
 #include "mirror_life.h"
 
 static struct mirror_life life;
@@ -164,6 +165,134 @@ Test(mirror, a_restart_goes_on_from_the_cursors)
     cr_assert(mirror_life_settle(&life), "%s", life.why);
     cr_assert_eq(life.broker.count - before, 100, "nothing is sent twice");
     end();
+}
+
+// ---- tapes that are gone ----
+
+static uint32_t count_of(enum channel channel)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < life.broker.count; i++) count += life.broker.log[i].channel == channel;
+    return count;
+}
+
+static void append_status(uint32_t count)
+{
+    struct event event;
+    for (uint32_t i = 0; i < count; i++) {
+        event_clear(&event, CHANNEL_STATUS, SYMBOL_NONE);
+        event_set(&event, COLUMN_RECEIVE_TIME, 1767225600000000000ll + i);
+        event_set(&event, COLUMN_FLAGS, 0);
+        event_set(&event, STATUS_KIND, STATUS_STARTED);
+        cr_assert(tape_writer_append(life.shard[0].writer, &event));
+    }
+}
+
+// Rows of an outage whose tapes are sealed; while `keeps`, none goes and none is merged.
+static void begin_outage(uint64_t seed, uint32_t shards, bool keeps, uint32_t tape_kilobytes)
+{
+    mirror_life_begin(&life, seed);
+    life.seals = true;
+    life.tape_bytes = tape_kilobytes << 10;
+    life.keeps_tapes = keeps;
+    cr_assert(mirror_life_start(&life, shards));
+    cr_assert(mirror_life_work(&life, 300));
+    life.broker.down = true;
+    for (int i = 0; i < 2; i++) { // on tapes of their own
+        append_status(10);
+        cr_assert(mirror_life_work(&life, 1500));
+    }
+    cr_assert(mirror_life_run(&life, 3000000000));
+}
+
+// Stops where the cursor is among the rows of a tape that is gone.
+static void stop_in_the_middle(void)
+{
+    static struct mirror_state state;
+    static char text[MIRROR_STATE_BYTES_MAX];
+    cr_assert_gt(mirror_life_lose_tapes(&life), 1);
+    life.broker.down = false;
+    uint32_t until = life.broker.count + 1400;
+    for (int i = 0; i < 100000 && life.broker.count < until; i++)
+        cr_assert(mirror_life_run(&life, 20000));
+    life.broker.down = true;
+    cr_assert(mirror_life_stop(&life));
+    cr_assert_lt(life.broker.count, 2500, "not yet all: %u", life.broker.count);
+    int64_t size = sim_disk_read(life.world, "store/mirror/state", text, sizeof text, 0);
+    cr_assert_gt(size, 0);
+    cr_assert_eq(mirror_state_parse(&state, text, (size_t)size), 0);
+    cr_assert_gt(state.cursor[CHANNEL_TRADE][0].rows, MIRROR_STATE_REMADE_ROW);
+}
+
+static void end_outage(void)
+{
+    life.broker.down = false;
+    cr_assert(mirror_life_work(&life, 100));
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    struct mirror_counters counters = mirror_counters(life.mirror);
+    cr_assert_gt(counters.from_segments, 0);
+    cr_assert_eq(counters.rows_lost, 0);
+    cr_assert_geq(count_of(CHANNEL_STATUS), 20);
+    end();
+}
+
+Test(mirror, a_tape_that_is_gone_is_read_from_its_segments)
+{
+    begin_outage(30, 2, true, 16);
+    cr_assert_gt(mirror_life_lose_tapes(&life), 3);
+    end_outage();
+}
+
+Test(mirror, tapes_that_went_are_known_after_a_restart)
+{
+    begin_outage(31, 3, true, 16);
+    cr_assert_gt(mirror_life_lose_tapes(&life), 3);
+    mirror_life_crash(&life, SIM_CRASH_KILL);
+    cr_assert(mirror_life_start(&life, 1));
+    end_outage();
+    cr_assert_leq(count_of(CHANNEL_STATUS), 40, "those of one tape may come again");
+}
+
+Test(mirror, a_restart_in_the_middle_of_a_tape_that_is_gone)
+{
+    begin_outage(32, 1, true, 48);
+    stop_in_the_middle();
+    cr_assert(mirror_life_start(&life, 2));
+    end_outage();
+    uint32_t trades = count_of(CHANNEL_TRADE);
+    cr_assert_leq(trades, 3400 + 700, "%u came, at most a tape of them again", trades);
+}
+
+Test(mirror, segments_of_tapes_that_are_gone_may_be_merged)
+{
+    begin_outage(33, 2, false, 16);
+    cr_assert(mirror_life_stop(&life));
+    cr_assert(mirror_life_start(&life, 2));
+    sealer_merge_all(life.sealer);
+    cr_assert(mirror_life_run(&life, 5000000000));
+    const struct catalogue *catalogue = keep_store_catalogue(life.store);
+    bool merged = false;
+    for (uint32_t i = 0; i < catalogue->segment_count; i++)
+        merged = merged || catalogue->segments[i].tape_first != catalogue->segments[i].tape_last;
+    cr_assert(merged);
+    end_outage();
+    cr_assert_leq(count_of(CHANNEL_STATUS), 40, "they tell their tape: %u",
+                  count_of(CHANNEL_STATUS));
+}
+
+// A merge between two parts of a tape: its rows are numbered anew.
+Test(mirror, segments_are_merged_while_they_are_read)
+{
+    begin_outage(34, 1, true, 48);
+    stop_in_the_middle();
+    life.keeps_tapes = false;
+    cr_assert(mirror_life_start(&life, 1));
+    const struct catalogue *catalogue = keep_store_catalogue(life.store);
+    uint32_t segments = catalogue->segment_count;
+    sealer_merge_all(life.sealer);
+    cr_assert(mirror_life_run(&life, 5000000000));
+    cr_assert_lt(catalogue->segment_count, segments);
+    end_outage();
 }
 
 // The machine stops at disk operation number `at`, comes back, goes on.

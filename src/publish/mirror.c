@@ -228,6 +228,7 @@ static void pump_stop(struct mirror *mirror)
 
 void mirror_pump(struct mirror *mirror)
 {
+    mirror_note_tapes(mirror);
     collect(mirror);
     mirror_letters_pump(mirror);
     rewind_when_kept(mirror);
@@ -326,6 +327,7 @@ void mirror_close(struct mirror *mirror)
     if (mirror->producer != NULL) mirror->producer->close(mirror->producer);
     for (int i = 0; i < MIRROR_FILES; i++) {
         if (mirror->files[i].reading) tape_reader_close(&mirror->files[i].reader);
+        mirror_remade_free(&mirror->files[i]);
     }
     mirror_letters_close(mirror);
     give_back(mirror->flights, MIRROR_FLIGHTS_MAX * sizeof *mirror->flights);

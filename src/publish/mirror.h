@@ -3,7 +3,8 @@
 // mirror: durable batches → Kafka. A state machine over its own loop.
 //
 // The tape is the queue. While the mirror keeps up it takes batches from memory (keep/tape_feed.h),
-// else from the tapes; an outage of the broker costs no memory and loses nothing. Each topic has a
+// else from the tapes, or from the segments of a tape that had to go for want of room; an outage of
+// the broker costs no memory and loses nothing. Each topic has a
 // position of its own on the tape of each shard and goes on by itself: one that is stuck holds up
 // nobody. Topics that keep pace share what is read and decoded.
 //
@@ -60,6 +61,7 @@ struct mirror_counters {
     uint64_t letters;   // refused messages that are kept
     uint64_t from_memory; // batches
     uint64_t from_tape;
+    uint64_t from_segments; // their tape was gone
     uint64_t restarts;  // of the producer
     uint64_t rows_lost; // damaged, or deleted before they were mirrored
     uint64_t in_flight;

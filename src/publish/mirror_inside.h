@@ -5,6 +5,8 @@
 //     mirror.c          life, reports, the pump
 //     mirror_lane.c     one topic: positions, messages, what is under way, cursors
 //     mirror_tape.c     batches at a position, from memory or from the tapes
+//     mirror_segments.c batches of a tape that is gone, from its segments
+//     mirror_notes.c    shards of the tapes not yet delivered
 //     mirror_letters.c  messages refused for good, and their return
 //     mirror_save.c     the state on disk
 #ifndef RINGTAPE_PUBLISH_MIRROR_INSIDE_H
@@ -33,6 +35,10 @@ enum {
 #define MIRROR_DECODE_BYTES (1ull << 30)
 #define MIRROR_SCRATCH_BYTES (64ull << 20) // one message
 #define MIRROR_LETTER_ROOM (512ull << 20)
+// Rows of a tape read from segments have numbers of their own, above all real ones, in the order of
+// its segments: the second set when those changed, and so on.
+#define MIRROR_REMADE_ROW MIRROR_STATE_REMADE_ROW
+#define MIRROR_REMADE_SETS_MAX 255 // a message's tag holds rows below 1 << 48
 #define MIRROR_STUCK_NS LIMIT_SECOND_NS    // others do not wait for a topic longer than this
 #define MIRROR_LOOK_NS (20 * LIMIT_MILLISECOND_NS) // again, for a closing mark or a file
 #define MIRROR_HOLD_NS (10 * LIMIT_SECOND_NS) // a refused topic is not tried again before
@@ -102,6 +108,7 @@ struct mirror_file { // a tape being read
     uint64_t used;
     struct tape_reader reader;
     struct tape_item item;
+    struct mirror_remade *remade; // the tape's file is gone: read from segments
     char path[KEEP_FILE_NAME_BYTES_MAX];
     char mark_path[KEEP_FILE_NAME_BYTES_MAX];
     uint8_t mark[MIRROR_MARK_BYTES];
@@ -118,6 +125,7 @@ struct mirror_view {
     uint32_t channels;
     const uint8_t *bytes;
     uint32_t size;
+    struct mirror_file *remade; // a block of its open segment; NULL: `bytes`
 };
 
 enum mirror_fetch {
@@ -135,6 +143,9 @@ struct mirror_decoded {
     uint32_t revision;
     uint64_t sequence;
     struct tape_batch batch;
+    // Of a remade tape, where the channel has no identity; else NULL.
+    const uint32_t *row_tape;
+    const uint64_t *row_number;
 };
 
 struct mirror_tape { // of this store, by number
@@ -191,6 +202,7 @@ struct mirror {
     struct mirror_tape *tapes; // sorted; `earlier` of them are of earlier lives
     uint32_t tape_count;
     uint32_t earlier;
+    uint32_t noted[MIRROR_SHARDS_MAX]; // the latest tape of each shard in `state.tapes`
     uint32_t tape_base; // lower numbers are of earlier lives
     struct mirror_file files[MIRROR_FILES];
     uint64_t uses;
@@ -245,6 +257,32 @@ bool mirror_next_tape(struct mirror *mirror, struct mirror_lane *lane, uint32_t 
 void mirror_feed_trim(struct mirror *mirror, uint32_t shard);
 // True once every file is closed.
 bool mirror_files_close(struct mirror *mirror);
+
+void mirror_tell_lost(struct mirror *mirror, uint32_t tape, const char *what, uint64_t rows);
+
+// ---- mirror_segments.c ----
+
+enum { MIRROR_REMAKE_TRIES = 8 }; // segments may be merged while they are looked for
+
+// Has a topic begun to read the tape from segments?
+bool mirror_remade_before(const struct mirror *mirror, uint32_t tape);
+// The file, whose handles may be open, becomes FILE_READY or FILE_GONE.
+void mirror_remake(struct mirror_file *file);
+enum mirror_fetch mirror_remade_fetch(struct mirror_file *file, enum channel channel,
+                                      uint64_t row);
+// The viewed block. False: damaged.
+bool mirror_remade_decode(struct mirror_file *file, struct mirror_decoded *decoded);
+void mirror_remade_free(struct mirror_file *file);
+
+// ---- mirror_notes.c ----
+
+// The shards' newest tapes.
+void mirror_note_tapes(struct mirror *mirror);
+void mirror_note(struct mirror *mirror, uint32_t tape, uint32_t shard);
+// NULL: not noted.
+struct mirror_state_tape *mirror_noted(struct mirror *mirror, uint32_t tape);
+// Forgets tapes that every topic is past.
+void mirror_notes_trim(struct mirror *mirror);
 
 // ---- mirror_lane.c ----
 

@@ -265,6 +265,7 @@ static bool send_row(struct mirror *mirror, struct mirror_lane *lane, struct row
     const struct rows *rows = &batch->rows[lane->channel];
     struct event_text symbol = symbol_of(batch, rows, r);
     struct message_place where = {mirror->view.tape, place->row};
+    if (mirror->decoded.row_number != NULL) where.row = mirror->decoded.row_number[r];
     struct producer_message message = {
         .channel = lane->channel,
         .format = (uint16_t)mirror->options.format[lane->channel],
@@ -295,6 +296,13 @@ static uint32_t first_row_from(const uint32_t *arrival, uint32_t count, uint64_t
     return low;
 }
 
+// Segments of several tapes may have been merged.
+static bool of_another_tape(const struct mirror *mirror, uint32_t r)
+{
+    const uint32_t *tape = mirror->decoded.row_tape;
+    return tape != NULL && tape[r] != mirror->view.tape;
+}
+
 static enum mirror_step send_batch(struct mirror *mirror, struct mirror_lane *lane,
                                    uint32_t stream, const struct tape_batch *batch)
 {
@@ -309,6 +317,7 @@ static enum mirror_step send_batch(struct mirror *mirror, struct mirror_lane *la
     uint64_t from = position->row > view.first_row ? position->row - view.first_row : 0;
     for (uint32_t r = first_row_from(arrival, rows->count, from); r < rows->count; r++) {
         place.row = view.first_row + arrival[r];
+        if (of_another_tape(mirror, r)) continue;
         if (send_row(mirror, lane, &place, batch, r)) continue;
         until = place.row;
         break;

@@ -58,6 +58,7 @@ static void saved(void *context, int result, const char *path)
 void mirror_save(struct mirror *mirror)
 {
     if (mirror->saving || !mirror->dirty) return;
+    mirror_notes_trim(mirror);
     char directory[KEEP_FILE_NAME_BYTES_MAX];
     (void)snprintf(directory, sizeof directory, "%s/mirror",
                    keep_store_path(mirror->options.store));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // Batches at a position: from the feed of a shard where it holds them, else from the tape, up to
-// what is durable. A tape of this life that a shard has left is read once its end is known: its
-// closing mark is on disk, or the store has noted where a failed write ended it.
+// what is durable, else from segments (mirror_segments.c). A tape of this life that a shard has
+// left is read once its end is known: its closing mark is on disk, or the store has noted where a
+// failed write ended it.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -41,6 +42,23 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+// Those that are noted and gone too; of those that are noted the shard is known.
+static void unite_notes(struct mirror *mirror, uint32_t kept)
+{
+    struct mirror_tape *tapes = mirror->tapes + kept;
+    const struct mirror_state *state = &mirror->state;
+    uint32_t listed = mirror->tape_count - kept;
+    uint32_t count = listed;
+    qsort(tapes, listed, sizeof *tapes, by_number);
+    for (uint32_t t = 0, at = 0; t < state->tape_count; t++) {
+        const struct mirror_state_tape *note = &state->tapes[t];
+        while (at < listed && tapes[at].number < note->tape) at++;
+        if (at < listed && tapes[at].number == note->tape) tapes[at].shard = note->shard;
+        else tapes[count++] = (struct mirror_tape){note->tape, note->shard};
+    }
+    mirror->tape_count = kept + count;
+}
+
 // Behind the first `kept`, which stay.
 static int list_tapes(struct mirror *mirror, struct io *io, uint32_t kept)
 {
@@ -48,6 +66,7 @@ static int list_tapes(struct mirror *mirror, struct io *io, uint32_t kept)
     (void)snprintf(path, sizeof path, "%s/tape", keep_store_path(mirror->options.store));
     mirror->tape_count = kept;
     int result = io_list(io, path, list_tape, mirror);
+    unite_notes(mirror, kept);
     // Those of earlier lives are known already.
     uint32_t count = kept;
     for (uint32_t i = kept; i < mirror->tape_count; i++) {
@@ -97,6 +116,7 @@ static void file_close(struct mirror_file *file)
 {
     ensure(file->state == FILE_READY || file->state == FILE_GONE);
     if (file->reading) tape_reader_close(&file->reader);
+    mirror_remade_free(file);
     file->reading = file->held = false;
     file->tape = 0;
     file->state = file->handle >= 0 || file->mark_handle >= 0 ? FILE_CLOSING : FILE_FREE;
@@ -116,7 +136,7 @@ bool mirror_files_close(struct mirror *mirror)
     return closed;
 }
 
-static void tell_lost(struct mirror *mirror, uint32_t tape, const char *what, uint64_t rows)
+void mirror_tell_lost(struct mirror *mirror, uint32_t tape, const char *what, uint64_t rows)
 {
     char detail[KEEP_NEWS_BYTES];
     mirror->counters.rows_lost += rows;
@@ -169,6 +189,11 @@ static void file_begin(struct mirror_file *file)
                             .context = file};
     if (file->reading) tape_reader_close(&file->reader);
     file->held = false;
+    if (size == -ENOENT) {
+        file->reading = false;
+        mirror_remake(file);
+        return;
+    }
     int result = size < 0 ? (int)size : tape_reader_open(&file->reader, &source, NULL, 0, &error);
     file->reading = result == 0;
     file->state = result == 0 ? FILE_READY : FILE_GONE;
@@ -178,7 +203,7 @@ static void file_begin(struct mirror_file *file)
                      file->reader.header.number == file->tape;
         file->shard = known ? file->reader.header.shard : MIRROR_SHARDS_MAX;
     } else if (result != -EBADMSG || tape_reader_unused(&source, NULL, 0) != 1) {
-        tell_lost(mirror, file->tape,
+        mirror_tell_lost(mirror, file->tape,
                   result == -EBADMSG ? tape_error_text(error) : strerror(-result), 0);
     }
 }
@@ -195,9 +220,13 @@ static void mark_opened(struct io *io, struct io_op *op)
 static void file_opened(struct io *io, struct io_op *op)
 {
     struct mirror_file *file = io_owner(op, struct mirror_file, op);
+    if (op->result == -ENOENT) {
+        mirror_remake(file);
+        return;
+    }
     if (op->result < 0) {
         file->state = FILE_GONE;
-        tell_lost(file->mirror, file->tape, strerror((int)-op->result), 0);
+        mirror_tell_lost(file->mirror, file->tape, strerror((int)-op->result), 0);
         mirror_pump(file->mirror);
         return;
     }
@@ -215,7 +244,9 @@ static void file_open(struct mirror_file *file, uint32_t tape)
     file->state = FILE_OPENING;
     keep_store_tape_path(mirror->options.store, tape, "tape", file->path);
     keep_store_tape_path(mirror->options.store, tape, "mark", file->mark_path);
-    io_open(mirror->io, &file->op, file->path, IO_OPEN_READ, file_opened);
+    // A power cut may bring back a file that was being removed; positions do not count its rows.
+    if (mirror_remade_before(mirror, tape)) mirror_remake(file);
+    else io_open(mirror->io, &file->op, file->path, IO_OPEN_READ, file_opened);
 }
 
 // The tape's file when it is open; NULL: it is on its way. The one longest unused makes room.
@@ -258,7 +289,7 @@ static void view_fill(struct mirror *mirror, uint32_t tape, const struct layout_
                                         .size = size};
 }
 
-static bool view_file(struct mirror *mirror, const struct mirror_file *file, uint64_t row)
+static bool view_file(struct mirror *mirror, struct mirror_file *file, uint64_t row)
 {
     const struct tape_item *item = &file->item;
     if (!file->held || row < item->header.first_row ||
@@ -266,6 +297,7 @@ static bool view_file(struct mirror *mirror, const struct mirror_file *file, uin
         return false;
     view_fill(mirror, file->tape, &item->header, item->bytes, item->size);
     mirror->view.shard = file->shard;
+    mirror->view.remade = file->remade != NULL ? file : NULL;
     return true;
 }
 
@@ -294,19 +326,29 @@ static int file_next(struct mirror_file *file)
             return 1;
         }
         if (file->item.damage.acknowledged)
-            tell_lost(file->mirror, file->tape, tape_error_text(file->item.damage.error),
+            mirror_tell_lost(file->mirror, file->tape, tape_error_text(file->item.damage.error),
                       file->item.damage.rows);
     }
 }
 
-static enum mirror_fetch fetch_file(struct mirror *mirror, const struct mirror_position *position,
+static enum mirror_fetch fetch_remade(struct mirror *mirror, struct mirror_file *file,
+                                      enum channel channel, uint64_t row)
+{
+    enum mirror_fetch fetch = mirror_remade_fetch(file, channel, row);
+    if (fetch == FETCH_BATCH) ensure(view_file(mirror, file, row));
+    return fetch;
+}
+
+static enum mirror_fetch fetch_file(struct mirror *mirror, enum channel channel,
+                                    const struct mirror_position *position,
                                     const struct tape_feed_durable *live)
 {
     struct mirror_file *file = file_of(mirror, position->tape);
     if (file == NULL) return FETCH_WAIT;
+    if (file->remade != NULL) return fetch_remade(mirror, file, channel, position->row);
+    if (file->state == FILE_READY && needs_rewind(file, position->row)) file_begin(file);
     if (file->state == FILE_GONE) return FETCH_END;
-    if (needs_rewind(file, position->row)) file_begin(file);
-    if (file->state == FILE_GONE) return FETCH_END;
+    if (file->state != FILE_READY) return FETCH_WAIT;
     if (view_file(mirror, file, position->row)) return FETCH_BATCH;
     file->reader.limit_sequence = live != NULL ? live->sequence : UINT64_MAX;
     file->reader.limit_revision = live != NULL ? live->revision : UINT32_MAX;
@@ -343,7 +385,8 @@ enum mirror_fetch mirror_fetch(struct mirror *mirror, struct mirror_lane *lane, 
     struct mirror_position *position = &lane->position[stream];
     enum mirror_fetch fetch;
     if (stream == MIRROR_SHARDS_MAX) {
-        fetch = position->tape == 0 ? FETCH_END : fetch_file(mirror, position, NULL);
+        fetch = position->tape == 0 ? FETCH_END
+                                     : fetch_file(mirror, lane->channel, position, NULL);
     } else {
         struct tape_feed_durable durable = tape_feed_durable(mirror->options.feeds[stream]);
         if (durable.tape == 0) return FETCH_NONE;
@@ -351,7 +394,7 @@ enum mirror_fetch mirror_fetch(struct mirror *mirror, struct mirror_lane *lane, 
         bool live = durable.tape == position->tape;
         if (live && position->row >= durable.rows) return FETCH_NONE;
         if (view_feed(mirror, stream, position)) return FETCH_BATCH;
-        fetch = fetch_file(mirror, position, live ? &durable : NULL);
+        fetch = fetch_file(mirror, lane->channel, position, live ? &durable : NULL);
     }
     if (fetch == FETCH_SKIP) {
         for (int i = 0; i < MIRROR_FILES; i++) {
@@ -370,6 +413,9 @@ static bool decode(struct mirror *mirror)
     const struct mirror_view *view = &mirror->view;
     struct layout_batch header;
     size_t memory_bytes = 0;
+    mirror->decoded.row_tape = NULL;
+    mirror->decoded.row_number = NULL;
+    if (view->remade != NULL) return mirror_remade_decode(view->remade, &mirror->decoded);
     if (view->size > TAPE_BATCH_BYTES_MAX) return false;
     memcpy(mirror->decode_bytes, view->bytes, view->size);
     if (tape_check_batch(mirror->decode_bytes, view->size, &header, &memory_bytes) != TAPE_GOOD)
@@ -392,7 +438,7 @@ const struct tape_batch *mirror_decode(struct mirror *mirror)
         decoded->revision = view->revision;
         decoded->valid = true;
         if (!decoded->good)
-            tell_lost(mirror, view->tape, tape_error_text(TAPE_BAD_CONTENT),
+            mirror_tell_lost(mirror, view->tape, tape_error_text(TAPE_BAD_CONTENT),
                       view->rows - view->first_row);
     }
     return decoded->good ? &decoded->batch : NULL;
@@ -407,6 +453,8 @@ static uint32_t shard_of(struct mirror *mirror, uint32_t index)
     if (tape->shard == TAPE_NOT_LOOKED) {
         struct mirror_file *file = file_of(mirror, tape->number);
         if (file != NULL) tape->shard = file->shard;
+        if (file != NULL && file->shard < MIRROR_SHARDS_MAX)
+            mirror_note(mirror, tape->number, file->shard);
     }
     return tape->shard;
 }
@@ -472,7 +520,7 @@ static bool next_live(struct mirror *mirror, struct mirror_lane *lane, uint32_t 
         if (wait) return false;
         if (listed != 0) next = listed;
         // Tapes that left no batch and tapes that were deleted look the same: say it.
-        if (listed == 0) tell_lost(mirror, position->tape, "tapes behind it are gone", 0);
+        if (listed == 0) mirror_tell_lost(mirror, position->tape, "tapes behind it are gone", 0);
     }
     *position = (struct mirror_position){next, 0};
     return true;
