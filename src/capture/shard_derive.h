@@ -15,8 +15,9 @@ struct shard;
 
 enum { SHARD_CANDLES_A_TICK = 1024 }; // rows; a batch has room for 2,048
 
-// An alert just raised by the shard, not yet durable. `symbol`: its full name of `symbol_size` bytes;
-// 0: an alert of a whole exchange. On the shard's thread: must not wait. Valid during the call.
+// An alert just raised by the shard, not yet durable. `symbol`: its full name of `symbol_size`
+// bytes; 0: an alert of a whole exchange. On the shard's thread: must not wait. Valid during the
+// call.
 typedef void shard_alert_sink(void *context, uint32_t shard, const struct event *event,
                               const char *symbol, uint32_t symbol_size);
 
