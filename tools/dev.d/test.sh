@@ -103,7 +103,6 @@ test_pytest() {
     grep -a '^SKIPPED' "$log" | sed 's/^/        /' || true
 }
 
-# All under the address sanitizer.
 test_units() {
     test_criterion unit zig-out/test/unit_test -j2
     if [ -e zig-out/test/uring_test ]; then test_criterion uring zig-out/test/uring_test; fi
@@ -136,7 +135,7 @@ static_alone() {
 
 test_fuzz() {
     local each
-    test_command build-fuzz zig_build stage-fuzz || return 0
+    test_command build-fuzz zig_build stage-fuzz -Dasan || return 0
     for each in zig-out/fuzz/*_fuzz; do
         if [ -e "$each" ]; then test_command "${each##*/}" "$each" --seconds 3 || true; fi
     done
@@ -191,13 +190,26 @@ test_units_aside() {
     test_units
 }
 
+# Every unit test once more under the address sanitizer: 15 minutes, so not part of `test`, where the
+# fuzzers run under it.
+verb_sanitize() {
+    rm -rf "$test_logs" zig-out/asan
+    mkdir -p "$test_logs"
+    run_environment
+    if test_command build-asan zig_build stage-test -Dasan --prefix zig-out/asan; then
+        test_criterion unit-asan zig-out/asan/test/unit_test -j2
+        test_criterion uring-asan zig-out/asan/test/uring_test
+    fi
+    test_sum
+}
+
 verb_test() {
     rm -rf "$test_logs" zig-out/test zig-out/fuzz zig-out/bench zig-out/tsan
     mkdir -p "$test_logs"
     run_environment
     test_counting tidy /usr/bin/python3 tests/tidy.py
     # One at a time: what does not build does not keep the rest from being tested.
-    test_command build-tests zig_build stage-test -Dasan || true
+    test_command build-tests zig_build stage-test || true
     if test_command build zig_build install; then
         test_aside_begin test_units_aside
         test_pytest peers tests/peers
