@@ -190,8 +190,8 @@ test_units_aside() {
     test_units
 }
 
-# Every unit test once more under the address sanitizer: 15 minutes, so not part of `test`, where the
-# fuzzers run under it.
+# Every unit test once more under the address sanitizer: 15 minutes, so not part of `test`, where
+# the fuzzers run under it.
 verb_sanitize() {
     rm -rf "$test_logs" zig-out/asan
     mkdir -p "$test_logs"
