@@ -8,6 +8,7 @@
 // The input is a script for the peer: a byte of options, a byte of seed, then commands of one byte
 // (three bits what, five bits how much) with their bytes behind.
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "capture/link.h"
@@ -359,7 +360,8 @@ static void world_feed(struct world *world, uint16_t port)
     bool upbit = strcmp(dialect->name, "upbit") == 0;
     uint32_t exchange = symbols_exchange(world->symbols, dialect->name);
     memcpy(world->channels[0].text, "trade", 6);
-    memcpy(world->channels[1].text, upbit ? "book" : "depth", 6);
+    (void)snprintf(world->channels[1].text, sizeof world->channels[1].text, "%s",
+                   upbit ? "book" : "depth");
     for (uint16_t i = 0; i < 4; i++) {
         const char *name = symbols[upbit][i / 2];
         world->streams[i].symbol =
