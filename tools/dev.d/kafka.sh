@@ -21,7 +21,7 @@ kafka_install() {
     rm -rf "$deps/kafka/libs"
     mkdir -p "$deps/kafka"
     cat >"$deps/kafka/pom.xml" <<POM
-<project xmlns="http://maven.apache.org/POM/4.0.0">
+<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>ringtape</groupId><artifactId>kafka</artifactId><version>1</version>
   <packaging>pom</packaging>
