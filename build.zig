@@ -10,6 +10,12 @@
 const std = @import("std");
 const builtin = @import("builtin");
 const library = @import("format/install.zig");
+const sources = @import("tools/sources.zig");
+const list = sources.list;
+const present = sources.present;
+const matching = sources.matching;
+const without = sources.without;
+const ends = sources.ends;
 const Compile = std.Build.Step.Compile;
 
 // The build API changes in every Zig release, so exactly one is supported.
@@ -34,9 +40,17 @@ const cdb_flags = [_][]const u8{ "-gen-cdb-fragment-path", ".zig-cache/cdb" };
 // Zig's `fast` means -O2 and defines NDEBUG; later flags win.
 const fast_flags = [_][]const u8{ "-O3", "-UNDEBUG" };
 // Of what is tested: 25 simulated hours take 46 s instead of 115 s, compiling a fifth longer.
-const checked_opt = "-O1";
+const checked_flags = [_][]const u8{"-O1"};
+// Of the tests themselves: a third of the time to compile, and nothing there takes long.
+const plain_flags = [_][]const u8{ "-O0", "-U_FORTIFY_SOURCE" };
 // What the driver of the fuzzers is guided by.
 const fuzz_flags = [_][]const u8{"-fsanitize-coverage=inline-8bit-counters"};
+const wolfssl_flags = [_][]const u8{"-DRINGTAPE_WOLFSSL_BUNDLED=1"};
+const asan_flags = [_][]const u8{"-fsanitize=address"};
+// gcc's runtime sees memcpy() and its kin by itself, not by clang's names for them.
+const tsan_flags = [_][]const u8{
+    "-fsanitize=thread", "-mllvm", "-tsan-instrument-memintrinsics=0",
+};
 // Criterion declares tests without prototypes and compares with plain literals.
 const test_flags = [_][]const u8{ "-Wno-missing-prototypes", "-Wno-sign-compare" };
 
@@ -57,7 +71,8 @@ const Options = struct {
     asan: bool,
     tsan: bool,
     static: bool,
-    asan_dir: []const u8,
+    quick: bool,
+    sanitizer_dir: []const u8,
     wolfssl: ?[]const u8,
     git_commit: []const u8,
     only_test: ?[]const u8,
@@ -100,18 +115,20 @@ const Variant = struct {
     }
 
     fn flags(v: Variant, extra: []const []const u8) []const []const u8 {
-        const b = v.b;
-        var all: std.ArrayList([]const u8) = .empty;
-        all.appendSlice(b.allocator, &c_flags) catch @panic("OOM");
-        all.appendSlice(b.allocator, &cdb_flags) catch @panic("OOM");
-        if (v.optimize == .fast) all.appendSlice(b.allocator, &fast_flags) catch @panic("OOM");
-        if (v.optimize == .debug) all.append(b.allocator, checked_opt) catch @panic("OOM");
-        if (v.fuzzed) all.appendSlice(b.allocator, &fuzz_flags) catch @panic("OOM");
-        if (v.options.asan) all.append(b.allocator, "-fsanitize=address") catch @panic("OOM");
-        if (v.options.wolfssl != null)
-            all.append(b.allocator, "-DRINGTAPE_WOLFSSL_BUNDLED=1") catch @panic("OOM");
-        all.appendSlice(b.allocator, extra) catch @panic("OOM");
-        return all.items;
+        const o = v.options;
+        const none = [_][]const u8{};
+        return std.mem.concat(v.b.allocator, []const u8, &.{
+            &c_flags,
+            &cdb_flags,
+            if (v.optimize == .fast) &fast_flags else &none,
+            if (v.optimize == .debug) &checked_flags else &none,
+            if (o.quick) &plain_flags else &none,
+            if (v.fuzzed) &fuzz_flags else &none,
+            if (o.asan) &asan_flags else &none,
+            if (o.tsan) &tsan_flags else &none,
+            if (o.wolfssl != null) &wolfssl_flags else &none,
+            extra,
+        }) catch @panic("OOM");
     }
 
     fn module(v: Variant) *std.Build.Module {
@@ -120,7 +137,6 @@ const Variant = struct {
             .optimize = v.optimize,
             .link_libc = true,
             .pic = true,
-            .sanitize_thread = v.options.tsan,
             // .full prints a report and aborts; .trap is a bare SIGILL, for its library and that of
             // the address sanitizer do not go together.
             .sanitize_c = if (v.optimize != .debug) .off else if (v.options.asan) .trap else .full,
@@ -162,27 +178,29 @@ const Variant = struct {
     /// System libraries are named on programs only: on an archive they would be put into it.
     fn program(v: Variant, p: Program) *Compile {
         const m = v.module();
-        if (v.options.asan) {
-            // Zig ships no ASan runtime; that of Debian's gcc has the same ABI and must be the
-            // first library linked.
-            m.addLibraryPath(.{ .cwd_relative = v.options.asan_dir });
-            m.linkSystemLibrary("asan", .{ .use_pkg_config = .no });
+        if (v.options.asan or v.options.tsan) {
+            // Zig ships no runtime for the one and compiles that for the other for two minutes;
+            // those of Debian's gcc have the same ABI and must be the first library linked.
+            m.addLibraryPath(.{ .cwd_relative = v.options.sanitizer_dir });
+            const runtime = if (v.options.asan) "asan" else "tsan";
+            m.linkSystemLibrary(runtime, .{ .use_pkg_config = .no });
         }
         m.addCSourceFiles(.{ .root = v.b.path(""), .files = p.files, .flags = v.flags(p.extra) });
         for (p.archives) |archived| if (archived) |a| m.linkLibrary(a);
         if (p.wolfssl) {
             if (v.options.wolfssl) |dir| {
                 m.addObjectFile(.{ .cwd_relative = v.b.pathJoin(&.{ dir, "lib/libwolfssl.a" }) });
-            } else m.linkSystemLibrary("wolfssl", v.mode());
+            } else m.linkSystemLibrary("wolfssl", v.mode("wolfssl"));
         }
-        for (p.libs) |lib| m.linkSystemLibrary(lib, v.mode());
+        for (p.libs) |lib| m.linkSystemLibrary(lib, v.mode(lib));
         const exe = v.b.addExecutable(.{ .name = p.name, .root_module = m });
         exe.pie = true;
         return exe;
     }
 
-    fn mode(v: Variant) std.Build.Module.LinkSystemLibraryOptions {
-        return if (v.options.static)
+    /// librdkafka stays outside: its SASL loads modules, and its OpenSSL is the system's to mend.
+    fn mode(v: Variant, lib: []const u8) std.Build.Module.LinkSystemLibraryOptions {
+        return if (v.options.static and !std.mem.eql(u8, lib, "rdkafka"))
             .{ .preferred_link_mode = .static, .search_strategy = .mode_first }
         else
             .{};
@@ -263,8 +281,10 @@ pub fn build(b: *std.Build) void {
     o.* = .{
         .asan = b.option(bool, "asan", "Address sanitizer") orelse false,
         .tsan = b.option(bool, "tsan", "Thread sanitizer") orelse false,
-        .static = b.option(bool, "static", "System libraries inside, but for glibc") orelse false,
-        .asan_dir = b.option([]const u8, "asan-dir", "Where libasan.so lies") orelse "/usr/lib",
+        .static = b.option(bool, "static", "Libraries inside, but glibc, librdkafka") orelse false,
+        .quick = b.option(bool, "quick", "Compile quickly: nothing optimised") orelse false,
+        .sanitizer_dir = b.option([]const u8, "sanitizer-dir", "Of libasan.so, libtsan.so") orelse
+            "/usr/lib",
         .wolfssl = b.option([]const u8, "wolfssl", "Prefix of a static wolfSSL, or the system's"),
         .git_commit = b.option([]const u8, "git-commit", "Shown by --version") orelse "unknown",
         .only_test = b.option([]const u8, "test", "Only tests/NAME_test.c"),
@@ -400,7 +420,7 @@ const Tests = struct {
         return t.v.program(.{
             .name = "unit_test",
             .files = files.items,
-            .extra = &test_flags,
+            .extra = &(test_flags ++ plain_flags),
             .archives = t.archives(),
             .libs = &(format_libs ++ src_libs ++ [_][]const u8{"criterion"}),
             .wolfssl = true,
@@ -496,14 +516,16 @@ fn portable(b: *std.Build, o: *const Options) []const *Compile {
         .optimize = .safe,
         .prefix = "aarch64",
     };
+    const extra = std.mem.concat(b.allocator, []const u8, &.{ v.commitFlag(), &plain_flags }) catch
+        @panic("OOM");
     var all: std.ArrayList(*Compile) = .empty;
     const folders = [_][]const u8{ "format", "tools" };
     for (folders) |name| {
-        if (v.archive(name, list(b, name, ".c"), v.commitFlag())) |a|
+        if (v.archive(name, list(b, name, ".c"), extra)) |a|
             all.append(b.allocator, a) catch @panic("OOM");
     }
     for (rooms) |name| {
-        if (v.archive(name, list(b, b.fmt("src/{s}", .{name}), ".c"), v.commitFlag())) |a|
+        if (v.archive(name, list(b, b.fmt("src/{s}", .{name}), ".c"), extra)) |a|
             all.append(b.allocator, a) catch @panic("OOM");
     }
     for (all.items) |each|
@@ -528,72 +550,4 @@ fn stage(b: *std.Build, step: *std.Build.Step, exe: *Compile, dir: []const u8) v
 fn chosen(b: *std.Build, only: ?[]const u8, comptime pattern: []const u8, file: []const u8) bool {
     const name = only orelse return true;
     return std.mem.eql(u8, file, b.fmt(pattern, .{name}));
-}
-
-/// The files of one folder with this ending, sorted, as paths from the root; none without folder.
-/// The configuration is cached, so each folder read is declared as something it depends on.
-fn list(b: *std.Build, dir: []const u8, ending: []const u8) []const []const u8 {
-    const io = b.graph.io;
-    dependOnFolder(b, dir);
-    var found: std.ArrayList([]const u8) = .empty;
-    var folder = b.root.openDir(io, dir, .{ .iterate = true }) catch return found.items;
-    defer folder.close(io);
-    var each = folder.iterate();
-    while (each.next(io) catch @panic("cannot list a folder")) |entry| {
-        if (entry.kind == .directory or !ends(entry.name, ending)) continue;
-        found.append(b.allocator, b.fmt("{s}/{s}", .{ dir, entry.name })) catch @panic("OOM");
-    }
-    std.mem.sort([]const u8, found.items, {}, earlier);
-    return found.items;
-}
-
-/// A folder that does not exist yet appears in the nearest one above it that does.
-fn dependOnFolder(b: *std.Build, dir: []const u8) void {
-    var path = dir;
-    while (true) {
-        if (b.root.access(b.graph.io, if (path.len == 0) "." else path, .{})) |_| {
-            b.dependOnDirectoryContents(b.path(path));
-            return;
-        } else |_| path = std.fs.path.dirname(path) orelse "";
-    }
-}
-
-fn ends(file: []const u8, ending: []const u8) bool {
-    return std.mem.endsWith(u8, file, ending);
-}
-
-fn earlier(_: void, a: []const u8, z: []const u8) bool {
-    return std.mem.lessThan(u8, a, z);
-}
-
-/// The one file as a list, or an empty list where it does not exist.
-fn present(b: *std.Build, file: []const u8) []const []const u8 {
-    const dir = std.fs.path.dirname(file) orelse "";
-    for (list(b, dir, ".c")) |each| {
-        if (std.mem.eql(u8, each, file))
-            return b.allocator.dupe([]const u8, &.{each}) catch @panic("OOM");
-    }
-    return &.{};
-}
-
-fn matching(b: *std.Build, files: []const []const u8, prefix: []const u8) []const []const u8 {
-    var found: std.ArrayList([]const u8) = .empty;
-    for (files) |file| {
-        if (!std.mem.startsWith(u8, file, prefix)) continue;
-        found.append(b.allocator, file) catch @panic("OOM");
-    }
-    return found.items;
-}
-
-fn without(
-    b: *std.Build,
-    files: []const []const u8,
-    apart: []const []const u8,
-) []const []const u8 {
-    var found: std.ArrayList([]const u8) = .empty;
-    outer: for (files) |file| {
-        for (apart) |name| if (std.mem.eql(u8, file, name)) continue :outer;
-        found.append(b.allocator, file) catch @panic("OOM");
-    }
-    return found.items;
 }

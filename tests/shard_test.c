@@ -260,3 +260,49 @@ Test(shard, commands_after_a_stop_and_a_full_queue_leak_nothing)
     cr_assert(shard_stopped(rig->shard[0], NULL));
     rig_destroy(rig);
 }
+
+// ---- the first tape ----
+
+Test(shard, no_link_before_a_tape_is_there)
+{
+    struct rig *rig = rig_create(21, 1);
+    sim_world_faults(rig->world)->disk_ns_min = LIMIT_SECOND_NS;
+    sim_world_faults(rig->world)->disk_ns_max = LIMIT_SECOND_NS;
+    rig_feed(rig, 1, 0, 5, 1);
+    rig_run(rig, LIMIT_SECOND_NS);
+    cr_assert_eq(rig->peer->connections, 0);
+    rig_run(rig, 9 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig_sum_links(rig), 1);
+    cr_assert_eq(shard_counters(rig->shard[0]).refused, 0);
+    sim_world_faults(rig->world)->disk_ns_min = 0;
+    sim_world_faults(rig->world)->disk_ns_max = 0;
+    rig_run(rig, 5 * LIMIT_SECOND_NS);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
+Test(shard, a_disk_without_room_holds_up_no_link_for_ever)
+{
+    struct rig *rig = rig_create(22, 1);
+    sim_world_faults(rig->world)->no_space = 1000000;
+    rig_feed(rig, 1, 0, 5, 1);
+    rig_run(rig, 9 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig->peer->connections, 0);
+    rig_run(rig, 4 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig_sum_links(rig), 1);
+    sim_world_faults(rig->world)->no_space = 0;
+    rig_run(rig, 20 * LIMIT_SECOND_NS);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
+Test(shard, a_stop_does_not_wait_for_the_first_tape)
+{
+    struct rig *rig = rig_create(23, 1);
+    sim_world_faults(rig->world)->no_space = 1000000;
+    rig_feed(rig, 1, 0, 5, 1);
+    rig_run(rig, LIMIT_SECOND_NS);
+    rig_stop(rig, false);
+    cr_assert_eq(rig->peer->connections, 0);
+    rig_destroy(rig);
+}

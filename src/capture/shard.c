@@ -106,6 +106,8 @@ int shard_open(struct shard **out, struct io *io, const struct shard_options *op
         shard_release(shard);
         return error;
     }
+    shard->waits_for_tape = true;
+    shard->tape_by_ns = io_monotonic_ns(io) + SHARD_TAPE_NS;
     io_on_wake(io, shard_woken, shard);
     io_timeout(io, &shard->tick, SHARD_TICK_NS, shard_tick_done);
     *out = shard;
@@ -194,13 +196,36 @@ static void shard_drop(const struct shard_command *command)
     }
 }
 
+static bool shard_queue_holds(const struct shard_queue *queue, uint32_t head, uint32_t tail,
+                              enum shard_command_kind kind)
+{
+    for (; head != tail; head++) {
+        if (queue->commands[head % LIMIT_SHARD_COMMANDS].kind == kind) return true;
+    }
+    return false;
+}
+
+// Without a tape one batch of rows is held and the rest refused, so the first feeds wait for it: on
+// a busy disk preparing one takes seconds. Not for ever: a full disk may be what ends.
+static bool shard_waits_for_tape(struct shard *shard)
+{
+    if (!shard->waits_for_tape) return false;
+    shard->waits_for_tape = !tape_writer_ready(shard->writer) &&
+                            io_monotonic_ns(shard->io) < shard->tape_by_ns;
+    return shard->waits_for_tape;
+}
+
 static void shard_woken(void *context)
 {
     struct shard *shard = context;
     struct shard_queue *queue = &shard->queue;
     uint32_t head = atomic_load_explicit(&queue->head, memory_order_relaxed);
-    while (head != atomic_load_explicit(&queue->tail, memory_order_acquire)) {
+    uint32_t tail;
+    while (head != (tail = atomic_load_explicit(&queue->tail, memory_order_acquire))) {
         const struct shard_command *command = &queue->commands[head % LIMIT_SHARD_COMMANDS];
+        if (command->kind == SHARD_FEED_ADD && shard_waits_for_tape(shard) &&
+            !shard_queue_holds(queue, head, tail, SHARD_STOP))
+            return; // until the tick
         if (shard->state == SHARD_RUNNING)
             shard_obey(shard, command);
         else
@@ -437,6 +462,7 @@ static void shard_tick_done(struct io *io, struct io_op *op)
     }
     shard_reap(shard);
     if (shard->state == SHARD_RUNNING) {
+        if (shard->waits_for_tape) shard_woken(shard);
         shard_feed_tick(shard, io_monotonic_ns(io));
         shard_instruments_tick(shard);
         mend_tick(&shard->mend);

@@ -19,6 +19,7 @@
 #define SHARD_REPLACE_NS (30 * LIMIT_SECOND_NS) // a replaced feed ends then at the latest
 #define SHARD_TROUBLE_NS (10 * LIMIT_SECOND_NS) // between two log lines about the tape
 #define SHARD_STOP_NS (2700 * LIMIT_MILLISECOND_NS) // of which the tape has what links leave
+#define SHARD_TAPE_NS (10 * LIMIT_SECOND_NS) // that the first feeds wait for a tape at most
 #define SHARD_LEDGER_NS LIMIT_MINUTE_NS // between two files of the ledger
 #define SHARD_LEDGER_LEFT_NS (200 * LIMIT_MILLISECOND_NS) // of a stop, for the last one
 #define SHARD_MUTE_NS (10 * LIMIT_SECOND_NS)
@@ -116,6 +117,8 @@ struct shard {
     struct intake intake;
     struct link_shared shared;
     struct tape_writer *writer;
+    bool waits_for_tape; // the first one: no feed before it
+    int64_t tape_by_ns;  // monotonic
     struct shard_slot *slots; // [LIMIT_LINKS]
     uint32_t slots_high;      // slots beyond were never used
     uint32_t link_number;     // of the next link

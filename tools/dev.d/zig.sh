@@ -10,7 +10,7 @@ zig_run() {
 # What the build cannot find out by itself, since its configuration is cached.
 zig_build_options() {
     echo "-Dgit-commit=$(git describe --always --dirty 2>/dev/null || echo unknown)"
-    echo "-Dasan-dir=$(dirname "$(gcc -print-file-name=libasan.so)")"
+    echo "-Dsanitizer-dir=$(dirname "$(gcc -print-file-name=libasan.so)")"
     if [ -e "$deps/wolfssl/lib/libwolfssl.a" ]; then echo "-Dwolfssl=$deps/wolfssl"; fi
 }
 

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+//! The source files of the tree for build.zig, found by listing folders.
+const std = @import("std");
+
+/// The files of one folder with this ending, sorted, as paths from the root; none without folder.
+/// The configuration is cached, so each folder read is declared as something it depends on.
+pub fn list(b: *std.Build, dir: []const u8, ending: []const u8) []const []const u8 {
+    const io = b.graph.io;
+    dependOnFolder(b, dir);
+    var found: std.ArrayList([]const u8) = .empty;
+    var folder = b.root.openDir(io, dir, .{ .iterate = true }) catch return found.items;
+    defer folder.close(io);
+    var each = folder.iterate();
+    while (each.next(io) catch @panic("cannot list a folder")) |entry| {
+        if (entry.kind == .directory or !ends(entry.name, ending)) continue;
+        found.append(b.allocator, b.fmt("{s}/{s}", .{ dir, entry.name })) catch @panic("OOM");
+    }
+    std.mem.sort([]const u8, found.items, {}, earlier);
+    return found.items;
+}
+
+/// A folder that does not exist yet appears in the nearest one above it that does.
+fn dependOnFolder(b: *std.Build, dir: []const u8) void {
+    var path = dir;
+    while (true) {
+        if (b.root.access(b.graph.io, if (path.len == 0) "." else path, .{})) |_| {
+            b.dependOnDirectoryContents(b.path(path));
+            return;
+        } else |_| path = std.fs.path.dirname(path) orelse "";
+    }
+}
+
+pub fn ends(file: []const u8, ending: []const u8) bool {
+    return std.mem.endsWith(u8, file, ending);
+}
+
+fn earlier(_: void, a: []const u8, z: []const u8) bool {
+    return std.mem.lessThan(u8, a, z);
+}
+
+/// The one file as a list, or an empty list where it does not exist.
+pub fn present(b: *std.Build, file: []const u8) []const []const u8 {
+    const dir = std.fs.path.dirname(file) orelse "";
+    for (list(b, dir, ".c")) |each| {
+        if (std.mem.eql(u8, each, file))
+            return b.allocator.dupe([]const u8, &.{each}) catch @panic("OOM");
+    }
+    return &.{};
+}
+
+pub fn matching(b: *std.Build, files: []const []const u8, prefix: []const u8) []const []const u8 {
+    var found: std.ArrayList([]const u8) = .empty;
+    for (files) |file| {
+        if (!std.mem.startsWith(u8, file, prefix)) continue;
+        found.append(b.allocator, file) catch @panic("OOM");
+    }
+    return found.items;
+}
+
+pub fn without(
+    b: *std.Build,
+    files: []const []const u8,
+    apart: []const []const u8,
+) []const []const u8 {
+    var found: std.ArrayList([]const u8) = .empty;
+    outer: for (files) |file| {
+        for (apart) |name| if (std.mem.eql(u8, file, name)) continue :outer;
+        found.append(b.allocator, file) catch @panic("OOM");
+    }
+    return found.items;
+}
