@@ -92,7 +92,7 @@ Test(complete_life, many_questions_share_few_connections)
     life_start(life);
     life_run(life, 3 * SECOND);
     life->peer->faults = bad_network;
-    life_run(life, 20 * SECOND);
+    life_run(life, 60 * SECOND);
     calm(life);
     struct shard_counters counters = shard_counters(life->shard);
     cr_assert_gt(counters.rest_requests, 50);

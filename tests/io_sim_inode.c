@@ -316,8 +316,7 @@ void sim_changes_commit(struct sim_disk *disk, struct sim_inode *folder, uint64_
             disk->changes[kept++] = *change;
     }
     disk->change_count = kept;
-    for (struct sim_inode *inode = disk->inodes; inode != NULL; inode = inode->next)
-        sim_inode_maybe_free(disk, inode);
+    sim_disk_collect(disk);
 }
 
 static void sim_entries_copy(struct sim_entries *to, const struct sim_entries *from)
