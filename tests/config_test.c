@@ -80,7 +80,7 @@ Test(config, every_key_is_read)
 Test(config, the_kafka_section_is_read)
 {
     cr_assert(parse("kafka:\n  brokers: a:1,b:2\n  prefix: mine\n  topics: [trades, depth]\n"
-                    "  value: json\n  values: {depth: json}\n  profile: latency\n  queue: 8MiB\n"
+                    "  value: avro\n  values: {depth: json}\n  profile: latency\n  queue: 8MiB\n"
                     "  tls: true\n  ca_file: /ca.pem\n  sasl: {mechanism: PLAIN, user: me, "
                     "password_file: /secret}\n  properties: {linger.ms: 50, batch.size: 16384}\n"
                     FEED),
@@ -90,6 +90,7 @@ Test(config, the_kafka_section_is_read)
     cr_assert_str_eq(kafka->options.prefix, "mine");
     cr_assert_eq(config_kafka_channels(kafka), 1u << CHANNEL_TRADE | 1u << CHANNEL_DEPTH);
     cr_assert_eq(config_kafka_format(kafka, CHANNEL_DEPTH), MESSAGE_JSON);
+    cr_assert_eq(config_kafka_format(kafka, CHANNEL_TRADE), MESSAGE_AVRO);
     cr_assert(kafka->profile == KAFKA_LATENCY && kafka->options.queue_bytes == 8 << 20);
     cr_assert(kafka->options.tls && kafka->options.property_count == 2);
     cr_assert_str_eq(kafka->options.properties[1].name, "batch.size");
@@ -134,7 +135,7 @@ static const struct {
     const char *text;
     const char *message;
 } wrong[] = {
-    {"kafka: {value: xml}\n" FEED, "r.yaml:1: kafka.value: expected json, found \"xml\""},
+    {"kafka: {value: xml}\n" FEED, "r.yaml:1: kafka.value: expected json or avro, found \"xml\""},
     {"kafka: {topics: [trade]}\n" FEED,
      "r.yaml:1: kafka.topics: expected a list of topics, like [trades, candles, alerts], found "
      "\"trade\""},

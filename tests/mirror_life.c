@@ -77,6 +77,7 @@ static bool open_mirror(struct mirror_life *life)
                                      .maker = {scripted_make, &life->broker},
                                      .queue_bytes = 1 << 20,
                                      .queue_messages = SCRIPTED_QUEUE_MAX};
+    for (int c = 0; c < CHANNEL_COUNT; c++) options.format[c] = life->format;
     if (mirror_open(&life->mirror, life->mirror_io, life->control_io, &options, &message) != 0)
         return false;
     mirror_start(life->mirror);

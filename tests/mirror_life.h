@@ -44,6 +44,7 @@ struct mirror_life {
     uint32_t sitting_first;
     uint32_t feed_bytes;
     int64_t tape_bytes;
+    enum message_format format; // of every topic
     bool seals;       // a sealer runs; sealed tapes go at once and segments are merged, unless
     bool keeps_tapes; // a guard holds them
     struct io *sealer_io;

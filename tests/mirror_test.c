@@ -4,6 +4,7 @@
 // disk and the machine do.
 #include <criterion/criterion.h>
 
+#include "format/mirror_letter.h"
 #include "format/mirror_state.h"
 #include "mirror_life.h"
 
@@ -90,6 +91,55 @@ Test(mirror, a_refused_message_is_kept_and_the_topic_goes_on)
     cr_assert_eq(mirror_life_letters(&life, letters, 16), 2);
     cr_assert(letters[0] == 500 && letters[1] == 1000);
     cr_assert_eq(mirror_counters(life.mirror).refused, 2);
+    end();
+}
+
+static void append_kind(int64_t kind)
+{
+    struct event event;
+    event_clear(&event, CHANNEL_STATUS, SYMBOL_NONE);
+    event_set(&event, COLUMN_RECEIVE_TIME, 1767225600000000000ll);
+    event_set(&event, COLUMN_FLAGS, 0);
+    event_set(&event, STATUS_KIND, kind);
+    cr_assert(tape_writer_append(life.shard[0].writer, &event));
+}
+
+Test(mirror, what_avro_has_no_place_for_is_kept_in_json)
+{
+    static uint8_t bytes[4096];
+    struct mirror_letter letter;
+    mirror_life_begin(&life, 21);
+    life.format = MESSAGE_AVRO;
+    cr_assert(mirror_life_start(&life, 1));
+    append_kind(99); // of a newer version
+    append_kind(STATUS_STARTED);
+    cr_assert(mirror_life_work(&life, 300));
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    cr_assert_eq(mirror_counters(life.mirror).refused, 1);
+    cr_assert_eq(life.broker.count, 301);
+    int64_t size = sim_disk_read(life.world, "store/mirror/dead", bytes, sizeof bytes, 0);
+    cr_assert_gt(mirror_letter_read(&letter, bytes, (size_t)size), 0);
+    cr_assert(letter.format == MESSAGE_JSON && letter.channel == CHANNEL_STATUS);
+    cr_assert_eq(memcmp(letter.cause.bytes, "a code has no name", letter.cause.size), 0);
+    cr_assert_not_null(memmem(letter.value.bytes, letter.value.size, "\"kind\":99", 9));
+    end();
+}
+
+Test(mirror, letters_in_avro_are_kept_as_they_were)
+{
+    static uint8_t bytes[1 << 16];
+    struct mirror_letter letter;
+    mirror_life_begin(&life, 22);
+    life.format = MESSAGE_AVRO;
+    life.broker.bad_from = 100;
+    life.broker.bad_every = 150;
+    cr_assert(mirror_life_start(&life, 1));
+    cr_assert(mirror_life_work(&life, 200));
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    int64_t size = sim_disk_read(life.world, "store/mirror/dead", bytes, sizeof bytes, 0);
+    cr_assert_gt(mirror_letter_read(&letter, bytes, (size_t)size), 0);
+    cr_assert(letter.format == MESSAGE_AVRO && letter.value.bytes[0] == MESSAGE_AVRO_MAGIC);
+    cr_assert_eq(letter.time_ms, 1767225600150ll, "the time is found in the value");
     end();
 }
 

@@ -27,7 +27,7 @@ static bool put_value(void *base, const char *unused, const char *text)
 {
     (void)unused;
     enum message_format format = message_format_by_name(text);
-    if (format != MESSAGE_JSON) return false; // the others are not written yet
+    if (format != MESSAGE_JSON && format != MESSAGE_AVRO) return false;
     kafka_of(base)->value = format;
     return true;
 }
@@ -46,7 +46,8 @@ static bool put_values(void *base, const char *topic, const char *text)
 {
     enum channel channel = channel_of_topic(topic);
     enum message_format format = message_format_by_name(text);
-    if (channel == CHANNEL_NONE || format != MESSAGE_JSON) return false;
+    if (channel == CHANNEL_NONE) return false;
+    if (format != MESSAGE_JSON && format != MESSAGE_AVRO) return false;
     kafka_of(base)->values[channel] = (uint8_t)(format + 1);
     return true;
 }
@@ -102,10 +103,10 @@ const struct config_entry config_kafka_keys[] = {
      "a name of letters, digits, '.', '_' and '-'", "of the topics: PREFIX.trades ...", NULL},
     {"topics", CONFIG_NAMES, PUT_TOPIC, 0, CHANNEL_COUNT, "",
      "a list of topics, like [trades, candles, alerts]", "what is mirrored; default: all", NULL},
-    {"value", CONFIG_CHOICE, PUT_VALUE, 0, 0, "json", "json",
+    {"value", CONFIG_CHOICE, PUT_VALUE, 0, 0, "json", "json or avro",
      "how messages are written", NULL},
     {"values", CONFIG_PAIRS, PUT_VALUES, 0, CHANNEL_COUNT, "",
-     "topics with json, like {depth: json}", "the same for single topics", NULL},
+     "topics with json or avro, like {depth: avro}", "the same for single topics", NULL},
     {"profile", CONFIG_CHOICE, PUT_PROFILE, 0, 0, "throughput", "throughput or latency",
      "what messages wait for: throughput gathers them for 10 ms, latency sends at once", NULL},
     {"queue", CONFIG_SIZE, AT(options.queue_bytes), 1 << 20, 1ll << 30, "64MiB",

@@ -82,3 +82,40 @@ uint64_t message_identity_hash(const void *key, uint32_t key_size, const void *i
 {
     return XXH3_64bits_withSeed(identity, identity_size, XXH3_64bits(key, key_size));
 }
+
+// ---- a row in either format ----
+
+void message_coder_init(struct message_coder *coder)
+{
+    message_json_init(&coder->json);
+    message_avro_init(&coder->avro);
+}
+
+size_t message_bytes_max(const struct rows *rows, uint32_t row, uint32_t symbol_size)
+{
+    size_t json = message_json_bytes_max(rows, row, symbol_size);
+    size_t avro = message_avro_bytes_max(rows, row, symbol_size);
+    return json > avro ? json : avro;
+}
+
+size_t message_write(const struct message_coder *coder, enum message_format format,
+                     const struct rows *rows, uint32_t row, struct event_text symbol,
+                     struct message_place place, void *out, const char **why)
+{
+    ensure(format == MESSAGE_JSON || format == MESSAGE_AVRO);
+    if (format == MESSAGE_AVRO)
+        return message_avro_write(&coder->avro, rows, row, symbol, place, out, why);
+    return message_json_write(&coder->json, rows, row, symbol, place, out);
+}
+
+enum message_format message_format_of(const void *value, size_t size)
+{
+    bool avro = size > 0 && *(const uint8_t *)value == MESSAGE_AVRO_MAGIC;
+    return avro ? MESSAGE_AVRO : MESSAGE_JSON;
+}
+
+int64_t message_time_ns(const void *value, size_t size)
+{
+    return message_format_of(value, size) == MESSAGE_AVRO ? message_avro_time_ns(value, size)
+                                                          : message_json_time_ns(value, size);
+}

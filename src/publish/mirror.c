@@ -355,7 +355,7 @@ static int open_parts(struct mirror *mirror, struct io *start, struct io_message
     }
     for (uint32_t s = 0; s < mirror->options.shards; s++)
         tape_feed_wake(mirror->options.feeds[s], mirror->io);
-    message_json_init(&mirror->json);
+    message_coder_init(&mirror->coder);
     mirror_lanes_open(mirror);
     int result = mirror_state_open(mirror, start, message);
     if (result == 0) result = mirror_tapes_open(mirror, start);

@@ -194,7 +194,7 @@ struct mirror {
     struct producer *producer; // NULL: to be made
     int64_t make_after_ns;
     bool rewinding;
-    struct message_json json;
+    struct message_coder coder;
     struct mirror_lane lanes[CHANNEL_COUNT];
     uint16_t lane_mask;
     struct mirror_flight *flights;

@@ -201,15 +201,25 @@ static struct event_text symbol_of(const struct tape_batch *batch, const struct 
     return symbol == SYMBOL_NONE ? (struct event_text){NULL, 0} : batch->symbols[symbol];
 }
 
+// False: it cannot be sent as the topic wants it, and *why says why. It is then in JSON, for people
+// and for the list of refused messages; or not at all where that is too large.
 static bool encode(struct mirror *mirror, const struct rows *rows, uint32_t r,
                    struct event_text symbol, struct message_place place,
-                   struct producer_message *message)
+                   struct producer_message *message, const char **why)
 {
-    if (message_json_bytes_max(rows, r, symbol.size) > MIRROR_SCRATCH_BYTES / 2) return false;
-    message->value_size = (uint32_t)message_json_write(&mirror->json, rows, r, symbol, place,
-                                                       mirror->scratch);
+    const struct message_coder *coder = &mirror->coder;
+    *why = "does not fit into a message";
+    if (message_bytes_max(rows, r, symbol.size) > MIRROR_SCRATCH_BYTES / 2) return false;
+    size_t size = message_write(coder, (enum message_format)message->format, rows, r, symbol,
+                                place, mirror->scratch, why);
+    bool good = size > 0;
+    if (!good) {
+        message->format = MESSAGE_JSON;
+        size = message_write(coder, MESSAGE_JSON, rows, r, symbol, place, mirror->scratch, why);
+    }
     message->value = mirror->scratch;
-    return true;
+    message->value_size = (uint32_t)size;
+    return good;
 }
 
 // Alerts that were delivered at once are not sent again.
@@ -262,6 +272,7 @@ static bool send_row(struct mirror *mirror, struct mirror_lane *lane, struct row
                      const struct tape_batch *batch, uint32_t r)
 {
     char identity[MESSAGE_IDENTITY_BYTES_MAX];
+    const char *why = "";
     const struct rows *rows = &batch->rows[lane->channel];
     struct event_text symbol = symbol_of(batch, rows, r);
     struct message_place where = {mirror->view.tape, place->row};
@@ -277,10 +288,10 @@ static bool send_row(struct mirror *mirror, struct mirror_lane *lane, struct row
         .tag = mirror_tag(place->flight, place->row),
     };
     if (is_confirmed(mirror, &message)) return true;
-    if (encode(mirror, rows, r, symbol, where, &message))
+    if (encode(mirror, rows, r, symbol, where, &message, &why))
         return give(mirror, lane, place, &message, where.tape);
     mirror->flights[place->flight].left++;
-    mirror_letter_keep(mirror, &message, where.tape, "does not fit into a message");
+    mirror_letter_keep(mirror, &message, where.tape, why);
     return true;
 }
 
