@@ -103,6 +103,26 @@ Test(config, the_kafka_section_is_read)
     config_free(&config);
 }
 
+static uint32_t kafka_channels(const char *section)
+{
+    char whole[1024];
+    (void)snprintf(whole, sizeof whole, "kafka: {brokers: h, %s}\n" FEED, section);
+    cr_assert(parse(whole), "%s", mistakes.text[0]);
+    uint32_t channels = config_kafka_channels(&config.kafka);
+    cr_assert_eq(config_kafka_format(&config.kafka, MESSAGE_BATCHES), MESSAGE_BATCH);
+    config_free(&config);
+    return channels;
+}
+
+Test(config, whole_batches_are_mirrored_where_they_are_asked_for)
+{
+    uint32_t batches = 1u << MESSAGE_BATCHES;
+    cr_assert_eq(kafka_channels("queue: 1MiB") & batches, 0);
+    cr_assert_eq(kafka_channels("value: batch"), batches);
+    cr_assert_eq(kafka_channels("topics: [batches]"), batches);
+    cr_assert_eq(kafka_channels("topics: [batches, alerts]"), batches | 1u << CHANNEL_ALERT);
+}
+
 static bool kafka_possible(const char *section, char *text)
 {
     char whole[1024];
@@ -117,6 +137,12 @@ Test(config, what_librdkafka_would_refuse_is_told_before_it_runs)
 {
     char text[512];
     cr_assert(kafka_possible("queue: 1MiB", text));
+    cr_assert(kafka_possible("value: batch", text));
+    cr_assert(kafka_possible("topics: [batches, trades], value: avro", text));
+    cr_assert(kafka_possible("topics: [batches, trades], value: batch, values: {trades: json}",
+                             text));
+    cr_assert_not(kafka_possible("topics: [batches, trades], value: batch", text));
+    cr_assert(strstr(text, "value: batch") != NULL, "%s", text);
     cr_assert_not(kafka_possible("properties: {linger.m: 5}", text));
     cr_assert(strstr(text, "linger.m") != NULL, "%s", text);
     cr_assert_not(kafka_possible("properties: {acks: 1}", text));
@@ -135,7 +161,11 @@ static const struct {
     const char *text;
     const char *message;
 } wrong[] = {
-    {"kafka: {value: xml}\n" FEED, "r.yaml:1: kafka.value: expected json or avro, found \"xml\""},
+    {"kafka: {value: xml}\n" FEED,
+     "r.yaml:1: kafka.value: expected json, avro or batch, found \"xml\""},
+    {"kafka: {values: {trades: batch}}\n" FEED,
+     "r.yaml:1: kafka.values: expected topics with json or avro, like {depth: avro}, found "
+     "\"trades\""},
     {"kafka: {topics: [trade]}\n" FEED,
      "r.yaml:1: kafka.topics: expected a list of topics, like [trades, candles, alerts], found "
      "\"trade\""},

@@ -13,6 +13,7 @@ static struct mirror_life life;
 static void start(uint64_t seed, uint32_t shards)
 {
     mirror_life_begin(&life, seed);
+    life.batches = seed >= 1000;
     cr_assert(mirror_life_start(&life, shards));
 }
 
@@ -217,6 +218,60 @@ Test(mirror, a_restart_goes_on_from_the_cursors)
     end();
 }
 
+// ---- whole batches ----
+
+Test(mirror, batches_come_as_they_stand_on_the_tape)
+{
+    start(1001, 2);
+    cr_assert(mirror_life_work(&life, 3000));
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    cr_assert_eq(mirror_counters(life.mirror).from_tape, 0, "from memory");
+    cr_assert_gt(life.got.count, 10);
+    cr_assert_eq(life.got.again, 0, "each row once, by its number");
+    end();
+}
+
+Test(mirror, batches_survive_outage_crash_and_another_shard_count)
+{
+    start(1002, 3);
+    cr_assert(mirror_life_work(&life, 600));
+    life.broker.down = true;
+    cr_assert(mirror_life_work(&life, 1500));
+    mirror_life_crash(&life, SIM_CRASH_POWER);
+    cr_assert(mirror_life_start(&life, 1));
+    cr_assert(mirror_life_work(&life, 500));
+    life.broker.down = false;
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    cr_assert_gt(mirror_counters(life.mirror).from_tape, 0);
+    cr_assert(mirror_life_stop(&life));
+    uint32_t before = life.got.count;
+    cr_assert(mirror_life_start(&life, 2));
+    cr_assert(mirror_life_work(&life, 1));
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    cr_assert_eq(life.got.count, before + 1, "no batch twice");
+    end();
+}
+
+Test(mirror, a_refused_batch_is_kept_whole)
+{
+    static uint8_t bytes[1 << 16];
+    struct mirror_letter letter;
+    start(1003, 1);
+    life.broker.refused_channels = 1u << MESSAGE_BATCHES;
+    cr_assert(mirror_life_work(&life, 50));
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    cr_assert_eq(life.broker.count, 50, "the rows' own topic goes on");
+    int64_t size = sim_disk_read(life.world, "store/mirror/dead", bytes, sizeof bytes, 0);
+    cr_assert_gt(mirror_letter_read(&letter, bytes, (size_t)size), 0);
+    cr_assert(letter.channel == MESSAGE_BATCHES && letter.format == MESSAGE_BATCH);
+    cr_assert_gt(letter.time_ms, 0, "the time is found in the value");
+    life.broker.refused_channels = 0;
+    cr_assert(mirror_life_run(&life, 12000000000));
+    sim_disk_write(life.world, "store/mirror/retry", "", 0, 0);
+    cr_assert(mirror_life_run(&life, 5000000000));
+    end();
+}
+
 // ---- tapes that are gone ----
 
 static uint32_t count_of(enum channel channel)
@@ -242,6 +297,7 @@ static void append_status(uint32_t count)
 static void begin_outage(uint64_t seed, uint32_t shards, bool keeps, uint32_t tape_kilobytes)
 {
     mirror_life_begin(&life, seed);
+    life.batches = seed >= 1000;
     life.seals = true;
     life.tape_bytes = tape_kilobytes << 10;
     life.keeps_tapes = keeps;
@@ -289,6 +345,13 @@ static void end_outage(void)
 Test(mirror, a_tape_that_is_gone_is_read_from_its_segments)
 {
     begin_outage(30, 2, true, 16);
+    cr_assert_gt(mirror_life_lose_tapes(&life), 3);
+    end_outage();
+}
+
+Test(mirror, batches_of_a_tape_that_is_gone_are_made_of_its_segments)
+{
+    begin_outage(1030, 2, true, 16);
     cr_assert_gt(mirror_life_lose_tapes(&life), 3);
     end_outage();
 }
@@ -349,6 +412,7 @@ Test(mirror, segments_are_merged_while_they_are_read)
 static void crash_at(uint64_t seed, uint64_t at, enum sim_crash kind)
 {
     mirror_life_begin(&life, seed);
+    life.batches = at % 2 == 0;
     life.tape_bytes = 16 << 10;
     life.broker.bad_from = 100;
     life.broker.bad_every = 97;
@@ -377,6 +441,7 @@ Test(mirror, many_crashes_one_after_the_other, .timeout = 300)
 {
     for (uint64_t seed = 100; seed < 110; seed++) {
         mirror_life_begin(&life, seed);
+        life.batches = seed % 2 == 0;
         life.tape_bytes = 32 << 10;
         struct sim_faults *faults = sim_world_faults(life.world);
         for (int sitting = 0; sitting < 8; sitting++) {

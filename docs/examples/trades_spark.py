@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""trades_spark BROKERS TOPIC SCHEMA FOLDER batch|stream: trades in Avro from Kafka, each once, into a
-table of Parquet files by day; then what each symbol traded.
+"""trades_spark BROKERS TOPIC SCHEMA FOLDER batch|stream: trades in Avro from Kafka, each once, into
+a table of Parquet files by day; then what each symbol traded.
 
     spark-submit --packages \
         org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0,org.apache.spark:spark-avro_2.13:4.2.0 \
@@ -51,9 +51,9 @@ def trades_of(messages, schema, header):
 
 
 def append(folder):
-    """Not dropDuplicatesWithinWatermark: it drops what is late, and a repaired trade is late. A trade
-    that comes again has the same timestamp, so only the days of this batch are looked at. With
-    Delta this is one MERGE."""
+    """Not dropDuplicatesWithinWatermark: it drops what is late, and a repaired trade is late. A
+    trade that comes again has the same timestamp, so only the days of this batch are looked at.
+    With Delta this is one MERGE."""
 
     def write(batch, _):
         new = batch.dropDuplicates(NAME)

@@ -36,14 +36,23 @@ struct message_place {
 const char *message_format_name(enum message_format format);
 enum message_format message_format_by_name(const char *name);
 
+// Whole batches have a topic as well, in the place of the channel that is none.
+#define MESSAGE_BATCHES CHANNEL_NONE
+
 // "trades" for CHANNEL_TRADE: what follows the prefix and its dot. NULL without a topic.
 const char *message_topic(enum channel channel);
+// "trade" for CHANNEL_TRADE, "tape" for MESSAGE_BATCHES: the header `schema` begins with it.
+const char *message_schema(enum channel channel);
 
 // The identity of a row: columns joined by ',' where the channel has an identity, else
 // "STORE:TAPE:ROW". Returns the bytes written, at most MESSAGE_IDENTITY_BYTES_MAX; a longer one
 // (a text that no exchange sends) is cut.
 size_t message_identity(const struct rows *rows, uint32_t row, const char *store,
                         struct message_place place, char *out);
+
+// The identity of a batch: "STORE:TAPE:FIRST:END", its rows of the tape, END not among them.
+size_t message_batch_identity(const char *store, struct message_place first, uint64_t end,
+                              char *out);
 
 // XXH3-64 over key and identity: names a row in little space.
 uint64_t message_identity_hash(const void *key, uint32_t key_size, const void *identity,
@@ -86,7 +95,7 @@ size_t message_avro_write(const struct message_avro *avro, const struct rows *ro
 // As message_json_time_ns().
 int64_t message_avro_time_ns(const void *value, size_t size);
 
-// ---- a row in either ----
+// ---- a row in either, or a batch ----
 
 struct message_coder {
     struct message_json json;
@@ -100,7 +109,7 @@ size_t message_bytes_max(const struct rows *rows, uint32_t row, uint32_t symbol_
 size_t message_write(const struct message_coder *coder, enum message_format format,
                      const struct rows *rows, uint32_t row, struct event_text symbol,
                      struct message_place place, void *out, const char **why);
-// What such a value is written in, and the row's `time`.
+// What a value is written in; and the row's `time`, of a batch the latest.
 enum message_format message_format_of(const void *value, size_t size);
 int64_t message_time_ns(const void *value, size_t size);
 

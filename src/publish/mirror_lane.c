@@ -342,11 +342,60 @@ static enum mirror_step send_batch(struct mirror *mirror, struct mirror_lane *la
     return moved ? STEP_MOVED : STEP_BLOCKED;
 }
 
+// ---- whole batches ----
+
+// The batch as it stands on the tape, with rows that went out before where it was written again
+// with more of them. False: it is damaged.
+static bool whole(struct mirror *mirror, struct producer_message *message, char *identity)
+{
+    const struct mirror_view *view = &mirror->view;
+    const struct message_place first = {view->tape, view->first_row};
+    struct layout_batch header;
+    message->value = view->bytes;
+    message->value_size = view->size;
+    if (view->remade != NULL && !mirror_remade_encode(mirror, message)) return false;
+    if (tape_decode_header(message->value, message->value_size, &header) != TAPE_GOOD)
+        return false;
+    message->time_ms = header.time_max / LIMIT_MILLISECOND_NS;
+    message->identity = identity;
+    message->identity_size = (uint32_t)message_batch_identity(mirror->store, first, view->rows,
+                                                              identity);
+    return true;
+}
+
+static enum mirror_step send_whole(struct mirror *mirror, struct mirror_lane *lane,
+                                   uint32_t stream, struct producer_message *message)
+{
+    const struct mirror_view view = mirror->view;
+    struct mirror_position *position = &lane->position[stream];
+    struct row_place place = {.stream = stream, .row = view.rows - 1};
+    place.flight = flight_begin(mirror, lane, view.tape, view.shard);
+    if (place.flight == 0) return STEP_BLOCKED;
+    message->channel = lane->channel;
+    message->format = MESSAGE_BATCH;
+    message->key = mirror->store; // one key: one partition, so one order over all shards
+    message->key_size = MESSAGE_STORE_HEX_BYTES - 1;
+    message->tag = mirror_tag(place.flight, place.row);
+    bool taken = give(mirror, lane, &place, message, view.tape);
+    if (taken) position->row = view.rows;
+    mirror->flights[place.flight].rows = position->row;
+    flight_settle(mirror, place.flight);
+    return taken ? STEP_MOVED : STEP_BLOCKED;
+}
+
+// ---- batches ----
+
 static enum mirror_step lane_batch(struct mirror *mirror, struct mirror_lane *lane,
                                    uint32_t stream)
 {
     const struct mirror_view view = mirror->view;
     const struct tape_batch *batch = NULL;
+    struct producer_message message = {0};
+    char identity[MESSAGE_IDENTITY_BYTES_MAX];
+    if (lane->channel == MESSAGE_BATCHES && view.channels != 0) {
+        if (whole(mirror, &message, identity)) return send_whole(mirror, lane, stream, &message);
+        mirror_tell_lost(mirror, view.tape, "a damaged batch", view.rows - view.first_row);
+    }
     if (view.channels >> lane->channel & 1) batch = mirror_decode(mirror);
     if (batch != NULL) return send_batch(mirror, lane, stream, batch);
     if (!flight_extend(mirror, lane, view.tape, view.shard, view.rows, false))

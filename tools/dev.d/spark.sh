@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash
 #
-# The verb spark: a Spark that reads what was mirrored. PySpark from the Python package index and its
-# Kafka and Avro sources from Maven Central, into .deps/spark: 540 MB, so only this verb asks for it.
+# The verb spark: a Spark that reads what was mirrored. PySpark from the Python package index and
+# its Kafka and Avro sources from Maven Central, into .deps/spark: 540 MB, so only this verb asks
+# for it.
 
 spark_version=4.2.0
 
@@ -12,7 +13,8 @@ spark_present() {
 
 # shellcheck disable=SC2034
 spark_remedy="check that pip reaches the Python package index and Maven reaches Maven Central (or \
-their mirrors in pip.conf and settings.xml), and that apt-get can install maven and default-jre-headless"
+their mirrors in pip.conf and settings.xml), and that apt-get can install maven and \
+default-jre-headless"
 spark_install() {
     if ! command -v mvn >/dev/null || ! command -v java >/dev/null; then
         packages_get maven default-jre-headless
@@ -52,5 +54,5 @@ verb_spark() {
     run_environment
     export RINGTAPE_SPARK=$deps/spark
     exec "$deps/venv/bin/python" -m pytest tests/spark -o 'python_files=*_test.py' \
-        -p no:cacheprovider -q -rA "$@"
+        -o pythonpath=tests/peers -p no:cacheprovider -q -rA "$@"
 }
