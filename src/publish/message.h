@@ -83,6 +83,7 @@ int64_t message_json_time_ns(const void *value, size_t size);
 struct message_avro {
     uint8_t header[CHANNEL_COUNT][MESSAGE_AVRO_HEADER_BYTES]; // magic and fingerprint
     uint8_t kind[CHANNEL_COUNT][EVENT_COLUMNS_MAX];           // how a column is written
+    int64_t power[DECIMAL_SCALE_MAX + 1];                     // of 10
 };
 
 void message_avro_init(struct message_avro *avro);

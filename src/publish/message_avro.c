@@ -120,6 +120,8 @@ static void check_codes(const struct column *column)
 void message_avro_init(struct message_avro *avro)
 {
     memset(avro, 0, sizeof *avro);
+    avro->power[0] = 1;
+    for (uint32_t i = 1; i <= DECIMAL_SCALE_MAX; i++) avro->power[i] = 10 * avro->power[i - 1];
     for (int c = 0; c < CHANNEL_COUNT; c++) {
         const struct channel_schema *schema = channel_schema((enum channel)c);
         if (schema == NULL) continue;
@@ -152,23 +154,39 @@ static uint8_t *put_bytes(uint8_t *out, const void *bytes, size_t size)
     return out + size;
 }
 
-// Big-endian two's complement, no longer than it must be. NULL: it does not fit exactly.
-static uint8_t *put_decimal(uint8_t *out, enum decimal_kind kind, int64_t mantissa, uint8_t scale)
+// The value at the scale of its type. False: it does not fit exactly.
+static bool rescale(const struct message_avro *avro, struct decimal_type type, int64_t mantissa,
+                    uint8_t scale, __int128 *value)
 {
-    struct decimal_type type = decimal_type_of(kind);
+    if (scale > type.scale)
+        return decimal_text_rescale(mantissa, scale, type.scale, type.digits, value);
+    *value = (__int128)mantissa * avro->power[type.scale - scale];
+    if (type.digits > DECIMAL_SCALE_MAX) return true; // 38: no product has more
+    int64_t limit = avro->power[type.digits];
+    return *value < limit && *value > -limit;
+}
+
+// Bytes of two's complement that hold the value and its sign.
+static uint32_t bytes_of(__int128 value)
+{
+    unsigned __int128 bits = (unsigned __int128)(value < 0 ? ~value : value);
+    uint64_t high = (uint64_t)(bits >> 64);
+    if (high != 0) return (uint32_t)(128 - __builtin_clzll(high)) / 8 + 1;
+    return (uint32_t)(64 - __builtin_clzll((uint64_t)bits | 1)) / 8 + 1;
+}
+
+// Big-endian two's complement, no longer than it must be. NULL: it does not fit exactly.
+static uint8_t *put_decimal(uint8_t *out, const struct message_avro *avro, enum decimal_kind kind,
+                            int64_t mantissa, uint8_t scale)
+{
     __int128 value;
-    if (!decimal_text_rescale(mantissa, scale, type.scale, type.digits, &value)) return NULL;
-    uint64_t high = __builtin_bswap64((uint64_t)(value >> 64));
-    uint64_t low = __builtin_bswap64((uint64_t)value);
-    uint8_t bytes[16];
-    memcpy(bytes, &high, 8);
-    memcpy(bytes + 8, &low, 8);
-    uint8_t sign = value < 0 ? 0xff : 0;
-    uint32_t first = 0;
-    while (first < 15 && bytes[first] == sign && (bytes[first + 1] ^ sign) < 0x80) first++;
-    *out++ = (uint8_t)(2 * (16 - first));
-    memcpy(out, bytes + first, 16 - first);
-    return out + (16 - first);
+    if (!rescale(avro, decimal_type_of(kind), mantissa, scale, &value)) return NULL;
+    uint64_t ends[2] = {__builtin_bswap64((uint64_t)(value >> 64)),
+                        __builtin_bswap64((uint64_t)value)};
+    uint32_t size = bytes_of(value);
+    *out++ = (uint8_t)(2 * size);
+    memcpy(out, (const uint8_t *)ends + sizeof ends - size, size);
+    return out + size;
 }
 
 static uint8_t *put_code(uint8_t *out, const struct column *column, int64_t value)
@@ -209,14 +227,16 @@ static const char *const faults[] = {
     [AVRO_BYTES] = "",
 };
 
-static uint8_t *put_cell(uint8_t *out, enum avro_kind kind, const struct rows *rows, uint32_t row,
-                         int c)
+static uint8_t *put_cell(uint8_t *out, const struct message_avro *avro, const struct rows *rows,
+                         uint32_t row, int c)
 {
     const struct column *column = &rows->schema->columns[c];
+    enum avro_kind kind = (enum avro_kind)avro->kind[rows->schema->channel][c];
     if (column->type == COLUMN_TEXT) return put_text(out, kind, rows, row, column->text);
     int64_t value = rows->value[c][row];
     if (kind == AVRO_LONG) return put_long(out, value);
-    if (kind == AVRO_DECIMAL) return put_decimal(out, column->decimal, value, rows->scale[c][row]);
+    if (kind == AVRO_DECIMAL)
+        return put_decimal(out, avro, column->decimal, value, rows->scale[c][row]);
     if (kind == AVRO_CODE) return put_code(out, column, value);
     if (value != 0 && value != 1) return NULL;
     *out++ = (uint8_t)(kind == AVRO_ENUM ? 2 * value : value);
@@ -229,7 +249,6 @@ static uint8_t *put_columns(uint8_t *out, const struct message_avro *avro, const
                             uint32_t row, const char **why)
 {
     const struct channel_schema *schema = rows->schema;
-    const uint8_t *kinds = avro->kind[schema->channel];
     uint64_t present = rows->present[row];
     for (int c = 0; c < schema->column_count; c++, present >>= 1) {
         if (schema->columns[c].nullable) {
@@ -239,10 +258,9 @@ static uint8_t *put_columns(uint8_t *out, const struct message_avro *avro, const
             *why = "a column that is never absent is absent";
             return NULL;
         }
-        enum avro_kind kind = (enum avro_kind)kinds[c];
-        out = put_cell(out, kind, rows, row, c);
+        out = put_cell(out, avro, rows, row, c);
         if (out == NULL) {
-            *why = faults[kind];
+            *why = faults[avro->kind[schema->channel][c]];
             return NULL;
         }
     }
@@ -250,16 +268,18 @@ static uint8_t *put_columns(uint8_t *out, const struct message_avro *avro, const
 }
 
 // One block of all levels, and the empty one behind it.
-static uint8_t *put_levels(uint8_t *out, const struct rows *rows, uint32_t row)
+static uint8_t *put_levels(uint8_t *out, const struct message_avro *avro, const struct rows *rows,
+                           uint32_t row)
 {
     uint32_t first = rows->level_first[row];
     uint32_t end = rows->level_first[row + 1];
     if (end > first) out = put_long(out, end - first);
     for (uint32_t i = first; i < end; i++) {
         *out++ = rows->level_side[i] == 0 ? 0 : 2;
-        out = put_decimal(out, DECIMAL_PRICE, rows->level_price[i], rows->level_price_scale[i]);
+        out = put_decimal(out, avro, DECIMAL_PRICE, rows->level_price[i],
+                          rows->level_price_scale[i]);
         if (out == NULL) return NULL;
-        out = put_decimal(out, DECIMAL_QUANTITY, rows->level_quantity[i],
+        out = put_decimal(out, avro, DECIMAL_QUANTITY, rows->level_quantity[i],
                           rows->level_quantity_scale[i]);
         if (out == NULL) return NULL;
     }
@@ -305,7 +325,7 @@ size_t message_avro_write(const struct message_avro *avro, const struct rows *ro
     if (at == NULL) return 0;
     if (schema->has_levels) {
         *why = faults[AVRO_DECIMAL];
-        at = put_levels(at, rows, row);
+        at = put_levels(at, avro, rows, row);
         if (at == NULL) return 0;
     }
     if (schema->identity_count == 0) {

@@ -263,6 +263,8 @@ static bool give(struct mirror *mirror, struct mirror_lane *lane, const struct r
     }
     if (mirror->letters.size + (int64_t)mirror->letters.used > MIRROR_LETTERS_MAX_BYTES)
         return false;
+    // Whole batches may be large: those that wait are written first.
+    if (mirror->letters.used + message->value_size > MIRROR_LETTER_ROOM / 2) return false;
     mirror->flights[place->flight].left++;
     mirror_letter_keep(mirror, message, tape, cause);
     return true;
