@@ -120,6 +120,7 @@ void mirror_life_begin(struct mirror_life *life, uint64_t seed)
     life->world = sim_world_create(seed);
     life->tape_bytes = 64 << 10;
     life->feed_bytes = 1 << 16;
+    life->queue_messages = SCRIPTED_QUEUE_MAX;
     life->broker.world = life->world;
     life->broker.may = may_send;
     life->broker.take = message_taken;
@@ -158,7 +159,7 @@ static bool open_mirror(struct mirror_life *life)
                                                  1u << CHANNEL_DEPTH,
                                      .maker = {scripted_make, &life->broker},
                                      .queue_bytes = 1 << 20,
-                                     .queue_messages = SCRIPTED_QUEUE_MAX};
+                                     .queue_messages = life->queue_messages};
     for (int c = 0; c < CHANNEL_COUNT; c++) options.format[c] = life->format;
     options.format[MESSAGE_BATCHES] = MESSAGE_BATCH;
     if (life->batches) options.channels |= 1u << MESSAGE_BATCHES;

@@ -53,6 +53,7 @@ struct mirror_life {
     uint32_t index[MIRROR_LIFE_ROWS + 1];    // in row[]
     uint32_t sitting_first;
     uint32_t feed_bytes;
+    uint32_t queue_messages;
     int64_t tape_bytes;
     enum message_format format; // of every topic of rows
     bool batches;               // are mirrored as well

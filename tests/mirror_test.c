@@ -14,6 +14,7 @@ static void start(uint64_t seed, uint32_t shards)
 {
     mirror_life_begin(&life, seed);
     life.batches = seed >= 1000;
+    if (life.batches) life.queue_messages = 20; // a batch has many rows
     cr_assert(mirror_life_start(&life, shards));
 }
 
@@ -298,6 +299,7 @@ static void begin_outage(uint64_t seed, uint32_t shards, bool keeps, uint32_t ta
 {
     mirror_life_begin(&life, seed);
     life.batches = seed >= 1000;
+    if (life.batches) life.queue_messages = 20;
     life.seals = true;
     life.tape_bytes = tape_kilobytes << 10;
     life.keeps_tapes = keeps;
