@@ -3,6 +3,7 @@
 JSON says, for the golden messages and for what a real broker has."""
 
 import copy
+import gzip
 import json
 import re
 import time
@@ -15,6 +16,7 @@ import pytest
 import support
 from alerts_test import NERVOUS
 from avro_values import SCHEMAS, decode, of_json
+from candles_test import minute_trades, record, upbit_line
 from mirror_test import TOPICS, caught_up, kafka, make_topics, stored
 
 GOLDEN = support.ROOT / "tests" / "golden" / "messages"
@@ -118,37 +120,57 @@ def order(rows):
     return sorted(rows, key=lambda row: json.dumps(row, sort_keys=True, default=spelled))
 
 
+def compare(broker, prefix, store, channels):
+    """What was decoded is what `ringtape cat --json` says, as JSON messages do; how many rows."""
+    counts = {}
+    for channel in channels:
+        want = [of_json(channel, row) for row in stored(store, channel)]
+        have = mirrored_avro(broker, prefix, channel)
+        assert order(have) == order(want), channel
+        counts[channel] = len(have)
+    return counts
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    with kafka_broker.Broker(tmp_path_factory.mktemp("kafka")) as running:
+        yield running
+
+
 @needs_broker
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_what_a_broker_has_in_avro_is_what_json_says(tmp_path):
-    """Two exchanges, every channel that a market makes, all kinds of alerts; beside them a topic
-    in JSON. What `ringtape cat --json` says in its words is what was decoded."""
-    with kafka_broker.Broker(tmp_path / "kafka") as broker:
-        make_topics(broker, "av")
-        with support.Simulator("--symbols=binance:30", "--symbols=upbit:20", "--rate=3000",
-                               "--seconds=4", "--at-end=hold") as simulator:  # fmt: skip
-            channels = ["trade", "agg_trade", "quote", "depth", "kline_1m", "ticker"]
-            feeds = [
-                support.feed(simulator, "binance", channels, "all"),
-                support.feed(simulator, "upbit", ["trade", "book", "ticker"], "all",
-                             keep_raw=True),
-            ]  # fmt: skip
-            top = {"kafka": kafka(broker, "av", value="avro", values={"klines": "json"}),
-                   "alerts": NERVOUS, "shards": 2}  # fmt: skip
-            with support.Ringtaped(tmp_path / "c.yaml", tmp_path / "store", feeds,
-                                   top=top) as daemon:  # fmt: skip
-                simulator.event("ended", 60)
-                time.sleep(0.5)
-                caught_up(daemon)
-                assert daemon.counters()["mirror_refused"] == 0
-                assert daemon.terminate() == 0, daemon.errors
-        seen = set()
-        for channel in set(CHANNELS) - {"kline"}:
-            want = [of_json(channel, row) for row in stored(tmp_path / "store", channel)]
-            have = mirrored_avro(broker, "av", channel)
-            assert order(have) == order(want), channel
-            seen |= {channel} if have else set()
-        for message in kafka_broker.read_topic(broker.address, "av.klines"):
-            assert dict(message.headers())["schema"] == b"kline.json"
-            json.loads(message.value())
-    assert seen >= set(CHANNELS) - {"kline", "candle", "raw"}, seen
+def test_what_a_broker_has_in_avro_is_what_json_says(broker, tmp_path):
+    """Two exchanges, every channel that a market makes in seconds, all kinds of alerts."""
+    make_topics(broker, "av")
+    with support.Simulator("--symbols=binance:30", "--symbols=upbit:20", "--rate=3000",
+                           "--seconds=4", "--at-end=hold") as simulator:  # fmt: skip
+        channels = ["trade", "agg_trade", "quote", "depth", "kline_1m", "ticker"]
+        feeds = [support.feed(simulator, "binance", channels, "all"),
+                 support.feed(simulator, "upbit", ["trade", "book", "ticker"], "all")]  # fmt: skip
+        top = {"kafka": kafka(broker, "av", value="avro"), "alerts": NERVOUS, "shards": 2}
+        with support.Ringtaped(tmp_path / "c.yaml", tmp_path / "store", feeds, top=top) as daemon:
+            simulator.event("ended", 60)
+            time.sleep(0.5)
+            caught_up(daemon)
+            assert daemon.counters()["mirror_refused"] == 0
+            assert daemon.terminate() == 0, daemon.errors
+    counts = compare(broker, "av", tmp_path / "store", CHANNELS)
+    assert all(counts[channel] > 0 for channel in set(CHANNELS) - {"candle", "raw"}), counts
+
+
+@needs_broker
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_candles_and_raw_messages_of_an_old_hour(broker, tmp_path):
+    """A made recording: minutes that are over, and a message with a key that nobody knows."""
+    prices = {"open": "100.5", "high": "200.25", "low": "99", "close": "150"}
+    minutes = [{"timestamp": f"2025-09-01 10:{at:02}:00", "volume": "0.12345678", **prices}
+               for at in range(40)]  # fmt: skip
+    lines = [upbit_line(trade) for trade in minute_trades(minutes)]
+    lines[9] = lines[9].replace('"st":', '"new":"\\\\u00fc","st":')
+    with gzip.open(tmp_path / "made.gz", "wt") as file:
+        file.writelines(lines)
+    make_topics(broker, "old")
+    top = {"kafka": kafka(broker, "old", value="avro")}
+    store, _ = record(tmp_path / "made.gz", "upbit", ["trade"], ["KRW-BTC"], tmp_path, top=top)
+    counts = compare(broker, "old", store, ["trade", "candle", "raw", "status"])
+    assert counts["trade"] == 160 and counts["candle"] >= 40 and counts["raw"] == 1, counts
