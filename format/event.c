@@ -323,6 +323,17 @@ const struct channel_schema *channel_schema(enum channel channel)
     return schema;
 }
 
+struct decimal_type decimal_type_of(enum decimal_kind kind)
+{
+    static const struct decimal_type types[] = {
+        [DECIMAL_PRICE] = {18, 8},
+        [DECIMAL_QUANTITY] = {38, 12},
+        [DECIMAL_QUOTE_VOLUME] = {38, 16},
+    };
+    ensure(kind > DECIMAL_NONE && kind <= DECIMAL_QUOTE_VOLUME);
+    return types[kind];
+}
+
 enum channel channel_by_name(const char *name)
 {
     ensure(name);

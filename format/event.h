@@ -54,6 +54,10 @@ enum decimal_kind {
     DECIMAL_QUOTE_VOLUME, // DECIMAL(38,16), rates too
 };
 
+struct decimal_type {
+    uint8_t digits, scale;
+};
+
 enum {
     EVENT_COLUMNS_MAX = 64,  // `present` is one 64-bit word
     EVENT_TEXTS_MAX = 6,     // text columns of one channel
@@ -88,6 +92,7 @@ struct channel_schema {
 const struct channel_schema *channel_schema(enum channel channel);
 // Bit c: column c is not nullable. Rows are stored as they are; who makes them sees to it.
 uint64_t schema_required(const struct channel_schema *schema);
+struct decimal_type decimal_type_of(enum decimal_kind kind);
 // By name ("trade"), CHANNEL_NONE if unknown.
 enum channel channel_by_name(const char *name);
 // Index of the column or -1.

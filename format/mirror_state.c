@@ -14,6 +14,8 @@
 
 enum { NAME_BYTES = 32, TRAILER_BYTES = 22 };
 
+static const char batch[] = "batch"; // instead of a channel's name
+
 struct text {
     char *at;
     const char *end;
@@ -48,7 +50,7 @@ size_t mirror_state_write(const struct mirror_state *state, char *text)
     put(&out, "ringtape-mirror 1 1\ntime %" PRId64 "\n", state->time_ns);
     for (int c = 0; c < CHANNEL_COUNT; c++) {
         const struct channel_schema *schema = channel_schema((enum channel)c);
-        if (schema) put_channel(&out, state, c, schema->name);
+        if (c == CHANNEL_NONE || schema) put_channel(&out, state, c, schema ? schema->name : batch);
     }
     for (uint32_t t = 0; t < state->tape_count; t++)
         put(&out, "tape %" PRIu32 " %" PRIu32 " %016" PRIx64 "\n", state->tapes[t].tape,
@@ -123,7 +125,7 @@ static void parse_tape(struct mirror_state *state, struct line *line)
             (struct mirror_state_tape){(uint32_t)tape, (uint32_t)shard, layout};
 }
 
-// What a later minor version adds is passed over; a channel that is not known is channel 0.
+// What a later minor version adds is passed over, channels too.
 static bool parse_line(struct mirror_state *state, struct line *line)
 {
     char word[NAME_BYTES];
@@ -132,7 +134,9 @@ static bool parse_line(struct mirror_state *state, struct line *line)
     bool topic = strcmp(word, "topic") == 0;
     if (topic || strcmp(word, "cursor") == 0) {
         take_word(line, name);
-        (topic ? parse_topic : parse_cursor)(state, line, channel_by_name(name));
+        enum channel channel = channel_by_name(name);
+        if (channel != CHANNEL_NONE || strcmp(name, batch) == 0)
+            (topic ? parse_topic : parse_cursor)(state, line, channel);
     } else if (strcmp(word, "tape") == 0) {
         parse_tape(state, line);
     } else if (strcmp(word, "time") == 0) {

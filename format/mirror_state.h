@@ -13,7 +13,8 @@
 //     xxh3 0123456789abcdef
 //
 // Minor 1 brought `tape`: the header that tells the shard may go before the rows are delivered.
-// A topic is called by its channel. Where a cursor is missing, nothing is known to be delivered.
+// A topic is called by its channel, that of whole batches `batch`; in memory that is number 0.
+// Where a cursor is missing, nothing is known to be delivered.
 // Pure: text in memory. Threading: one owner.
 #ifndef RINGTAPE_FORMAT_MIRROR_STATE_H
 #define RINGTAPE_FORMAT_MIRROR_STATE_H

@@ -14,14 +14,6 @@ enum { COLUMN_SYMBOL, COLUMN_TS, COLUMN_TS_NS, COLUMN_FIRST }; // places in the 
 enum { LEVEL_INDEX, LEVEL_SIDE, LEVEL_PRICE, LEVEL_QUANTITY, LEVEL_COLUMNS };
 enum { STORE_ID, STORE_TAPE, STORE_TAPE_ROW, STORE_COLUMNS };
 
-static const struct {
-    uint8_t digits, scale;
-} decimal_table[] = {
-    [DECIMAL_PRICE] = {18, 8},
-    [DECIMAL_QUANTITY] = {38, 12},
-    [DECIMAL_QUOTE_VOLUME] = {38, 16},
-};
-
 const char *parquet_rows_error_text(enum parquet_rows_error error)
 {
     switch (error) {
@@ -108,7 +100,7 @@ static void parquet_rows_add_own(struct parquet_rows *rows, uint8_t c)
         own.type = PARQUET_INT64;
     } else if (column->type == COLUMN_DECIMAL) {
         own.type = column->decimal == DECIMAL_PRICE ? PARQUET_DECIMAL_18 : PARQUET_DECIMAL_38;
-        own.scale = decimal_table[column->decimal].scale;
+        own.scale = decimal_type_of(column->decimal).scale;
     } else if (column->type == COLUMN_TEXT) {
         const bool any_bytes = rows->options.schema->channel == CHANNEL_RAW && c == RAW_FRAME;
         own.type = any_bytes ? PARQUET_BINARY : PARQUET_STRING;
@@ -188,9 +180,9 @@ static enum parquet_rows_error parquet_rows_put_decimal(struct parquet_writer *w
                                                         enum decimal_kind kind, int64_t mantissa,
                                                         uint8_t scale)
 {
+    const struct decimal_type type = decimal_type_of(kind);
     __int128 value;
-    if (!decimal_text_rescale(mantissa, scale, decimal_table[kind].scale,
-                              decimal_table[kind].digits, &value))
+    if (!decimal_text_rescale(mantissa, scale, type.scale, type.digits, &value))
         return PARQUET_ROWS_DECIMAL_RANGE;
     if (kind == DECIMAL_PRICE)
         parquet_set_int64(writer, at, (int64_t)value);

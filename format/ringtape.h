@@ -290,6 +290,27 @@ RINGTAPE_API int ringtape_find_last(struct ringtape_finder *finder, const char *
                                     struct ringtape_message *message);
 RINGTAPE_API void ringtape_finder_close(struct ringtape_finder *finder);
 
+// ---- a batch out of Kafka ----
+
+// A message of the topic PREFIX.batches (docs/kafka.md): rows of all channels as they were
+// committed together. It needs no store. A batch may bring rows again that an earlier one brought:
+// `from` is the first row of the tape that is wanted, 0 for all; keep the highest that
+// ringtape_batch_end() said of the tape for its next batch.
+struct ringtape_batch;
+
+// The bytes are copied. `tape` stands in the message's identity and comes back in the chunks.
+RINGTAPE_API int ringtape_batch_open(struct ringtape_batch **batch, const void *bytes, size_t size,
+                                     uint32_t tape, uint64_t from,
+                                     struct ringtape_message *message);
+// 1: `chunk` has rows of *channel, valid until the next call or the close; 0: there are no more. A
+// channel's rows come in their order, one channel behind the other.
+RINGTAPE_API int ringtape_batch_next(struct ringtape_batch *batch, const char **channel,
+                                     struct ringtape_chunk *chunk,
+                                     struct ringtape_message *message);
+// The tape's first row behind the batch.
+RINGTAPE_API uint64_t ringtape_batch_end(const struct ringtape_batch *batch);
+RINGTAPE_API void ringtape_batch_close(struct ringtape_batch *batch);
+
 // ---- helpers ----
 
 // The value at another scale; false: it does not fit exactly.

@@ -80,7 +80,7 @@ Test(config, every_key_is_read)
 Test(config, the_kafka_section_is_read)
 {
     cr_assert(parse("kafka:\n  brokers: a:1,b:2\n  prefix: mine\n  topics: [trades, depth]\n"
-                    "  value: json\n  values: {depth: json}\n  profile: latency\n  queue: 8MiB\n"
+                    "  value: avro\n  values: {depth: json}\n  profile: latency\n  queue: 8MiB\n"
                     "  tls: true\n  ca_file: /ca.pem\n  sasl: {mechanism: PLAIN, user: me, "
                     "password_file: /secret}\n  properties: {linger.ms: 50, batch.size: 16384}\n"
                     FEED),
@@ -90,6 +90,7 @@ Test(config, the_kafka_section_is_read)
     cr_assert_str_eq(kafka->options.prefix, "mine");
     cr_assert_eq(config_kafka_channels(kafka), 1u << CHANNEL_TRADE | 1u << CHANNEL_DEPTH);
     cr_assert_eq(config_kafka_format(kafka, CHANNEL_DEPTH), MESSAGE_JSON);
+    cr_assert_eq(config_kafka_format(kafka, CHANNEL_TRADE), MESSAGE_AVRO);
     cr_assert(kafka->profile == KAFKA_LATENCY && kafka->options.queue_bytes == 8 << 20);
     cr_assert(kafka->options.tls && kafka->options.property_count == 2);
     cr_assert_str_eq(kafka->options.properties[1].name, "batch.size");
@@ -100,6 +101,26 @@ Test(config, the_kafka_section_is_read)
     cr_assert_str_eq(config.kafka.options.brokers, "");
     cr_assert_neq(config_kafka_channels(&config.kafka) >> CHANNEL_TRADE & 1, 0);
     config_free(&config);
+}
+
+static uint32_t kafka_channels(const char *section)
+{
+    char whole[1024];
+    (void)snprintf(whole, sizeof whole, "kafka: {brokers: h, %s}\n" FEED, section);
+    cr_assert(parse(whole), "%s", mistakes.text[0]);
+    uint32_t channels = config_kafka_channels(&config.kafka);
+    cr_assert_eq(config_kafka_format(&config.kafka, MESSAGE_BATCHES), MESSAGE_BATCH);
+    config_free(&config);
+    return channels;
+}
+
+Test(config, whole_batches_are_mirrored_where_they_are_asked_for)
+{
+    uint32_t batches = 1u << MESSAGE_BATCHES;
+    cr_assert_eq(kafka_channels("queue: 1MiB") & batches, 0);
+    cr_assert_eq(kafka_channels("value: batch"), batches);
+    cr_assert_eq(kafka_channels("topics: [batches]"), batches);
+    cr_assert_eq(kafka_channels("topics: [batches, alerts]"), batches | 1u << CHANNEL_ALERT);
 }
 
 static bool kafka_possible(const char *section, char *text)
@@ -116,6 +137,12 @@ Test(config, what_librdkafka_would_refuse_is_told_before_it_runs)
 {
     char text[512];
     cr_assert(kafka_possible("queue: 1MiB", text));
+    cr_assert(kafka_possible("value: batch", text));
+    cr_assert(kafka_possible("topics: [batches, trades], value: avro", text));
+    cr_assert(kafka_possible("topics: [batches, trades], value: batch, values: {trades: json}",
+                             text));
+    cr_assert_not(kafka_possible("topics: [batches, trades], value: batch", text));
+    cr_assert(strstr(text, "value: batch") != NULL, "%s", text);
     cr_assert_not(kafka_possible("properties: {linger.m: 5}", text));
     cr_assert(strstr(text, "linger.m") != NULL, "%s", text);
     cr_assert_not(kafka_possible("properties: {acks: 1}", text));
@@ -134,7 +161,11 @@ static const struct {
     const char *text;
     const char *message;
 } wrong[] = {
-    {"kafka: {value: xml}\n" FEED, "r.yaml:1: kafka.value: expected json, found \"xml\""},
+    {"kafka: {value: xml}\n" FEED,
+     "r.yaml:1: kafka.value: expected json, avro or batch, found \"xml\""},
+    {"kafka: {values: {trades: batch}}\n" FEED,
+     "r.yaml:1: kafka.values: expected topics with json or avro, like {depth: avro}, found "
+     "\"trades\""},
     {"kafka: {topics: [trade]}\n" FEED,
      "r.yaml:1: kafka.topics: expected a list of topics, like [trades, candles, alerts], found "
      "\"trade\""},

@@ -16,7 +16,7 @@
 
 #define STORE "00112233445566778899aabbccddeeff"
 
-static struct message_json json;
+static struct message_coder coder;
 static struct rows rows;
 static struct event event;
 static uint8_t memory[1 << 20] __attribute__((aligned(64)));
@@ -29,7 +29,7 @@ static void fresh(enum channel channel)
     const struct channel_schema *schema = channel_schema(channel);
     cr_assert_leq(rows_memory_bytes(schema, &limits), sizeof memory);
     rows_init(&rows, schema, &limits, memory);
-    message_json_init(&json);
+    message_coder_init(&coder);
 }
 
 // Column c of a row has a value that follows from c; `seldom` leaves the nullable ones out.
@@ -56,49 +56,66 @@ static void one_row(enum channel channel, bool seldom)
     cr_assert(rows_append(&rows, &event));
 }
 
+static const struct message_place place_of_all = {12, 34567890123};
+
 static size_t text_of(uint32_t row, const char *symbol)
 {
     struct event_text name = {(const uint8_t *)symbol, (uint32_t)strlen(symbol)};
-    struct message_place place = {12, 34567890123};
-    size_t size = message_json_write(&json, &rows, row, name, place, out);
+    const char *why = NULL;
+    size_t size = message_write(&coder, MESSAGE_JSON, &rows, row, name, place_of_all, out, &why);
     cr_assert_leq(size, message_json_bytes_max(&rows, row, name.size));
+    cr_assert_eq(message_format_of(out, size), MESSAGE_JSON);
     out[size] = '\0';
     return size;
 }
 
+// 0: `fault` says why not.
+static const char *fault;
+
+static size_t avro_of(uint32_t row, const char *symbol)
+{
+    struct event_text name = {(const uint8_t *)symbol, (uint32_t)strlen(symbol)};
+    size_t size = message_write(&coder, MESSAGE_AVRO, &rows, row, name, place_of_all, out, &fault);
+    cr_assert_leq(size, message_avro_bytes_max(&rows, row, name.size));
+    if (size > 0) cr_assert_eq(message_format_of(out, size), MESSAGE_AVRO);
+    return size;
+}
+
 // Golden: RINGTAPE_GOLDEN_WRITE=1 writes anew what was wanted to change.
-static void golden(const char *name)
+static void golden(const char *channel, const char *ending, size_t size)
 {
     char path[200], want[1 << 16];
-    (void)snprintf(path, sizeof path, "tests/golden/messages/%s.json", name);
+    (void)snprintf(path, sizeof path, "tests/golden/messages/%s%s", channel, ending);
     if (getenv("RINGTAPE_GOLDEN_WRITE") != NULL) {
         FILE *file = fopen(path, "w");
-        cr_assert(file != NULL && fprintf(file, "%s\n", out) > 0 && fclose(file) == 0);
+        cr_assert(file != NULL && fwrite(out, 1, size, file) == size && fclose(file) == 0);
     }
     FILE *file = fopen(path, "r");
     cr_assert_not_null(file, "%s is missing", path);
-    size_t size = fread(want, 1, sizeof want - 1, file);
+    size_t read = fread(want, 1, sizeof want, file);
     (void)fclose(file);
-    want[size] = '\0';
-    if (size > 0) want[size - 1] = '\0';
-    cr_assert_str_eq(out, want);
+    cr_assert(read == size && memcmp(out, want, size) == 0, "%s", path);
 }
 
-Test(message, every_channel_has_its_golden_message)
+static void golden_json(const char *channel, const char *ending, uint32_t row, const char *symbol)
 {
-    char name[64];
+    size_t size = text_of(row, symbol);
+    out[size] = '\n';
+    golden(channel, ending, size + 1);
+}
+
+Test(message, every_channel_has_its_golden_messages)
+{
     for (int c = 0; c < CHANNEL_COUNT; c++) {
         const struct channel_schema *schema = channel_schema((enum channel)c);
         if (schema == NULL) continue;
         fresh((enum channel)c);
         one_row((enum channel)c, false);
         one_row((enum channel)c, true);
-        (void)text_of(0, "binance:BTCUSDT");
-        (void)snprintf(name, sizeof name, "%s", schema->name);
-        golden(name);
-        (void)text_of(1, "");
-        (void)snprintf(name, sizeof name, "%s_least", schema->name);
-        golden(name);
+        golden_json(schema->name, ".json", 0, "binance:BTCUSDT");
+        golden_json(schema->name, "_least.json", 1, "");
+        golden(schema->name, ".avro", avro_of(0, "binance:BTCUSDT"));
+        golden(schema->name, "_least.avro", avro_of(1, ""));
     }
 }
 
@@ -148,6 +165,94 @@ Test(message, the_time_is_found_again)
     cr_assert_eq(message_json_time_ns(",\"time\":9223372036854775807}", 29), INT64_MAX);
     cr_assert_eq(message_json_time_ns(",\"time\":92233720368547758070}", 30), 0);
     cr_assert_eq(message_json_time_ns("{}", 2), 0);
+    for (int symbol = 0; symbol < 2; symbol++) {
+        size = avro_of(0, symbol ? "binance:BTCUSDT" : "");
+        cr_assert_eq(message_time_ns(out, size), rows_time_ns(&rows, 0));
+        for (size_t cut = 0; cut < MESSAGE_AVRO_HEADER_BYTES + 2; cut++)
+            cr_assert_eq(message_avro_time_ns(out, cut), 0);
+    }
+    memset(out + MESSAGE_AVRO_HEADER_BYTES, 0xff, 20); // a symbol longer than the message
+    cr_assert_eq(message_time_ns(out, MESSAGE_AVRO_HEADER_BYTES + 20), 0);
+}
+
+// Two's complement, as few bytes as possible, behind their number in zigzag.
+static void decimal_is(int64_t mantissa, uint8_t scale, const char *bytes, size_t size)
+{
+    fresh(CHANNEL_DEPTH);
+    one_row(CHANNEL_DEPTH, true);
+    size_t before = avro_of(0, "");
+    rows.level_first[1] = 1;
+    rows.level_price[0] = mantissa;
+    rows.level_price_scale[0] = scale;
+    rows.level_quantity[0] = 0;
+    size_t got = avro_of(0, "");
+    if (bytes == NULL) {
+        cr_assert_eq(got, 0, "%lld scale %d fits", (long long)mantissa, scale);
+        cr_assert_str_eq(fault, "a number does not fit its decimal type exactly");
+        return;
+    }
+    cr_assert_gt(before, 0);
+    const char *at = out + got - 3 - size; // quantity 0 in two bytes, the end of the levels
+    cr_assert_eq((uint8_t)at[-1], 2 * size, "%lld scale %d", (long long)mantissa, scale);
+    cr_assert_eq(memcmp(at, bytes, size), 0, "%lld scale %d", (long long)mantissa, scale);
+}
+
+Test(message, avro_decimals_are_exact_or_refused)
+{
+    decimal_is(0, 8, "\x00", 1);
+    decimal_is(1, 8, "\x01", 1);
+    decimal_is(-1, 8, "\xff", 1);
+    decimal_is(127, 8, "\x7f", 1);
+    decimal_is(128, 8, "\x00\x80", 2);
+    decimal_is(-128, 8, "\x80", 1);
+    decimal_is(-129, 8, "\xff\x7f", 2);
+    decimal_is(1, 0, "\x05\xf5\xe1\x00", 4);
+    decimal_is(10000000000, 18, "\x01", 1);
+    decimal_is(10000000001, 18, NULL, 0); // a place too many
+    decimal_is(1, 9, NULL, 0);
+    decimal_is(9999999999, 0, "\x0d\xe0\xb6\xb3\xa1\x6e\x1f\x00", 8);
+    decimal_is(10000000000, 0, NULL, 0); // 19 digits
+    decimal_is(999999999999999999, 8, "\x0d\xe0\xb6\xb3\xa7\x63\xff\xff", 8);
+    decimal_is(-999999999999999999, 8, "\xf2\x1f\x49\x4c\x58\x9c\x00\x01", 8);
+    decimal_is(1000000000000000000, 8, NULL, 0);
+    decimal_is(INT64_MIN, 0, NULL, 0);
+}
+
+Test(message, avro_has_no_place_for_what_is_not_in_the_schema)
+{
+    fresh(CHANNEL_STATUS);
+    one_row(CHANNEL_STATUS, false);
+    cr_assert_gt(avro_of(0, ""), 0);
+    cr_assert_eq(avro_of(0, "\xff"), 0);
+    cr_assert_str_eq(fault, "the symbol is not UTF-8");
+    rows.value[STATUS_KIND][0] = 99; // of a newer version
+    cr_assert_eq(avro_of(0, ""), 0);
+    cr_assert_str_eq(fault, "a code has no name");
+    rows.present[0] &= ~(1ull << STATUS_KIND);
+    cr_assert_eq(avro_of(0, ""), 0);
+    cr_assert_str_eq(fault, "a column that is never absent is absent");
+    fresh(CHANNEL_TRADE);
+    one_row(CHANNEL_TRADE, false);
+    rows.value[TRADE_BEST_MATCH][0] = 2;
+    cr_assert_eq(avro_of(0, ""), 0);
+    rows.value[TRADE_BEST_MATCH][0] = 0;
+    rows.text[0] = 0xff;
+    cr_assert_eq(avro_of(0, ""), 0);
+    cr_assert_str_eq(fault, "a text is not UTF-8");
+}
+
+Test(message, avro_repairs_a_detail_and_keeps_a_frame)
+{
+    static const char want[] = "\x02\x06\xef\xbf\xbd\x06\xff\x00{\x18";
+    fresh(CHANNEL_RAW);
+    event_clear(&event, CHANNEL_RAW, SYMBOL_NONE);
+    event_set(&event, COLUMN_FLAGS, 0);
+    event_set(&event, RAW_REASON, RAW_KEPT);
+    event_set_text(&event, RAW_DETAIL, "\xff", 1);
+    event_set_text(&event, RAW_FRAME, "\xff\x00{", 3);
+    cr_assert(rows_append(&rows, &event));
+    size_t size = avro_of(0, "");
+    cr_assert_not_null(memmem(out, size, want, sizeof want - 1));
 }
 
 Test(message, the_identity_names_the_row)

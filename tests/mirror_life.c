@@ -33,14 +33,97 @@ static bool may_send(void *context, const struct scripted_record *record)
     return life->index[n] < durable_rows(&life->shard[life->place[n]]);
 }
 
+// ---- a consumer of batches ----
+
+static void batch_row(struct mirror_life *life, const struct rows *rows, uint32_t r)
+{
+    struct mirror_life_batches *got = &life->got;
+    int64_t n = rows->value[TRADE_ID][r];
+    const char *why = NULL;
+    if (n < 1 || n > life->appended || !life->taken[n]) why = "a row that was never written";
+    else if (n > life->sitting_first &&
+             life->index[n] >= durable_rows(&life->shard[life->place[n]]))
+        why = "a row that was not durable";
+    else if (!got->seen[n] && n < got->last[n % MIRROR_LIFE_SYMBOLS])
+        why = "a row out of order";
+    if (why != NULL) {
+        (void)snprintf(got->why, sizeof got->why, "a batch brought %s: %lld", why, (long long)n);
+        return;
+    }
+    got->again += got->seen[n];
+    if (!got->seen[n]) got->last[n % MIRROR_LIFE_SYMBOLS] = n;
+    got->seen[n] = true;
+}
+
+static bool batch_decode(const void *value, size_t size, struct tape_batch *batch)
+{
+    static _Alignas(64) uint8_t bytes[1 << 20];
+    static _Alignas(64) uint8_t memory[1 << 22];
+    struct layout_batch header;
+    size_t needed = 0;
+    ensure(size <= sizeof bytes);
+    memcpy(bytes, value, size);
+    return tape_check_batch(bytes, size, &header, &needed) == TAPE_GOOD &&
+           needed <= sizeof memory &&
+           tape_decode_batch(bytes, size, memory, needed, batch) == TAPE_GOOD;
+}
+
+// The identity is STORE:TAPE:FIRST:END.
+static void batch_taken(struct mirror_life *life, const struct producer_message *message)
+{
+    struct mirror_life_batches *got = &life->got;
+    struct tape_batch batch;
+    const char *place = strchr(message->identity, ':');
+    char *rest;
+    ensure(place != NULL);
+    bool good = batch_decode(message->value, message->value_size, &batch);
+    uint64_t tape = strtoull(place + 1, &rest, 10);
+    uint64_t first = strtoull(rest + 1, &rest, 10);
+    uint64_t end = strtoull(rest + 1, &rest, 10);
+    if (!good || first != batch.header.first_row || end != first + batch.header.rows ||
+        *rest != '\0' || message->time_ms != batch.header.time_max / 1000000) {
+        (void)snprintf(got->why, sizeof got->why, "a batch that is none: %.80s",
+                       (const char *)message->identity);
+        return;
+    }
+    ensure(tape < sizeof got->next / sizeof *got->next);
+    const struct rows *rows = &batch.rows[CHANNEL_TRADE];
+    for (uint32_t r = 0; r < rows->count; r++) {
+        if (first + batch.arrival[CHANNEL_TRADE][r] >= got->next[tape]) batch_row(life, rows, r);
+    }
+    got->next[tape] = end > got->next[tape] ? end : got->next[tape];
+    got->count++;
+}
+
+// A refused batch is kept whole.
+static void batch_letter(struct mirror_life *life, const struct mirror_letter *letter)
+{
+    struct tape_batch batch;
+    if (letter->channel != MESSAGE_BATCHES ||
+        !batch_decode(letter->value.bytes, letter->value.size, &batch))
+        return;
+    const struct rows *rows = &batch.rows[CHANNEL_TRADE];
+    for (uint32_t r = 0; r < rows->count; r++) {
+        int64_t n = rows->value[TRADE_ID][r];
+        if (n > 0 && n <= life->appended) life->got.seen[n] = true;
+    }
+}
+
+static void message_taken(void *context, const struct producer_message *message)
+{
+    if (message->channel == MESSAGE_BATCHES) batch_taken(context, message);
+}
+
 void mirror_life_begin(struct mirror_life *life, uint64_t seed)
 {
     memset(life, 0, sizeof *life);
     life->world = sim_world_create(seed);
     life->tape_bytes = 64 << 10;
     life->feed_bytes = 1 << 16;
+    life->queue_messages = SCRIPTED_QUEUE_MAX;
     life->broker.world = life->world;
     life->broker.may = may_send;
+    life->broker.take = message_taken;
     life->broker.may_context = life;
     sim_world_use(life->world);
 }
@@ -76,7 +159,10 @@ static bool open_mirror(struct mirror_life *life)
                                                  1u << CHANNEL_DEPTH,
                                      .maker = {scripted_make, &life->broker},
                                      .queue_bytes = 1 << 20,
-                                     .queue_messages = SCRIPTED_QUEUE_MAX};
+                                     .queue_messages = life->queue_messages};
+    for (int c = 0; c < CHANNEL_COUNT; c++) options.format[c] = life->format;
+    options.format[MESSAGE_BATCHES] = MESSAGE_BATCH;
+    if (life->batches) options.channels |= 1u << MESSAGE_BATCHES;
     if (mirror_open(&life->mirror, life->mirror_io, life->control_io, &options, &message) != 0)
         return false;
     mirror_start(life->mirror);
@@ -299,6 +385,8 @@ uint32_t mirror_life_letters(struct mirror_life *life, int64_t *numbers, uint32_
     for (size_t at = 0, step; count < max; at += step) {
         step = mirror_letter_read(&letter, bytes + at, (size_t)size - at);
         if (step == 0) break;
+        batch_letter(life, &letter);
+        if (letter.channel == MESSAGE_BATCHES) continue;
         char identity[24] = "";
         memcpy(identity, letter.identity.bytes,
                letter.identity.size < 23 ? letter.identity.size : 23);
@@ -344,8 +432,14 @@ bool mirror_life_check(struct mirror_life *life)
     for (uint32_t i = 0; i < count; i++) {
         if (letters[i] > 0 && letters[i] <= MIRROR_LIFE_ROWS) seen[letters[i]] = 1;
     }
+    if (life->got.why[0] != '\0') {
+        (void)snprintf(life->why, sizeof life->why, "%s", life->got.why);
+        return false;
+    }
     for (uint32_t n = 1; n <= life->appended; n++) {
         if (life->durable[n] && !seen[n]) return wrong(life, "was never delivered", n);
+        if (life->batches && life->durable[n] && !life->got.seen[n])
+            return wrong(life, "came in no batch", n);
     }
     return true;
 }

@@ -27,6 +27,16 @@ struct mirror_life_shard {
     uint32_t row[MIRROR_LIFE_ROWS];  // their numbers
 };
 
+// What a consumer of whole batches makes of them: rows of a tape from the next one on.
+struct mirror_life_batches {
+    uint32_t count;
+    uint32_t again; // rows that had come before
+    uint64_t next[1 << 12]; // row, by tape
+    bool seen[MIRROR_LIFE_ROWS + 1];
+    int64_t last[MIRROR_LIFE_SYMBOLS];
+    char why[128];
+};
+
 struct mirror_life {
     struct sim_world *world;
     struct scripted_broker broker;
@@ -43,7 +53,11 @@ struct mirror_life {
     uint32_t index[MIRROR_LIFE_ROWS + 1];    // in row[]
     uint32_t sitting_first;
     uint32_t feed_bytes;
+    uint32_t queue_messages;
     int64_t tape_bytes;
+    enum message_format format; // of every topic of rows
+    bool batches;               // are mirrored as well
+    struct mirror_life_batches got;
     bool seals;       // a sealer runs; sealed tapes go at once and segments are merged, unless
     bool keeps_tapes; // a guard holds them
     struct io *sealer_io;

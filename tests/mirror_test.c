@@ -4,6 +4,7 @@
 // disk and the machine do.
 #include <criterion/criterion.h>
 
+#include "format/mirror_letter.h"
 #include "format/mirror_state.h"
 #include "mirror_life.h"
 
@@ -12,6 +13,8 @@ static struct mirror_life life;
 static void start(uint64_t seed, uint32_t shards)
 {
     mirror_life_begin(&life, seed);
+    life.batches = seed >= 1000;
+    if (life.batches) life.queue_messages = 20; // a batch has many rows
     cr_assert(mirror_life_start(&life, shards));
 }
 
@@ -93,6 +96,55 @@ Test(mirror, a_refused_message_is_kept_and_the_topic_goes_on)
     end();
 }
 
+static void append_kind(int64_t kind)
+{
+    struct event event;
+    event_clear(&event, CHANNEL_STATUS, SYMBOL_NONE);
+    event_set(&event, COLUMN_RECEIVE_TIME, 1767225600000000000ll);
+    event_set(&event, COLUMN_FLAGS, 0);
+    event_set(&event, STATUS_KIND, kind);
+    cr_assert(tape_writer_append(life.shard[0].writer, &event));
+}
+
+Test(mirror, what_avro_has_no_place_for_is_kept_in_json)
+{
+    static uint8_t bytes[4096];
+    struct mirror_letter letter;
+    mirror_life_begin(&life, 21);
+    life.format = MESSAGE_AVRO;
+    cr_assert(mirror_life_start(&life, 1));
+    append_kind(99); // of a newer version
+    append_kind(STATUS_STARTED);
+    cr_assert(mirror_life_work(&life, 300));
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    cr_assert_eq(mirror_counters(life.mirror).refused, 1);
+    cr_assert_eq(life.broker.count, 301);
+    int64_t size = sim_disk_read(life.world, "store/mirror/dead", bytes, sizeof bytes, 0);
+    cr_assert_gt(mirror_letter_read(&letter, bytes, (size_t)size), 0);
+    cr_assert(letter.format == MESSAGE_JSON && letter.channel == CHANNEL_STATUS);
+    cr_assert_eq(memcmp(letter.cause.bytes, "a code has no name", letter.cause.size), 0);
+    cr_assert_not_null(memmem(letter.value.bytes, letter.value.size, "\"kind\":99", 9));
+    end();
+}
+
+Test(mirror, letters_in_avro_are_kept_as_they_were)
+{
+    static uint8_t bytes[1 << 16];
+    struct mirror_letter letter;
+    mirror_life_begin(&life, 22);
+    life.format = MESSAGE_AVRO;
+    life.broker.bad_from = 100;
+    life.broker.bad_every = 150;
+    cr_assert(mirror_life_start(&life, 1));
+    cr_assert(mirror_life_work(&life, 200));
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    int64_t size = sim_disk_read(life.world, "store/mirror/dead", bytes, sizeof bytes, 0);
+    cr_assert_gt(mirror_letter_read(&letter, bytes, (size_t)size), 0);
+    cr_assert(letter.format == MESSAGE_AVRO && letter.value.bytes[0] == MESSAGE_AVRO_MAGIC);
+    cr_assert_eq(letter.time_ms, 1767225600150ll, "the time is found in the value");
+    end();
+}
+
 Test(mirror, of_a_refused_batch_only_the_guilty_are_kept)
 {
     int64_t letters[16];
@@ -167,6 +219,60 @@ Test(mirror, a_restart_goes_on_from_the_cursors)
     end();
 }
 
+// ---- whole batches ----
+
+Test(mirror, batches_come_as_they_stand_on_the_tape)
+{
+    start(1001, 2);
+    cr_assert(mirror_life_work(&life, 3000));
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    cr_assert_eq(mirror_counters(life.mirror).from_tape, 0, "from memory");
+    cr_assert_gt(life.got.count, 10);
+    cr_assert_eq(life.got.again, 0, "each row once, by its number");
+    end();
+}
+
+Test(mirror, batches_survive_outage_crash_and_another_shard_count)
+{
+    start(1002, 3);
+    cr_assert(mirror_life_work(&life, 600));
+    life.broker.down = true;
+    cr_assert(mirror_life_work(&life, 1500));
+    mirror_life_crash(&life, SIM_CRASH_POWER);
+    cr_assert(mirror_life_start(&life, 1));
+    cr_assert(mirror_life_work(&life, 500));
+    life.broker.down = false;
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    cr_assert_gt(mirror_counters(life.mirror).from_tape, 0);
+    cr_assert(mirror_life_stop(&life));
+    uint32_t before = life.got.count;
+    cr_assert(mirror_life_start(&life, 2));
+    cr_assert(mirror_life_work(&life, 1));
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    cr_assert_eq(life.got.count, before + 1, "no batch twice");
+    end();
+}
+
+Test(mirror, a_refused_batch_is_kept_whole)
+{
+    static uint8_t bytes[1 << 16];
+    struct mirror_letter letter;
+    start(1003, 1);
+    life.broker.refused_channels = 1u << MESSAGE_BATCHES;
+    cr_assert(mirror_life_work(&life, 50));
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    cr_assert_eq(life.broker.count, 50, "the rows' own topic goes on");
+    int64_t size = sim_disk_read(life.world, "store/mirror/dead", bytes, sizeof bytes, 0);
+    cr_assert_gt(mirror_letter_read(&letter, bytes, (size_t)size), 0);
+    cr_assert(letter.channel == MESSAGE_BATCHES && letter.format == MESSAGE_BATCH);
+    cr_assert_gt(letter.time_ms, 0, "the time is found in the value");
+    life.broker.refused_channels = 0;
+    cr_assert(mirror_life_run(&life, 12000000000));
+    sim_disk_write(life.world, "store/mirror/retry", "", 0, 0);
+    cr_assert(mirror_life_run(&life, 5000000000));
+    end();
+}
+
 // ---- tapes that are gone ----
 
 static uint32_t count_of(enum channel channel)
@@ -192,6 +298,8 @@ static void append_status(uint32_t count)
 static void begin_outage(uint64_t seed, uint32_t shards, bool keeps, uint32_t tape_kilobytes)
 {
     mirror_life_begin(&life, seed);
+    life.batches = seed >= 1000;
+    if (life.batches) life.queue_messages = 20;
     life.seals = true;
     life.tape_bytes = tape_kilobytes << 10;
     life.keeps_tapes = keeps;
@@ -239,6 +347,13 @@ static void end_outage(void)
 Test(mirror, a_tape_that_is_gone_is_read_from_its_segments)
 {
     begin_outage(30, 2, true, 16);
+    cr_assert_gt(mirror_life_lose_tapes(&life), 3);
+    end_outage();
+}
+
+Test(mirror, batches_of_a_tape_that_is_gone_are_made_of_its_segments)
+{
+    begin_outage(1030, 2, true, 16);
     cr_assert_gt(mirror_life_lose_tapes(&life), 3);
     end_outage();
 }
@@ -299,6 +414,7 @@ Test(mirror, segments_are_merged_while_they_are_read)
 static void crash_at(uint64_t seed, uint64_t at, enum sim_crash kind)
 {
     mirror_life_begin(&life, seed);
+    life.batches = at % 2 == 0;
     life.tape_bytes = 16 << 10;
     life.broker.bad_from = 100;
     life.broker.bad_every = 97;
@@ -327,6 +443,7 @@ Test(mirror, many_crashes_one_after_the_other, .timeout = 300)
 {
     for (uint64_t seed = 100; seed < 110; seed++) {
         mirror_life_begin(&life, seed);
+        life.batches = seed % 2 == 0;
         life.tape_bytes = 32 << 10;
         struct sim_faults *faults = sim_world_faults(life.world);
         for (int sitting = 0; sitting < 8; sitting++) {

@@ -17,7 +17,7 @@ struct scripted_message {
     struct scripted_record record;
     struct producer_report report;
     struct producer_message message;
-    char identity[64];
+    char identity[96];
     uint8_t *value;
 };
 
@@ -51,8 +51,8 @@ static int scripted_produce(struct producer *producer, const struct producer_mes
     broker->full += free_one == NULL;
     if (free_one == NULL || scripted->broken) return -ENOBUFS;
     struct scripted_record record = {.channel = message->channel, .time_ms = message->time_ms};
-    char identity[64] = "";
-    memcpy(identity, message->identity, message->identity_size < 63 ? message->identity_size : 63);
+    char identity[96] = "";
+    memcpy(identity, message->identity, message->identity_size < 95 ? message->identity_size : 95);
     char *end;
     record.number = strtoll(identity, &end, 10);
     if (*end != '\0') record.number = -1;
@@ -160,6 +160,7 @@ static void take_batch(struct scripted *scripted, struct scripted_message *batch
         } else {
             ensure(broker->count < SCRIPTED_LOG_MAX);
             broker->log[broker->count++] = batch[i]->record;
+            if (broker->take) broker->take(broker->may_context, &batch[i]->message);
             answer(batch[i], PRODUCER_DELIVERED, NULL);
         }
     }

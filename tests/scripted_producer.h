@@ -32,6 +32,7 @@ struct scripted_broker {
     int64_t large_from, large_every; // the same: the producer refuses them by itself
     bool (*may)(void *context, const struct scripted_record *record); // false: `trespasses` rises
     void *may_context;
+    void (*take)(void *context, const struct producer_message *message); // delivered; may be NULL
     uint64_t trespasses;
     uint64_t makes; // producers made
     uint64_t makes_failing; // so many fail first

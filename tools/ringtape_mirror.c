@@ -24,6 +24,7 @@
 
 // As src/publish/message.h: the names consumers know.
 static const char *const topics[CHANNEL_COUNT] = {
+    [CHANNEL_NONE] = "batches",
     [CHANNEL_TRADE] = "trades",   [CHANNEL_AGG_TRADE] = "agg_trades", [CHANNEL_QUOTE] = "quotes",
     [CHANNEL_DEPTH] = "depth",    [CHANNEL_BOOK] = "books",           [CHANNEL_TICKER] = "tickers",
     [CHANNEL_KLINE] = "klines",   [CHANNEL_CANDLE] = "candles",       [CHANNEL_ALERT] = "alerts",
@@ -53,6 +54,7 @@ struct mirror_walk {
     const struct mirror_view *view;
     uint32_t tape;
     uint32_t shard;
+    bool batches; // are mirrored
     struct mirror_lag lag[CHANNEL_COUNT];
     uint8_t *memory;
     size_t memory_bytes;
@@ -66,12 +68,13 @@ static uint64_t mirror_from(const struct mirror_walk *walk, int channel)
     return cursor->tape == walk->tape ? cursor->rows : 0;
 }
 
-static void mirror_add(struct mirror_walk *walk, const struct tape_item *item,
-                       const struct tape_batch *batch, int channel)
+// True: it has rows that are not delivered.
+static bool mirror_add(struct mirror_walk *walk, const struct tape_item *item,
+                       const struct tape_batch *batch, int topic, int channel)
 {
-    struct mirror_lag *lag = &walk->lag[channel];
+    struct mirror_lag *lag = &walk->lag[topic];
     const struct rows *rows = &batch->rows[channel];
-    uint64_t from = mirror_from(walk, channel);
+    uint64_t from = mirror_from(walk, topic);
     uint64_t before = lag->rows;
     for (uint32_t r = 0; r < rows->count; r++) {
         uint32_t number = batch->arrival[channel][r];
@@ -81,13 +84,14 @@ static void mirror_add(struct mirror_walk *walk, const struct tape_item *item,
                                 ? rows->value[COLUMN_RECEIVE_TIME][r]
                                 : 0;
     }
-    if (lag->rows > before) lag->bytes += item->size;
+    return lag->rows > before;
 }
 
 static void mirror_item(void *context, const struct tape_item *item)
 {
     struct mirror_walk *walk = context;
     struct tape_batch batch;
+    bool behind = false;
     if (item->memory_bytes > walk->memory_bytes) {
         free(walk->memory);
         walk->memory_bytes = (item->memory_bytes + 63) & ~(size_t)63;
@@ -98,8 +102,11 @@ static void mirror_item(void *context, const struct tape_item *item)
                                                   item->memory_bytes, &batch) != TAPE_GOOD)
         return;
     for (int c = 0; c < CHANNEL_COUNT; c++) {
-        if (topics[c] != NULL && batch.rows[c].count > 0) mirror_add(walk, item, &batch, c);
+        if (topics[c] == NULL || batch.rows[c].count == 0) continue;
+        if (mirror_add(walk, item, &batch, c, c)) walk->lag[c].bytes += item->size;
+        if (walk->batches) behind = mirror_add(walk, item, &batch, CHANNEL_NONE, c) || behind;
     }
+    if (behind) walk->lag[CHANNEL_NONE].bytes += item->size;
 }
 
 // ---- output ----
@@ -135,11 +142,21 @@ static void mirror_row_text(struct mirror_view *view, const struct mirror_walk *
                         lag->since_ns > 0 ? (double)(now_ns - lag->since_ns) / 1e9 : 0);
 }
 
+// Were whole batches ever mirrored?
+static bool mirror_batches(const struct mirror_state *state)
+{
+    bool some = state->delivered[CHANNEL_NONE] > 0 || state->refused[CHANNEL_NONE] > 0;
+    for (int s = 0; s < MIRROR_SHARDS_MAX && !some; s++)
+        some = state->cursor[CHANNEL_NONE][s].tape != 0;
+    return some;
+}
+
 static void mirror_tape(struct mirror_view *view, const char *path, uint32_t number)
 {
     struct ringtape_tape tape;
     enum tape_error error = TAPE_GOOD;
-    struct mirror_walk walk = {.view = view, .tape = number, .shard = MIRROR_SHARDS_MAX};
+    struct mirror_walk walk = {.view = view, .tape = number, .shard = MIRROR_SHARDS_MAX,
+                               .batches = mirror_batches(&view->state)};
     // The header first: the shard is needed for the cursors.
     if (ringtape_tape_walk(path, &tape, &error, NULL, NULL) < 0) return;
     walk.shard = tape.header.shard;

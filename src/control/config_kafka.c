@@ -27,26 +27,27 @@ static bool put_value(void *base, const char *unused, const char *text)
 {
     (void)unused;
     enum message_format format = message_format_by_name(text);
-    if (format != MESSAGE_JSON) return false; // the others are not written yet
+    if (format == MESSAGE_FORMATS) return false;
     kafka_of(base)->value = format;
     return true;
 }
 
-// The channel whose topic is called so, or CHANNEL_NONE.
+// The channel whose topic is called so, MESSAGE_BATCHES, or CHANNEL_COUNT.
 static enum channel channel_of_topic(const char *topic)
 {
     for (int c = 0; c < CHANNEL_COUNT; c++) {
         const char *name = message_topic((enum channel)c);
         if (name != NULL && strcmp(name, topic) == 0) return (enum channel)c;
     }
-    return CHANNEL_NONE;
+    return CHANNEL_COUNT;
 }
 
 static bool put_values(void *base, const char *topic, const char *text)
 {
     enum channel channel = channel_of_topic(topic);
     enum message_format format = message_format_by_name(text);
-    if (channel == CHANNEL_NONE || format != MESSAGE_JSON) return false;
+    if (channel == CHANNEL_COUNT || channel == MESSAGE_BATCHES) return false;
+    if (format != MESSAGE_JSON && format != MESSAGE_AVRO) return false;
     kafka_of(base)->values[channel] = (uint8_t)(format + 1);
     return true;
 }
@@ -55,8 +56,8 @@ static bool put_topic(void *base, const char *unused, const char *text)
 {
     (void)unused;
     enum channel channel = channel_of_topic(text);
-    kafka_of(base)->channels |= 1u << channel;
-    return channel != CHANNEL_NONE;
+    if (channel < CHANNEL_COUNT) kafka_of(base)->channels |= 1u << channel;
+    return channel < CHANNEL_COUNT;
 }
 
 static bool put_property(void *base, const char *name, const char *text)
@@ -101,11 +102,12 @@ const struct config_entry config_kafka_keys[] = {
     {"prefix", CONFIG_TEXT, AT(options.prefix), 1, KAFKA_PREFIX_BYTES, "ringtape",
      "a name of letters, digits, '.', '_' and '-'", "of the topics: PREFIX.trades ...", NULL},
     {"topics", CONFIG_NAMES, PUT_TOPIC, 0, CHANNEL_COUNT, "",
-     "a list of topics, like [trades, candles, alerts]", "what is mirrored; default: all", NULL},
-    {"value", CONFIG_CHOICE, PUT_VALUE, 0, 0, "json", "json",
-     "how messages are written", NULL},
+     "a list of topics, like [trades, candles, alerts]",
+     "what is mirrored; default: all but batches", NULL},
+    {"value", CONFIG_CHOICE, PUT_VALUE, 0, 0, "json",
+     "json, avro or batch", "how messages are written; batch: whole ones in PREFIX.batches", NULL},
     {"values", CONFIG_PAIRS, PUT_VALUES, 0, CHANNEL_COUNT, "",
-     "topics with json, like {depth: json}", "the same for single topics", NULL},
+     "topics with json or avro, like {depth: avro}", "the same for single topics", NULL},
     {"profile", CONFIG_CHOICE, PUT_PROFILE, 0, 0, "throughput", "throughput or latency",
      "what messages wait for: throughput gathers them for 10 ms, latency sends at once", NULL},
     {"queue", CONFIG_SIZE, AT(options.queue_bytes), 1 << 20, 1ll << 30, "64MiB",
@@ -136,6 +138,18 @@ static bool prefix_clean(const char *prefix)
     return true;
 }
 
+// Is there a topic of rows whose values would be whole batches?
+static bool rows_as_batches(const struct config_kafka *kafka)
+{
+    uint32_t channels = config_kafka_channels(kafka);
+    for (int c = 0; c < CHANNEL_COUNT; c++) {
+        if (c != MESSAGE_BATCHES && (channels >> c & 1) != 0 &&
+            config_kafka_format(kafka, (enum channel)c) == MESSAGE_BATCH)
+            return true;
+    }
+    return false;
+}
+
 bool config_kafka_possible(const struct config_kafka *kafka, char *text, size_t text_size)
 {
     const struct kafka_options *options = &kafka->options;
@@ -145,6 +159,9 @@ bool config_kafka_possible(const struct config_kafka *kafka, char *text, size_t 
     bool sasl = options->sasl_mechanism[0] != '\0';
     if (!prefix_clean(options->prefix))
         wrong = "prefix: expected a name of letters, digits, '.', '_' and '-'";
+    else if (rows_as_batches(kafka))
+        wrong = "value: batch is for the topic batches: give the other topics json or avro in "
+                "`values`, or leave `topics` out";
     else if (!options->tls && (options->ca_file[0] != '\0' || options->key_file[0] != '\0' ||
                                options->certificate_file[0] != '\0'))
         wrong = "ca_file, certificate_file and key_file need tls: true";
@@ -158,12 +175,11 @@ bool config_kafka_possible(const struct config_kafka *kafka, char *text, size_t 
 
 uint32_t config_kafka_channels(const struct config_kafka *kafka)
 {
+    if (kafka->channels != 0) return kafka->channels;
+    if (kafka->value == MESSAGE_BATCH) return 1u << MESSAGE_BATCHES;
     uint32_t channels = 0;
     for (int c = 0; c < CHANNEL_COUNT; c++) {
-        bool named = kafka->channels == 0 || (kafka->channels >> c & 1) != 0;
-        if (named && message_topic((enum channel)c) != NULL &&
-            channel_schema((enum channel)c) != NULL)
-            channels |= 1u << c;
+        if (c != MESSAGE_BATCHES && message_topic((enum channel)c) != NULL) channels |= 1u << c;
     }
     return channels;
 }
@@ -172,5 +188,6 @@ enum message_format config_kafka_format(const struct config_kafka *kafka, enum c
 {
     ensure(channel < CHANNEL_COUNT);
     uint8_t own = kafka->values[channel];
+    if (channel == MESSAGE_BATCHES) return MESSAGE_BATCH;
     return own == 0 ? kafka->value : (enum message_format)(own - 1);
 }

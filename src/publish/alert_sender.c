@@ -35,7 +35,7 @@ struct alert_queue {
 struct alert_sender {
     struct io *io;
     struct alert_sender_options options;
-    struct message_json json;
+    struct message_coder coder;
     struct producer *producer;
     int64_t make_after_ns;
     uint64_t in_flight;
@@ -67,14 +67,16 @@ static bool fill(struct alert_sender *sender, struct alert_queue *queue, struct 
     char identity[MESSAGE_IDENTITY_BYTES_MAX];
     char store[MESSAGE_STORE_HEX_BYTES] = "00000000000000000000000000000000";
     struct message_place nowhere = {0, 0};
+    const char *why = "";
     own.symbol = symbol.size > 0 ? 0 : SYMBOL_NONE;
     rows_clear(&queue->rows);
     if (!rows_append(&queue->rows, &own) ||
-        message_json_bytes_max(&queue->rows, 0, symbol.size) > ALERT_SCRATCH_BYTES)
+        message_bytes_max(&queue->rows, 0, symbol.size) > ALERT_SCRATCH_BYTES)
         return false;
     size_t identity_size = message_identity(&queue->rows, 0, store, nowhere, identity);
-    size_t value_size = message_json_write(&sender->json, &queue->rows, 0, symbol, nowhere,
-                                           queue->scratch);
+    size_t value_size = message_write(&sender->coder, sender->options.format, &queue->rows, 0,
+                                      symbol, nowhere, queue->scratch, &why);
+    if (value_size == 0) return false; // the mirror tells it
     if (symbol.size + identity_size + value_size > sizeof slot->bytes) return false;
     slot->key_size = symbol.size;
     slot->identity_size = (uint32_t)identity_size;
@@ -270,7 +272,7 @@ int alert_sender_open(struct alert_sender **out, struct io *io,
     if (sender == NULL) return -ENOMEM;
     sender->io = io;
     sender->options = *options;
-    message_json_init(&sender->json);
+    message_coder_init(&sender->coder);
     size_t bytes = options->shards * sizeof *sender->queues;
     sender->queues = aligned_alloc(64, bytes);
     bool good = sender->queues != NULL;

@@ -311,6 +311,7 @@ static bool allocate(struct mirror *mirror)
     mirror->decode_bytes = reserve(TAPE_BATCH_BYTES_MAX);
     mirror->decode_memory = reserve(MIRROR_DECODE_BYTES);
     mirror->scratch = reserve(MIRROR_SCRATCH_BYTES);
+    mirror->encoder_memory = reserve(tape_encoder_bytes(TAPE_BATCH_SYMBOLS_MAX));
     mirror->letters.room = reserve(MIRROR_LETTER_ROOM);
     mirror->letters.tags = reserve(MIRROR_TAGS_MAX * sizeof *mirror->letters.tags);
     mirror->done = reserve(MIRROR_DONE_MAX * sizeof *mirror->done);
@@ -318,7 +319,8 @@ static bool allocate(struct mirror *mirror)
     mirror->save_script = calloc(1, sizeof *mirror->save_script);
     mirror->letters.script = calloc(1, sizeof *mirror->letters.script);
     return mirror->flights && mirror->tapes && mirror->decode_bytes && mirror->decode_memory &&
-           mirror->scratch && mirror->letters.room && mirror->letters.tags && mirror->done &&
+           mirror->scratch && mirror->encoder_memory &&
+           mirror->letters.room && mirror->letters.tags && mirror->done &&
            mirror->save_text && mirror->save_script && mirror->letters.script;
 }
 
@@ -335,6 +337,7 @@ void mirror_close(struct mirror *mirror)
     give_back(mirror->decode_bytes, TAPE_BATCH_BYTES_MAX);
     give_back(mirror->decode_memory, MIRROR_DECODE_BYTES);
     give_back(mirror->scratch, MIRROR_SCRATCH_BYTES);
+    give_back(mirror->encoder_memory, tape_encoder_bytes(TAPE_BATCH_SYMBOLS_MAX));
     give_back(mirror->letters.room, MIRROR_LETTER_ROOM);
     give_back(mirror->letters.tags, MIRROR_TAGS_MAX * sizeof *mirror->letters.tags);
     give_back((void *)mirror->done, MIRROR_DONE_MAX * sizeof *mirror->done);
@@ -355,7 +358,7 @@ static int open_parts(struct mirror *mirror, struct io *start, struct io_message
     }
     for (uint32_t s = 0; s < mirror->options.shards; s++)
         tape_feed_wake(mirror->options.feeds[s], mirror->io);
-    message_json_init(&mirror->json);
+    message_coder_init(&mirror->coder);
     mirror_lanes_open(mirror);
     int result = mirror_state_open(mirror, start, message);
     if (result == 0) result = mirror_tapes_open(mirror, start);

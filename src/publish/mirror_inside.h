@@ -194,7 +194,7 @@ struct mirror {
     struct producer *producer; // NULL: to be made
     int64_t make_after_ns;
     bool rewinding;
-    struct message_json json;
+    struct message_coder coder;
     struct mirror_lane lanes[CHANNEL_COUNT];
     uint16_t lane_mask;
     struct mirror_flight *flights;
@@ -211,6 +211,7 @@ struct mirror {
     uint8_t *decode_bytes; // TAPE_BATCH_BYTES_MAX: the batch that `decoded` points into
     uint8_t *decode_memory;
     uint8_t *scratch; // MIRROR_SCRATCH_BYTES
+    void *encoder_memory; // of tape_encoder_init(); where whole batches are mirrored
     uint64_t turn; // messages of this turn of the loop
     struct mirror_letters letters;
     // state
@@ -272,6 +273,8 @@ enum mirror_fetch mirror_remade_fetch(struct mirror_file *file, enum channel cha
                                       uint64_t row);
 // The viewed block. False: damaged.
 bool mirror_remade_decode(struct mirror_file *file, struct mirror_decoded *decoded);
+// The viewed block as a batch of its own, the message's value. False: damaged.
+bool mirror_remade_encode(struct mirror *mirror, struct producer_message *message);
 void mirror_remade_free(struct mirror_file *file);
 
 // ---- mirror_notes.c ----

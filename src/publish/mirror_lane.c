@@ -201,15 +201,25 @@ static struct event_text symbol_of(const struct tape_batch *batch, const struct 
     return symbol == SYMBOL_NONE ? (struct event_text){NULL, 0} : batch->symbols[symbol];
 }
 
+// False: it cannot be sent as the topic wants it, and *why says why. It is then in JSON, for people
+// and for the list of refused messages; or not at all where that is too large.
 static bool encode(struct mirror *mirror, const struct rows *rows, uint32_t r,
                    struct event_text symbol, struct message_place place,
-                   struct producer_message *message)
+                   struct producer_message *message, const char **why)
 {
-    if (message_json_bytes_max(rows, r, symbol.size) > MIRROR_SCRATCH_BYTES / 2) return false;
-    message->value_size = (uint32_t)message_json_write(&mirror->json, rows, r, symbol, place,
-                                                       mirror->scratch);
+    const struct message_coder *coder = &mirror->coder;
+    *why = "does not fit into a message";
+    if (message_bytes_max(rows, r, symbol.size) > MIRROR_SCRATCH_BYTES / 2) return false;
+    size_t size = message_write(coder, (enum message_format)message->format, rows, r, symbol,
+                                place, mirror->scratch, why);
+    bool good = size > 0;
+    if (!good) {
+        message->format = MESSAGE_JSON;
+        size = message_write(coder, MESSAGE_JSON, rows, r, symbol, place, mirror->scratch, why);
+    }
     message->value = mirror->scratch;
-    return true;
+    message->value_size = (uint32_t)size;
+    return good;
 }
 
 // Alerts that were delivered at once are not sent again.
@@ -253,6 +263,8 @@ static bool give(struct mirror *mirror, struct mirror_lane *lane, const struct r
     }
     if (mirror->letters.size + (int64_t)mirror->letters.used > MIRROR_LETTERS_MAX_BYTES)
         return false;
+    // Whole batches may be large: those that wait are written first.
+    if (mirror->letters.used + message->value_size > MIRROR_LETTER_ROOM / 2) return false;
     mirror->flights[place->flight].left++;
     mirror_letter_keep(mirror, message, tape, cause);
     return true;
@@ -262,6 +274,7 @@ static bool send_row(struct mirror *mirror, struct mirror_lane *lane, struct row
                      const struct tape_batch *batch, uint32_t r)
 {
     char identity[MESSAGE_IDENTITY_BYTES_MAX];
+    const char *why = "";
     const struct rows *rows = &batch->rows[lane->channel];
     struct event_text symbol = symbol_of(batch, rows, r);
     struct message_place where = {mirror->view.tape, place->row};
@@ -277,10 +290,10 @@ static bool send_row(struct mirror *mirror, struct mirror_lane *lane, struct row
         .tag = mirror_tag(place->flight, place->row),
     };
     if (is_confirmed(mirror, &message)) return true;
-    if (encode(mirror, rows, r, symbol, where, &message))
+    if (encode(mirror, rows, r, symbol, where, &message, &why))
         return give(mirror, lane, place, &message, where.tape);
     mirror->flights[place->flight].left++;
-    mirror_letter_keep(mirror, &message, where.tape, "does not fit into a message");
+    mirror_letter_keep(mirror, &message, where.tape, why);
     return true;
 }
 
@@ -331,11 +344,60 @@ static enum mirror_step send_batch(struct mirror *mirror, struct mirror_lane *la
     return moved ? STEP_MOVED : STEP_BLOCKED;
 }
 
+// ---- whole batches ----
+
+// The batch as it stands on the tape, with rows that went out before where it was written again
+// with more of them. False: it is damaged.
+static bool whole(struct mirror *mirror, struct producer_message *message, char *identity)
+{
+    const struct mirror_view *view = &mirror->view;
+    const struct message_place first = {view->tape, view->first_row};
+    struct layout_batch header;
+    message->value = view->bytes;
+    message->value_size = view->size;
+    if (view->remade != NULL && !mirror_remade_encode(mirror, message)) return false;
+    if (tape_decode_header(message->value, message->value_size, &header) != TAPE_GOOD)
+        return false;
+    message->time_ms = header.time_max / LIMIT_MILLISECOND_NS;
+    message->identity = identity;
+    message->identity_size = (uint32_t)message_batch_identity(mirror->store, first, view->rows,
+                                                              identity);
+    return true;
+}
+
+static enum mirror_step send_whole(struct mirror *mirror, struct mirror_lane *lane,
+                                   uint32_t stream, struct producer_message *message)
+{
+    const struct mirror_view view = mirror->view;
+    struct mirror_position *position = &lane->position[stream];
+    struct row_place place = {.stream = stream, .row = view.rows - 1};
+    place.flight = flight_begin(mirror, lane, view.tape, view.shard);
+    if (place.flight == 0) return STEP_BLOCKED;
+    message->channel = lane->channel;
+    message->format = MESSAGE_BATCH;
+    message->key = mirror->store; // one key: one partition, so one order over all shards
+    message->key_size = MESSAGE_STORE_HEX_BYTES - 1;
+    message->tag = mirror_tag(place.flight, place.row);
+    bool taken = give(mirror, lane, &place, message, view.tape);
+    if (taken) position->row = view.rows;
+    mirror->flights[place.flight].rows = position->row;
+    flight_settle(mirror, place.flight);
+    return taken ? STEP_MOVED : STEP_BLOCKED;
+}
+
+// ---- batches ----
+
 static enum mirror_step lane_batch(struct mirror *mirror, struct mirror_lane *lane,
                                    uint32_t stream)
 {
     const struct mirror_view view = mirror->view;
     const struct tape_batch *batch = NULL;
+    struct producer_message message = {0};
+    char identity[MESSAGE_IDENTITY_BYTES_MAX];
+    if (lane->channel == MESSAGE_BATCHES && view.channels != 0) {
+        if (whole(mirror, &message, identity)) return send_whole(mirror, lane, stream, &message);
+        mirror_tell_lost(mirror, view.tape, "a damaged batch", view.rows - view.first_row);
+    }
     if (view.channels >> lane->channel & 1) batch = mirror_decode(mirror);
     if (batch != NULL) return send_batch(mirror, lane, stream, batch);
     if (!flight_extend(mirror, lane, view.tape, view.shard, view.rows, false))

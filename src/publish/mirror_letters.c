@@ -63,9 +63,9 @@ void mirror_letter_return(struct mirror *mirror, const struct producer_report *r
                           uint32_t tape)
 {
     struct producer_message message = *report->message;
-    message.format = (uint16_t)mirror->options.format[message.channel];
-    message.time_ms = message_json_time_ns(message.value, message.value_size) /
-                      LIMIT_MILLISECOND_NS;
+    // Not what the topic has now: a letter sent again may be older than the configuration.
+    message.format = (uint16_t)message_format_of(message.value, message.value_size);
+    message.time_ms = message_time_ns(message.value, message.value_size) / LIMIT_MILLISECOND_NS;
     mirror_letter_keep(mirror, &message, tape, report->cause);
 }
 

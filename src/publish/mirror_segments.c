@@ -337,7 +337,8 @@ enum mirror_fetch mirror_remade_fetch(struct mirror_file *file, enum channel cha
     uint32_t s = remade->count - 1;
     while (remade->segments[s].first > row) s--;
     const struct remade_segment *segment = &remade->segments[s];
-    if (segment->listed.channel != channel || segment->damaged) {
+    bool wanted = channel == MESSAGE_BATCHES || segment->listed.channel == channel;
+    if (!wanted || segment->damaged) {
         hold(file, segment->first, segment->first + segment->listed.rows, 0, 0);
     } else if (remade->open != s) {
         segment_start(file, s);
@@ -364,4 +365,38 @@ bool mirror_remade_decode(struct mirror_file *file, struct mirror_decoded *decod
     decoded->row_tape = block.tape;
     decoded->row_number = block.row;
     return true;
+}
+
+// ---- as batches ----
+
+static struct event_text name_of(const void *context, uint32_t symbol)
+{
+    const struct mirror_remade *remade = context;
+    return remade->names[symbol];
+}
+
+// Its rows have the numbers that cursors count them by here, which no tape has.
+bool mirror_remade_encode(struct mirror *mirror, struct producer_message *message)
+{
+    const struct mirror_view *view = &mirror->view;
+    const struct mirror_remade *remade = view->remade->remade;
+    const struct tape_batch *batch = mirror_decode(mirror);
+    if (batch == NULL || segment_index(remade->segment)->symbol_count > TAPE_BATCH_SYMBOLS_MAX)
+        return false;
+    enum channel channel = (enum channel)__builtin_ctz(view->channels);
+    struct tape_batch_input input = {.count = batch->rows[channel].count,
+                                     .symbol = name_of,
+                                     .symbol_context = remade};
+    input.rows[channel] = &batch->rows[channel];
+    input.arrival[channel] = remade->arrival;
+    const struct tape_batch_place place = {.salt = layout_of(remade),
+                                           .sequence = view->sequence,
+                                           .first_row = view->first_row};
+    struct tape_encoder *encoder = tape_encoder_init(mirror->encoder_memory,
+                                                     TAPE_BATCH_SYMBOLS_MAX);
+    int64_t bytes = tape_encode_batch(encoder, &place, &input, 0, mirror->scratch,
+                                      MIRROR_SCRATCH_BYTES);
+    message->value = mirror->scratch;
+    message->value_size = bytes > 0 ? (uint32_t)bytes : 0;
+    return bytes > 0;
 }

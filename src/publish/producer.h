@@ -20,7 +20,7 @@
 #include "format/event.h"
 
 struct producer_message {
-    enum channel channel; // names the topic
+    enum channel channel; // names the topic (message_topic())
     uint16_t format;      // enum message_format
     const void *key;
     const void *value;

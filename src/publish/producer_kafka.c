@@ -192,7 +192,7 @@ static rd_kafka_headers_t *headers_of(const struct producer_message *message)
 {
     rd_kafka_headers_t *headers = rd_kafka_headers_new(3);
     char schema[48];
-    int size = snprintf(schema, sizeof schema, "%s.%s", channel_schema(message->channel)->name,
+    int size = snprintf(schema, sizeof schema, "%s.%s", message_schema(message->channel),
                         message_format_name((enum message_format)message->format));
     ensure(size > 0 && size < (int)sizeof schema);
     (void)rd_kafka_header_add(headers, "schema", 6, schema, size);
@@ -202,13 +202,24 @@ static rd_kafka_headers_t *headers_of(const struct producer_message *message)
     return headers;
 }
 
+static rd_kafka_topic_t *open_topic(const struct kafka *kafka, enum channel channel)
+{
+    char name[KAFKA_PREFIX_BYTES + 32];
+    (void)snprintf(name, sizeof name, "%s.%s", kafka->maker->options->prefix,
+                   message_topic(channel));
+    return rd_kafka_topic_new(kafka->client, name, NULL);
+}
+
 static int kafka_produce(struct producer *producer, const struct producer_message *message,
                          const char **cause)
 {
     struct kafka *kafka = (struct kafka *)producer;
+    rd_kafka_topic_t **topic = &kafka->topics[message->channel];
+    if (*topic == NULL) *topic = open_topic(kafka, message->channel);
+    if (*topic == NULL) return -ENOBUFS; // no memory
     rd_kafka_headers_t *headers = headers_of(message);
     rd_kafka_resp_err_t error = rd_kafka_producev(
-        kafka->client, RD_KAFKA_V_RKT(kafka->topics[message->channel]),
+        kafka->client, RD_KAFKA_V_RKT(*topic),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_KEY(message->key, message->key_size),
         RD_KAFKA_V_VALUE((void *)(uintptr_t)message->value, message->value_size),
@@ -394,14 +405,13 @@ static void kafka_woken(rd_kafka_t *client, void *context)
     kafka->wake(kafka->wake_context);
 }
 
-static bool open_topics(struct kafka *kafka, const char *prefix)
+// Those of rows, so that their first messages need not wait for it. That of whole batches is asked
+// for when there is one: few have it.
+static bool open_topics(struct kafka *kafka)
 {
     for (int c = 0; c < CHANNEL_COUNT; c++) {
-        char name[KAFKA_PREFIX_BYTES + 32];
-        const char *topic = message_topic((enum channel)c);
-        if (topic == NULL) continue;
-        (void)snprintf(name, sizeof name, "%s.%s", prefix, topic);
-        kafka->topics[c] = rd_kafka_topic_new(kafka->client, name, NULL);
+        if (c == MESSAGE_BATCHES || message_topic((enum channel)c) == NULL) continue;
+        kafka->topics[c] = open_topic(kafka, (enum channel)c);
         if (kafka->topics[c] == NULL) return false;
     }
     return true;
@@ -429,7 +439,7 @@ int kafka_make(void *context, void (*wake)(void *wake_context), void *wake_conte
     kafka->queue = rd_kafka_queue_get_main(kafka->client);
     (void)rd_kafka_set_log_queue(kafka->client, kafka->queue);
     rd_kafka_queue_cb_event_enable(kafka->queue, kafka_woken, kafka);
-    if (!open_topics(kafka, maker->options->prefix)) {
+    if (!open_topics(kafka)) {
         (void)snprintf(text, text_size, "%s", rd_kafka_err2str(rd_kafka_last_error()));
         kafka_close(&kafka->producer);
         return -EINVAL;

@@ -27,13 +27,13 @@ def run(*command, **options):
 
 def pkg_config(*arguments):
     environment = {**os.environ, "PKG_CONFIG_PATH": str(INSTALLED / "lib" / "pkgconfig")}
-    return run("pkg-config", *arguments, "ringtape", env=environment).split()
+    return run("pkg-config", *arguments, env=environment).split()
 
 
-def compiled(folder, name):
+def compiled(folder, name, *libraries):
     program = folder / name
     source = EXAMPLES / f"{name}.c"
-    run("cc", *STRICT, source, *pkg_config("--cflags", "--libs"),
+    run("cc", *STRICT, source, *pkg_config("--cflags", "--libs", "ringtape", *libraries),
         f"-Wl,-rpath,{INSTALLED / 'lib'}", "-o", program)  # fmt: skip
     return program
 
@@ -85,13 +85,14 @@ def test_header_stands_alone_in_c_and_cpp(tmp_path):
             continue
         (tmp_path / name).write_text(header)
         flags = ["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
-        run(compiler, *flags, *pkg_config("--cflags"), tmp_path / name)
+        run(compiler, *flags, *pkg_config("--cflags", "ringtape"), tmp_path / name)
 
 
 def test_static_library_links(tmp_path):
     program = tmp_path / "vwap"
     libraries = [INSTALLED / "lib" / "libringtape.a", "-lzstd", "-lxxhash"]
-    run("cc", *STRICT, EXAMPLES / "vwap.c", *pkg_config("--cflags"), *libraries, "-o", program)
+    flags = pkg_config("--cflags", "ringtape")
+    run("cc", *STRICT, EXAMPLES / "vwap.c", *flags, *libraries, "-o", program)
     assert "libringtape" not in run("ldd", program)
 
 
