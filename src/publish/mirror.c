@@ -370,6 +370,13 @@ static int open_parts(struct mirror *mirror, struct io *start, struct io_message
     return result;
 }
 
+// A disk that did not answer in time still has the script and its buffers: they go with the loop,
+// which ends with the process.
+static bool disk_has(const struct file_script *script)
+{
+    return script != NULL && script->running;
+}
+
 int mirror_open(struct mirror **out, struct io *io, struct io *start,
                 const struct mirror_options *options, struct io_message *message)
 {
@@ -382,7 +389,7 @@ int mirror_open(struct mirror **out, struct io *io, struct io *start,
     int result = allocate(mirror) ? open_parts(mirror, start, message) : -ENOMEM;
     if (result == 0)
         *out = mirror;
-    else
+    else if (!disk_has(mirror->save_script) && !disk_has(mirror->letters.script))
         mirror_close(mirror);
     return result;
 }

@@ -190,8 +190,6 @@ test_sum() {
 # What works more than it waits: it has what the peers, who wait more than they work, leave.
 test_work() {
     renice -n 19 -p "$BASHPID" >/dev/null
-    # One at a time: what does not build does not keep the rest from being tested.
-    test_command build-tests zig_build stage-test || true
     test_units
     test_fuzz
     test_command build-tsan zig_build install -Dtsan -Dquick --prefix zig-out/tsan || true
@@ -217,6 +215,8 @@ verb_test() {
     mkdir -p "$test_logs"
     run_environment
     test_counting tidy /usr/bin/python3 tests/tidy.py
+    # One at a time: what does not build does not keep the rest from being tested.
+    test_command build-tests zig_build stage-test || true
     if test_command build zig_build install; then
         test_aside_begin test_work
         test_pytest peers tests/peers
