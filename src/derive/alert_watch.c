@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-    WATCH_BASE_BUCKETS = 1024, // a power of two: 32 windows
+    WATCH_BASE_BUCKETS = 1024, // 32 windows
     WATCH_FRACTION = 1 << 16,
     WATCH_SPREADS_A_BASE = 600,
     WATCH_SPREADS_WARM = 60,
@@ -42,6 +42,12 @@ static bool window_may_rearm(const struct alert_window *window, const struct ale
 static bool window_is_warm(const struct alert_window *window)
 {
     return window->seen > (uint64_t)ALERT_WARM_WINDOWS * ALERT_BUCKETS;
+}
+
+// How many buckets have left the window with the one whose place the i-th newest takes.
+static int64_t window_left(const struct alert_window *window, int64_t i)
+{
+    return (int64_t)window->seen - i - ALERT_BUCKETS;
 }
 
 // ---- moves ----
@@ -77,11 +83,13 @@ static int64_t move_measure(const struct alert_move *move, int64_t at)
     return (int64_t)((wide)(far < 0 ? -far : far) * ALERT_ONE_PPM / move->extreme.price);
 }
 
-// The bucket at `place` leaves the window: now its return counts for what is usual.
-static void move_leave(struct alert_move *move, uint32_t place, double forget)
+// The bucket at `place` leaves the window: now its return counts for what is usual. It is the
+// count-th: the mean of them all, until the memory is full. The very first has no return.
+static void move_leave(struct alert_move *move, uint32_t place, int64_t count, double forget)
 {
     const double gone = move->returns[place];
-    move->variance += forget * (gone * gone - move->variance);
+    const double plain = count > 1 ? 1 / (double)(count - 1) : 0;
+    if (count > 1) move->variance += fmax(plain, forget) * (gone * gone - move->variance);
     move->returns[place] = 0;
     move->points[place] = (struct alert_point){0};
 }
@@ -108,7 +116,8 @@ static void move_advance(struct alert_move *move, const struct alert_rule *rule,
     // After a pause of many windows all has left, and the variance has faded.
     const int64_t leaving = ended < 64 * ALERT_BUCKETS ? ended : 64 * ALERT_BUCKETS;
     for (int64_t i = leaving - 1; i >= 0; i--)
-        move_leave(move, (uint32_t)((move->window.bucket - i) & (ALERT_BUCKETS - 1)), forget);
+        move_leave(move, (uint32_t)((move->window.bucket - i) & (ALERT_BUCKETS - 1)),
+                   window_left(&move->window, i), forget);
     move_extreme(move, rule);
     move_threshold(move, rule);
     if (window_may_rearm(&move->window, rule) &&
@@ -140,7 +149,7 @@ void alert_move_trade(struct alerts *alerts, uint32_t rule_number, uint32_t symb
     const struct alert_rule *rule = &alerts->rules.at[rule_number];
     const int64_t ended = window_reach(&move->window, trade->time_ns, rule->window_ns);
     if (ended < 0) return;
-    if (ended > 0) move_advance(move, rule, alerts->forget[rule_number], ended);
+    if (ended > 0) move_advance(move, rule, alerts->forget, ended);
     struct alert_point *point =
         &move->points[(uint32_t)move->window.bucket & (ALERT_BUCKETS - 1)];
     if (move_better(rule, trade->price, point->price))
@@ -158,10 +167,12 @@ void alert_move_trade(struct alerts *alerts, uint32_t rule_number, uint32_t symb
 
 // ---- bursts ----
 
-static void burst_leave(struct alert_burst *burst, uint32_t place)
+static void burst_leave(struct alert_burst *burst, uint32_t place, int64_t count)
 {
     const wide gone = burst->buckets[place].sum;
-    burst->baseline += (gone * WATCH_FRACTION - burst->baseline) / WATCH_BASE_BUCKETS;
+    if (count > 0)
+        burst->baseline += (gone * WATCH_FRACTION - burst->baseline) /
+                           (count < WATCH_BASE_BUCKETS ? count : WATCH_BASE_BUCKETS);
     burst->sum -= gone;
     burst->trades -= burst->buckets[place].trades;
     burst->buckets[place] = (struct alert_bucket){0};
@@ -178,7 +189,8 @@ static void burst_advance(struct alert_burst *burst, const struct alert_rule *ru
     burst->buckets[(burst->window.bucket - ended) & (ALERT_BUCKETS - 1)] = burst->now;
     burst->now = (struct alert_bucket){0};
     for (int64_t i = (ended < most ? ended : most) - 1; i >= 0; i--)
-        burst_leave(burst, (uint32_t)((burst->window.bucket - i) & (ALERT_BUCKETS - 1)));
+        burst_leave(burst, (uint32_t)((burst->window.bucket - i) & (ALERT_BUCKETS - 1)),
+                    window_left(&burst->window, i));
     burst->trigger = window_is_warm(&burst->window)
                          ? burst_usual(burst) * rule->threshold_ppm / ALERT_ONE_PPM
                          : 0;
@@ -289,4 +301,35 @@ void alert_spread_quote(struct alerts *alerts, uint32_t rule_number, uint32_t sy
         spread_fire(alerts, rule, symbol, name, spread, time_ns, event->value[QUOTE_ID], bid, ask);
     }
     if (time_ns >= spread->next_ns && !over) spread_learn(spread, rule, time_ns, bid, ask);
+}
+
+// ---- what is usual ----
+
+static uint64_t window_learnt(const struct alert_window *window)
+{
+    return window->seen > ALERT_BUCKETS ? window->seen - ALERT_BUCKETS : 0;
+}
+
+void alert_move_usual(const struct alert_move *move, struct alert_usual *usual)
+{
+    const uint64_t left = window_learnt(&move->window);
+    usual->learnt = left > 0 ? left - 1 : 0;
+    usual->variance = move->variance;
+    usual->deviation = sqrt(move->variance * (double)ALERT_BUCKETS);
+    usual->threshold_ppm = move->threshold_ppm;
+}
+
+void alert_burst_usual(const struct alert_burst *burst, const struct alert_rule *rule,
+                       struct alert_usual *usual)
+{
+    usual->learnt = window_learnt(&burst->window);
+    usual->quantity = burst_usual(burst);
+    usual->threshold_ppm = rule->threshold_ppm;
+}
+
+void alert_spread_usual(const struct alert_spread *spread, struct alert_usual *usual)
+{
+    usual->learnt = spread->seen;
+    usual->spread_ppm = spread->baseline / WATCH_FRACTION;
+    usual->threshold_ppm = spread->threshold_ppm;
 }
