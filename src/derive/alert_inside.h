@@ -60,6 +60,7 @@ struct alert_burst { // two cache lines a trade
     wide trigger;  // the sum that crosses the threshold
     struct alert_bucket now; // the current one; its place in `buckets` is empty
     wide baseline; // of a bucket, times 2^16
+    int64_t learnt; // buckets that it is the mean of, until its memory is full
     struct alert_bucket buckets[ALERT_BUCKETS];
 };
 

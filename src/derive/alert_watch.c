@@ -14,6 +14,8 @@ enum {
     WATCH_FRACTION = 1 << 16,
     WATCH_SPREADS_A_BASE = 600,
     WATCH_SPREADS_WARM = 60,
+    WATCH_UNITS_MIN = 2, // of the eighth decimal: from 21 to 22 is a tick, and 4.8 %
+    WATCH_SQUARES_MAX = 16, // of a return, in variances
 };
 #define WATCH_SPREAD_NS 1000000000ll // between two values of a spread's baseline
 
@@ -71,7 +73,8 @@ static void move_extreme(struct alert_move *move, const struct alert_rule *rule)
 static void move_trigger(struct alert_move *move, const struct alert_rule *rule)
 {
     const wide away = (wide)move->extreme.price * move->threshold_ppm;
-    const int64_t by = (int64_t)((away + ALERT_ONE_PPM - 1) / ALERT_ONE_PPM);
+    const int64_t least = (int64_t)((away + ALERT_ONE_PPM - 1) / ALERT_ONE_PPM);
+    const int64_t by = least > WATCH_UNITS_MIN ? least : WATCH_UNITS_MIN;
     move->trigger =
         rule->kind == ALERT_SURGE ? move->extreme.price + by : move->extreme.price - by;
 }
@@ -83,13 +86,25 @@ static int64_t move_measure(const struct alert_move *move, int64_t at)
     return (int64_t)((wide)(far < 0 ? -far : far) * ALERT_ONE_PPM / move->extreme.price);
 }
 
+// What a return may add to the variance: no more than four usual ones, or four of those that make
+// the scaled threshold what the fixed one is. Else one jump, alerted or not, would hide another of
+// its size for an hour.
+static double move_square_max(const struct alert_move *move, const struct alert_rule *rule)
+{
+    if (rule->scaled_ppm == 0) return HUGE_VAL; // nobody asks
+    const double least = (double)rule->threshold_ppm / (double)rule->scaled_ppm;
+    return (double)WATCH_SQUARES_MAX * fmax(move->variance, least * least / (double)ALERT_BUCKETS);
+}
+
 // The bucket at `place` leaves the window: now its return counts for what is usual. It is the
 // count-th: the mean of them all, until the memory is full. The very first has no return.
-static void move_leave(struct alert_move *move, uint32_t place, int64_t count, double forget)
+static void move_leave(struct alert_move *move, const struct alert_rule *rule, uint32_t place,
+                       int64_t count, double forget)
 {
     const double gone = move->returns[place];
     const double plain = count > 1 ? 1 / (double)(count - 1) : 0;
-    if (count > 1) move->variance += fmax(plain, forget) * (gone * gone - move->variance);
+    const double square = fmin(gone * gone, move_square_max(move, rule));
+    if (count > 1) move->variance += fmax(plain, forget) * (square - move->variance);
     move->returns[place] = 0;
     move->points[place] = (struct alert_point){0};
 }
@@ -116,7 +131,7 @@ static void move_advance(struct alert_move *move, const struct alert_rule *rule,
     // After a pause of many windows all has left, and the variance has faded.
     const int64_t leaving = ended < 64 * ALERT_BUCKETS ? ended : 64 * ALERT_BUCKETS;
     for (int64_t i = leaving - 1; i >= 0; i--)
-        move_leave(move, (uint32_t)((move->window.bucket - i) & (ALERT_BUCKETS - 1)),
+        move_leave(move, rule, (uint32_t)((move->window.bucket - i) & (ALERT_BUCKETS - 1)),
                    window_left(&move->window, i), forget);
     move_extreme(move, rule);
     move_threshold(move, rule);
@@ -167,12 +182,22 @@ void alert_move_trade(struct alerts *alerts, uint32_t rule_number, uint32_t symb
 
 // ---- bursts ----
 
-static void burst_leave(struct alert_burst *burst, uint32_t place, int64_t count)
+// Nothing is learnt from the window before an alert to the window behind it: a burst is not usual.
+// Of the bucket that leaves with the i-th newest.
+static bool burst_is_usual(const struct alert_burst *burst, const struct alert_rule *rule,
+                           int64_t i)
+{
+    const int64_t time_ns = burst->window.begin_ns - i * (rule->window_ns / ALERT_BUCKETS);
+    return window_left(&burst->window, i) > 0 &&
+           (burst->window.fired_ns == 0 ||
+            time_ns - burst->window.fired_ns > 2 * rule->window_ns);
+}
+
+static void burst_leave(struct alert_burst *burst, uint32_t place, bool learn)
 {
     const wide gone = burst->buckets[place].sum;
-    if (count > 0)
-        burst->baseline += (gone * WATCH_FRACTION - burst->baseline) /
-                           (count < WATCH_BASE_BUCKETS ? count : WATCH_BASE_BUCKETS);
+    if (learn && burst->learnt < WATCH_BASE_BUCKETS) burst->learnt++;
+    if (learn) burst->baseline += (gone * WATCH_FRACTION - burst->baseline) / burst->learnt;
     burst->sum -= gone;
     burst->trades -= burst->buckets[place].trades;
     burst->buckets[place] = (struct alert_bucket){0};
@@ -190,7 +215,7 @@ static void burst_advance(struct alert_burst *burst, const struct alert_rule *ru
     burst->now = (struct alert_bucket){0};
     for (int64_t i = (ended < most ? ended : most) - 1; i >= 0; i--)
         burst_leave(burst, (uint32_t)((burst->window.bucket - i) & (ALERT_BUCKETS - 1)),
-                    window_left(&burst->window, i));
+                    burst_is_usual(burst, rule, i));
     burst->trigger = window_is_warm(&burst->window)
                          ? burst_usual(burst) * rule->threshold_ppm / ALERT_ONE_PPM
                          : 0;
@@ -305,15 +330,10 @@ void alert_spread_quote(struct alerts *alerts, uint32_t rule_number, uint32_t sy
 
 // ---- what is usual ----
 
-static uint64_t window_learnt(const struct alert_window *window)
-{
-    return window->seen > ALERT_BUCKETS ? window->seen - ALERT_BUCKETS : 0;
-}
-
 void alert_move_usual(const struct alert_move *move, struct alert_usual *usual)
 {
-    const uint64_t left = window_learnt(&move->window);
-    usual->learnt = left > 0 ? left - 1 : 0;
+    const int64_t left = window_left(&move->window, 0);
+    usual->learnt = left > 1 ? (uint64_t)left - 1 : 0;
     usual->variance = move->variance;
     usual->deviation = sqrt(move->variance * (double)ALERT_BUCKETS);
     usual->threshold_ppm = move->threshold_ppm;
@@ -322,7 +342,7 @@ void alert_move_usual(const struct alert_move *move, struct alert_usual *usual)
 void alert_burst_usual(const struct alert_burst *burst, const struct alert_rule *rule,
                        struct alert_usual *usual)
 {
-    usual->learnt = window_learnt(&burst->window);
+    usual->learnt = (uint64_t)burst->learnt;
     usual->quantity = burst_usual(burst);
     usual->threshold_ppm = rule->threshold_ppm;
 }
