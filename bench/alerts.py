@@ -84,6 +84,8 @@ def run(seed, events):
     for what, found in pairs:
         at = (what["at_ns"] - injected.BEGIN) // injected.SECOND
         must = wanted[what["inject"], what["symbol"], at]
+        if must != (len(found) == 1):
+            print(f"seed {seed}: {what}: {found}", file=sys.stderr)
         delay = trades = None
         if found:
             delay = nanoseconds(found[0]["to_time"]) - what["begin_ns"]

@@ -15,7 +15,7 @@ enum {
     WATCH_SPREADS_A_BASE = 600,
     WATCH_SPREADS_WARM = 60,
     WATCH_UNITS_MIN = 2, // of the eighth decimal: from 21 to 22 is a tick, and 4.8 %
-    WATCH_SQUARES_MAX = 16, // of a return, in variances
+    WATCH_SQUARES_MAX = 9, // of a return, in variances
 };
 #define WATCH_SPREAD_NS 1000000000ll // between two values of a spread's baseline
 
@@ -86,14 +86,16 @@ static int64_t move_measure(const struct alert_move *move, int64_t at)
     return (int64_t)((wide)(far < 0 ? -far : far) * ALERT_ONE_PPM / move->extreme.price);
 }
 
-// What a return may add to the variance: no more than four usual ones, or four of those that make
-// the scaled threshold what the fixed one is. Else one jump, alerted or not, would hide another of
-// its size for an hour.
-static double move_square_max(const struct alert_move *move, const struct alert_rule *rule)
+// What a return may add to the variance: no more than three usual ones, or three of those that make
+// the scaled threshold what the fixed one is; while all is young, the latter. Else one jump, alerted
+// or not, would hide another of its size for an hour.
+static double move_square_max(const struct alert_move *move, const struct alert_rule *rule,
+                              bool young)
 {
     if (rule->scaled_ppm == 0) return HUGE_VAL; // nobody asks
-    const double least = (double)rule->threshold_ppm / (double)rule->scaled_ppm;
-    return (double)WATCH_SQUARES_MAX * fmax(move->variance, least * least / (double)ALERT_BUCKETS);
+    const double ratio = (double)rule->threshold_ppm / (double)rule->scaled_ppm;
+    const double least = ratio * ratio / (double)ALERT_BUCKETS;
+    return (double)WATCH_SQUARES_MAX * (young ? least : fmax(move->variance, least));
 }
 
 // The bucket at `place` leaves the window: now its return counts for what is usual. It is the
@@ -102,9 +104,11 @@ static void move_leave(struct alert_move *move, const struct alert_rule *rule, u
                        int64_t count, double forget)
 {
     const double gone = move->returns[place];
-    const double plain = count > 1 ? 1 / (double)(count - 1) : 0;
-    const double square = fmin(gone * gone, move_square_max(move, rule));
-    if (count > 1) move->variance += fmax(plain, forget) * (square - move->variance);
+    if (count > 1) {
+        const double plain = 1 / (double)(count - 1);
+        const double square = fmin(gone * gone, move_square_max(move, rule, plain > forget));
+        move->variance += fmax(plain, forget) * (square - move->variance);
+    }
     move->returns[place] = 0;
     move->points[place] = (struct alert_point){0};
 }

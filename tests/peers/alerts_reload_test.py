@@ -44,8 +44,9 @@ class Stage:
             self.number, price=f"{price}.00", T=1723161255000000 + self.seconds * 1000000
         )
         self.connection.send(scripted.frame(message))
-        mine = lambda c: c["messages"] >= self.number + 1 and c["durable"] >= c["events"]  # noqa: E731
-        self.daemon.wait_counters(mine)
+        self.daemon.wait_counters(
+            lambda c: c["messages"] >= self.number + 1 and c["durable"] >= c["events"]
+        )
         seen = len(self.daemon.lines)
         support.wait_for(lambda: len(self.daemon.lines) > seen + 1, what="further counters")
         return self.daemon.counters()["alerts"]

@@ -59,7 +59,8 @@ def variance(trades, window):
             change = price / before - 1
             square = Decimal((change * change).numerator) / (change * change).denominator
             before, count = price, count + 1
-            square = min(square, 16 * max(value, LEAST))
+            young = Decimal(1) / count > forget
+            square = min(square, 9 * (LEAST if young else max(value, LEAST)))
             value += max(Decimal(1) / count, forget) * (square - value)
     return value, count
 
