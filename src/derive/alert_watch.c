@@ -87,8 +87,8 @@ static int64_t move_measure(const struct alert_move *move, int64_t at)
 }
 
 // What a return may add to the variance: no more than three usual ones, or three of those that make
-// the scaled threshold what the fixed one is; while all is young, the latter. Else one jump, alerted
-// or not, would hide another of its size for an hour.
+// the scaled threshold what the fixed one is; while all is young, the latter. Else one jump,
+// alerted or not, would hide another of its size for an hour.
 static double move_square_max(const struct alert_move *move, const struct alert_rule *rule,
                               bool young)
 {
