@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-    WATCH_BASE_BUCKETS = 1024, // 32 windows
+    WATCH_BASE_BUCKETS = 1024, // a power of two: 32 windows
     WATCH_FRACTION = 1 << 16,
     WATCH_SPREADS_A_BASE = 600,
     WATCH_SPREADS_WARM = 60,
@@ -201,7 +201,10 @@ static void burst_leave(struct alert_burst *burst, uint32_t place, bool learn)
 {
     const wide gone = burst->buckets[place].sum;
     if (learn && burst->learnt < WATCH_BASE_BUCKETS) burst->learnt++;
-    if (learn) burst->baseline += (gone * WATCH_FRACTION - burst->baseline) / burst->learnt;
+    const wide step = gone * WATCH_FRACTION - burst->baseline;
+    if (learn) // most of the time by a power of two
+        burst->baseline += burst->learnt == WATCH_BASE_BUCKETS ? step / WATCH_BASE_BUCKETS
+                                                               : step / burst->learnt;
     burst->sum -= gone;
     burst->trades -= burst->buckets[place].trades;
     burst->buckets[place] = (struct alert_bucket){0};

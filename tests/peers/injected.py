@@ -62,13 +62,14 @@ def record(market, folder, top=None):
     """The alerts that the daemon stored, as rows; a replay has to give the same."""
     streams = len(market.symbols) * len(CHANNELS)
     with support.Simulator(
-        f"--capture={EXCHANGE}:{market.capture}", "--max", f"--begin-streams={streams}"
+        f"--capture={EXCHANGE}:{market.capture}", "--rate=150000", f"--begin-streams={streams}"
     ) as simulator:
         feed = support.feed(simulator, EXCHANGE, list(CHANNELS), market.symbols)
         store = folder / "store"
         with support.Ringtaped(folder / "config.yaml", store, [feed], top=top) as daemon:
             sent = simulator.event("ended", 300)["sent"]
-            daemon.settle(sent, 300)
+            refused = daemon.settle(sent, 300)["refused"]
+            assert refused == 0
             assert daemon.terminate() == 0, daemon.errors
     kept = rows(support.ringtape("cat", "--store", store, "--channel", "alert"))
     again = rows(support.ringtape("alerts", "--replay", "--store", store))
