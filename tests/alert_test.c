@@ -229,6 +229,67 @@ Test(alert, volatile_symbols_need_larger_moves, .init = begin, .fini = end)
     cr_assert_lt(threshold, 0.005 * sqrt(32) * 8 * 1e6);
 }
 
+// Times, prices in units of the eighth decimal.
+static void coarse_trade(int64_t at_s, int64_t price)
+{
+    struct event event;
+    event_clear(&event, CHANNEL_TRADE, 0);
+    event_set(&event, COLUMN_RECEIVE_TIME, NOW + at_s * S);
+    event_set(&event, COLUMN_FLAGS, 0);
+    event_set(&event, TRADE_TIME, NOW + at_s * S);
+    event_set(&event, TRADE_ID, at_s);
+    event_set_decimal(&event, TRADE_PRICE, price, 8);
+    event_set_decimal(&event, TRADE_QUANTITY, 1, 0);
+    event_set(&event, TRADE_SIDE, 0);
+    alerts_event(&alerts, &event);
+}
+
+Test(alert, a_tick_is_no_move, .init = begin, .fini = end)
+{
+    for (int64_t i = 0; i < 100; i++) coarse_trade(i + 1, 21 + i % 2);
+    cr_assert_eq(raised_count, 0, "a twentieth, but the least that the price can move");
+    coarse_trade(101, 23);
+    cr_assert_eq(raised_count, 1);
+    cr_assert_eq(raised[0].value[ALERT_KIND], ALERT_SURGE);
+}
+
+// A minute's worth of buckets, then a jump; an hour later another of the same size.
+Test(alert, one_move_does_not_hide_the_next, .init = begin, .fini = end)
+{
+    int64_t price = 1000000;
+    int64_t id = 0;
+    for (int64_t second = 0; second < 3600; second++) {
+        price += second % 2 == 0 ? 100 : -100;
+        if (second == 1200 || second == 2400) price += price / 12;
+        trade_at(0, NOW + second * S, ++id, price, 1, 0);
+    }
+    cr_assert_eq(raised_count, 2, "%u", raised_count);
+    cr_assert_eq(raised[1].value[ALERT_THRESHOLD], 40000, "%lld",
+                 (long long)raised[1].value[ALERT_THRESHOLD]);
+}
+
+// Bursts of five hundred and of a hundred times the usual, seven minutes apart; then it is looked
+// at what is usual: nothing of the first was learnt.
+Test(alert, a_burst_does_not_hide_the_next, .init = begin, .fini = end)
+{
+    struct alert_usual usual;
+    int64_t id = 0;
+    for (int64_t i = 0; i < 40 * 900; i++) {
+        const int64_t second = i / 40;
+        const int64_t times = second >= 300 && second < 310 ? 500
+                              : second >= 720 && second < 730 ? 100 : 1;
+        trade_at(0, NOW + i * (S / 40), ++id, 1000000, 100 * times, 0);
+    }
+    cr_assert_eq(raised_count, 2, "%u", raised_count);
+    cr_assert(alerts_usual(&alerts, 0, 2, &usual));
+    cr_assert_eq(usual.kind, ALERT_VOLUME_BURST);
+    const double whole = 40 * 10 * 100 * 1e-3; // of ten seconds
+    const double found = (double)usual.quantity / 1e12;
+    cr_assert(found > whole * 0.99 && found < whole * 1.01, "%g of %g", found, whole);
+    cr_assert_not(alerts_usual(&alerts, 1, 2, &usual), "nothing has come");
+    cr_assert_not(alerts_usual(&alerts, 0, 4, &usual), "silence is of exchanges");
+}
+
 Test(alert, rules_as_text)
 {
     struct alert_rule rule;

@@ -81,14 +81,17 @@ void life_start(struct life *life)
                                             .interval_count = 2, .minutes = {1, 5}};
     cr_assert_eq(recall_load_candles(&life->recall, life->store_io, life->store, &candles, -1,
                                      &life->log), 0);
-    const struct shard_options options = {.log = &life->log, .permits = &life->permits,
+    struct shard_options options = {.log = &life->log, .permits = &life->permits,
                                           .board = &life->board,
                                           .store = life->store, .recall = &life->recall,
                                           .tape_bytes = 1 << 20,
                                           .tape_age_ns = life->tape_age_ns,
                                           .derive = {.interval_count = 2, .minutes = {1, 5},
                                                      .grace_ns = -1}};
+    life_alert_rules(&options.derive.alerts);
     cr_assert_eq(io_open_loop(&life->io, &(struct io_options){.name = "shard"}, &message), 0);
+    cr_assert_lt(life->start_count, LIFE_STARTS_MAX);
+    life->starts_ns[life->start_count++] = io_utc_ns(life->io);
     cr_assert_eq(shard_open(&life->shard, life->io, &options), 0);
     life_feed(life);
     if (!life->seals) return;
@@ -187,6 +190,7 @@ struct found {
     struct depth_rows books[MARKET_SYMBOLS];
     struct ranges lost_depth[MARKET_SYMBOLS];
     struct life_candles candles[MARKET_SYMBOLS];
+    struct life_alerts alerts;
     uint64_t wrong;
     const struct market_peer *peer;
 };
@@ -278,7 +282,11 @@ static bool found_block(void *context, const struct catalogue_segment *listed,
     for (uint32_t row = 0; row < rows->count; row++) {
         if (rows->symbol[row] == SYMBOL_NONE) continue;
         uint32_t symbol = symbol_of(segment, rows->symbol[row]);
-        if (listed->channel == CHANNEL_TRADE) found_trade(found, symbol, rows, row);
+        if (listed->channel == CHANNEL_TRADE) {
+            found_trade(found, symbol, rows, row);
+            life_alert_trade(&found->alerts, symbol, rows, row);
+        }
+        if (listed->channel == CHANNEL_ALERT) life_alert_found(&found->alerts, rows, row);
         if (listed->channel == CHANNEL_DEPTH)
             found_depth(&found->depth[symbol], rows, row, false);
         if (listed->channel == CHANNEL_BOOK) found_depth(&found->books[symbol], rows, row, true);
@@ -293,6 +301,7 @@ static struct found *found_create(const struct market_peer *peer)
 {
     struct found *found = calloc(1, sizeof *found);
     found->peer = peer;
+    life_alerts_open(&found->alerts);
     for (uint32_t i = 0; i < MARKET_SYMBOLS; i++) {
         found->stored[i] = calloc(MARKET_TRADES, 1);
         found->listed[i] = calloc(MARKET_TRADES, 1);
@@ -306,6 +315,7 @@ static struct found *found_create(const struct market_peer *peer)
 
 static void found_destroy(struct found *found)
 {
+    life_alerts_close(&found->alerts);
     for (uint32_t i = 0; i < MARKET_SYMBOLS; i++) {
         free(found->stored[i]);
         free(found->listed[i]);
@@ -427,6 +437,9 @@ struct life_result life_judge(struct life *life)
             life_candles_wrong(&found->candles[symbol], &life->peer->symbols[symbol],
                                found->stored[symbol], life->end_ns);
     }
+    result.alerts = found->alerts.stored_count;
+    result.alerts_wrong =
+        life_alerts_wrong(&found->alerts, life->starts_ns, life->start_count);
     result.wrong += found->wrong;
     found_destroy(found);
     keep_store_close(store);

@@ -6,6 +6,7 @@
 #define RINGTAPE_TESTS_COMPLETE_LIFE_H
 
 #include "capture/shard.h"
+#include "complete_life_alerts.h"
 #include "io_sim.h"
 #include "keep/sealer.h"
 #include "market_peer.h"
@@ -30,6 +31,8 @@ struct life {
     bool upbit; // set before life_start()
     uint64_t copies; // of lives that are over
     int64_t end_ns;  // when the last one was stopped
+    int64_t starts_ns[LIFE_STARTS_MAX]; // of each
+    uint32_t start_count;
 };
 
 struct life_result {
@@ -43,6 +46,8 @@ struct life_result {
     uint64_t depth_unlisted; // ids without cover that no row lists
     uint64_t candles;        // rows
     uint64_t candles_wrong;  // that are not what the stored trades add up to, or missing
+    uint64_t alerts;         // rows
+    uint64_t alerts_wrong;   // that the stored trades do not raise again, or missing
 };
 
 struct life_result life_judge_upbit(struct life *life);

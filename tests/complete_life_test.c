@@ -2,7 +2,8 @@
 //
 // Simulated lives with links, repair and audit, in front of an exchange that loses, doubles, delays
 // and cuts (market_peer.h). Oracle: docs/completeness.md: every trade is stored once or listed as
-// missing; where coverage claims depth, the rebuilt book is the true one.
+// missing; where coverage claims depth, the rebuilt book is the true one; candles and alerts are
+// those that the stored trades make again.
 #include "complete_life.h"
 
 #include "capture/mend.h"
@@ -53,6 +54,10 @@ static void check(uint64_t seed, struct life *life, bool all_repaired)
     cr_assert_eq(result.depth_unlisted, 0, "seed %lu", (unsigned long)seed);
     cr_assert_eq(result.candles_wrong, 0, "seed %lu: of %lu", (unsigned long)seed,
                  (unsigned long)result.candles);
+    cr_assert_eq(result.alerts_wrong, 0, "seed %lu: of %lu", (unsigned long)seed,
+                 (unsigned long)result.alerts);
+    if (life->peer->pause_ns <= 5 * MS) // their rules look at seconds
+        cr_assert_gt(result.alerts, 20, "seed %lu: too few alerts", (unsigned long)seed);
     cr_assert_gt(result.depth, 100, "seed %lu: no depth to speak of", (unsigned long)seed);
     if (all_repaired) cr_assert_eq(result.listed, 0, "seed %lu", (unsigned long)seed);
 }

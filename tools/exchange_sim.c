@@ -16,6 +16,7 @@
 #include "tools/exchange_sim_rest.h"
 
 #define SECOND_NS ((int64_t)1000000000)
+#define OFFLINE_START_S ((int64_t)1735689600) // 2025-01-01T00:00:00Z
 
 enum {
     EVENTS_PER_TURN = 1024, // between two looks at the loop
@@ -192,6 +193,12 @@ static void send_snapshot(void *context, struct exchange_sim_connection *connect
 
 // ---- start ----
 
+// Offline a fixed day, so that the same options make the same file.
+static int64_t start_utc_ns(const struct simulator *s)
+{
+    return s->options.offline ? OFFLINE_START_S * SECOND_NS : io_utc_ns(s->io);
+}
+
 static void start_source(struct simulator *s)
 {
     struct exchange_sim_options *options = &s->options;
@@ -204,7 +211,8 @@ static void start_source(struct simulator *s)
         fail("recordings", "out of memory");
     if (!recorded) {
         struct exchange_sim_market_options market = {.seed = options->seed,
-                                                     .start_us = io_utc_ns(s->io) / 1000,
+                                                     .calm = options->calm,
+                                                     .start_us = start_utc_ns(s) / 1000,
                                                      .history_trades = options->history_trades,
                                                      .history_us = options->history_us};
         memcpy(market.symbols, options->symbols, sizeof market.symbols);
@@ -212,6 +220,10 @@ static void start_source(struct simulator *s)
         s->market = exchange_sim_market_open(&market);
         if (s->market == NULL)
             fail("market", "out of memory");
+        char why[EXCHANGE_SIM_INJECT_WHY_SIZE];
+        if (options->injects.count > 0 &&
+            !exchange_sim_market_inject(s->market, &options->injects, why, sizeof why))
+            fail("--inject", why);
         s->server.snapshot = send_snapshot;
         s->server.snapshot_context = s;
     }
@@ -296,6 +308,8 @@ static void simulator_start(struct simulator *s)
     start_faults(s);
     start_source(s);
     s->faults.market = s->market;
+    if (s->options.offline)
+        return;
     start_tls(s);
     start_server(s);
     print_listening(s, stdout);
@@ -398,9 +412,33 @@ static int64_t simulator_turn(struct simulator *s)
     return wait_ns < 0 || wait_ns > tick_ns ? tick_ns : wait_ns;
 }
 
+// Nobody is waited for: the time between two events passes at once.
+static void simulator_offline(struct simulator *s)
+{
+    int64_t now_ns = 1;
+    exchange_sim_source_start(&s->source, now_ns, start_utc_ns(s));
+    exchange_sim_books_all(&s->books, s->market, "begin", start_utc_ns(s));
+    while (!s->source.ended && stop_asked == 0) {
+        int64_t const wait_ns = exchange_sim_source_pump(&s->source, now_ns, EVENTS_PER_TURN);
+        now_ns += wait_ns > 0 ? wait_ns : 0;
+    }
+    exchange_sim_source_finish(&s->source, now_ns);
+    s->ended_ns = now_ns;
+    exchange_sim_books_all(&s->books, s->market, "end", start_utc_ns(s) + now_ns - 1);
+}
+
+static void simulator_online(struct simulator *s)
+{
+    while (!simulator_over(s)) {
+        int64_t const wait_ns = simulator_turn(s);
+        (void)io_run(s->io, wait_ns < 0 ? 0 : wait_ns);
+    }
+}
+
 static void simulator_close(struct simulator *s)
 {
-    exchange_sim_server_close(&s->server);
+    if (!s->options.offline)
+        exchange_sim_server_close(&s->server);
     exchange_sim_rest_close(&s->rest);
     exchange_sim_source_close(&s->source);
     exchange_sim_market_close(s->market);
@@ -414,10 +452,10 @@ int main(int count, char **arguments)
     static struct simulator s;
     exchange_sim_options_read(&s.options, count, arguments);
     simulator_start(&s);
-    while (!simulator_over(&s)) {
-        int64_t const wait_ns = simulator_turn(&s);
-        (void)io_run(s.io, wait_ns < 0 ? 0 : wait_ns);
-    }
+    if (s.options.offline)
+        simulator_offline(&s);
+    else
+        simulator_online(&s);
     s.source.ended = true;
     print_summary(&s);
     simulator_close(&s);

@@ -199,6 +199,18 @@ static void hub_truth(struct exchange_sim_hub *hub, const struct exchange_sim_ev
     (void)fputc('\n', hub->truth);
 }
 
+void exchange_sim_hub_note(struct exchange_sim_hub *hub, int64_t utc_ns,
+                           enum exchange_sim_exchange exchange, const char *name,
+                           const struct exchange_sim_text *text)
+{
+    ensure(!text->full);
+    if (hub->truth == NULL)
+        return;
+    (void)fprintf(hub->truth, "%" PRId64 " %s %s@inject %.*s\n", utc_ns,
+                  exchange_sim_exchange_name(exchange), name, (int)exchange_sim_text_size(text),
+                  text->start);
+}
+
 static void hub_count(struct exchange_sim_hub *hub, const struct exchange_sim_event *event,
                       struct exchange_sim_stream *stream)
 {

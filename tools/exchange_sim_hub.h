@@ -125,6 +125,11 @@ enum exchange_sim_publish { EXCHANGE_SIM_SENT, EXCHANGE_SIM_NOBODY, EXCHANGE_SIM
 enum exchange_sim_publish exchange_sim_hub_publish(struct exchange_sim_hub *hub,
                                                    const struct exchange_sim_event *event);
 
+// A line of the truth file that is no event: what the market was told to do.
+void exchange_sim_hub_note(struct exchange_sim_hub *hub, int64_t utc_ns,
+                           enum exchange_sim_exchange exchange, const char *name,
+                           const struct exchange_sim_text *text);
+
 // Tells what is lost up to now; at the end.
 void exchange_sim_hub_tell_lost(struct exchange_sim_hub *hub);
 

@@ -76,6 +76,7 @@ exchange_sim_market_open(const struct exchange_sim_market_options *options)
     if (market == NULL)
         return NULL;
     market->random = options->seed;
+    market->calm = options->calm;
     market->leaving = market->restarting[0] = market->restarting[1] = UINT32_MAX;
     market->restart_told[0] = market->restart_told[1] = true;
     market->history_trades =
@@ -101,6 +102,7 @@ void exchange_sim_market_close(struct exchange_sim_market *market)
         free(market->symbols[i].trades);
     free(market->symbols);
     free(market->weights);
+    free(market->injections);
     free(market);
 }
 
@@ -236,6 +238,8 @@ static void market_trade(struct exchange_sim_market *market, uint32_t number,
     if (trade->quantity > best)
         trade->quantity = best;
     exchange_sim_market_book_take(market, symbol, sell, trade->quantity);
+    if (symbol->quantity_ppm != 0) // more than the book shows, as of icebergs
+        trade->quantity = (int64_t)((__int128)trade->quantity * symbol->quantity_ppm / 1000000);
     trade_account(symbol, trade);
     if (symbol->exchange != EXCHANGE_SIM_UPBIT)
         agg_account(market, number, trade);
@@ -438,6 +442,8 @@ void exchange_sim_market_next(struct exchange_sim_market *market, int64_t time_u
         return;
     }
     bool const burst = market->burst.running;
+    if (market->injections != NULL && !market->injections_begun)
+        exchange_sim_market_injections_begin(market, time_us);
     if (!burst && market->leaving != UINT32_MAX && market_leave(market, event))
         return;
     if (!burst && market->restarting[0] != UINT32_MAX)
@@ -457,8 +463,12 @@ void exchange_sim_market_next(struct exchange_sim_market *market, int64_t time_u
         market_kline(market, symbol, event, true);
         return;
     }
+    bool const depth_first =
+        symbol->injection != NULL && exchange_sim_market_injection_step(symbol, time_us);
     event->kind = market_pick_kind(market, symbol->exchange);
-    if (symbol->change_count > MARKET_CHANGES_FULL)
+    if (symbol->apart && event->kind == MARKET_TRADE)
+        event->kind = symbol->exchange == EXCHANGE_SIM_UPBIT ? MARKET_BOOK : MARKET_QUOTE;
+    if (depth_first || symbol->change_count > MARKET_CHANGES_FULL)
         event->kind = MARKET_DEPTH;
     market_step(market, number, event);
 }

@@ -17,6 +17,7 @@
 #define RINGTAPE_TOOLS_EXCHANGE_SIM_MARKET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "tools/exchange_sim_text.h"
@@ -41,6 +42,7 @@ enum {
     MARKET_SYMBOLS_MAX = 4096,
     MARKET_NAME_SIZE = 24,
     MARKET_EVENT_SIZE_MAX = 16384, // of a rendered event
+    MARKET_CALM_PERCENT = 1,
 };
 
 enum exchange_sim_market_kind {
@@ -105,10 +107,14 @@ struct exchange_sim_market_symbol {
     bool listed;                 // exchangeInfo and market/all show it
     bool trading;                // listed, and events come
     bool reserve;                // was never listed
+    bool apart;                  // an injected spread: nobody trades, the price stays
     int price_scale;             // a tick is 10^-price_scale
     int quantity_scale;          // a step is 10^-quantity_scale
     int64_t bid;                 // best bid in ticks
     int64_t spread;              // best ask - best bid, in ticks
+    int64_t calm_around;         // the best bid stays near it; 0: it goes where it likes
+    int64_t quantity_ppm;        // an injected burst: times that; 0: none
+    struct market_injection *injection; // running, or the next; NULL: none
     int64_t bids[MARKET_LEVELS]; // steps at bid - i
     int64_t asks[MARKET_LEVELS]; // steps at bid + spread + i
     int64_t quantity_typical;
@@ -150,9 +156,12 @@ struct exchange_sim_market_event {
 };
 
 struct exchange_sim_market;
+struct exchange_sim_inject;
+struct exchange_sim_injects;
 
 struct exchange_sim_market_options {
     uint64_t seed;
+    bool calm; // fine ticks, and no price leaves MARKET_CALM_PERCENT around where it began
     uint32_t symbols[EXCHANGE_SIM_EXCHANGES];
     uint32_t reserve[EXCHANGE_SIM_EXCHANGES]; // further symbols, not listed yet
     int64_t start_us;                         // UTC
@@ -204,6 +213,30 @@ struct exchange_sim_market_restarted {
 // True once for each that has happened.
 bool exchange_sim_market_restarted(struct exchange_sim_market *market,
                                    struct exchange_sim_market_restarted *restarted);
+
+// ---- what was asked for (exchange_sim_market_inject.c) ----
+
+// Before the first event; `injects` live as long as the market. False with `why`: no such symbol.
+bool exchange_sim_market_inject(struct exchange_sim_market *market,
+                                const struct exchange_sim_injects *injects, char *why,
+                                size_t why_size);
+struct exchange_sim_injected {
+    const struct exchange_sim_inject *wanted;
+    uint32_t symbol;
+    int64_t at_us;      // as asked for
+    int64_t begin_us;   // of the event behind it; 0: never began
+    int64_t end_us;     // 0: did not end
+    int64_t from_price; // best bid, ticks; spread: bid and ask while they are apart
+    int64_t to_price;
+    int64_t trades;     // meanwhile
+    bool whole;         // it began and ended
+};
+// True once for each that is over; `all`: for the others, too, at the end.
+bool exchange_sim_market_injected(struct exchange_sim_market *market, bool all,
+                                  struct exchange_sim_injected *told);
+void exchange_sim_market_render_injected(const struct exchange_sim_market *market,
+                                         const struct exchange_sim_injected *told,
+                                         struct exchange_sim_text *text);
 
 // ---- history (exchange_sim_market_history.c): trades count from 0, those kept have numbers
 // [exchange_sim_market_oldest(), trade_count) ----

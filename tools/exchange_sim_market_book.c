@@ -69,12 +69,36 @@ static void side_advance(struct exchange_sim_market *market,
 static void price_move(struct exchange_sim_market *market,
                        struct exchange_sim_market_symbol *symbol, bool down)
 {
+    const int64_t from = symbol->calm_around;
+    const int64_t most = from * MARKET_CALM_PERCENT / 100;
     if (down && symbol->bid < BID_MIN)
+        return;
+    if (from != 0 && (down ? symbol->bid < from - most : symbol->bid > from + most))
         return;
     side_retreat(market, symbol, !down);
     if (!market_chance(market, SPREAD_WIDE_PERCENT) || symbol->spread > 3)
         while (symbol->spread > 1)
             side_advance(market, symbol, down);
+}
+
+static void book_tell(struct exchange_sim_market_symbol *symbol)
+{
+    for (int i = 0; i < MARKET_LEVELS; i++) {
+        book_changed(symbol, symbol->bid - i, false);
+        book_changed(symbol, symbol->bid + symbol->spread + i, true);
+    }
+}
+
+void exchange_sim_market_book_jump(struct exchange_sim_market_symbol *symbol, int64_t by,
+                                   int64_t widen)
+{
+    _Static_assert(MARKET_CHANGES_MAX >= 4 * MARKET_LEVELS, "old and new levels of both sides");
+    ensure(symbol->change_count == 0);
+    ensure(symbol->bid + by > MARKET_LEVELS && symbol->spread + widen > 0);
+    book_tell(symbol);
+    symbol->bid += by;
+    symbol->spread += widen;
+    book_tell(symbol);
 }
 
 void exchange_sim_market_book_take(struct exchange_sim_market *market,
@@ -91,6 +115,15 @@ void exchange_sim_market_book_take(struct exchange_sim_market *market,
         set_level(symbol, !sell, 0, best - quantity);
 }
 
+static void book_move(struct exchange_sim_market *market,
+                      struct exchange_sim_market_symbol *symbol, bool ask)
+{
+    if (symbol->spread > 1 && market_chance(market, 70))
+        side_advance(market, symbol, ask);
+    else if (market_chance(market, 6))
+        price_move(market, symbol, ask);
+}
+
 void exchange_sim_market_book_step(struct exchange_sim_market *market,
                                    struct exchange_sim_market_symbol *symbol)
 {
@@ -98,10 +131,8 @@ void exchange_sim_market_book_step(struct exchange_sim_market *market,
     if (symbol->change_count > MARKET_CHANGES_FULL)
         return;
     bool const ask = market_chance(market, 50);
-    if (symbol->spread > 1 && market_chance(market, 70))
-        side_advance(market, symbol, ask);
-    else if (market_chance(market, 6))
-        price_move(market, symbol, ask);
+    if (!symbol->apart)
+        book_move(market, symbol, ask);
     int const level =
         market_chance(market, 70) ? 0 : (int)market_random(market, MARKET_LEVELS);
     set_level(symbol, ask, level, market_quantity(market, symbol));

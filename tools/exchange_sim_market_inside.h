@@ -37,6 +37,10 @@ struct exchange_sim_market {
     int64_t history_used;                        // room for trades, of all symbols
     int64_t history_trades;
     int64_t history_us;
+    bool calm;
+    struct market_injection *injections; // NULL: none
+    uint32_t injection_count;
+    bool injections_begun;
 };
 
 // splitmix64, by Sebastiano Vigna (public domain). Here, since half of what the market does is
@@ -80,6 +84,17 @@ void exchange_sim_market_book_step(struct exchange_sim_market *market,
 void exchange_sim_market_book_take(struct exchange_sim_market *market,
                                    struct exchange_sim_market_symbol *symbol, bool sell,
                                    int64_t quantity);
+
+// The whole book, by so many ticks, its sides so many further apart. Only right behind a depth
+// message: it takes all the changes that one can hold.
+void exchange_sim_market_book_jump(struct exchange_sim_market_symbol *symbol, int64_t by,
+                                   int64_t widen);
+
+// exchange_sim_market_inject.c: times count from now on.
+void exchange_sim_market_injections_begin(struct exchange_sim_market *market, int64_t time_us);
+// Does what is due of the symbol's injection, outside bursts. True: a depth message has to come
+// first.
+bool exchange_sim_market_injection_step(struct exchange_sim_market_symbol *symbol, int64_t time_us);
 
 // exchange_sim_market_history.c. False when out of memory.
 bool exchange_sim_market_history_open(struct exchange_sim_market *market,

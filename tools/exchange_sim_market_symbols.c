@@ -7,6 +7,8 @@
 #include "format/ensure.h"
 #include "tools/exchange_sim_market_inside.h"
 
+enum { CALM_BID_MIN = 100000 }; // so that a tick is nothing
+
 static void symbol_base(uint32_t index, char *base)
 {
     static const char *const known[] = {"BTC", "ETH", "XRP", "SOL",  "DOGE", "ADA",  "TRX", "NEXO",
@@ -54,6 +56,9 @@ static void symbol_start(struct exchange_sim_market *market,
     static const int64_t magnitudes[] = {1000, 10000, 100000, 1000000};
     int64_t const magnitude = magnitudes[market_random(market, 4)];
     symbol->bid = magnitude + (int64_t)market_random(market, (uint64_t)magnitude * 9);
+    while (market->calm && symbol->bid < CALM_BID_MIN)
+        symbol->bid *= 10;
+    symbol->calm_around = market->calm ? symbol->bid : 0;
     symbol->spread = 1;
     symbol->quantity_typical = 1000 + (int64_t)market_random(market, 100000);
     if (symbol->exchange == EXCHANGE_SIM_UPBIT)

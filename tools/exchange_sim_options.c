@@ -60,6 +60,9 @@ enum option_name {
     OPTION_FAULT_LOG,
     OPTION_TRUTH_CHANNELS,
     OPTION_BOOKS,
+    OPTION_CALM,
+    OPTION_INJECT,
+    OPTION_OFFLINE,
 };
 
 static const struct option long_options[] = {
@@ -107,6 +110,9 @@ static const struct option long_options[] = {
     {"fault-log", required_argument, NULL, OPTION_FAULT_LOG},
     {"truth-channels", required_argument, NULL, OPTION_TRUTH_CHANNELS},
     {"books", required_argument, NULL, OPTION_BOOKS},
+    {"calm", no_argument, NULL, OPTION_CALM},
+    {"inject", required_argument, NULL, OPTION_INJECT},
+    {"offline", no_argument, NULL, OPTION_OFFLINE},
     {NULL, 0, NULL, 0},
 };
 
@@ -263,6 +269,15 @@ static void read_faults(struct exchange_sim_options *options, const char *text)
     options->faults.any = true;
 }
 
+static void read_inject(struct exchange_sim_options *options, const char *text)
+{
+    char why[EXCHANGE_SIM_INJECT_WHY_SIZE];
+    if (!exchange_sim_inject_read(&options->injects, text, why))
+        usage("--inject", why);
+    options->source.injected = options->injects.count > 0;
+    options->calm = true;
+}
+
 // Options of the whole market and of faults. False where the option is none of them.
 static bool read_faulty(struct exchange_sim_options *options, int option, const char *value)
 {
@@ -293,6 +308,15 @@ static bool read_faulty(struct exchange_sim_options *options, int option, const 
         return true;
     case OPTION_BOOKS:
         options->books_file = value;
+        return true;
+    case OPTION_CALM:
+        options->calm = true;
+        return true;
+    case OPTION_INJECT:
+        read_inject(options, value);
+        return true;
+    case OPTION_OFFLINE:
+        options->offline = true;
         return true;
     default:
         return false;
@@ -452,6 +476,22 @@ static void read_option(struct exchange_sim_options *options, int option, const 
     }
 }
 
+static void options_complete_market(struct exchange_sim_options *options, bool market)
+{
+    const struct exchange_sim_source_options *source = &options->source;
+    options->whole_market =
+        options->whole_market || options->offline || (options->faults.any && market);
+    if (options->whole_market && !market)
+        usage("--whole-market and --offline are for --symbols", "");
+    if (options->calm && !market)
+        usage("--calm and --inject are for --symbols", "");
+    if (options->offline && (options->truth_file == NULL || options->faults.any ||
+                             source->pace != EXCHANGE_SIM_PACE_RATE ||
+                             (source->duration_ns == 0 && source->messages_max == 0)))
+        usage("--offline wants --truth, --seconds or --messages, and neither --faults nor --max",
+              "");
+}
+
 // What was not said follows from what was.
 static void options_complete(struct exchange_sim_options *options, bool paced)
 {
@@ -471,9 +511,7 @@ static void options_complete(struct exchange_sim_options *options, bool paced)
         options->source.pace = EXCHANGE_SIM_PACE_RATE;
     if (market && options->source.pace == EXCHANGE_SIM_PACE_RECORDED)
         usage("--speed is for recordings", "");
-    options->whole_market = options->whole_market || (options->faults.any && market);
-    if (options->whole_market && !market)
-        usage("--whole-market is for --symbols", "");
+    options_complete_market(options, market);
     if (!options->faults.spec.seeded)
         options->faults.spec.seed = options->seed;
     for (int i = 0; i < EXCHANGE_SIM_EXCHANGES; i++)
@@ -481,7 +519,8 @@ static void options_complete(struct exchange_sim_options *options, bool paced)
             options->reserve[i] = options->symbols[i] / 10 + 1;
     if (!options->server.limits)
         memset(options->rest.budget, 0, sizeof options->rest.budget);
-    if (!options->plain && (options->certificate_file == NULL || options->key_file == NULL))
+    if (!options->plain && !options->offline &&
+        (options->certificate_file == NULL || options->key_file == NULL))
         usage("--certificate and --key, or --no-tls, are needed", "");
 }
 

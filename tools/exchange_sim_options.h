@@ -9,6 +9,7 @@
 
 #include "tools/exchange_sim_connection.h"
 #include "tools/exchange_sim_faults.h"
+#include "tools/exchange_sim_inject.h"
 #include "tools/exchange_sim_rest.h"
 #include "tools/exchange_sim_source.h"
 
@@ -37,6 +38,9 @@ struct exchange_sim_options {
     uint32_t symbols[EXCHANGE_SIM_EXCHANGES];
     uint32_t reserve[EXCHANGE_SIM_EXCHANGES]; // to be listed later
     bool whole_market;
+    bool calm;
+    bool offline; // no doors: the market goes into the truth file at once
+    struct exchange_sim_injects injects;
     int64_t history_trades; // 0: as the market has it
     int64_t history_us;
     uint64_t seed;

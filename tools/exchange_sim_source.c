@@ -175,10 +175,26 @@ static void market_adopt(struct exchange_sim_source *source)
         exchange_sim_market_symbol(source->market, source->market_event.symbol);
 }
 
+static void market_tell(struct exchange_sim_source *source, bool all)
+{
+    char line[512];
+    struct exchange_sim_injected told;
+    while (exchange_sim_market_injected(source->market, all, &told)) {
+        const struct exchange_sim_market_symbol *symbol =
+            exchange_sim_market_symbol(source->market, told.symbol);
+        struct exchange_sim_text text = exchange_sim_text(line, sizeof line);
+        exchange_sim_market_render_injected(source->market, &told, &text);
+        exchange_sim_hub_note(source->hub, source->event.due_ns, symbol->exchange, symbol->name,
+                              &text);
+    }
+}
+
 static void market_take(struct exchange_sim_source *source, int64_t due_ns)
 {
     int64_t const time_us = (source->start_utc_ns + due_ns) / 1000;
     exchange_sim_market_next(source->market, time_us, &source->market_event);
+    if (source->options.injected)
+        market_tell(source, false);
     market_adopt(source);
 }
 
@@ -307,6 +323,8 @@ void exchange_sim_source_finish(struct exchange_sim_source *source, int64_t now_
         utc_ns = source->event.due_ns;
     if (source->market != NULL && source->hub->whole)
         source_rest(source, utc_ns);
+    if (source->options.injected)
+        market_tell(source, true);
     if (!source->ended)
         source_end(source, "stopped");
 }

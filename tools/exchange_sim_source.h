@@ -35,6 +35,7 @@ struct exchange_sim_source_options {
     int64_t duration_ns;  // 0: no end
     uint32_t laps;        // of the reel; 0: for ever
     const char *channels; // of the market: "trade,depth"; NULL: all
+    bool injected;        // the market is told what to do: that goes into the truth
 };
 
 struct exchange_sim_source {

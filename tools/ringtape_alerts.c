@@ -34,6 +34,7 @@ struct ringtape_alerts {
     struct ringtape_option_list texts_of_rules;
     struct alert_rules rules;
     bool json;
+    bool usual; // what is usual instead of the alerts
     struct store *store;
     struct ringtape_names names;
     struct alerts alerts;
@@ -187,6 +188,54 @@ static int alerts_scan(struct ringtape_alerts *work, enum channel channel, alert
     return result;
 }
 
+// ---- what is usual ----
+
+static void alerts_ratio_text(int64_t ppm, char *text, size_t size)
+{
+    (void)snprintf(text, size, "%lld.%06lld", (long long)(ppm / ALERT_ONE_PPM),
+                   (long long)(ppm % ALERT_ONE_PPM));
+}
+
+static void alerts_print_usual_of(struct ringtape_json *json, const struct alert_usual *usual)
+{
+    char text[64];
+    ringtape_json_count(json, "learnt", usual->learnt);
+    if (usual->kind == ALERT_SURGE || usual->kind == ALERT_CRASH) {
+        (void)snprintf(text, sizeof text, "%.17g", usual->variance);
+        ringtape_json_text(json, "variance", text);
+        (void)snprintf(text, sizeof text, "%.17g", usual->deviation);
+    } else if (usual->kind == ALERT_SPREAD) {
+        alerts_ratio_text(usual->spread_ppm, text, sizeof text);
+    } else {
+        (void)snprintf(text, sizeof text, "%" PRId64 ".%012" PRId64,
+                       (int64_t)(usual->quantity / wide_power(12)),
+                       (int64_t)(usual->quantity % wide_power(12)));
+    }
+    ringtape_json_text(json, "usual", text);
+    alerts_ratio_text(usual->threshold_ppm, text, sizeof text);
+    ringtape_json_text(json, "threshold", text);
+}
+
+static void alerts_print_usual(struct ringtape_alerts *work)
+{
+    struct ringtape_json json;
+    struct alert_usual usual;
+    ringtape_json_start(&json, stdout);
+    for (uint32_t symbol = 0; symbol < work->names.count; symbol++) {
+        for (uint32_t rule = 0; rule < work->rules.count; rule++) {
+            if (work->texts[symbol] == NULL ||
+                !alerts_usual(&work->alerts, symbol, rule, &usual))
+                continue;
+            ringtape_json_object(&json, NULL);
+            ringtape_json_text(&json, "symbol", work->texts[symbol]);
+            ringtape_json_text(&json, "rule", work->rules.at[rule].name);
+            alerts_print_usual_of(&json, &usual);
+            ringtape_json_object_end(&json);
+            ringtape_json_line(&json);
+        }
+    }
+}
+
 // ---- replay ----
 
 static int beats_order(const void *a, const void *b)
@@ -233,7 +282,10 @@ static int alerts_replay(struct ringtape_alerts *work)
         memset(work->lives, 0, RINGTAPE_NAMES_MAX * sizeof *work->lives);
         result = alerts_scan(work, CHANNEL_QUOTE, alerts_row);
     }
-    if (result == 0) alerts_silence(work);
+    if (result == 0 && work->usual)
+        alerts_print_usual(work);
+    else if (result == 0)
+        alerts_silence(work);
     return result;
 }
 
@@ -309,6 +361,9 @@ static bool alerts_parse(struct ringtape_alerts *work, int argc, char **argv, in
         RINGTAPE_QUERY_SYMBOL(work->query),
         RINGTAPE_QUERY_FROM(work->query),
         RINGTAPE_QUERY_TO(work->query),
+        {.name = "usual", .kind = RINGTAPE_OPTION_FLAG, .target = &work->usual,
+         .help = "instead of alerts: what each rule holds for usual of each symbol in the end,\n"
+                 "and the threshold that follows, as JSON lines"},
         {.name = "json", .kind = RINGTAPE_OPTION_FLAG, .target = &work->json,
          .help = "one JSON object a row instead of CSV"},
     };
@@ -352,7 +407,7 @@ static int alerts_run(struct ringtape_alerts *work)
 {
     int result = alerts_open_all(work);
     if (result == 0) result = alerts_replay(work);
-    if (result == 0) result = alerts_print(work);
+    if (result == 0 && !work->usual) result = alerts_print(work);
     if (result < 0) return ringtape_fail("%s: %s", work->query.store, ringtape_error_text(result));
     if (work->full)
         return ringtape_fail("%s: more than %d alerts; ask for less", work->query.store,

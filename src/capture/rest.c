@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// rest: one GET.
+// rest: one GET, or one POST.
 //
 //     IDLE ─rest_get→ RESOLVING → CONNECTING → HANDSHAKING → WAITING ─┐
 //      ↑  │                └──────────┴─────────────┴─────────────────┤ rest_end
@@ -21,7 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static const char too_late[] = "no whole answer in time; check rest_url and the network";
+static const char too_late[] = "no whole answer in time; check %s and the network";
 
 static void rest_settle(struct rest *rest);
 static void rest_received(struct io *io, struct io_op *op);
@@ -34,6 +34,8 @@ int rest_open(struct rest *rest, struct io *io, struct tls_context *tls)
     memset(rest, 0, sizeof *rest);
     rest->io = io;
     rest->handle = -1;
+    rest->key = "rest_url";
+    rest->limit_ns = REST_LIMIT_NS;
     void *body = mmap(NULL, LIMIT_REST_BODY_BYTES, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (body == MAP_FAILED) return -ENOMEM;
@@ -166,7 +168,7 @@ static void rest_timed_out(struct io *io, struct io_op *op)
     if (rest_ending(rest) || rest->state == REST_RESTING) {
         if (rest->state == REST_RENEWING) { // it has waited long enough, too
             rest->state = REST_CLOSING;
-            (void)snprintf(rest->failure, sizeof rest->failure, "%s", too_late);
+            (void)snprintf(rest->failure, sizeof rest->failure, too_late, rest->key);
         }
         rest_settle(rest);
     } else if (rest->state == REST_IDLE) {
@@ -174,7 +176,7 @@ static void rest_timed_out(struct io *io, struct io_op *op)
     } else if (rest->state == REST_WAKING) {
         rest_start(rest);
     } else {
-        rest_end(rest, "%s", too_late);
+        rest_end(rest, too_late, rest->key);
     }
 }
 
@@ -213,20 +215,35 @@ static void rest_sent(struct io *io, struct io_op *op)
         rest_flush(rest);
 }
 
-static void rest_ask(struct rest *rest)
+// The head of the request, a POST where there is something to send.
+static uint32_t rest_format(const struct rest *rest, char *request, uint32_t capacity)
 {
     char path[URL_PATH_BYTES_MAX + REST_PATH_BYTES_MAX + 1];
-    uint8_t request[2048];
+    char length[48];
+    const bool post = rest->post != NULL;
     (void)snprintf(path, sizeof path, "%s%s", rest->url->path, rest->path);
-    const char *const extra[] = {"Accept: application/json", rest->header};
-    const struct http_request what = {.method = "GET",
+    (void)snprintf(length, sizeof length, "Content-Length: %u", rest->post_size);
+    const char *extra[4] = {"Accept: application/json"};
+    uint32_t count = 1;
+    if (rest->header != NULL) extra[count++] = rest->header;
+    if (post) extra[count++] = "Content-Type: application/json";
+    if (post) extra[count++] = length;
+    const struct http_request what = {.method = post ? "POST" : "GET",
                                       .host = rest->url->authority,
                                       .target = path,
                                       .extra = extra,
-                                      .extra_count = rest->header != NULL ? 2 : 1,
+                                      .extra_count = count,
                                       .close = !rest->keep};
-    uint32_t size = http_request_format(&what, (char *)request, sizeof request);
+    return http_request_format(&what, request, capacity);
+}
+
+static void rest_ask(struct rest *rest)
+{
+    uint8_t request[2048 + REST_POST_BYTES_MAX];
+    uint32_t size = rest_format(rest, (char *)request, 2048);
     ensure(size > 0);
+    if (rest->post != NULL) memcpy(request + size, rest->post, rest->post_size);
+    size += rest->post != NULL ? rest->post_size : 0;
     http_parser_init(&rest->http, HTTP_RESPONSE, rest->head, sizeof rest->head);
     rest->state = REST_WAITING;
     rest->answered = false;
@@ -252,7 +269,7 @@ static bool rest_gather(struct rest *rest, const struct http_slice *slice)
 static void rest_whole(struct rest *rest)
 {
     int size = rest->body_size < 200 ? (int)rest->body_size : 200;
-    rest->ok = rest->http.status == 200;
+    rest->ok = rest->http.status == 200 || (rest->post != NULL && rest->http.status / 100 == 2);
     rest->failure[0] = '\0';
     if (!rest->ok)
         (void)snprintf(rest->failure, sizeof rest->failure, "the answer is %u: %.*s",
@@ -299,7 +316,8 @@ static void rest_parse(struct rest *rest, const char *at, const char *end)
         } else if (result == HTTP_DONE) {
             rest_whole(rest);
         } else {
-            rest_end(rest, "the answer is not HTTP: %s; check rest_url", http_result_text(result));
+            rest_end(rest, "the answer is not HTTP: %s; check %s", http_result_text(result),
+                     rest->key);
         }
     }
     if (at != end) rest->stale = true; // more than was asked for
@@ -311,7 +329,7 @@ static void rest_plain(struct rest *rest, uint32_t size)
         rest->answered = true;
         rest_parse(rest, (const char *)rest->plain, (const char *)rest->plain + size);
     } else {
-        rest_lost(rest, "the peer speaks before it is asked; check rest_url", "");
+        rest_lost(rest, "the peer speaks before it is asked; check ", rest->key);
     }
 }
 
@@ -370,8 +388,8 @@ static void rest_connected(struct io *io, struct io_op *op)
         return;
     }
     if (op->result < 0) {
-        rest_end(rest, "cannot connect: %s; check rest_url, network and firewall",
-                 strerror((int)-op->result));
+        rest_end(rest, "cannot connect: %s; check %s, network and firewall",
+                 strerror((int)-op->result), rest->key);
         return;
     }
     rest->state = REST_HANDSHAKING;
@@ -393,7 +411,8 @@ static void rest_resolved(struct io *io, struct io_op *op)
     if (rest_ending(rest)) {
         rest_settle(rest);
     } else if (op->result <= 0) {
-        rest_end(rest, "the name %s was not found; check rest_url and resolver", rest->url->host);
+        rest_end(rest, "the name %s was not found; check %s and resolver", rest->url->host,
+                 rest->key);
     } else {
         rest->state = REST_CONNECTING;
         io_connect(io, &rest->attempt, &rest->addresses[0], rest_connected);
@@ -413,7 +432,7 @@ static void rest_connect(struct rest *rest)
 static void rest_start(struct rest *rest)
 {
     ensure(io_idle(&rest->timer) && rest->url != NULL);
-    io_timeout(rest->io, &rest->timer, REST_LIMIT_NS, rest_timed_out);
+    io_timeout(rest->io, &rest->timer, rest->limit_ns, rest_timed_out);
     if (rest->handle < 0) {
         rest_connect(rest);
         return;
@@ -425,8 +444,8 @@ static void rest_start(struct rest *rest)
         rest_ask(rest);
 }
 
-void rest_get(struct rest *rest, const struct url *url, const char *path, rest_callback *done,
-              void *context)
+static void rest_request(struct rest *rest, const struct url *url, const char *path,
+                         rest_callback *done, void *context)
 {
     ensure(rest->state == REST_IDLE || (rest->state == REST_PARTING && !rest->asked));
     ensure(strlen(path) <= REST_PATH_BYTES_MAX);
@@ -450,6 +469,23 @@ void rest_get(struct rest *rest, const struct url *url, const char *path, rest_c
         rest->state = REST_WAKING;
         io_cancel(rest->io, &rest->timer);
     }
+}
+
+void rest_get(struct rest *rest, const struct url *url, const char *path, rest_callback *done,
+              void *context)
+{
+    rest->post = NULL;
+    rest->post_size = 0;
+    rest_request(rest, url, path, done, context);
+}
+
+void rest_post(struct rest *rest, const struct url *url, const void *body, uint32_t size,
+               rest_callback *done, void *context)
+{
+    ensure(!rest->keep && size <= REST_POST_BYTES_MAX);
+    rest->post = body;
+    rest->post_size = size;
+    rest_request(rest, url, url->path[0] == '\0' ? "/" : "", done, context);
 }
 
 void rest_cancel(struct rest *rest)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// rest: one GET at a time over HTTP/1.1, with TLS or without: what control asks an exchange at
-// start and on a reload (which instruments there are), and what repair and audit ask. A state
-// machine over io.h, drawn in rest.c.
+// rest: one GET or POST at a time over HTTP/1.1, with TLS or without: what control asks an exchange
+// at start and on a reload (which instruments there are), what repair and audit ask, alerts to a
+// webhook. A state machine over io.h, drawn in rest.c.
 //
 // With `keep` the connection stays for the next request to the same place, REST_KEEP_NS at most;
 // the minute's audit finds it alive where the exchange lets it live. It may close at any moment: a
@@ -11,7 +11,9 @@
 //
 // Ownership: rest_open() reserves address space for the body (LIMIT_REST_BODY_BYTES; memory as it
 // is needed, given back with the next request). The body is valid in the callback only. Threading:
-// belongs to its loop. Bound: REST_LIMIT_NS from start to callback.
+// belongs to its loop. Bound: limit_ns from start to callback.
+//
+// A POST is never sent twice, so it goes without `keep`.
 //
 // Errors: `ok` and `failure` in the callback; nothing is tried again but as told above.
 #ifndef RINGTAPE_CAPTURE_REST_H
@@ -28,7 +30,7 @@
 
 #define REST_LIMIT_NS (30 * LIMIT_SECOND_NS)
 #define REST_KEEP_NS (90 * LIMIT_SECOND_NS) // of an idle connection
-enum { REST_PATH_BYTES_MAX = 511 };
+enum { REST_PATH_BYTES_MAX = 511, REST_POST_BYTES_MAX = 8192 };
 
 enum rest_state {
     REST_IDLE,   // may be asked; with a kept connection or without
@@ -49,7 +51,7 @@ typedef void rest_callback(void *context, struct rest *rest);
 // Transparent because its owner embeds it; members are private but for the reply.
 struct rest {
     // The reply, in the callback.
-    bool ok;             // a whole reply with status 200
+    bool ok;             // a whole reply with status 200, to a POST 2xx
     uint16_t status;     // 0: there was none
     uint32_t retry_after_s; // 0: not asked for
     uint32_t used;          // what used_header says; 0: it is not there
@@ -62,6 +64,8 @@ struct rest {
     bool keep;               // the connection stays behind a reply
     const char *header;      // sent as well ("X-MBX-TIME-UNIT: MICROSECOND"), or NULL
     const char *used_header; // of the reply, or NULL
+    const char *key;         // of the configuration, where the URL stands; "rest_url"
+    int64_t limit_ns;        // of a request; REST_LIMIT_NS
 
     uint64_t connections; // so far
 
@@ -75,6 +79,8 @@ struct rest {
     rest_callback *done;
     void *context;
     const struct url *url;
+    const void *post; // NULL: it is a GET
+    uint32_t post_size;
     char path[REST_PATH_BYTES_MAX + 1];
     int handle;
     struct io_op attempt;
@@ -96,6 +102,10 @@ void rest_close(struct rest *rest);
 // parting.
 void rest_get(struct rest *rest, const struct url *url, const char *path, rest_callback *done,
               void *context);
+// POSTs JSON to the URL; `body` lives until the callback, as the URL. Only while idle, without
+// `keep`. `ok` by any status of 2xx.
+void rest_post(struct rest *rest, const struct url *url, const void *body, uint32_t size,
+               rest_callback *done, void *context);
 // The callback comes soon, with a failure.
 void rest_cancel(struct rest *rest);
 // Gives up the kept connection. True once there is neither a connection nor a request.

@@ -19,6 +19,7 @@
 #include "base/symbols.h"
 #include "base/url.h"
 #include "control/config_kafka.h"
+#include "control/config_sinks.h"
 #include "derive/alert.h"
 #include "derive/candle.h"
 #include "exchange/dialect.h"
@@ -67,6 +68,7 @@ struct config {
     struct config_candles candles;
     struct config_kafka kafka;
     struct alert_rules alerts;
+    struct config_sinks sinks;
     enum log_level log_level;
     struct config_feed feeds[LIMIT_FEEDS];
     uint32_t feed_count;

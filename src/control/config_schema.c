@@ -152,6 +152,8 @@ const struct config_entry config_top[] = {
      "a mirror of what is stored, in Kafka", config_kafka_keys},
     {"alerts", CONFIG_ALERTS, 0, 0, ALERT_RULES_MAX, "", "a list of rules",
      "what is alerted; default: docs/alerts.md; []: nothing", config_alert_keys},
+    {"alert_sinks", CONFIG_SECTION, 0, 0, 0, "", "a mapping with webhook and command",
+     "where alerts go at once, beside store and Kafka", config_sinks_keys},
     {"log_level", CONFIG_LEVEL, offsetof(struct config, log_level), 0, 0, "info",
      "error, warning, info or debug", "how much is logged", NULL},
     {"feeds", CONFIG_FEEDS, 0, 1, LIMIT_FEEDS, NULL, "a list of feeds", "what is recorded",

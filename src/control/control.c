@@ -149,6 +149,7 @@ static int control_open_shard(struct control *control, uint32_t index)
     if (error != 0) return error;
     struct shard_derive_options derive = control_derive(&control->config);
     control_kafka_alerts(&control->kafka, &derive);
+    control_sinks_alerts(&control->sinks, &derive);
     const struct shard_options options = {.index = index,
                                           .log = &control->log,
                                           .permits = &control->permits,
@@ -248,6 +249,17 @@ static void control_status_configured(struct control *control, uint64_t hash)
     control_status(control, STATUS_CONFIGURED, detail);
 }
 
+// At start and by SIGHUP.
+static int control_apply_sinks(struct control *control, const struct config *config)
+{
+    char text[512];
+    const int error =
+        control_sinks_apply(&control->sinks, &config->sinks, text, sizeof text);
+    if (error == 0) return 0;
+    control_log(control, LOG_LEVEL_ERROR, "alert_sinks cannot be started", text);
+    return EX_OSERR;
+}
+
 static int control_open(struct control *control)
 {
     worker_stay_off(control->config.shards);
@@ -257,7 +269,9 @@ static int control_open(struct control *control)
     if (code != 0) return code;
     control_permits_load(control);
     code = control_recall(control);
+    control_sinks_init(&control->sinks, control->config.shards, control->io, &control->log);
     if (code == 0) code = control_open_kafka(control);
+    if (code == 0) code = control_apply_sinks(control, &control->config);
     for (uint32_t i = 0; i < control->config.shards && code == 0; i++)
         code = control_open_shard(control, i);
     if (code == 0) code = control_open_sealer(control);
@@ -323,8 +337,7 @@ static void control_print(struct control *control)
                  "\"seal_failures\":%llu,"
                  "\"mirrored\":%llu,\"mirror_refused\":%llu,\"mirror_in_flight\":%llu,"
                  "\"mirror_behind\":%llu,\"mirror_stuck\":%llu,\"mirror_lost\":%llu,"
-                 "\"mirror_restarts\":%llu,"
-                 "\"rss_bytes\":%llu}\n",
+                 "\"mirror_restarts\":%llu,",
                  time, C(sum.links), C(sum.links_live), C(sum.symbols), C(sum.messages),
                  C(sum.bytes), C(sum.events), C(sum.raw), C(sum.durable), C(sum.refused),
                  C(sum.paused), C(sum.tape_bytes), C(sum.connects), C(sum.downs),
@@ -337,8 +350,9 @@ static void control_print(struct control *control)
                  C(sealed.rows), C(sealed.segments), C(sealed.segments_light), C(sealed.deleted),
                  C(sealed.bytes_out), C(sealed.days), C(sealed.failures),
                  C(mirror.delivered), C(mirror.refused), C(mirror.in_flight), C(mirror.behind),
-                 C(mirror.stuck), C(mirror.rows_lost), C(mirror.restarts),
-                 C(control_rss_bytes()));
+                 C(mirror.stuck), C(mirror.rows_lost), C(mirror.restarts));
+    control_sinks_print(&control->sinks);
+    (void)printf("\"rss_bytes\":%llu}\n", C(control_rss_bytes()));
 #undef C
     (void)fflush(stdout);
 }
@@ -392,6 +406,7 @@ static void control_reload(struct control *control)
             control_log(control, LOG_LEVEL_WARNING, "a part of the configuration needs a restart",
                         "store, shards, commit_interval, seal_after, candles, kafka");
         control_alerts(control, &config->alerts);
+        (void)control_apply_sinks(control, config);
         log_set_level(&control->log, config->log_level);
         keep_store_set_rules(control->store, &config->keep);
         control->config.keep = config->keep;
@@ -499,6 +514,7 @@ static bool control_stop_workers(struct control *control)
     for (;;) {
         bool asked = !control_feeds_stop(control);
         bool mirrored = control_shards_ended(control) && control_kafka_stop(&control->kafka);
+        mirrored = mirrored && control_sinks_stop(&control->sinks);
         if (!asked && mirrored && control_workers_ended(control)) return true;
         int64_t left_ns = end_ns - io_monotonic_ns(control->io);
         if (left_ns <= 0) return false;
@@ -531,6 +547,7 @@ static bool control_close_workers(struct control *control)
     if (sealer->sealer != NULL)
         control_close_worker(&sealer->worker, control_sealer_main, control_sealer_close, sealer);
     control_kafka_close(&control->kafka);
+    control_sinks_close(&control->sinks);
     return durable;
 }
 

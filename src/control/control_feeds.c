@@ -510,5 +510,8 @@ bool control_config_possible(const struct config *config, char *text, size_t tex
         if (!control_feed_possible(&config->feeds[i], config->shards, text, text_size))
             return false;
     }
-    return config_kafka_possible(&config->kafka, text, text_size);
+    struct alert_sink_settings settings;
+    return config_kafka_possible(&config->kafka, text, text_size) &&
+           config_sinks_webhook(&config->sinks, &settings, text, text_size) &&
+           config_sinks_command(&config->sinks, &settings, text, text_size);
 }

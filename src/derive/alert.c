@@ -65,8 +65,7 @@ void alerts_use(struct alerts *alerts, const struct alert_rules *rules)
 {
     ensure(rules->count <= ALERT_RULES_MAX);
     alerts->rules = *rules;
-    for (uint32_t i = 0; i < rules->count; i++)
-        alerts->forget[i] = 1 - exp2(-1.0 / (ALERT_BUCKETS * ALERT_BASE_WINDOWS));
+    alerts->forget = 1 - exp2(-1.0 / (ALERT_BUCKETS * ALERT_BASE_WINDOWS));
     alerts_forget(alerts, SYMBOL_NONE);
 }
 
@@ -103,6 +102,25 @@ static void alert_begin(struct alerts *alerts, struct alert_head *head)
         else
             head->trade_rules |= 1u << i;
     }
+}
+
+bool alerts_usual(const struct alerts *alerts, uint32_t symbol, uint32_t rule,
+                  struct alert_usual *usual)
+{
+    struct alert_head *head = alert_head(alerts, symbol);
+    ensure(rule < alerts->rules.count);
+    if (head->generation != alerts->generation ||
+        !((head->trade_rules | head->quote_rules) >> rule & 1))
+        return false;
+    const union alert_state *state = &alert_states(head)[rule];
+    *usual = (struct alert_usual){.kind = alerts->rules.at[rule].kind};
+    if (usual->kind == ALERT_SPREAD)
+        alert_spread_usual(&state->spread, usual);
+    else if (usual->kind == ALERT_VOLUME_BURST)
+        alert_burst_usual(&state->burst, &alerts->rules.at[rule], usual);
+    else
+        alert_move_usual(&state->move, usual);
+    return usual->learnt > 0;
 }
 
 // ---- rows ----

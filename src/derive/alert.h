@@ -10,9 +10,11 @@
 // bucket ends.
 //
 // Prices have 8 decimals here, quantities 12, ratios 6 (ppm), all integers; variance alone is a
-// double, good to 1e-12 relative. Rows that were repaired, backfilled or are a snapshot of old
-// state raise no alert; futures rows as for candles. A row older than its rule's window is passed
-// over. Rows of agg_trade count until the symbol's first of trade.
+// double, good to 1e-12 relative. It and the baseline of volume are plain means of all that has
+// left the window until that is as long as their memory; then they forget. Rows that were repaired,
+// backfilled or are a snapshot of old state raise no alert; futures rows as for candles. A row
+// older than its rule's window is passed over. Rows of agg_trade count until the symbol's first of
+// trade.
 //
 // Ownership: memory is address space until used. Threading: one owner.
 #ifndef RINGTAPE_DERIVE_ALERT_H
@@ -72,7 +74,7 @@ struct alerts {
     struct alert_rules rules;
     uint32_t generation; // of the rules: states of another one are void
     uint64_t emitted;
-    double forget[ALERT_RULES_MAX]; // weight of a new bucket in the variance
+    double forget; // weight of a new bucket in the variance, but for the first
     struct alert_exchange exchanges[ALERT_EXCHANGES_MAX];
     uint8_t *memory; // [symbols_max] of `stride` bytes
     size_t stride;
@@ -91,6 +93,20 @@ void alerts_event(struct alerts *alerts, const struct event *event);
 // A heartbeat of the exchange, received at `now_ns`: judges silence.
 void alerts_beat(struct alerts *alerts, uint32_t exchange, const char *exchange_name,
                  int64_t now_ns);
+
+// What a rule holds for usual of a symbol, as of the last bucket that ended.
+struct alert_usual {
+    enum alert_kind kind;
+    uint64_t learnt;       // buckets, of a spread seconds, that count for it
+    double variance;       // surge, crash: of the return of a bucket
+    double deviation;      // surge, crash: of the return of a window
+    wide quantity;         // volume_burst: of a window, 12 decimals
+    int64_t spread_ppm;    // spread
+    int64_t threshold_ppm; // in force
+};
+// False: the rule is not for the symbol, or nothing has come since the state began.
+bool alerts_usual(const struct alerts *alerts, uint32_t symbol, uint32_t rule,
+                  struct alert_usual *usual);
 
 // ---- alert_rule.c ----
 

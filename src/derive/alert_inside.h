@@ -60,6 +60,7 @@ struct alert_burst { // two cache lines a trade
     wide trigger;  // the sum that crosses the threshold
     struct alert_bucket now; // the current one; its place in `buckets` is empty
     wide baseline; // of a bucket, times 2^16
+    int64_t learnt; // buckets that it is the mean of, until its memory is full
     struct alert_bucket buckets[ALERT_BUCKETS];
 };
 
@@ -133,6 +134,11 @@ void alert_burst_trade(struct alerts *alerts, uint32_t rule, uint32_t symbol, co
                        struct alert_burst *burst, const struct alert_trade *trade);
 void alert_spread_quote(struct alerts *alerts, uint32_t rule, uint32_t symbol, const char *name,
                         struct alert_spread *spread, const struct event *event);
+// What is usual, for alerts_usual().
+void alert_move_usual(const struct alert_move *move, struct alert_usual *usual);
+void alert_burst_usual(const struct alert_burst *burst, const struct alert_rule *rule,
+                       struct alert_usual *usual);
+void alert_spread_usual(const struct alert_spread *spread, struct alert_usual *usual);
 // A price at 8 decimals; false: it does not fit exactly.
 bool alert_price(int64_t mantissa, uint8_t scale, int64_t *price);
 

@@ -4,7 +4,7 @@
 //
 // The defaults are chosen so that the recordings of real markets the tests have (BTC, ETH, a thin
 // altcoin) raise none, though BTC and ETH had bursts of 20 times and the altcoin moved 3 % in a
-// minute, and so that a move of 5 % within half a minute does.
+// minute, and so that a move of 4 % within a minute does.
 #include "derive/alert.h"
 
 #include "format/ensure.h"

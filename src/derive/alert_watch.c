@@ -14,6 +14,8 @@ enum {
     WATCH_FRACTION = 1 << 16,
     WATCH_SPREADS_A_BASE = 600,
     WATCH_SPREADS_WARM = 60,
+    WATCH_UNITS_MIN = 2, // of the eighth decimal: from 21 to 22 is a tick, and 4.8 %
+    WATCH_SQUARES_MAX = 9, // of a return, in variances
 };
 #define WATCH_SPREAD_NS 1000000000ll // between two values of a spread's baseline
 
@@ -44,6 +46,12 @@ static bool window_is_warm(const struct alert_window *window)
     return window->seen > (uint64_t)ALERT_WARM_WINDOWS * ALERT_BUCKETS;
 }
 
+// How many buckets have left the window with the one whose place the i-th newest takes.
+static int64_t window_left(const struct alert_window *window, int64_t i)
+{
+    return (int64_t)window->seen - i - ALERT_BUCKETS;
+}
+
 // ---- moves ----
 
 static bool move_better(const struct alert_rule *rule, int64_t a, int64_t b)
@@ -65,7 +73,8 @@ static void move_extreme(struct alert_move *move, const struct alert_rule *rule)
 static void move_trigger(struct alert_move *move, const struct alert_rule *rule)
 {
     const wide away = (wide)move->extreme.price * move->threshold_ppm;
-    const int64_t by = (int64_t)((away + ALERT_ONE_PPM - 1) / ALERT_ONE_PPM);
+    const int64_t least = (int64_t)((away + ALERT_ONE_PPM - 1) / ALERT_ONE_PPM);
+    const int64_t by = least > WATCH_UNITS_MIN ? least : WATCH_UNITS_MIN;
     move->trigger =
         rule->kind == ALERT_SURGE ? move->extreme.price + by : move->extreme.price - by;
 }
@@ -77,11 +86,29 @@ static int64_t move_measure(const struct alert_move *move, int64_t at)
     return (int64_t)((wide)(far < 0 ? -far : far) * ALERT_ONE_PPM / move->extreme.price);
 }
 
-// The bucket at `place` leaves the window: now its return counts for what is usual.
-static void move_leave(struct alert_move *move, uint32_t place, double forget)
+// What a return may add to the variance: no more than three usual ones, or three of those that make
+// the scaled threshold what the fixed one is; while all is young, the latter. Else one jump,
+// alerted or not, would hide another of its size for an hour.
+static double move_square_max(const struct alert_move *move, const struct alert_rule *rule,
+                              bool young)
+{
+    if (rule->scaled_ppm == 0) return HUGE_VAL; // nobody asks
+    const double ratio = (double)rule->threshold_ppm / (double)rule->scaled_ppm;
+    const double least = ratio * ratio / (double)ALERT_BUCKETS;
+    return (double)WATCH_SQUARES_MAX * (young ? least : fmax(move->variance, least));
+}
+
+// The bucket at `place` leaves the window: now its return counts for what is usual. It is the
+// count-th: the mean of them all, until the memory is full. The very first has no return.
+static void move_leave(struct alert_move *move, const struct alert_rule *rule, uint32_t place,
+                       int64_t count, double forget)
 {
     const double gone = move->returns[place];
-    move->variance += forget * (gone * gone - move->variance);
+    if (count > 1) {
+        const double plain = 1 / (double)(count - 1);
+        const double square = fmin(gone * gone, move_square_max(move, rule, plain > forget));
+        move->variance += fmax(plain, forget) * (square - move->variance);
+    }
     move->returns[place] = 0;
     move->points[place] = (struct alert_point){0};
 }
@@ -108,7 +135,8 @@ static void move_advance(struct alert_move *move, const struct alert_rule *rule,
     // After a pause of many windows all has left, and the variance has faded.
     const int64_t leaving = ended < 64 * ALERT_BUCKETS ? ended : 64 * ALERT_BUCKETS;
     for (int64_t i = leaving - 1; i >= 0; i--)
-        move_leave(move, (uint32_t)((move->window.bucket - i) & (ALERT_BUCKETS - 1)), forget);
+        move_leave(move, rule, (uint32_t)((move->window.bucket - i) & (ALERT_BUCKETS - 1)),
+                   window_left(&move->window, i), forget);
     move_extreme(move, rule);
     move_threshold(move, rule);
     if (window_may_rearm(&move->window, rule) &&
@@ -140,7 +168,7 @@ void alert_move_trade(struct alerts *alerts, uint32_t rule_number, uint32_t symb
     const struct alert_rule *rule = &alerts->rules.at[rule_number];
     const int64_t ended = window_reach(&move->window, trade->time_ns, rule->window_ns);
     if (ended < 0) return;
-    if (ended > 0) move_advance(move, rule, alerts->forget[rule_number], ended);
+    if (ended > 0) move_advance(move, rule, alerts->forget, ended);
     struct alert_point *point =
         &move->points[(uint32_t)move->window.bucket & (ALERT_BUCKETS - 1)];
     if (move_better(rule, trade->price, point->price))
@@ -158,10 +186,25 @@ void alert_move_trade(struct alerts *alerts, uint32_t rule_number, uint32_t symb
 
 // ---- bursts ----
 
-static void burst_leave(struct alert_burst *burst, uint32_t place)
+// Nothing is learnt from the window before an alert to the window behind it: a burst is not usual.
+// Of the bucket that leaves with the i-th newest.
+static bool burst_is_usual(const struct alert_burst *burst, const struct alert_rule *rule,
+                           int64_t i)
+{
+    const int64_t time_ns = burst->window.begin_ns - i * (rule->window_ns / ALERT_BUCKETS);
+    return window_left(&burst->window, i) > 0 &&
+           (burst->window.fired_ns == 0 ||
+            time_ns - burst->window.fired_ns > 2 * rule->window_ns);
+}
+
+static void burst_leave(struct alert_burst *burst, uint32_t place, bool learn)
 {
     const wide gone = burst->buckets[place].sum;
-    burst->baseline += (gone * WATCH_FRACTION - burst->baseline) / WATCH_BASE_BUCKETS;
+    if (learn && burst->learnt < WATCH_BASE_BUCKETS) burst->learnt++;
+    const wide step = gone * WATCH_FRACTION - burst->baseline;
+    if (learn) // most of the time by a power of two
+        burst->baseline += burst->learnt == WATCH_BASE_BUCKETS ? step / WATCH_BASE_BUCKETS
+                                                               : step / burst->learnt;
     burst->sum -= gone;
     burst->trades -= burst->buckets[place].trades;
     burst->buckets[place] = (struct alert_bucket){0};
@@ -178,7 +221,8 @@ static void burst_advance(struct alert_burst *burst, const struct alert_rule *ru
     burst->buckets[(burst->window.bucket - ended) & (ALERT_BUCKETS - 1)] = burst->now;
     burst->now = (struct alert_bucket){0};
     for (int64_t i = (ended < most ? ended : most) - 1; i >= 0; i--)
-        burst_leave(burst, (uint32_t)((burst->window.bucket - i) & (ALERT_BUCKETS - 1)));
+        burst_leave(burst, (uint32_t)((burst->window.bucket - i) & (ALERT_BUCKETS - 1)),
+                    burst_is_usual(burst, rule, i));
     burst->trigger = window_is_warm(&burst->window)
                          ? burst_usual(burst) * rule->threshold_ppm / ALERT_ONE_PPM
                          : 0;
@@ -289,4 +333,30 @@ void alert_spread_quote(struct alerts *alerts, uint32_t rule_number, uint32_t sy
         spread_fire(alerts, rule, symbol, name, spread, time_ns, event->value[QUOTE_ID], bid, ask);
     }
     if (time_ns >= spread->next_ns && !over) spread_learn(spread, rule, time_ns, bid, ask);
+}
+
+// ---- what is usual ----
+
+void alert_move_usual(const struct alert_move *move, struct alert_usual *usual)
+{
+    const int64_t left = window_left(&move->window, 0);
+    usual->learnt = left > 1 ? (uint64_t)left - 1 : 0;
+    usual->variance = move->variance;
+    usual->deviation = sqrt(move->variance * (double)ALERT_BUCKETS);
+    usual->threshold_ppm = move->threshold_ppm;
+}
+
+void alert_burst_usual(const struct alert_burst *burst, const struct alert_rule *rule,
+                       struct alert_usual *usual)
+{
+    usual->learnt = (uint64_t)burst->learnt;
+    usual->quantity = burst_usual(burst);
+    usual->threshold_ppm = rule->threshold_ppm;
+}
+
+void alert_spread_usual(const struct alert_spread *spread, struct alert_usual *usual)
+{
+    usual->learnt = spread->seen;
+    usual->spread_ppm = spread->baseline / WATCH_FRACTION;
+    usual->threshold_ppm = spread->threshold_ppm;
 }

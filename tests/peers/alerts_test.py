@@ -2,9 +2,13 @@
 """Alerts: the recordings of real markets raise none with the default rules; what the daemon raised,
 `ringtape alerts --replay` raises again, whatever it was."""
 
+import csv
+import gzip
+from decimal import Decimal
+
 import pytest
 import support
-from candles_test import DATA, real, record, rows
+from candles_test import DATA, minute_trades, real, record, rows, upbit_line
 
 # Thresholds so low that ordinary trading crosses them.
 NERVOUS = [
@@ -32,6 +36,12 @@ def both(store, *rules):
     return list(kept.values())
 
 
+UPBIT_MARKETS = ["BTC-BASIC", "BTC-CHZ", "BTC-FLOW", "KRW-ADA", "KRW-ANKR", "KRW-BAT",
+                 "KRW-DAWN", "KRW-IQ", "KRW-STX"]  # fmt: skip
+TEN_PAIRS = ["AXSBNB", "BTCAUD", "BTCSTUSDT", "DENTUSDT", "ETHBRL", "MANAUSDT", "NEOUSDC",
+             "QTUMETH", "RENBTCETH", "ZILUSDT"]  # fmt: skip
+
+
 @real
 @pytest.mark.parametrize("name, exchange, channels, symbols", [
     ("hftbacktest_spot_btcusdt_20240808.gz", "binance", ["trade", "quote"], ["BTCUSDT"]),
@@ -41,9 +51,53 @@ def both(store, *rules):
     ("hbtplayground_spot_nexousdt_20240724.dat.gz", "binance", ["trade"], ["NEXOUSDT"]),
     ("hbtplayground_spot_nexousdt_20240725.dat.gz", "binance", ["trade"], ["NEXOUSDT"]),
     ("polysim_spot_aggTrade.jsonl.gz", "binance", ["agg_trade"], ["BTCUSDT"]),
+    ("cryptofeed_BINANCE-b38f7c.0.gz", "binance", ["agg_trade", "quote"], TEN_PAIRS),
+    ("cryptofeed_BINANCE.ws.1.0.gz", "binance", ["agg_trade", "quote"],
+     ["BLZETH", "LRCBTC", "NKNUSDT", "RUNEEUR"]),
+    ("cryptofeed_UPBIT-d78752.0.gz", "upbit", ["trade", "book"], UPBIT_MARKETS),
 ])  # fmt: skip
 def test_no_false_alert_on_recordings(name, exchange, channels, symbols, tmp_path):
     store, counters = record(DATA / "captures" / name, exchange, channels, symbols, tmp_path)
+    assert both(store) == [] and counters["alerts"] == 0
+
+
+def table_lines(name, futures):
+    """Rows of a table of trades as the exchange's messages."""
+    with gzip.open(DATA / "tables" / name, "rt") as file:
+        for row in csv.DictReader(file):
+            kind = f',"X":"{row["XUnknownParameter"]}"' if futures else ""
+            more = "" if futures else ',"M":true'
+            maker = "true" if row["IsBuyerMarketMaker"] == "1" else "false"
+            yield (
+                f'{row["TimestampOfReceive"]} {{"stream":"trxusdt@trade","data":{{"e":"trade",'
+                f'"E":{row["EventTime"]},"T":{row["TransactionTime"]},"s":"TRXUSDT",'
+                f'"t":{row["TradeId"]},"p":"{row["Price"]}","q":"{row["Quantity"]}"{kind},'
+                f'"m":{maker}{more}}}}}\n'
+            )
+
+
+@real
+@pytest.mark.parametrize("exchange", ["binance", "binance-usdm"])
+def test_no_false_alert_on_tables_of_trades(exchange, tmp_path):
+    futures = exchange == "binance-usdm"
+    kind = "usdm" if futures else "spot"
+    path = tmp_path / "trades.gz"
+    with gzip.open(path, "wt", compresslevel=1) as file:
+        file.writelines(table_lines(f"bdp_trade_stream_{kind}_trxusdt_2025-03-04.csv.gz", futures))
+    store, counters = record(path, exchange, ["trade"], ["TRXUSDT"], tmp_path)
+    assert counters["durable"] >= 10000
+    assert both(store) == [] and counters["alerts"] == 0
+
+
+@real
+def test_no_false_alert_in_a_month_of_minutes(tmp_path):
+    """KRW-BTC: each minute as the four trades its candle tells."""
+    with gzip.open(DATA / "tables" / "upbit_KRW-BTC_1m_2025-09.csv.gz", "rt") as file:
+        minutes = [m for m in csv.DictReader(file) if Decimal(m["volume"]) > 0]
+    path = tmp_path / "upbit.gz"
+    with gzip.open(path, "wt", compresslevel=1) as file:
+        file.writelines(upbit_line(trade) for trade in minute_trades(minutes))
+    store, counters = record(path, "upbit", ["trade"], ["KRW-BTC"], tmp_path)
     assert both(store) == [] and counters["alerts"] == 0
 
 
