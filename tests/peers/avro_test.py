@@ -131,12 +131,6 @@ def compare(broker, prefix, store, channels):
     return counts
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    with kafka_broker.Broker(tmp_path_factory.mktemp("kafka")) as running:
-        yield running
-
-
 @needs_broker
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_a_broker_has_in_avro_is_what_json_says(broker, tmp_path):

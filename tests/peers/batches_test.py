@@ -69,23 +69,22 @@ def record(broker, folder):
                 shutil.rmtree(folder / "store" / "mirror")
 
 
-def test_every_row_is_in_them_once(tmp_path):
-    with kafka_broker.Broker(tmp_path / "kafka") as broker:
-        record(broker, tmp_path)
-        messages = kafka_broker.read_topic(broker.address, "ba.batches")
-        parts = {message.partition() for message in messages}
-        assert len(parts) == 1, "one partition, so one order"
-        found = collections.defaultdict(list)
-        count = 0
-        for row in new_rows(messages, messages[0].key().decode()):
-            found[row.channel.name].append(as_json(row))
-            count += 1
-        assert sum(Batch(m.value(), 0).header.rows for m in messages) > 1.5 * count, "all twice"
-        for channel in CHANNELS:
-            assert lines(found[channel]) == of_cat(tmp_path / "store", channel), channel
-        program = library_peer_test.compiled(tmp_path, "batches", "rdkafka")
-        printed = library_peer_test.run(program, broker.address, "ba.batches", parts.pop())
-        printed = collections.Counter(line.split()[0] for line in printed.splitlines())
-        assert sum(printed.values()) == count
-        for channel in CHANNELS:
-            assert printed[channel] == len(found[channel]), channel
+def test_every_row_is_in_them_once(broker, tmp_path):
+    record(broker, tmp_path)
+    messages = kafka_broker.read_topic(broker.address, "ba.batches")
+    parts = {message.partition() for message in messages}
+    assert len(parts) == 1, "one partition, so one order"
+    found = collections.defaultdict(list)
+    count = 0
+    for row in new_rows(messages, messages[0].key().decode()):
+        found[row.channel.name].append(as_json(row))
+        count += 1
+    assert sum(Batch(m.value(), 0).header.rows for m in messages) > 1.5 * count, "all twice"
+    for channel in CHANNELS:
+        assert lines(found[channel]) == of_cat(tmp_path / "store", channel), channel
+    program = library_peer_test.compiled(tmp_path, "batches", "rdkafka")
+    printed = library_peer_test.run(program, broker.address, "ba.batches", parts.pop())
+    printed = collections.Counter(line.split()[0] for line in printed.splitlines())
+    assert sum(printed.values()) == count
+    for channel in CHANNELS:
+        assert printed[channel] == len(found[channel]), channel

@@ -25,12 +25,6 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    with kafka_broker.Broker(tmp_path_factory.mktemp("kafka")) as running:
-        yield running
-
-
 def make_topics(broker, prefix, but=()):
     names = (*TOPICS.values(), *REST)
     # Rows of a recording are older than what Kafka keeps by default: it goes by their time.

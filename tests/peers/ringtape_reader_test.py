@@ -137,8 +137,9 @@ def test_golden_files_are_as_they_were():
 
 def test_live_store(tmp_path, certificates):
     store, channels = tmp_path / "store", ["trade", "quote", "depth", "ticker"]
-    with support.Simulator(
-        "--symbols=binance:20", "--symbols=upbit:20", "--rate=2000", certificates=certificates
+    with support.Simulator(  # a slow reader must not be given ever more to read
+        "--symbols=binance:20", "--symbols=upbit:20", "--rate=1000", "--seconds=12",
+        certificates=certificates,
     ) as simulator:
         feeds = [
             support.feed(simulator, "binance", channels, "all"),
@@ -146,7 +147,7 @@ def test_live_store(tmp_path, certificates):
         ]
         top = {"shards": 2, "seal_after": {"size": "1MiB", "time": "2s"}}
         with support.Ringtaped(tmp_path / "c.yaml", store, feeds, top=top) as daemon:
-            daemon.wait_counters(lambda c: c["durable"] > 4000)
+            daemon.wait_counters(lambda c: c["durable"] > 2000)
             wait_for_segments(store, 4)
             live = {channel: of_reader(store, channel) for channel in [*channels, "book"]}
             assert daemon.alive()

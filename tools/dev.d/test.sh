@@ -79,14 +79,14 @@ test_attribute() {
     sed -nE "s/.*<testsuite [^>]*\\b$2=\"([0-9]+)\".*/\\1/p" "$1" | head -n 1
 }
 
-# Files of tests/peers as one part, two tests at a time: they wait more than they work.
+# Files of tests/peers as one part, three tests at a time: they wait more than they work.
 test_pytest() {
     local name=$1 start=$SECONDS status=0 log=$test_logs/$1.log xml=$test_logs/$1.xml
     local all failures errors skipped failed
     shift
     rm -f "$xml"
     timeout -k 10 1200 "$deps/venv/bin/python" -m pytest "$@" -o 'python_files=*_test.py' \
-        -p no:cacheprovider -n 2 --dist worksteal --durations=25 -ra --junitxml="$xml" \
+        -p no:cacheprovider -n 3 --dist worksteal --durations=25 -ra --junitxml="$xml" \
         >"$log" 2>&1 </dev/null || status=$?
     if [ ! -e "$xml" ]; then
         test_count "$name" 0 1 0 $((SECONDS - start))
