@@ -9,6 +9,7 @@ Exit status 1 on any difference. Leaves no process behind."""
 import argparse
 import atexit
 import json
+import math
 import pathlib
 import shutil
 import signal
@@ -20,6 +21,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "peers"))
 
+import demo_kafka  # noqa: E402
 import support  # noqa: E402
 import truth  # noqa: E402
 
@@ -28,6 +30,12 @@ CHANNELS = {
     "binance": ["trade", "quote", "depth", "ticker"],
     "upbit": ["trade", "book", "ticker"],
 }
+# Rises by a twelfth, falls by as much: what alerts are for.
+HAPPENS = (
+    "kind=surge,symbol=binance:BTCUSDT,at=4s,size=8%,over=2s",
+    "kind=crash,symbol=upbit:KRW-ETH,at=6s,size=8%,over=2s",
+)
+CLOSED_S = 4  # behind a minute's end its candles are out
 RSS_LIMIT = 256 << 20
 # Capturing takes the same memory all the time; sealing takes some more for a second, and gives it
 # back. So the peak is bounded, and the level between, the median, must stay.
@@ -57,7 +65,12 @@ def run(arguments, **options):
     return done.stdout
 
 
-def start(folder, options):
+def seconds_of(options):
+    """Long enough for a minute to end in it, so that candles are seen."""
+    return max(options.seconds, math.ceil(60 - time.time() % 60) + CLOSED_S)
+
+
+def start(folder, kafka, options):
     certificates = support.make_certificates(folder / "certificates")
     streams = sum(SYMBOLS[e] * len(CHANNELS[e]) for e in SYMBOLS)
     simulator = support.Simulator(
@@ -69,6 +82,7 @@ def start(folder, options):
         f"--seed={options.seed}",
         f"--truth={folder / 'sent.truth'}",
         "--progress",
+        *(f"--inject={what}" for what in HAPPENS),
         certificates=certificates,
     )
     running.append(simulator)
@@ -76,12 +90,27 @@ def start(folder, options):
         support.feed(simulator, exchange, channels, "all")
         for exchange, channels in CHANNELS.items()
     ]
-    daemon = support.Ringtaped(folder / "ringtaped.yaml", folder / "store", feeds, counters="1s")
+    daemon = support.Ringtaped(
+        folder / "ringtaped.yaml", folder / "store", feeds, counters="1s",
+        top={"kafka": kafka.configuration()},
+    )  # fmt: skip
     running.append(daemon)
     return simulator, daemon
 
 
-def show(simulator, daemon, options):
+def show_live(kafka, shown):
+    """What the consumer has got since: every alert, the first candles and their number."""
+    alerts, candles = kafka.messages["alerts"], kafka.messages["candles"]
+    for row in alerts[shown["alerts"] :]:
+        print(f"       Kafka: {demo_kafka.alert_line(row)}")
+    if len(candles) > shown["candles"]:
+        row = candles[shown["candles"]]
+        print(f"       Kafka: {len(candles) - shown['candles']} candles, {row['symbol']} from "
+              f"{row['open']} to {row['close']}, volume {row['volume']}", flush=True)  # fmt: skip
+    shown.update(alerts=len(alerts), candles=len(candles))
+
+
+def show(simulator, daemon, kafka, options):
     """A line a second until all is sent and stored."""
     print(f"recording {sum(SYMBOLS.values())} symbols of {len(SYMBOLS)} exchanges over TLS, "
           f"{options.rate:,} messages/s, {options.seconds} s")  # fmt: skip
@@ -89,6 +118,7 @@ def show(simulator, daemon, options):
     widths = (6, 12, 12, 10, 6, 10)
     print(" ".join(h.rjust(w) for h, w in zip(heading, widths)), flush=True)
     memory, before, started, settled = [], 0, time.monotonic(), 0
+    shown = {"alerts": 0, "candles": 0}
     while settled < 2:
         time.sleep(1)
         if not simulator.alive() or not daemon.alive():
@@ -102,6 +132,7 @@ def show(simulator, daemon, options):
             f"{stored - before:,}", f"{counters['links_live']}", megabytes(memory[-1]),
         )  # fmt: skip
         print(" ".join(c.rjust(w) for c, w in zip(row, widths)), flush=True)
+        show_live(kafka, shown)
         settled = settled + 1 if simulator.events("ended") and stored == before else 0
         before = stored
         if time.monotonic() - started > options.seconds + 60:
@@ -136,6 +167,20 @@ def report(folder, rows, simulator_sum):
     if total != told:
         fail(f"the truth file has {total:,} messages, {told:,} were sent")
     return all(r.missing == r.duplicated == r.wrong == 0 and r.sent == r.stored for r in rows)
+
+
+def report_kafka(kafka, folder):
+    """What came back from Kafka against the store; True where it is the same."""
+    print()
+    good = True
+    for topic, channel in demo_kafka.CHANNELS.items():
+        told = run([support.program("ringtape"), "cat", "--store", folder / "store",
+                    "--channel", channel, "--json"])  # fmt: skip
+        rows = [json.loads(line) for line in told.splitlines()]
+        missing, strange = kafka.compare(topic, rows)
+        print(f"{topic}: {len(rows):,} stored, {missing} missing in Kafka, {strange} only there")
+        good = good and rows and missing == strange == 0
+    return good
 
 
 def bytes_a_trade(folder):
@@ -177,8 +222,10 @@ def main():
     atexit.register(leave_nothing)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
-    simulator, daemon = start(folder, options)
-    memory = show(simulator, daemon, options)
+    kafka = demo_kafka.Kafka()
+    options.seconds = seconds_of(options)
+    simulator, daemon = start(folder, kafka, options)
+    memory = show(simulator, daemon, kafka, options)
     if daemon.terminate() != 0:
         fail("ringtaped:\n" + "\n".join(daemon.errors))
     if simulator.terminate() != 0:
@@ -192,6 +239,8 @@ def main():
         print(f"{time.monotonic() - started:.1f} s", flush=True)
     rows = truth.compare(folder / "sent.truth", parquet)
     good = report(folder, rows, simulator.event("ended"))
+    same = report_kafka(kafka, folder)
+    kafka.close()
     most, problems = check_memory(memory)
     size = bytes_a_trade(folder)
     print(f"\nmemory at most {megabytes(most)}"
@@ -202,9 +251,11 @@ def main():
         print(f"demo: {problem}", file=sys.stderr)
     if not good:
         print("demo: what is stored differs from what was sent", file=sys.stderr)
-    if problems or not good:
+    if not same:
+        print("demo: what came from Kafka differs from what is stored", file=sys.stderr)
+    if problems or not good or not same:
         sys.exit(1)
-    print("everything that was sent is stored, once and exactly")
+    print("everything that was sent is stored, once and exactly; Kafka has its candles and alerts")
 
 
 if __name__ == "__main__":
