@@ -106,6 +106,14 @@ struct retention_guard mirror_guard_retention(struct mirror_guard *guard)
     return (struct retention_guard){segment_released, tape_released, guard};
 }
 
+// Its dead letters have a file from the beginning.
+static bool mirror_opened(const struct keep_store *store, struct io *start)
+{
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    (void)snprintf(path, sizeof path, "%s/mirror/dead", keep_store_path(store));
+    return io_file_size(start, path) >= 0;
+}
+
 int mirror_guard_open(struct mirror_guard **out, struct io *start, const struct keep_store *store,
                       struct io_message *message)
 {
@@ -116,6 +124,9 @@ int mirror_guard_open(struct mirror_guard **out, struct io *start, const struct 
     int result = mirror_state_read(&guard->script, start, store, guard->text, &guard->state,
                                    message);
     guard->topics = mirror_state_topics(&guard->state);
+    if (guard->topics == 0) guard->topics = UINT32_MAX; // nothing is known to be delivered
+    // It ended before it saved a state for the first time.
+    if (result == -ENOENT && mirror_opened(store, start)) result = 0;
     if (result == 0) result = find_needed(guard, start);
     if (result == 0) *out = guard;
     else if (!guard->script.running) mirror_guard_close(guard); // else the disk has its buffers
