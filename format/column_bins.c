@@ -475,11 +475,29 @@ static uint64_t get_places(const struct bins_plan *plan, const uint8_t *symbols,
     return at;
 }
 
-bool bins_decode(struct bins_room *room, struct wire_reader *in, uint32_t count, uint64_t base,
-                 uint64_t step, uint64_t *out)
+// Bits of places that nobody asked for. Four sums, for one waits for the number before.
+static uint64_t places_bits(const struct bins_plan *plan, const uint8_t *symbols, uint32_t count)
+{
+    uint8_t bits[256] = {0};
+    uint64_t sums[4] = {0};
+    ensure(plan->count > 0 && plan->count <= BINS_MAX);
+    memcpy(bits, plan->bits, plan->count);
+    uint32_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        for (unsigned s = 0; s < 4; s++)
+            sums[s] += bits[symbols[i + s]];
+    }
+    for (; i < count; i++)
+        sums[0] += bits[symbols[i]];
+    return sums[0] + sums[1] + sums[2] + sums[3];
+}
+
+bool bins_decode(struct bins_room *room, struct wire_reader *in, uint32_t count, uint32_t needed,
+                 uint64_t base, uint64_t step, uint64_t *out)
 {
     struct bins_plan plan;
     ensure(count > 0 && count <= room->count_max);
+    ensure(needed <= count);
     plan.count = wire_get_u8(in);
     plan.log = wire_get_u8(in);
     if (in->failed || plan.count == 0 || (plan.log == 0) != (plan.count == 1) ||
@@ -495,7 +513,8 @@ bool bins_decode(struct bins_room *room, struct wire_reader *in, uint32_t count,
         if (!entropy_decode(&room->table, &reader, room->symbols, count))
             return false;
     }
-    uint64_t end = get_places(&plan, room->symbols, count, &reader, base, step, out);
+    uint64_t end = get_places(&plan, room->symbols, needed, &reader, base, step, out);
+    end += places_bits(&plan, room->symbols + needed, count - needed);
     // Unused bits of the last byte are 0, and the list ends with it.
     unsigned rest = (unsigned)(8 - end % 8) % 8;
     return end <= (uint64_t)reader.size * 8 &&

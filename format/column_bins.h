@@ -45,8 +45,9 @@ static inline size_t bins_bytes_max(uint32_t count)
 {
     return (size_t)count * 10 + BINS_MAX * 24 + 64;
 }
-// out[i] = base + step * number i. False: impossible content.
-bool bins_decode(struct bins_room *room, struct wire_reader *in, uint32_t count, uint64_t base,
-                 uint64_t step, uint64_t *out);
+// out[i] = base + step * number i, of the first `needed` of the `count` numbers. False: impossible
+// content.
+bool bins_decode(struct bins_room *room, struct wire_reader *in, uint32_t count, uint32_t needed,
+                 uint64_t base, uint64_t step, uint64_t *out);
 
 #endif

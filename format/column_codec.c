@@ -458,18 +458,26 @@ static const struct column_codec codecs[COLUMN_CODEC_COUNT] = {
     [COLUMN_CODEC_MODELLED] = {"modelled", NULL},
 };
 
-enum column_result column_decode(struct column_scratch *scratch, const struct model_frame *frame,
-                                 uint8_t codec, const uint8_t *bytes, size_t size, int64_t *values,
-                                 uint32_t count)
+enum column_result column_decode_first(struct column_scratch *scratch,
+                                       const struct model_frame *frame, uint8_t codec,
+                                       const uint8_t *bytes, size_t size, int64_t *values,
+                                       uint32_t count, uint32_t needed)
 {
     ensure(count > 0 && count <= scratch->count_max);
     if (codec >= COLUMN_CODEC_COUNT)
         return COLUMN_UNKNOWN_CODEC;
     struct wire_reader in = wire_reader_of(bytes, size);
     bool good = codec == COLUMN_CODEC_MODELLED
-                    ? modelled_decode(scratch->modelled, frame, &in, values, count)
+                    ? modelled_decode_first(scratch->modelled, frame, &in, values, count, needed)
                     : codecs[codec].decode(scratch, &in, values, count);
     return good && !in.failed && wire_left(&in) == 0 ? COLUMN_GOOD : COLUMN_BAD;
+}
+
+enum column_result column_decode(struct column_scratch *scratch, const struct model_frame *frame,
+                                 uint8_t codec, const uint8_t *bytes, size_t size, int64_t *values,
+                                 uint32_t count)
+{
+    return column_decode_first(scratch, frame, codec, bytes, size, values, count, count);
 }
 
 struct modelled_room *column_modelled(struct column_scratch *scratch)

@@ -80,6 +80,11 @@ enum column_result {
 enum column_result column_decode(struct column_scratch *scratch, const struct model_frame *frame,
                                  uint8_t codec, const uint8_t *bytes, size_t size, int64_t *values,
                                  uint32_t count);
+// The same, of which the first `needed` >= 1 values count; those behind may be anything.
+enum column_result column_decode_first(struct column_scratch *scratch,
+                                       const struct model_frame *frame, uint8_t codec,
+                                       const uint8_t *bytes, size_t size, int64_t *values,
+                                       uint32_t count, uint32_t needed);
 
 // Bytes as they are or compressed, whichever is smaller. `out` has room for `size` bytes.
 size_t column_encode_bytes(struct column_scratch *scratch, const uint8_t *bytes, size_t size,

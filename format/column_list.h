@@ -66,6 +66,10 @@ uint8_t *list_encode(struct list_room *room, enum column_level level, const uint
                      uint32_t count, uint8_t *out);
 // Reads `count` >= 1 numbers. False: impossible content, or a kind that is not known.
 bool list_decode(struct list_room *room, struct wire_reader *in, uint32_t count, uint64_t *out);
+// The same, of which the first `needed` numbers count and those behind may be anything: they are
+// passed over where that is cheaper. What is impossible in them alone may go unnoticed.
+bool list_decode_first(struct list_room *room, struct wire_reader *in, uint32_t count,
+                       uint32_t needed, uint64_t *out);
 
 const char *list_kind_name(uint8_t kind);
 

@@ -257,7 +257,26 @@ bool modelled_needs(const uint8_t *bytes, size_t size, struct modelled_needs *ne
     return true;
 }
 
+// How many of the first `needed` numbers each context has; MODEL_LAST tells only on the way.
+// room->bitmap or room->contexts: which number has which.
+static void find_contexts(struct modelled_room *room, const struct model_frame *frame,
+                          const struct model *model, uint32_t needed, struct modelled_split *first)
+{
+    if (model_is_change(model)) {
+        uint32_t changes = changes_of(room, frame->columns[model->predicates[0].column], needed);
+        first->start[0] = 0;
+        first->start[1] = needed - changes;
+        first->start[2] = needed;
+        return;
+    }
+    model_context(frame, model, needed, room->contexts);
+    if (!model_last(model))
+        split_count(room->contexts, needed, first);
+}
+
+// `first`: NULL, or how many of each context are needed of `needed`.
 static bool get_lists(struct modelled_room *room, struct wire_reader *in, uint32_t count,
+                      uint32_t needed, const struct modelled_split *first,
                       struct modelled_split *split)
 {
     uint32_t at = 0;
@@ -267,7 +286,12 @@ static bool get_lists(struct modelled_room *room, struct wire_reader *in, uint32
         split->start[c] = at;
         if (in->failed || part > count - at)
             return false;
-        if (part != 0 && !list_decode(room->lists, in, (uint32_t)part, room->sorted + at))
+        uint32_t most = part < needed ? (uint32_t)part : needed;
+        uint32_t of_it = first ? first->start[c + 1] - first->start[c] : most;
+        if (of_it > part || (first && needed == count && of_it != part))
+            return false;
+        if (part != 0 &&
+            !list_decode_first(room->lists, in, (uint32_t)part, of_it, room->sorted + at))
             return false;
         at += (uint32_t)part;
     }
@@ -277,13 +301,13 @@ static bool get_lists(struct modelled_room *room, struct wire_reader *in, uint32
 
 // Contexts of the other predicates are known; that of MODEL_LAST comes number by number.
 static bool merge_last(const struct modelled_room *room, const struct model_predicate *last,
-                       const struct modelled_split *split, uint32_t count, uint64_t *out)
+                       const struct modelled_split *split, uint32_t needed, uint64_t *out)
 {
     uint32_t at[MODEL_CONTEXTS_MAX];
     uint64_t residual = 0;
-    ensure(split->start[split->contexts] == count);
+    ensure(split->start[split->contexts] >= needed);
     memcpy(at, split->start, sizeof at);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < needed; i++) {
         unsigned context = room->contexts[i] * (last->cap + 1u) + model_last_value(last, residual);
         ensure(context < split->contexts);
         if (at[context] == split->start[context + 1])
@@ -295,58 +319,53 @@ static bool merge_last(const struct modelled_room *room, const struct model_pred
 }
 
 // The residuals in the column's order.
-static bool merge(struct modelled_room *room, const struct model_frame *frame,
-                  const struct model *model, const struct modelled_split *split, uint32_t count,
-                  uint64_t *out)
+static bool merge(struct modelled_room *room, const struct model *model,
+                  const struct modelled_split *split, uint32_t needed, uint64_t *out)
 {
     const struct model_predicate *last = model_last(model);
-    struct modelled_split found = {.contexts = split->contexts};
-    model_context(frame, model, count, room->contexts);
+    if (model_is_change(model)) {
+        list_kernels(room->lists)
+            ->merge(room->bitmap, needed, room->sorted, room->sorted + split->start[1], out);
+        return true;
+    }
     if (last)
-        return merge_last(room, last, split, count, out);
-    split_count(room->contexts, count, &found);
-    if (memcmp(found.start, split->start, (split->contexts + 1) * sizeof *found.start) != 0)
-        return false;
+        return merge_last(room, last, split, needed, out);
     uint32_t at[MODEL_CONTEXTS_MAX];
     memcpy(at, split->start, sizeof at);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < needed; i++)
         out[i] = room->sorted[at[room->contexts[i]]++];
     return true;
 }
 
-static bool merge_change(struct modelled_room *room, const int64_t *x,
-                         const struct modelled_split *split, uint32_t count, uint64_t *out)
+bool modelled_decode_first(struct modelled_room *room, const struct model_frame *frame,
+                           struct wire_reader *in, int64_t *values, uint32_t count,
+                           uint32_t needed)
 {
-    const struct vector_kernels *kernels = list_kernels(room->lists);
-    ensure(split->contexts == 2 && split->start[2] == count);
-    if (changes_of(room, x, count) != count - split->start[1])
+    struct model model;
+    uint64_t *out = (uint64_t *)values;
+    ensure(count > 0 && count <= room->count_max);
+    ensure(needed > 0 && needed <= count);
+    if (!model_get(in, &model) || !model_possible(frame, &model, count))
         return false;
-    kernels->merge(room->bitmap, count, room->sorted, room->sorted + split->start[1], out);
+    uint64_t start =
+        model_has_start(&model) ? (uint64_t)wire_unzigzag(wire_get_varint(in)) : 0;
+    struct modelled_split split = {.contexts = model_contexts(&model)};
+    struct modelled_split first = {.contexts = split.contexts};
+    if (split.contexts == 1) {
+        if (!list_decode_first(room->lists, in, count, needed, out))
+            return false;
+    } else {
+        find_contexts(room, frame, &model, needed, &first);
+        if (!get_lists(room, in, count, needed, model_last(&model) ? NULL : &first, &split) ||
+            !merge(room, &model, &split, needed, out))
+            return false;
+    }
+    model_restore(frame, &model, start, needed, out);
     return true;
 }
 
 bool modelled_decode(struct modelled_room *room, const struct model_frame *frame,
                      struct wire_reader *in, int64_t *values, uint32_t count)
 {
-    struct model model;
-    struct modelled_split split;
-    uint64_t *out = (uint64_t *)values;
-    ensure(count > 0 && count <= room->count_max);
-    if (!model_get(in, &model) || !model_possible(frame, &model, count))
-        return false;
-    uint64_t start =
-        model_has_start(&model) ? (uint64_t)wire_unzigzag(wire_get_varint(in)) : 0;
-    split.contexts = model_contexts(&model);
-    if (split.contexts == 1) {
-        if (!list_decode(room->lists, in, count, out))
-            return false;
-    } else if (!get_lists(room, in, count, &split) ||
-               !(model_is_change(&model)
-                     ? merge_change(room, frame->columns[model.predicates[0].column], &split,
-                                    count, out)
-                     : merge(room, frame, &model, &split, count, out))) {
-        return false;
-    }
-    model_restore(frame, &model, start, count, out);
-    return true;
+    return modelled_decode_first(room, frame, in, values, count, count);
 }

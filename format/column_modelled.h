@@ -40,5 +40,10 @@ bool modelled_needs(const uint8_t *bytes, size_t size, struct modelled_needs *ne
 // needed is not there.
 bool modelled_decode(struct modelled_room *room, const struct model_frame *frame,
                      struct wire_reader *in, int64_t *values, uint32_t count);
+// The same, of which the first `needed` >= 1 values count, as list_decode_first(): of the columns
+// referred to only so many need to be there.
+bool modelled_decode_first(struct modelled_room *room, const struct model_frame *frame,
+                           struct wire_reader *in, int64_t *values, uint32_t count,
+                           uint32_t needed);
 
 #endif

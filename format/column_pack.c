@@ -176,34 +176,61 @@ static bool unpack_rest(struct wire_reader *in, uint32_t count, unsigned width, 
     return true;
 }
 
+struct pack_head {
+    unsigned width;
+    unsigned high; // bits of a patch above the width
+    uint32_t patches;
+};
+
+static bool get_pack_head(struct wire_reader *in, uint32_t count, struct pack_head *head)
+{
+    unsigned form = wire_get_u8(in);
+    bool patched = (form & PACK_PATCHED) != 0;
+    head->width = form & ~(unsigned)PACK_PATCHED;
+    head->patches = patched ? wire_get_u16(in) : 0;
+    head->high = patched ? wire_get_u8(in) : 0;
+    return !in->failed && head->width + head->high <= 64 && head->patches <= count &&
+           (!patched || (head->patches != 0 && head->high != 0));
+}
+
 static bool unpack_vector(const struct vector_kernels *kernels, struct wire_reader *in,
                           uint32_t count, uint64_t base, uint64_t step, uint64_t *out)
 {
-    unsigned form = wire_get_u8(in);
-    unsigned width = form & ~(unsigned)PACK_PATCHED;
-    uint32_t patches = form & PACK_PATCHED ? wire_get_u16(in) : 0;
-    unsigned high = form & PACK_PATCHED ? wire_get_u8(in) : 0;
-    if (in->failed || width + high > 64 || patches > count ||
-        ((form & PACK_PATCHED) != 0 && (patches == 0 || high == 0)))
+    struct pack_head head;
+    if (!get_pack_head(in, count, &head))
         return false;
     if (count == VECTOR_COUNT) {
-        const uint8_t *bytes = wire_get(in, vector_bytes(width));
+        const uint8_t *bytes = wire_get(in, vector_bytes(head.width));
         if (!bytes)
             return false;
-        kernels->unpack(bytes, width, base, step, out);
-    } else if (!unpack_rest(in, count, width, base, step, out)) {
+        kernels->unpack(bytes, head.width, base, step, out);
+    } else if (!unpack_rest(in, count, head.width, base, step, out)) {
         return false;
     }
-    return patches == 0 || unpack_patches(in, count, width, patches, high, step, out);
+    return head.patches == 0 ||
+           unpack_patches(in, count, head.width, head.patches, head.high, step, out);
+}
+
+static bool skip_vector(struct wire_reader *in, uint32_t count)
+{
+    struct pack_head head;
+    if (!get_pack_head(in, count, &head))
+        return false;
+    size_t size = count == VECTOR_COUNT ? vector_bytes(head.width)
+                                        : bits_bytes((uint64_t)count * head.width);
+    size += bits_bytes((uint64_t)head.patches * (PACK_PLACE_BITS + head.high));
+    return wire_get(in, size) != NULL || size == 0;
 }
 
 bool pack_decode(const struct vector_kernels *kernels, struct wire_reader *in, uint32_t count,
-                 uint64_t base, uint64_t step, uint64_t *out)
+                 uint32_t needed, uint64_t base, uint64_t step, uint64_t *out)
 {
-    ensure(count > 0);
+    ensure(count > 0 && needed <= count);
     for (uint32_t at = 0; at < count; at += VECTOR_COUNT) {
         uint32_t part = count - at < VECTOR_COUNT ? count - at : VECTOR_COUNT;
-        if (!unpack_vector(kernels, in, part, base, step, out + at))
+        bool good = at < needed ? unpack_vector(kernels, in, part, base, step, out + at)
+                                : skip_vector(in, part);
+        if (!good)
             return false;
     }
     return true;

@@ -20,8 +20,9 @@ size_t pack_bytes(const struct vector_kernels *kernels, const uint64_t *numbers,
 // Adds to lengths[b] how many numbers need b bits.
 uint8_t *pack_encode(const struct vector_kernels *kernels, const uint64_t *numbers, uint32_t count,
                      uint32_t lengths[65], uint8_t *out);
-// out[i] = base + step * number i. False: impossible content.
+// out[i] = base + step * number i, of the first `needed` of the `count` numbers. False: impossible
+// content.
 bool pack_decode(const struct vector_kernels *kernels, struct wire_reader *in, uint32_t count,
-                 uint64_t base, uint64_t step, uint64_t *out);
+                 uint32_t needed, uint64_t base, uint64_t step, uint64_t *out);
 
 #endif

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
@@ -33,6 +32,7 @@ __attribute__((format(printf, 2, 3))) static void put(struct text *out, const ch
 
 static void put_channel(struct text *out, const struct mirror_state *state, int c, const char *name)
 {
+    if (state->topics >> c & 1) put(out, "mirrored %s\n", name);
     if (state->delivered[c] != 0 || state->refused[c] != 0)
         put(out, "topic %s %" PRIu64 " %" PRIu64 "\n", name, state->delivered[c],
             state->refused[c]);
@@ -47,7 +47,7 @@ static void put_channel(struct text *out, const struct mirror_state *state, int 
 size_t mirror_state_write(const struct mirror_state *state, char *text)
 {
     struct text out = {text, text + MIRROR_STATE_BYTES_MAX};
-    put(&out, "ringtape-mirror 1 1\ntime %" PRId64 "\n", state->time_ns);
+    put(&out, "ringtape-mirror 1 2\ntime %" PRId64 "\n", state->time_ns);
     for (int c = 0; c < CHANNEL_COUNT; c++) {
         const struct channel_schema *schema = channel_schema((enum channel)c);
         if (c == CHANNEL_NONE || schema) put_channel(&out, state, c, schema ? schema->name : batch);
@@ -111,6 +111,28 @@ static void parse_cursor(struct mirror_state *state, struct line *line, enum cha
     if (line->good) state->cursor[channel][shard] = (struct mirror_cursor){(uint32_t)tape, rows};
 }
 
+static void parse_mirrored(struct mirror_state *state, struct line *line, enum channel channel)
+{
+    (void)line;
+    state->topics |= 1u << channel;
+}
+
+struct topic_line {
+    const char *word;
+    void (*parse)(struct mirror_state *state, struct line *line, enum channel channel);
+};
+
+// NULL: not a line of a topic.
+static const struct topic_line *topic_line(const char *word)
+{
+    static const struct topic_line lines[] = {
+        {"mirrored", parse_mirrored}, {"topic", parse_topic}, {"cursor", parse_cursor}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        if (strcmp(word, lines[i].word) == 0) return &lines[i];
+    }
+    return NULL;
+}
+
 static void parse_tape(struct mirror_state *state, struct line *line)
 {
     uint64_t tape = take_number(line, 10);
@@ -131,12 +153,11 @@ static bool parse_line(struct mirror_state *state, struct line *line)
     char word[NAME_BYTES];
     char name[NAME_BYTES];
     take_word(line, word);
-    bool topic = strcmp(word, "topic") == 0;
-    if (topic || strcmp(word, "cursor") == 0) {
+    const struct topic_line *of = topic_line(word);
+    if (of) {
         take_word(line, name);
         enum channel channel = channel_by_name(name);
-        if (channel != CHANNEL_NONE || strcmp(name, batch) == 0)
-            (topic ? parse_topic : parse_cursor)(state, line, channel);
+        if (channel != CHANNEL_NONE || strcmp(name, batch) == 0) of->parse(state, line, channel);
     } else if (strcmp(word, "tape") == 0) {
         parse_tape(state, line);
     } else if (strcmp(word, "time") == 0) {
@@ -184,4 +205,61 @@ int mirror_state_parse(struct mirror_state *state, const char *text, size_t size
     int result = parse(state, text, size);
     if (result < 0) memset(state, 0, sizeof *state);
     return result;
+}
+
+// ---- what is needed still ----
+
+uint32_t mirror_state_place(const struct mirror_state *state, uint32_t tape)
+{
+    uint32_t low = 0;
+    uint32_t high = state->tape_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (state->tapes[middle].tape < tape) low = middle + 1;
+        else high = middle;
+    }
+    return low;
+}
+
+const struct mirror_state_tape *mirror_state_note(const struct mirror_state *state, uint32_t tape)
+{
+    uint32_t at = mirror_state_place(state, tape);
+    return at < state->tape_count && state->tapes[at].tape == tape ? &state->tapes[at] : NULL;
+}
+
+static bool has_cursor(const struct mirror_state *state, int channel)
+{
+    bool some = false;
+    for (int s = 0; s < MIRROR_SHARDS_MAX && !some; s++)
+        some = state->cursor[channel][s].tape != 0;
+    return some;
+}
+
+uint32_t mirror_state_topics(const struct mirror_state *state)
+{
+    uint32_t topics = state->topics;
+    for (int c = 0; c < CHANNEL_COUNT && state->topics == 0; c++) {
+        bool known = state->delivered[c] != 0 || state->refused[c] != 0 || has_cursor(state, c);
+        topics |= known ? 1u << c : 0;
+    }
+    return topics;
+}
+
+uint64_t mirror_state_reach(const struct mirror_state *state, enum channel channel, uint32_t shard,
+                            uint32_t tape)
+{
+    ensure(shard < MIRROR_SHARDS_MAX && tape != 0);
+    const struct mirror_cursor *cursor = &state->cursor[channel][shard];
+    if (cursor->tape > tape) return UINT64_MAX;
+    return cursor->tape == tape ? cursor->rows : 0;
+}
+
+bool mirror_state_past(const struct mirror_state *state, uint32_t topics, uint32_t shard,
+                       uint32_t tape)
+{
+    bool past = true;
+    for (int c = 0; c < CHANNEL_COUNT && past; c++)
+        past = !(topics >> c & 1) ||
+               mirror_state_reach(state, (enum channel)c, shard, tape) == UINT64_MAX;
+    return past;
 }

@@ -3,8 +3,9 @@
 // mirror_state: how far the mirror to Kafka is, as text. File STORE/mirror/state, replaced as a
 // whole about once a second.
 //
-//     ringtape-mirror 1 1
+//     ringtape-mirror 1 2
 //     time 1767225600000000000      when this was true
+//     mirrored trade                a topic that is mirrored, whether it has a cursor or not
 //     topic trade 120391 2          messages delivered and refused for good, ever
 //     cursor trade 0 41 120400      shard, tape, rows: of this shard's tapes, the rows of the topic
 //                                   up to here are delivered: all of lower tapes, `rows` of this
@@ -13,12 +14,15 @@
 //     xxh3 0123456789abcdef
 //
 // Minor 1 brought `tape`: the header that tells the shard may go before the rows are delivered.
+// Minor 2 brought `mirrored`: who asks what is still needed must know of topics that have delivered
+// nothing yet, and that others are not mirrored any more.
 // A topic is called by its channel, that of whole batches `batch`; in memory that is number 0.
 // Where a cursor is missing, nothing is known to be delivered.
 // Pure: text in memory. Threading: one owner.
 #ifndef RINGTAPE_FORMAT_MIRROR_STATE_H
 #define RINGTAPE_FORMAT_MIRROR_STATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +50,7 @@ struct mirror_state_tape {
 
 struct mirror_state {
     int64_t time_ns;
+    uint32_t topics; // bit c: mirrored; none: not told, before minor 2
     uint64_t delivered[CHANNEL_COUNT];
     uint64_t refused[CHANNEL_COUNT];
     struct mirror_cursor cursor[CHANNEL_COUNT][MIRROR_SHARDS_MAX];
@@ -57,5 +62,18 @@ struct mirror_state {
 size_t mirror_state_write(const struct mirror_state *state, char *out);
 // 0; -EBADMSG: damaged; -EPROTONOSUPPORT: another major version. Zero on failure.
 int mirror_state_parse(struct mirror_state *state, const char *text, size_t size);
+// The note of the tape; NULL: there is none.
+const struct mirror_state_tape *mirror_state_note(const struct mirror_state *state, uint32_t tape);
+// The place of the first note not below `tape`.
+uint32_t mirror_state_place(const struct mirror_state *state, uint32_t tape);
+// The topics (bit c) that need rows: those mirrored or, where that is not told, all there are of.
+uint32_t mirror_state_topics(const struct mirror_state *state);
+// Rows of the tape of that shard up to which the topic's are delivered. UINT64_MAX: it is past the
+// tape. MIRROR_STATE_REMADE_ROW and more: of the tape's segments.
+uint64_t mirror_state_reach(const struct mirror_state *state, enum channel channel, uint32_t shard,
+                            uint32_t tape);
+// Every one of the topics (bit c) is past the tape of that shard.
+bool mirror_state_past(const struct mirror_state *state, uint32_t topics, uint32_t shard,
+                       uint32_t tape);
 
 #endif

@@ -193,8 +193,9 @@ enum segment_error segment_footer_error(const struct segment *segment)
 
 // ---- reading ----
 
-enum segment_error segment_read_at(struct segment *segment, uint64_t offset, uint32_t size,
-                                   uint64_t columns, struct layout_block *header)
+static enum segment_error read_some_at(struct segment *segment, uint64_t offset, uint32_t size,
+                                       uint64_t columns, uint64_t later,
+                                       struct layout_block *header)
 {
     size_t got;
     const uint8_t *bytes = segment_get(segment, offset, size, &got);
@@ -205,7 +206,14 @@ enum segment_error segment_read_at(struct segment *segment, uint64_t offset, uin
     enum segment_error error = segment_block_header(bytes, got, segment->header.salt, header);
     if (error != SEGMENT_GOOD)
         return error;
-    return segment_decode(&segment->decoder, bytes, got, header, columns);
+    return later == 0 ? segment_decode(&segment->decoder, bytes, got, header, columns)
+                      : segment_decode_some(&segment->decoder, bytes, got, header, columns, later);
+}
+
+enum segment_error segment_read_at(struct segment *segment, uint64_t offset, uint32_t size,
+                                   uint64_t columns, struct layout_block *header)
+{
+    return read_some_at(segment, offset, size, columns, 0, header);
 }
 
 // The names in the block are those the index has for the same numbers.
@@ -224,15 +232,15 @@ static bool read_names_agree(const struct segment *segment, const struct layout_
     return true;
 }
 
-enum segment_error segment_read(struct segment *segment, uint32_t block, uint64_t columns,
-                                struct segment_block *out)
+enum segment_error segment_read_some(struct segment *segment, uint32_t block, uint64_t columns,
+                                     uint64_t later, struct segment_block *out)
 {
     ensure(block < segment->index.block_count);
     const struct layout_index_block *entry = &segment->index.blocks[block];
     const struct segment_decoder *decoder = &segment->decoder;
     *out = (struct segment_block){0};
     enum segment_error error =
-        segment_read_at(segment, entry->offset, entry->bytes, columns, &out->header);
+        read_some_at(segment, entry->offset, entry->bytes, columns, later, &out->header);
     if (error != SEGMENT_GOOD)
         return error;
     if (out->header.hash != entry->header_hash || out->header.rows != entry->rows ||
@@ -246,4 +254,20 @@ enum segment_error segment_read(struct segment *segment, uint32_t block, uint64_
     out->column_count = decoder->column_count;
     out->columns = decoder->columns;
     return SEGMENT_GOOD;
+}
+
+enum segment_error segment_read(struct segment *segment, uint32_t block, uint64_t columns,
+                                struct segment_block *out)
+{
+    return segment_read_some(segment, block, columns, 0, out);
+}
+
+enum segment_error segment_read_row(struct segment *segment, uint32_t row,
+                                    struct segment_block *out)
+{
+    const struct segment_decoder *decoder = &segment->decoder;
+    ensure(out->rows == &decoder->rows && row < out->rows->count);
+    enum segment_error error = segment_decode_row(&segment->decoder, &out->header, row);
+    out->unknown_columns = decoder->unknown_columns;
+    return error;
 }

@@ -187,6 +187,14 @@ enum segment_error segment_footer_error(const struct segment *segment); // not g
 #define SEGMENT_COLUMNS_LEVELS (1ull << 63)
 enum segment_error segment_read(struct segment *segment, uint32_t block, uint64_t columns,
                                 struct segment_block *out);
+// In two steps, for one row that some columns tell. First the same but for the columns of `later`,
+// which are undefined as yet.
+enum segment_error segment_read_some(struct segment *segment, uint32_t block, uint64_t columns,
+                                     uint64_t later, struct segment_block *out);
+// Then those, as far as row number `row` of the block just read needs it: that row is whole, others
+// are not. A column is not checked behind it, beyond the hash of the block.
+enum segment_error segment_read_row(struct segment *segment, uint32_t row,
+                                    struct segment_block *out);
 
 // Everything: header, footer, file hash, chain, every block decoded, counts, times, order. Calls
 // back for each fault (block UINT32_MAX: not of a block). SEGMENT_GOOD or the first fault.

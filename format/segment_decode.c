@@ -121,7 +121,7 @@ static bool decoder_prepare(struct segment_decoder *decoder, const struct layout
 }
 
 // Cells that nobody wrote to are 0, as the contract of rows says.
-static void decoder_blank(struct segment_decoder *decoder, uint32_t count)
+static void decoder_blank(struct segment_decoder *decoder, uint32_t first, uint32_t count)
 {
     struct rows *rows = &decoder->rows;
     uint64_t kept = decoder->filled & decoder->wanted & ~decoder->unknown_columns;
@@ -129,9 +129,9 @@ static void decoder_blank(struct segment_decoder *decoder, uint32_t count)
         if (kept >> c & 1)
             continue;
         if (rows->value[c])
-            memset(rows->value[c], 0, count * sizeof *rows->value[c]);
+            memset(rows->value[c] + first, 0, count * sizeof *rows->value[c]);
         if (rows->scale[c])
-            memset(rows->scale[c], 0, count);
+            memset(rows->scale[c] + first, 0, count);
     }
 }
 
@@ -141,6 +141,7 @@ static void decoder_start(struct segment_decoder *decoder, const struct layout_b
     struct rows *rows = &decoder->rows;
     uint32_t count = header->rows;
     decoder->wanted = wanted;
+    decoder->needed = count;
     decoder->in_all_rows = 0;
     decoder->filled = 0;
     decoder->text_used = 0;
@@ -226,8 +227,20 @@ static bool decode_whole(const struct segment_decoder *decoder, const struct lay
            levels == decoder_has(decoder, SEGMENT_COLUMN_LEVEL_SIDE);
 }
 
-enum segment_error segment_decode(struct segment_decoder *decoder, const uint8_t *bytes,
-                                  size_t size, const struct layout_block *header, uint64_t columns)
+static enum segment_error decode_columns(struct segment_decoder *decoder,
+                                         const struct layout_block *header)
+{
+    for (uint32_t c = 0; c < decoder->column_count; c++) {
+        enum segment_error error = decode_column(decoder, header, c);
+        if (error != SEGMENT_GOOD)
+            return error;
+    }
+    return SEGMENT_GOOD;
+}
+
+enum segment_error segment_decode_some(struct segment_decoder *decoder, const uint8_t *bytes,
+                                       size_t size, const struct layout_block *header,
+                                       uint64_t columns, uint64_t later)
 {
     if (size != (uint64_t)header->header_bytes + header->payload_bytes)
         return SEGMENT_SHORT;
@@ -244,13 +257,53 @@ enum segment_error segment_decode(struct segment_decoder *decoder, const uint8_t
     if (!decode_whole(decoder, header))
         return SEGMENT_BAD_CONTENT;
     decoder_start(decoder, header, columns);
-    for (uint32_t c = 0; c < decoder->column_count; c++) {
-        enum segment_error error = decode_column(decoder, header, c);
-        if (error != SEGMENT_GOOD)
-            return error;
-    }
-    for (uint32_t r = 0; r < header->rows; r++)
+    decoder->later = later;
+    enum segment_error error = decode_columns(decoder, header);
+    for (uint32_t r = 0; r < header->rows && error == SEGMENT_GOOD; r++)
         decoder->rows.present[r] |= decoder->in_all_rows;
-    decoder_blank(decoder, header->rows);
+    return error;
+}
+
+enum segment_error segment_decode(struct segment_decoder *decoder, const uint8_t *bytes,
+                                  size_t size, const struct layout_block *header, uint64_t columns)
+{
+    enum segment_error error =
+        segment_decode_some(decoder, bytes, size, header, columns, 0);
+    if (error != SEGMENT_GOOD)
+        return error;
+    decoder_blank(decoder, 0, header->rows);
+    return decode_place_texts(decoder) ? SEGMENT_GOOD : SEGMENT_BAD_CONTENT;
+}
+
+// Texts lie one behind the other, values that some rows have are spread over all: such columns are
+// read whole, and so is what they refer to. They come first, as do levels.
+static uint64_t read_whole(const struct segment_decoder *decoder)
+{
+    uint64_t whole = 0;
+    for (uint32_t c = 0; c < decoder->column_count; c++) {
+        const struct segment_column *column = &decoder->columns[c];
+        bool text = column->id < (uint32_t)decoder->schema->column_count &&
+                    decoder->schema->columns[column->id].type == COLUMN_TEXT;
+        if (column->id < EVENT_COLUMNS_MAX && (text || column->presence != SEGMENT_PRESENCE_ALL))
+            whole |= 1ull << column->id;
+    }
+    return whole;
+}
+
+enum segment_error segment_decode_row(struct segment_decoder *decoder,
+                                      const struct layout_block *header, uint32_t row)
+{
+    ensure(row < header->rows && decoder->rows.count == header->rows);
+    decoder->later &= ~read_whole(decoder);
+    enum segment_error error = decode_columns(decoder, header);
+    if (error != SEGMENT_GOOD)
+        return error;
+    decoder->later = 0;
+    decoder->needed = row + 1;
+    error = decode_columns(decoder, header);
+    if (error != SEGMENT_GOOD)
+        return error;
+    decoder->rows.present[row] |= decoder->in_all_rows;
+    decoder_blank(decoder, row, 1);
     return decode_place_texts(decoder) ? SEGMENT_GOOD : SEGMENT_BAD_CONTENT;
 }

@@ -34,6 +34,8 @@ struct segment_decoder {
     uint8_t column_of[256]; // place in columns[] by id, or SEGMENT_DIRECTORY_MAX
     uint32_t column_count;
     uint64_t wanted;
+    uint64_t later;  // bit c: of the wanted columns those that segment_decode_row() reads
+    uint32_t needed; // of the columns read now the first rows count
     uint64_t in_all_rows; // bit c: column c is wanted, read, and has a value in every row
     uint64_t filled;      // bit c: cells of column c are written
     size_t text_used;
@@ -57,5 +59,14 @@ struct event_text segment_decoder_name(const struct segment_decoder *decoder, ui
 enum segment_error segment_decode(struct segment_decoder *decoder, const uint8_t *bytes,
                                   size_t size, const struct layout_block *header,
                                   uint64_t columns);
+// In two steps, for one row of a block that the values of some columns tell. First `columns` are
+// read as above, but those of `later`; cells of these are undefined.
+enum segment_error segment_decode_some(struct segment_decoder *decoder, const uint8_t *bytes,
+                                       size_t size, const struct layout_block *header,
+                                       uint64_t columns, uint64_t later);
+// Then the rest of that block, as far as row number `row` needs it: that row is whole, others are
+// not. What lies behind it in a column is not checked, beyond the hash of the block.
+enum segment_error segment_decode_row(struct segment_decoder *decoder,
+                                      const struct layout_block *header, uint32_t row);
 
 #endif

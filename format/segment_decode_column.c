@@ -90,11 +90,11 @@ static enum segment_error decode_needs(struct segment_decoder *decoder,
     return error;
 }
 
-// All of `in` is `count` values.
-static enum segment_error decode_values(struct segment_decoder *decoder,
-                                        const struct layout_block *header,
-                                        const struct segment_column *column,
-                                        struct wire_reader *in, int64_t *values, uint32_t count)
+// All of `in` is `count` values, of which the first `needed` count.
+static enum segment_error decode_first(struct segment_decoder *decoder,
+                                       const struct layout_block *header,
+                                       const struct segment_column *column, struct wire_reader *in,
+                                       int64_t *values, uint32_t count, uint32_t needed)
 {
     if (column->codec == COLUMN_CODEC_MODELLED) {
         enum segment_error error = decode_needs(decoder, header, column->id, in);
@@ -102,8 +102,8 @@ static enum segment_error decode_values(struct segment_decoder *decoder,
             return error;
     }
     size_t size = wire_left(in);
-    switch (column_decode(decoder->codec, &decoder->frame, column->codec, wire_get(in, size), size,
-                          values, count)) {
+    switch (column_decode_first(decoder->codec, &decoder->frame, column->codec, wire_get(in, size),
+                                size, values, count, needed)) {
     case COLUMN_GOOD:
         return SEGMENT_GOOD;
     case COLUMN_UNKNOWN_CODEC:
@@ -111,6 +111,14 @@ static enum segment_error decode_values(struct segment_decoder *decoder,
     default:
         return SEGMENT_BAD_CONTENT;
     }
+}
+
+static enum segment_error decode_values(struct segment_decoder *decoder,
+                                        const struct layout_block *header,
+                                        const struct segment_column *column,
+                                        struct wire_reader *in, int64_t *values, uint32_t count)
+{
+    return decode_first(decoder, header, column, in, values, count, count);
 }
 
 // ---- columns of the channel ----
@@ -161,7 +169,9 @@ static enum segment_error decode_dense(struct segment_decoder *decoder,
     struct rows *rows = &decoder->rows;
     bool text = rows->schema->columns[column->id].type == COLUMN_TEXT;
     int64_t *values = text ? decoder->values : rows->value[column->id];
-    enum segment_error error = decode_values(decoder, header, column, in, values, rows->count);
+    uint32_t needed = text ? rows->count : decoder->needed;
+    enum segment_error error =
+        decode_first(decoder, header, column, in, values, rows->count, needed);
     if (error != SEGMENT_GOOD)
         return error;
     if (text && !spread_lengths(decoder, column, NULL))
@@ -497,6 +507,8 @@ enum segment_error decode_column(struct segment_decoder *decoder,
                                            : special_is_level(id) &&
                                                  !(decoder->wanted & SEGMENT_COLUMNS_LEVELS);
     ensure(c < decoder->column_count);
+    uint32_t of = id < EVENT_COLUMNS_MAX ? id : id - SEGMENT_COLUMN_TEXT_BYTES; // levels: > 63
+    unwanted = unwanted || (of < EVENT_COLUMNS_MAX && decoder->later >> of & 1);
     if (unwanted || decoder->column_state[c] == DECODE_DONE)
         return SEGMENT_GOOD;
     return decode_now(decoder, header, c);

@@ -124,8 +124,9 @@ static int look_into(struct store_finder *finder, const struct catalogue_segment
 static enum segment_error read_columns(struct store_finder *finder, uint32_t block,
                                        uint64_t deciding)
 {
-    enum segment_error bad = segment_read(finder->at->segment, block,
-                                          finder->what.columns | deciding, &finder->decoded);
+    enum segment_error bad = segment_read_some(finder->at->segment, block,
+                                               finder->what.columns | deciding, ~deciding,
+                                               &finder->decoded);
     finder->decoded_of = bad == SEGMENT_GOOD ? finder->at : NULL;
     finder->decoded_block = block;
     return bad == SEGMENT_GOOD && (finder->decoded.unknown_columns & deciding) != 0 ? SEGMENT_NEWER
@@ -315,6 +316,8 @@ static int give_kept(struct store_finder *finder, struct store_chunk *row)
     enum segment_error bad = SEGMENT_GOOD;
     if (finder->decoded_of != finder->kept || finder->decoded_block != finder->best.block)
         bad = read_block(finder, finder->best.block);
+    if (bad == SEGMENT_GOOD)
+        bad = segment_read_row(finder->at->segment, finder->best.row, &finder->decoded);
     if (bad != SEGMENT_GOOD) {
         (void)damaged(finder, segment_error_text(bad), 0, 0, 1);
         return -EBADMSG;

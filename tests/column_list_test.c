@@ -69,6 +69,20 @@ static const uint64_t *desk_decode(struct desk *desk, const uint8_t *bytes, size
     return list_decode(desk->room, &in, count, out) && wire_left(&in) == 0 ? out : NULL;
 }
 
+// So many numbers of the list are wanted: these come, and the list ends where it did.
+static void expect_first(struct desk *desk, const uint8_t *bytes, size_t size, uint32_t count,
+                         uint32_t needed)
+{
+    uint8_t *copy = guarded_take(&desk->copy, size, true);
+    uint64_t *out = guarded_take(&desk->out, count * sizeof *out, true);
+    memcpy(copy, bytes, size);
+    memset(out, 0x5a, count * sizeof *out);
+    struct wire_reader in = wire_reader_of(copy, size);
+    cr_assert(list_decode_first(desk->room, &in, count, needed, out) && wire_left(&in) == 0);
+    cr_assert_eq(memcmp(out, desk->numbers, needed * sizeof *out), 0, "%u of %u numbers (%s)",
+                 needed, count, list_kind_name(bytes[0]));
+}
+
 static size_t expect_trip(struct desk *desk, enum column_level level, uint32_t count,
                           const char *what)
 {
@@ -80,6 +94,9 @@ static size_t expect_trip(struct desk *desk, enum column_level level, uint32_t c
     cr_assert_eq(memcmp(out, desk->numbers, count * sizeof *out), 0,
                  "%s, %u numbers, level %d: others come back (%s)", what, count, level,
                  list_kind_name(bytes[0]));
+    const uint32_t needed[] = {0, 1, count / 3, count / 2 + 1, count - 1};
+    for (size_t n = 0; n < sizeof needed / sizeof *needed; n++)
+        expect_first(desk, bytes, size, count, needed[n] < count ? needed[n] : count);
     return size;
 }
 

@@ -7,6 +7,7 @@
 
 #include "format/ensure.h"
 #include "format/mirror_letter.h"
+#include "format/mirror_state.h"
 #include "keep/file_script.h"
 
 #define LIFE_STORE "store"
@@ -68,6 +69,24 @@ static bool batch_decode(const void *value, size_t size, struct tape_batch *batc
            tape_decode_batch(bytes, size, memory, needed, batch) == TAPE_GOOD;
 }
 
+enum { NUMBERED_TAPES = 128, NUMBERED_SETS = 4, NUMBERED_ROWS = 8192 };
+static uint32_t numbered[NUMBERED_TAPES][NUMBERED_SETS][NUMBERED_ROWS];
+
+// Which row came under a number of a tape. A number is one row's for ever, else who takes rows from
+// the next number on misses some.
+static void number_row(struct mirror_life *life, uint64_t tape, uint64_t number, int64_t n)
+{
+    uint64_t row = number % MIRROR_STATE_REMADE_ROW;
+    uint64_t set = number / MIRROR_STATE_REMADE_ROW;
+    ensure(tape < NUMBERED_TAPES && row < NUMBERED_ROWS && set < NUMBERED_SETS);
+    uint32_t *known = &numbered[tape][set][row];
+    if (*known != 0 && *known != n)
+        (void)snprintf(life->got.why, sizeof life->got.why,
+                       "number %llu of tape %llu is row %u and row %lld",
+                       (unsigned long long)number, (unsigned long long)tape, *known, (long long)n);
+    *known = (uint32_t)n;
+}
+
 // The identity is STORE:TAPE:FIRST:END.
 static void batch_taken(struct mirror_life *life, const struct producer_message *message)
 {
@@ -89,8 +108,11 @@ static void batch_taken(struct mirror_life *life, const struct producer_message 
     ensure(tape < sizeof got->next / sizeof *got->next);
     const struct rows *rows = &batch.rows[CHANNEL_TRADE];
     for (uint32_t r = 0; r < rows->count; r++) {
-        if (first + batch.arrival[CHANNEL_TRADE][r] >= got->next[tape]) batch_row(life, rows, r);
+        uint64_t number = first + batch.arrival[CHANNEL_TRADE][r];
+        number_row(life, tape, number, rows->value[TRADE_ID][r]);
+        if (number >= got->next[tape]) batch_row(life, rows, r);
     }
+    if (life->ends_behind_block && first >= MIRROR_STATE_REMADE_ROW) life->broker.down = true;
     got->next[tape] = end > got->next[tape] ? end : got->next[tape];
     got->count++;
 }
@@ -117,6 +139,7 @@ static void message_taken(void *context, const struct producer_message *message)
 void mirror_life_begin(struct mirror_life *life, uint64_t seed)
 {
     memset(life, 0, sizeof *life);
+    memset(numbered, 0, sizeof numbered);
     life->world = sim_world_create(seed);
     life->tape_bytes = 64 << 10;
     life->feed_bytes = 1 << 16;
@@ -188,17 +211,17 @@ static void open_shard(struct mirror_life *life, uint32_t s)
     shard->taken = 0;
 }
 
-static bool holds(void *context, uint32_t tape)
+static bool released(void *context, uint32_t tape)
 {
-    (void)context;
     (void)tape;
-    return false;
+    return ((const struct mirror_life *)context)->releases;
 }
 
 static void open_sealer(struct mirror_life *life)
 {
     if (life->keeps_tapes)
-        keep_store_add_guard(life->store, &(struct retention_guard){.tape_released = holds});
+        keep_store_add_guard(life->store, &(struct retention_guard){.tape_released = released,
+                                                                    .context = life});
     ensure(sealer_open(&life->sealer, life->sealer_io, life->store) == 0);
 }
 

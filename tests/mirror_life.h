@@ -60,6 +60,8 @@ struct mirror_life {
     struct mirror_life_batches got;
     bool seals;       // a sealer runs; sealed tapes go at once and segments are merged, unless
     bool keeps_tapes; // a guard holds them
+    bool releases;    // that guard does no more
+    bool ends_behind_block; // the broker goes down when it has a batch made of a segment
     struct io *sealer_io;
     struct sealer *sealer;
     char why[256];

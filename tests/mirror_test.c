@@ -313,17 +313,23 @@ static void begin_outage(uint64_t seed, uint32_t shards, bool keeps, uint32_t ta
     cr_assert(mirror_life_run(&life, 3000000000));
 }
 
+// Until it is among the rows of a tape that is gone.
+static void read_to_the_middle(uint32_t rows)
+{
+    cr_assert_gt(mirror_life_lose_tapes(&life), 1);
+    life.broker.down = false;
+    uint32_t until = life.broker.count + rows;
+    for (int i = 0; i < 100000 && life.broker.count < until; i++)
+        cr_assert(mirror_life_run(&life, 20000));
+    life.broker.down = true;
+}
+
 // Stops where the cursor is among the rows of a tape that is gone.
 static void stop_in_the_middle(void)
 {
     static struct mirror_state state;
     static char text[MIRROR_STATE_BYTES_MAX];
-    cr_assert_gt(mirror_life_lose_tapes(&life), 1);
-    life.broker.down = false;
-    uint32_t until = life.broker.count + 1400;
-    for (int i = 0; i < 100000 && life.broker.count < until; i++)
-        cr_assert(mirror_life_run(&life, 20000));
-    life.broker.down = true;
+    read_to_the_middle(1400);
     cr_assert(mirror_life_stop(&life));
     cr_assert_lt(life.broker.count, 2500, "not yet all: %u", life.broker.count);
     int64_t size = sim_disk_read(life.world, "store/mirror/state", text, sizeof text, 0);
@@ -395,6 +401,15 @@ Test(mirror, segments_of_tapes_that_are_gone_may_be_merged)
                   count_of(CHANNEL_STATUS));
 }
 
+static void merge_segments(void)
+{
+    const struct catalogue *catalogue = keep_store_catalogue(life.store);
+    uint32_t segments = catalogue->segment_count;
+    sealer_merge_all(life.sealer);
+    cr_assert(mirror_life_run(&life, 5000000000));
+    cr_assert_lt(catalogue->segment_count, segments);
+}
+
 // A merge between two parts of a tape: its rows are numbered anew.
 Test(mirror, segments_are_merged_while_they_are_read)
 {
@@ -402,12 +417,45 @@ Test(mirror, segments_are_merged_while_they_are_read)
     stop_in_the_middle();
     life.keeps_tapes = false;
     cr_assert(mirror_life_start(&life, 1));
-    const struct catalogue *catalogue = keep_store_catalogue(life.store);
-    uint32_t segments = catalogue->segment_count;
-    sealer_merge_all(life.sealer);
-    cr_assert(mirror_life_run(&life, 5000000000));
-    cr_assert_lt(catalogue->segment_count, segments);
+    merge_segments();
     end_outage();
+}
+
+// Numbers of rows that batches had before must not be given to others: who takes rows of a tape
+// from the next number on would miss these.
+static void merge_between_two_batches(uint64_t seed, bool restart)
+{
+    begin_outage(seed, 1, true, 48);
+    cr_assert_gt(mirror_life_lose_tapes(&life), 1);
+    life.ends_behind_block = life.broker.one_by_one = true;
+    life.broker.down = false;
+    for (int i = 0; i < 100000 && !life.broker.down; i++)
+        cr_assert(mirror_life_run(&life, 20000));
+    life.ends_behind_block = life.broker.one_by_one = false;
+    if (restart) {
+        cr_assert(mirror_life_stop(&life));
+        cr_assert(mirror_life_start(&life, 1));
+    }
+    life.releases = true;
+    merge_segments();
+    end_outage();
+}
+
+Test(mirror, segments_are_merged_between_two_batches)
+{
+    merge_between_two_batches(1034, false);
+    merge_between_two_batches(1035, true);
+}
+
+// The same without a restart: the mirror comes back to a segment that is no more.
+Test(mirror, segments_are_merged_between_two_reads)
+{
+    begin_outage(35, 1, true, 48);
+    read_to_the_middle(1400);
+    life.releases = true;
+    merge_segments();
+    end_outage();
+    cr_assert_leq(count_of(CHANNEL_TRADE), 3400 + 4 * 3000, "of each tape all that is merged");
 }
 
 // The machine stops at disk operation number `at`, comes back, goes on.

@@ -176,6 +176,7 @@ static void tick(struct io *io, struct io_op *op)
     uint32_t partition = (uint32_t)sim_world_random(broker->world, SCRIPTED_PARTITIONS);
     uint32_t most = 1 + (uint32_t)sim_world_random(broker->world, 40);
     uint32_t count = 0;
+    if (broker->one_by_one) most = 1;
     if (!broker->down && !scripted->broken) count = first_of(scripted, partition, batch, most);
     if (count > 0) {
         take_batch(scripted, batch, count);

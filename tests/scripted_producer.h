@@ -26,6 +26,7 @@ struct scripted_record {
 struct scripted_broker {
     struct sim_world *world;
     bool down;
+    bool one_by_one; // takes one message at a time
     uint32_t refused_channels;  // bit c: there is no such topic
     uint32_t stuck_channels;    // bit c: its partition has no leader
     int64_t bad_from, bad_every; // numbers >= from and divisible: the broker refuses their batch

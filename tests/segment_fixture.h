@@ -133,4 +133,24 @@ static inline bool image_row_equal(const struct rows *x, uint32_t a, const struc
     return true;
 }
 
+// Row number `row` of a block, read for itself after some column of it, is row `at` of `rows`.
+static inline bool image_row_alone(struct segment *segment, uint32_t block, uint32_t row,
+                                   const struct rows *rows, uint32_t at)
+{
+    struct segment_block alone;
+    uint64_t first = 1ull << (row * 7u % (unsigned)rows->schema->column_count);
+    if (segment_read(segment, block, UINT64_MAX, &alone) != SEGMENT_GOOD)
+        return false;
+    // The memory is used again: what was there before must not be what comes.
+    for (int c = 0; c < rows->schema->column_count; c++) {
+        if (alone.rows->value[c])
+            memset(alone.rows->value[c], 0x5a, alone.rows->count * sizeof *alone.rows->value[c]);
+    }
+    bool same = segment_read_some(segment, block, UINT64_MAX, ~first, &alone) == SEGMENT_GOOD &&
+                segment_read_row(segment, row, &alone) == SEGMENT_GOOD &&
+                alone.unknown_columns == 0 && image_row_equal(rows, at, alone.rows, row);
+    // The caller goes on with the whole block.
+    return segment_read(segment, block, UINT64_MAX, &alone) == SEGMENT_GOOD && same;
+}
+
 #endif

@@ -114,6 +114,8 @@ static void expect_symbol(struct segment *segment, uint32_t symbol, const struct
             if (block.rows->symbol[r] != (name[0] ? number : SYMBOL_NONE))
                 continue;
             cr_assert(image_row_equal(rows, at, block.rows, r), "row %u", at);
+            cr_assert(at % 61 != 0 || image_row_alone(segment, entry->first_block + b, r, rows, at),
+                      "row %u alone", at);
             if (block.tape) {
                 cr_assert_eq(block.tape[r], 7);
                 cr_assert_eq(block.row[r], (uint64_t)at * 3);

@@ -63,9 +63,7 @@ struct mirror_walk {
 static uint64_t mirror_from(const struct mirror_walk *walk, int channel)
 {
     if (walk->shard >= MIRROR_SHARDS_MAX) return 0;
-    const struct mirror_cursor *cursor = &walk->view->state.cursor[channel][walk->shard];
-    if (cursor->tape > walk->tape) return UINT64_MAX;
-    return cursor->tape == walk->tape ? cursor->rows : 0;
+    return mirror_state_reach(&walk->view->state, (enum channel)channel, walk->shard, walk->tape);
 }
 
 // True: it has rows that are not delivered.
@@ -142,21 +140,12 @@ static void mirror_row_text(struct mirror_view *view, const struct mirror_walk *
                         lag->since_ns > 0 ? (double)(now_ns - lag->since_ns) / 1e9 : 0);
 }
 
-// Were whole batches ever mirrored?
-static bool mirror_batches(const struct mirror_state *state)
-{
-    bool some = state->delivered[CHANNEL_NONE] > 0 || state->refused[CHANNEL_NONE] > 0;
-    for (int s = 0; s < MIRROR_SHARDS_MAX && !some; s++)
-        some = state->cursor[CHANNEL_NONE][s].tape != 0;
-    return some;
-}
-
 static void mirror_tape(struct mirror_view *view, const char *path, uint32_t number)
 {
     struct ringtape_tape tape;
     enum tape_error error = TAPE_GOOD;
     struct mirror_walk walk = {.view = view, .tape = number, .shard = MIRROR_SHARDS_MAX,
-                               .batches = mirror_batches(&view->state)};
+                               .batches = mirror_state_topics(&view->state) >> CHANNEL_NONE & 1};
     // The header first: the shard is needed for the cursors.
     if (ringtape_tape_walk(path, &tape, &error, NULL, NULL) < 0) return;
     walk.shard = tape.header.shard;

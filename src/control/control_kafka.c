@@ -62,11 +62,8 @@ static bool tape_released(void *context, uint32_t tape)
 
 static bool segment_released(void *context, const struct catalogue_segment *segment)
 {
-    const struct control_kafka *kafka = context;
-    bool done = true;
-    for (uint32_t tape = segment->tape_first; tape <= segment->tape_last && done; tape++)
-        done = mirror_tape_done(kafka->mirror, tape);
-    return done;
+    const struct retention_guard tapes = {.tape_released = tape_released, .context = context};
+    return retention_tapes_released(&tapes, 1, segment);
 }
 
 static int open_feeds(struct control_kafka *kafka, uint32_t shards)

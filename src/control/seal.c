@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
 
 #include "base/limits.h"
 #include "base/log.h"
 #include "format/ensure.h"
 #include "keep/sealer.h"
+#include "publish/mirror_guard.h"
 
 enum { SEAL_FAILURES_MAX = 3 }; // attempts at one thing, a second apart
 
@@ -28,6 +30,10 @@ static void report(const struct sealer_counters *counters)
     if (counters->tapes_damaged > 0)
         (void)fprintf(stderr, "ringtaped: %" PRIu64 " damaged tapes are in quarantine/\n",
                       counters->tapes_damaged);
+    if (counters->tapes_kept > 0)
+        (void)printf("%" PRIu32 " sealed tapes stay until they are mirrored; their segments are "
+                     "not merged\n",
+                     counters->tapes_kept);
 }
 
 static bool run_until_idle(struct io *io, struct sealer *sealer)
@@ -61,6 +67,26 @@ static int seal_open_store(struct io *io, struct keep_store *store)
     return good && counters.tapes_damaged == 0 ? 0 : EX_IOERR;
 }
 
+// As the running daemon: what the mirror has not sent stays as it is.
+static int seal_guarded(struct io *io, struct keep_store *store)
+{
+    struct mirror_guard *guard;
+    struct io_message message = {{0}};
+    int error = mirror_guard_open(&guard, io, store, &message);
+    if (error < 0) {
+        (void)fprintf(stderr, "ringtaped: %s\n",
+                      message.text[0] != '\0' ? message.text : strerror(-error));
+        return EX_CANTCREAT;
+    }
+    if (guard != NULL) {
+        const struct retention_guard retention = mirror_guard_retention(guard);
+        keep_store_add_guard(store, &retention);
+    }
+    int code = seal_open_store(io, store);
+    mirror_guard_close(guard);
+    return code;
+}
+
 int seal_store(const char *path)
 {
     ensure(path);
@@ -81,7 +107,7 @@ int seal_store(const char *path)
         (void)fprintf(stderr, "ringtaped: %s\n", message.text);
     else {
         keep_store_set_log(store, &log);
-        code = seal_open_store(io, store);
+        code = seal_guarded(io, store);
         keep_store_close(store);
     }
     io_close_loop(io);

@@ -2,7 +2,8 @@
 //
 // seal: `ringtaped --seal STORE`: without recording anything, brings all tapes of a store into
 // segments and makes one segment of each channel's day. What `ringtape seal` runs when no daemon
-// has the store.
+// has the store. Where a mirror to Kafka is configured, tapes that it has not sent are sealed but
+// stay, and their segments are not merged: it goes on from them at the next start.
 #ifndef RINGTAPE_CONTROL_SEAL_H
 #define RINGTAPE_CONTROL_SEAL_H
 

@@ -21,6 +21,17 @@ void keep_store_tape_path(const struct keep_store *store, uint32_t tape, const c
     ensure(size > 0 && size < KEEP_FILE_NAME_BYTES_MAX);
 }
 
+uint32_t keep_store_tape_number(const char *name)
+{
+    uint32_t tape = 0;
+    for (int i = 0; i < 8; i++) {
+        if (name[i] < '0' || name[i] > '9')
+            return 0;
+        tape = tape * 10 + (uint32_t)(name[i] - '0');
+    }
+    return strcmp(name + 8, ".tape") == 0 ? tape : 0;
+}
+
 // ---- the queue ----
 
 void keep_store_push(struct keep_store *store, uint32_t tape)

@@ -98,5 +98,7 @@ uint32_t keep_store_paused(const struct keep_store *store);
 // Paths, written to `out` (KEEP_FILE_NAME_BYTES_MAX bytes of room).
 void keep_store_tape_path(const struct keep_store *store, uint32_t tape, const char *ending,
                           char *out);
+// Of a file in tape/ by its name; 0: it is not a tape.
+uint32_t keep_store_tape_number(const char *name);
 
 #endif

@@ -150,13 +150,8 @@ static int read_identity(struct keep_store *store, struct io *io, struct io_mess
 static void found_tape(void *context, const char *name)
 {
     struct keep_store *store = context;
-    uint32_t tape = 0;
-    for (int i = 0; i < 8; i++) {
-        if (name[i] < '0' || name[i] > '9')
-            return;
-        tape = tape * 10 + (uint32_t)(name[i] - '0');
-    }
-    if (tape == 0 || strcmp(name + 8, ".tape") != 0)
+    uint32_t tape = keep_store_tape_number(name);
+    if (tape == 0)
         return;
     if (store->waiting == KEEP_TAPES_WAITING_MAX) {
         store->list_failure = -EOVERFLOW;

@@ -156,6 +156,17 @@ bool retention_tape_released(const struct retention_guard *guards, uint32_t guar
     return true;
 }
 
+bool retention_tapes_released(const struct retention_guard *guards, uint32_t guard_count,
+                              const struct catalogue_segment *segment)
+{
+    ensure(segment->tape_first <= segment->tape_last);
+    for (uint32_t tape = segment->tape_last; tape >= segment->tape_first && tape > 0; tape--) {
+        if (!retention_tape_released(guards, guard_count, tape))
+            return false;
+    }
+    return true;
+}
+
 uint32_t retention_choose_tape(const struct catalogue *catalogue,
                                const struct retention_guard *guards, uint32_t guard_count,
                                bool pressed)
@@ -175,9 +186,5 @@ bool retention_mergeable(const struct catalogue *catalogue,
     if (guard_count == 0 || segment->tape_last == 0 || // backfilled
         catalogue->segment_count > CATALOGUE_SEGMENTS_MAX / 2)
         return true;
-    for (uint32_t tape = segment->tape_last; tape >= segment->tape_first && tape > 0; tape--) {
-        if (!retention_tape_released(guards, guard_count, tape))
-            return false;
-    }
-    return true;
+    return retention_tapes_released(guards, guard_count, segment);
 }

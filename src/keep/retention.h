@@ -69,6 +69,9 @@ const char *retention_cause_text(enum retention_cause cause);
 // Do all guards release the tape?
 bool retention_tape_released(const struct retention_guard *guards, uint32_t guard_count,
                              uint32_t tape);
+// The same of every tape that the segment has rows of.
+bool retention_tapes_released(const struct retention_guard *guards, uint32_t guard_count,
+                              const struct catalogue_segment *segment);
 // The sealed tape that goes next, or 0: the oldest one released; `pressed`: the oldest one.
 uint32_t retention_choose_tape(const struct catalogue *catalogue,
                                const struct retention_guard *guards, uint32_t guard_count,

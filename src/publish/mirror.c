@@ -361,6 +361,7 @@ static int open_parts(struct mirror *mirror, struct io *start, struct io_message
     message_coder_init(&mirror->coder);
     mirror_lanes_open(mirror);
     int result = mirror_state_open(mirror, start, message);
+    mirror->state.topics = mirror->lane_mask; // saved with the first tape that is noted
     if (result == 0) result = mirror_tapes_open(mirror, start);
     if (result == 0) result = mirror_letters_open(mirror, start);
     if (result < 0 && message->text[0] == '\0')

@@ -327,6 +327,10 @@ void mirror_letters_close(struct mirror *mirror);
 
 // ---- mirror_save.c ----
 
+// 0; -ENOENT: there is none; another negative errno with a message. `text`: room for
+// MIRROR_STATE_BYTES_MAX bytes.
+int mirror_state_read(struct file_script *script, struct io *start, const struct keep_store *store,
+                      char *text, struct mirror_state *state, struct io_message *message);
 int mirror_state_open(struct mirror *mirror, struct io *start, struct io_message *message);
 // Writes the state if it changed and no write is under way.
 void mirror_save(struct mirror *mirror);

@@ -7,23 +7,10 @@
 #include "format/ensure.h"
 #include "publish/mirror_inside.h"
 
-// The first one not below `tape`.
-static uint32_t place_of(const struct mirror_state *state, uint32_t tape)
-{
-    uint32_t low = 0;
-    uint32_t high = state->tape_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (state->tapes[middle].tape < tape) low = middle + 1;
-        else high = middle;
-    }
-    return low;
-}
-
 struct mirror_state_tape *mirror_noted(struct mirror *mirror, uint32_t tape)
 {
     struct mirror_state *state = &mirror->state;
-    uint32_t at = place_of(state, tape);
+    uint32_t at = mirror_state_place(state, tape);
     return at < state->tape_count && state->tapes[at].tape == tape ? &state->tapes[at] : NULL;
 }
 
@@ -32,7 +19,7 @@ void mirror_note(struct mirror *mirror, uint32_t tape, uint32_t shard)
     struct mirror_state *state = &mirror->state;
     ensure(tape != 0 && shard < MIRROR_SHARDS_MAX);
     if (mirror_noted(mirror, tape) != NULL || state->tape_count == MIRROR_STATE_TAPES_MAX) return;
-    uint32_t at = place_of(state, tape);
+    uint32_t at = mirror_state_place(state, tape);
     memmove(&state->tapes[at + 1], &state->tapes[at],
             (state->tape_count - at) * sizeof *state->tapes);
     state->tapes[at] = (struct mirror_state_tape){tape, shard, 0};
@@ -54,11 +41,8 @@ void mirror_note_tapes(struct mirror *mirror)
 
 static bool all_past(const struct mirror *mirror, const struct mirror_state_tape *note)
 {
-    bool past = true;
-    if (mirror_tape_done(mirror, note->tape)) return true;
-    for (int c = 0; c < CHANNEL_COUNT && past; c++)
-        past = !mirror->lanes[c].used || mirror->state.cursor[c][note->shard].tape > note->tape;
-    return past;
+    return mirror_tape_done(mirror, note->tape) ||
+           mirror_state_past(&mirror->state, mirror->lane_mask, note->shard, note->tape);
 }
 
 void mirror_notes_trim(struct mirror *mirror)

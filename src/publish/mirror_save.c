@@ -20,28 +20,37 @@ static int make_directory(struct mirror *mirror, struct io *start)
     return file_script_run_now(mirror->save_script, start);
 }
 
-int mirror_state_open(struct mirror *mirror, struct io *start, struct io_message *message)
+int mirror_state_read(struct file_script *script, struct io *start, const struct keep_store *store,
+                      char *text, struct mirror_state *state, struct io_message *message)
 {
     uint32_t size = 0;
-    (void)snprintf(mirror->state_path, sizeof mirror->state_path, "%s/mirror/state",
-                   keep_store_path(mirror->options.store));
-    int result = make_directory(mirror, start);
-    if (result == 0) {
-        file_script_begin(mirror->save_script);
-        file_script_read(mirror->save_script, mirror->state_path, mirror->save_text,
-                         MIRROR_STATE_BYTES_MAX, &size);
-        result = file_script_run_now(mirror->save_script, start);
-    }
-    if (result == -ENOENT) return 0;
-    if (result == 0) result = mirror_state_parse(&mirror->state, mirror->save_text, size);
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    (void)snprintf(path, sizeof path, "%s/mirror/state", keep_store_path(store));
+    file_script_begin(script);
+    file_script_read(script, path, text, MIRROR_STATE_BYTES_MAX, &size);
+    int result = file_script_run_now(script, start);
+    if (result == -ENOENT) return result;
+    if (result == 0) result = mirror_state_parse(state, text, size);
     const char *remedy = result == -EPROTONOSUPPORT ? "it is of a newer version: use that"
                          : result == -EBADMSG
                              ? "it is damaged: remove it, and all tapes are sent again"
                              : strerror(-result);
     if (result < 0)
-        (void)snprintf(message->text, sizeof message->text, "%s cannot be used; %s",
-                       mirror->state_path, remedy);
+        (void)snprintf(message->text, sizeof message->text, "%s cannot be used; %s", path,
+                       remedy);
     return result;
+}
+
+int mirror_state_open(struct mirror *mirror, struct io *start, struct io_message *message)
+{
+    const struct keep_store *store = mirror->options.store;
+    (void)snprintf(mirror->state_path, sizeof mirror->state_path, "%s/mirror/state",
+                   keep_store_path(store));
+    int result = make_directory(mirror, start);
+    if (result < 0) return result;
+    result = mirror_state_read(mirror->save_script, start, store, mirror->save_text,
+                               &mirror->state, message);
+    return result == -ENOENT ? 0 : result;
 }
 
 static void saved(void *context, int result, const char *path)

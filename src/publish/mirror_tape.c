@@ -25,13 +25,8 @@ static bool is_earlier(const struct mirror *mirror, uint32_t tape)
 static void list_tape(void *context, const char *name)
 {
     struct mirror *mirror = context;
-    uint32_t tape = 0;
-    for (int i = 0; i < 8; i++) {
-        if (name[i] < '0' || name[i] > '9') return;
-        tape = tape * 10 + (uint32_t)(name[i] - '0');
-    }
-    if (tape == 0 || strcmp(name + 8, ".tape") != 0 || mirror->tape_count == MIRROR_TAPES_MAX)
-        return;
+    uint32_t tape = keep_store_tape_number(name);
+    if (tape == 0 || mirror->tape_count == MIRROR_TAPES_MAX) return;
     mirror->tapes[mirror->tape_count++] = (struct mirror_tape){tape, TAPE_NOT_LOOKED};
 }
 
@@ -467,10 +462,11 @@ static bool next_earlier(struct mirror *mirror, struct mirror_lane *lane)
         uint32_t shard = shard_of(mirror, index);
         uint32_t number = mirror->tapes[index].number;
         if (shard == TAPE_NOT_LOOKED) return false;
-        struct mirror_cursor cursor = {0, 0};
-        if (shard < MIRROR_SHARDS_MAX) cursor = mirror->state.cursor[lane->channel][shard];
-        if (cursor.tape <= number) {
-            *position = (struct mirror_position){number, cursor.tape == number ? cursor.rows : 0};
+        uint64_t reach = 0;
+        if (shard < MIRROR_SHARDS_MAX)
+            reach = mirror_state_reach(&mirror->state, lane->channel, shard, number);
+        if (reach != UINT64_MAX) {
+            *position = (struct mirror_position){number, reach};
             lane->leftover = index;
             return true;
         }
