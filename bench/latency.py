@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the exchange to a consumer of Kafka: how long, at 10,000 trades a second?
+
+    tools/dev bench latency [--smoke] [--curve]
+
+exchange-sim, ringtaped (TLS, durable tape, mirror in JSON), a broker of one node and a consumer
+(confluent-kafka-python) on one machine and by one clock. Each trade has the time at which
+exchange-sim was to send it, whether or not it could (docs/exchange-sim.md), so that what waits
+counts as waiting. Its latency is the time at which the consumer was handed the message, less that.
+wire: from there on. durable: of it, from the receive time (the last byte in ringtaped) on.
+
+alert: prices jump by 8 %, at known times, one symbol at a time; the latency of an alert is counted
+from the trade that it names as its end (to_time). The rules are the defaults.
+
+Seconds of warming up (the broker's code is compiled meanwhile) are left out. --curve: wire for
+linger, batch size and compression of bench/mirror.py instead. Exits with 1 where a trade or an
+alert is missing, and but for --smoke where a limit is missed."""
+
+import argparse
+import json
+import pathlib
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import time
+
+import mirror
+from mirror import ROOT, emit, limit, load
+
+import kafka_broker
+import support
+
+FULL = {"repetitions": 3, "seconds": 35, "warm": 10, "jumps": 100}
+SMOKE = {"repetitions": 1, "seconds": 5, "warm": 2, "jumps": 8}
+RATE, SYMBOLS = 10000, 128
+PROFILES = {"throughput": 25, "latency": 10}  # limits of p99, ms
+ALERT_MS = 10
+
+
+def names(certificates):
+    """The made-up market's symbols."""
+    with support.Simulator(f"--symbols=binance:{SYMBOLS}", certificates=certificates) as sim:
+        listed = sim.get("binance", "/api/v3/exchangeInfo")[0]["symbols"]
+    return [each["symbol"] for each in listed]
+
+
+def jumps(symbols, sizes):
+    """Options of exchange-sim: one symbol each, busy ones first, spread over the time."""
+    first, last = sizes["warm"] + 0.5, sizes["seconds"] - 1
+    step = (last - first) / sizes["jumps"]
+    return [
+        f"--inject=kind={'surge' if n % 2 else 'crash'},symbol=binance:{symbols[n]},"
+        f"at={first + n * step:.3f}s,size=8%,over=0s"
+        for n in range(sizes["jumps"])
+    ]
+
+
+class Reader:
+    """Messages of both topics as they come, with the time at which each was handed over."""
+
+    def __init__(self, broker, topics):
+        from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+
+        self.messages = []
+        self.consumer = Consumer(
+            {"bootstrap.servers": broker.address, "group.id": "latency",
+             "enable.auto.commit": False, "fetch.wait.max.ms": 100}
+        )  # fmt: skip
+        self.consumer.assign(
+            [TopicPartition(t, p, OFFSET_BEGINNING) for t in topics for p in range(3)]
+        )
+
+    def read(self, done, seconds):
+        """Until `done` has said so and nothing has come for a second."""
+        poll, clock, keep = self.consumer.poll, time.time_ns, self.messages.append
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            message = poll(1.0)
+            if message is None:
+                if done():
+                    return
+            elif message.error() is None:
+                keep((clock(), message.topic(), message.value()))
+
+    def close(self):
+        self.consumer.close()
+
+
+def run(broker, prefix, kafka, certificates, symbols, sizes):
+    """[(arrival ns, value)] of trades and of alerts, and how many trades were sent."""
+    topics = [f"{prefix}.trades", f"{prefix}.alerts"]
+    broker.topics(*topics, retention_ms=-1)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="latency-", dir=ROOT / "zig-out"))
+    reader = Reader(broker, topics)
+    try:
+        with support.Simulator(
+            f"--symbols=binance:{SYMBOLS}", "--channels=trade", f"--rate={RATE}",
+            f"--seconds={sizes['seconds']}", f"--begin-streams={SYMBOLS}", "--at-end=hold",
+            *jumps(symbols, sizes), certificates=certificates,
+        ) as sim:  # fmt: skip
+            feed = support.feed(sim, "binance", ["trade"], "all")
+            top = {"kafka": {"brokers": broker.address, "prefix": prefix,
+                             "topics": ["trades", "alerts"], **kafka}}  # fmt: skip
+            daemon = support.Ringtaped(
+                folder / "config.yaml", folder / "store", [feed], "1s", top=top
+            )
+            with daemon:
+                reader.read(lambda: sim.events("ended"), sizes["seconds"] + 60)
+                sent = sim.event("ended")["sent"]
+                assert daemon.terminate() == 0, daemon.errors
+    finally:
+        reader.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    found = [[], []]
+    for arrival, topic, value in reader.messages:
+        found[topics.index(topic)].append((arrival, json.loads(value)))
+    return *found, sent
+
+
+def percentiles(values):
+    """p50, p99, p99.9 and the highest, in ms."""
+    values = sorted(values)
+    at = lambda part: values[min(int(part * len(values)), len(values) - 1)] / 1e6  # noqa: E731
+    return {"p50": at(0.5), "p99": at(0.99), "p99.9": at(0.999), "max": values[-1] / 1e6}
+
+
+def measure(broker, prefix, kafka, certificates, symbols, sizes):
+    """Percentiles of each part, and whether nothing was missing."""
+    trades, alerts, sent = run(broker, prefix, kafka, certificates, symbols, sizes)
+    begin = min(value["trade_time"] for _, value in trades) + sizes["warm"] * 10**9
+    warm = [(a, v) for a, v in trades if v["trade_time"] >= begin]
+    parts = {
+        "wire": percentiles([a - v["trade_time"] for a, v in warm]),
+        "durable": percentiles([a - v["receive_time"] for a, v in warm]),
+    }
+    moved = {}
+    for arrival, value in alerts:
+        if value["kind"] in ("surge", "crash"):
+            moved.setdefault(value["id"], arrival - value["to_time"])
+    if moved:
+        parts["alert"] = percentiles(list(moved.values()))
+    ids = {(v["symbol"], v["id"]) for _, v in trades}
+    whole = len(ids) == sent and len(moved) == sizes["jumps"]
+    if not whole:
+        print(f"{len(ids)} of {sent} trades, {len(moved)} of {sizes['jumps']} alerts",
+              file=sys.stderr)  # fmt: skip
+    return parts, whole
+
+
+def repeat(broker, case, kafka, certificates, symbols, sizes):
+    """Emits medians over the repetitions; those of p99, and whether nothing was missing."""
+    runs, good = [], True
+    for number in range(sizes["repetitions"]):
+        prefix = f"{case.replace(' ', '').replace(',', '.')}.{number}"
+        parts, whole = measure(broker, prefix, kafka, certificates, symbols, sizes)
+        runs.append(parts)
+        good = good and whole
+        told = ", ".join(f"{part} p99 {found['p99']:.2f} ms" for part, found in parts.items())
+        print(f"{case} {number + 1}: {told}; load {load()}", file=sys.stderr, flush=True)
+    p99 = {}
+    for part in ("wire", "durable", "alert"):
+        found = [parts[part] for parts in runs if part in parts]
+        for name in found[0] if found else ():
+            values = [each[name] for each in found]
+            median = statistics.median(values)
+            spread = round((max(values) - min(values)) / median, 3)
+            emit("latency", f"{part}_ms_{name}", round(median, 3), case, "ms", spread)
+            if name == "p99":
+                p99[part] = (median, min(values), max(values))
+    return p99, good
+
+
+def report(found):
+    def one(what, most, value):
+        median, least, highest = value
+        return limit("latency", f"{what} p99 <= {most} ms", median <= most,
+                     f"median {median:.2f}, {least:.2f} to {highest:.2f} ms")  # fmt: skip
+
+    met = [
+        one(f"wire to consumer, profile {name}", most, found[name]["wire"])
+        for name, most in PROFILES.items()
+    ]
+    met += [
+        one(f"trade to alert in the consumer, profile {name}", ALERT_MS, found[name]["alert"])
+        for name in PROFILES
+    ]
+    return all(met)
+
+
+def curve(broker, certificates, symbols, sizes):
+    good = True
+    for linger_ms, batch, compression in mirror.CURVE:
+        properties = {"linger.ms": str(linger_ms), "batch.size": str(batch),
+                      "compression.type": compression}  # fmt: skip
+        case = f"linger {linger_ms} ms, batch {batch}, {compression}"
+        kafka = {"properties": properties}
+        good = repeat(broker, case, kafka, certificates, symbols, sizes)[1] and good
+    return good
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tools/dev bench latency")
+    parser.add_argument("--smoke", action="store_true", help="the same in seconds on little data")
+    parser.add_argument("--curve", action="store_true")
+    parser.add_argument("--repetitions", type=int)
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if kafka_broker.MISSING is not None:
+        print(f"bench latency: left out: {kafka_broker.MISSING}", file=sys.stderr)
+        sys.exit(0)
+    sizes = dict(SMOKE if options.smoke else FULL)
+    sizes["repetitions"] = options.repetitions or sizes["repetitions"]
+    (ROOT / "zig-out").mkdir(exist_ok=True)
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-latency-", dir=ROOT / "zig-out"))
+    good = met = True
+    try:
+        certificates = support.make_certificates(folder / "certificates")
+        symbols = names(certificates)
+        with kafka_broker.Broker(folder / "kafka") as broker:
+            if options.curve:
+                good = curve(broker, certificates, symbols, sizes)
+            else:
+                found = {}
+                for name in PROFILES:
+                    found[name], whole = repeat(
+                        broker, name, {"profile": name}, certificates, symbols, sizes
+                    )
+                    good = good and whole
+                met = report(found)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    emit("latency", "ok", good)
+    sys.exit(0 if good and (met or options.smoke) else 1)
+
+
+if __name__ == "__main__":
+    main()
