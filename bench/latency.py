@@ -34,6 +34,7 @@ import support
 
 FULL = {"repetitions": 3, "seconds": 35, "warm": 10, "jumps": 100}
 SMOKE = {"repetitions": 1, "seconds": 5, "warm": 2, "jumps": 8}
+CURVE = {"repetitions": 1, "seconds": 14, "warm": 4, "jumps": 20}
 RATE, SYMBOLS = 10000, 128
 PROFILES = {"throughput": 25, "latency": 10}  # limits of p99, ms
 ALERT_MS = 10
@@ -210,7 +211,7 @@ def main():
     if kafka_broker.MISSING is not None:
         print(f"bench latency: left out: {kafka_broker.MISSING}", file=sys.stderr)
         sys.exit(0)
-    sizes = dict(SMOKE if options.smoke else FULL)
+    sizes = dict(SMOKE if options.smoke else CURVE if options.curve else FULL)
     sizes["repetitions"] = options.repetitions or sizes["repetitions"]
     (ROOT / "zig-out").mkdir(exist_ok=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-latency-", dir=ROOT / "zig-out"))

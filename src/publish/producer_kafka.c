@@ -407,8 +407,8 @@ static bool kafka_broken(struct producer *producer)
 // ---- life ----
 
 // librdkafka takes and gives back six pieces of memory a message, small ones for headers, a larger
-// one for the message, in bursts of thousands. With glibc's fast bins the larger ones have the small
-// ones merged again and again, for nothing: a quarter of the CPU time of mirroring.
+// one for the message, in bursts of thousands. With glibc's fast bins the larger ones have the
+// small ones merged again and again, for nothing: a quarter of the CPU time of mirroring.
 void kafka_memory(void)
 {
     int good = mallopt(M_MXFAST, 0);
