@@ -195,11 +195,13 @@ struct found {
     const struct market_peer *peer;
 };
 
-static uint32_t symbol_of(const struct segment *segment, uint32_t number)
+uint32_t life_symbol(const struct segment *segment, uint32_t number, uint32_t prefix)
 {
     struct event_text name = index_name(segment_index(segment), number);
-    cr_assert_gt(name.size, 9);
-    uint32_t symbol = (uint32_t)strtoul((const char *)name.bytes + 9, NULL, 10);
+    char digits[16] = "";
+    cr_assert(name.size > prefix && name.size - prefix < sizeof digits);
+    memcpy(digits, name.bytes + prefix, name.size - prefix); // names end without a zero
+    uint32_t symbol = (uint32_t)strtoul(digits, NULL, 10);
     cr_assert_lt(symbol, MARKET_SYMBOLS);
     return symbol;
 }
@@ -281,7 +283,7 @@ static bool found_block(void *context, const struct catalogue_segment *listed,
     const struct rows *rows = block->rows;
     for (uint32_t row = 0; row < rows->count; row++) {
         if (rows->symbol[row] == SYMBOL_NONE) continue;
-        uint32_t symbol = symbol_of(segment, rows->symbol[row]);
+        uint32_t symbol = life_symbol(segment, rows->symbol[row], 9); // binance:C0
         if (listed->channel == CHANNEL_TRADE) {
             found_trade(found, symbol, rows, row);
             life_alert_trade(&found->alerts, symbol, rows, row);

@@ -7,6 +7,7 @@
 
 #include "capture/shard.h"
 #include "complete_life_alerts.h"
+#include "format/segment.h"
 #include "io_sim.h"
 #include "keep/sealer.h"
 #include "market_peer.h"
@@ -50,6 +51,8 @@ struct life_result {
     uint64_t alerts_wrong;   // that the stored trades do not raise again, or missing
 };
 
+// The peer's number of a segment's symbol, which stands behind `prefix` bytes of its name.
+uint32_t life_symbol(const struct segment *segment, uint32_t number, uint32_t prefix);
 struct life_result life_judge_upbit(struct life *life);
 struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns);
 // Opens store and shard, gives the feed.

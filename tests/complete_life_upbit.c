@@ -29,15 +29,6 @@ struct found {
     const struct market_peer *peer;
 };
 
-static uint32_t symbol_of(const struct segment *segment, uint32_t number)
-{
-    struct event_text name = index_name(segment_index(segment), number);
-    cr_assert_gt(name.size, 11); // upbit:KRW-C0
-    uint32_t symbol = (uint32_t)strtoul((const char *)name.bytes + 11, NULL, 10);
-    cr_assert_lt(symbol, MARKET_SYMBOLS);
-    return symbol;
-}
-
 static void found_trade(struct found *found, uint32_t symbol, const struct rows *rows,
                         uint32_t row)
 {
@@ -72,7 +63,7 @@ static bool found_block(void *context, const struct catalogue_segment *listed,
     const struct rows *rows = block->rows;
     for (uint32_t row = 0; row < rows->count; row++) {
         if (rows->symbol[row] == SYMBOL_NONE) continue;
-        uint32_t symbol = symbol_of(segment, rows->symbol[row]);
+        uint32_t symbol = life_symbol(segment, rows->symbol[row], 11); // upbit:KRW-C0
         if (listed->channel == CHANNEL_TRADE) found_trade(found, symbol, rows, row);
         if (listed->channel == CHANNEL_STATUS) found_status(found, symbol, rows, row);
     }

@@ -91,7 +91,7 @@ Test(day_life, a_day_closes_by_itself_and_a_repair_raises_its_generation)
         if (channel_schema((enum channel)c) == NULL) continue;
         bool has = marker_of(life, (enum channel)c, &other);
         cr_assert_eq(has, c == CHANNEL_TRADE || c == CHANNEL_DEPTH || c == CHANNEL_BOOK ||
-                              c == CHANNEL_CANDLE ||
+                              c == CHANNEL_CANDLE || c == CHANNEL_ALERT ||
                               c == CHANNEL_STATUS,
                      "channel %d", c);
     }

@@ -136,6 +136,7 @@ Test(keep_guard, a_sealed_tape_stays_until_the_mirror_has_it)
     run_until_idle();
     cr_assert_eq(tapes_kept(), kept);
     cr_assert_eq(keep_store_waiting(life.store), 0);
+    catalogue = keep_store_catalogue(life.store);
     uint32_t middle = catalogue->tapes[kept / 2];
     watch();
     cr_assert_eq(mirror_until(middle), 0);
