@@ -22,9 +22,9 @@
 #include "format/tape.h"
 
 enum { // of one channel, until it is written out
-    GATHER_ROWS_MAX = 131072,
+    GATHER_ROWS_MAX = 98304,
     GATHER_ROWS_SLOW_MAX = 16384, // ticker, kline, status, instrument, raw, book
-    GATHER_LEVELS_MAX = 1 << 20,
+    GATHER_LEVELS_MAX = 3 << 18,
     GATHER_TEXT_BYTES_MAX = 2 << 20,
     GATHER_TEXT_BYTES_WIDE_MAX = 16 << 20, // raw, instrument
     GATHER_SYMBOLS_MAX = 65536, // of one tape

@@ -174,6 +174,7 @@ static void publish(struct mirror *mirror)
             if (lane->used && behind_of(&lane->position[s], &end)) counters->behind = 1;
         }
     }
+    if (mirror->letters.used > 0) counters->behind = 1; // refused, not kept as yet
     const uint64_t *words = (const uint64_t *)counters;
     for (size_t i = 0; i < sizeof *counters / sizeof *words; i++)
         atomic_store_explicit(&mirror->published[i], words[i], memory_order_relaxed);

@@ -65,7 +65,7 @@ struct mirror_counters {
     uint64_t restarts;  // of the producer
     uint64_t rows_lost; // damaged, or deleted before they were mirrored
     uint64_t in_flight;
-    uint64_t behind;    // 1: some topic has more to send than the tapes' last batch
+    uint64_t behind;    // 1: some topic has more to send than was sent, or a letter to keep
     uint64_t stuck;     // topics that have not moved for a second and wait for Kafka
 };
 

@@ -69,7 +69,10 @@ struct mirror_lane { // one topic
     bool used;
     uint32_t leftover; // earlier tapes it is past, of `earlier`
     struct mirror_position position[MIRROR_STREAMS];
-    struct mirror_queue queue[MIRROR_SHARDS_MAX];
+    struct mirror_queue queue[MIRROR_STREAMS]; // by shard; the last: of a shard that is not known
+    // Through tapes whose shard is not known, of this life only: they have none in the state, but
+    // a new producer must not begin them anew, or two refused messages in one never come to an end.
+    struct mirror_cursor unknown;
     uint64_t in_flight; // messages
     int64_t in_flight_bytes;
     int64_t blocked_ns; // monotonic: since then it cannot go on; 0: it can

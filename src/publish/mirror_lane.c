@@ -26,6 +26,11 @@ static void flight_give(struct mirror *mirror, uint32_t flight)
     mirror->flight_free = flight;
 }
 
+static uint32_t queue_of(uint32_t shard)
+{
+    return shard < MIRROR_SHARDS_MAX ? shard : MIRROR_SHARDS_MAX;
+}
+
 static uint32_t flight_begin(struct mirror *mirror, struct mirror_lane *lane, uint32_t tape,
                              uint32_t shard)
 {
@@ -34,10 +39,8 @@ static uint32_t flight_begin(struct mirror *mirror, struct mirror_lane *lane, ui
     mirror->flights[number] = (struct mirror_flight){.left = 1,
                                                      .tape = tape,
                                                      .channel = (uint8_t)lane->channel,
-                                                     .shard = (uint8_t)shard};
-    // A tape whose shard is not known has no cursor: it is sent again after a restart.
-    if (shard >= MIRROR_SHARDS_MAX) return number;
-    struct mirror_queue *queue = &lane->queue[shard];
+                                                     .shard = (uint8_t)queue_of(shard)};
+    struct mirror_queue *queue = &lane->queue[queue_of(shard)];
     if (queue->last != 0) mirror->flights[queue->last].next = number;
     if (queue->first == 0) queue->first = number;
     queue->last = number;
@@ -51,11 +54,19 @@ static void tape_through(struct mirror *mirror, const struct mirror_flight *flig
                         (uint16_t)(1u << flight->channel));
 }
 
+// A tape whose shard is not known has none that is kept: it is sent again after a restart.
+static struct mirror_cursor *cursor_of(struct mirror *mirror, const struct mirror_flight *flight)
+{
+    if (flight->shard < MIRROR_SHARDS_MAX)
+        return &mirror->state.cursor[flight->channel][flight->shard];
+    return &mirror->lanes[flight->channel].unknown;
+}
+
 static void queue_settle(struct mirror *mirror, struct mirror_queue *queue)
 {
     while (queue->first != 0 && mirror->flights[queue->first].left == 0) {
         const struct mirror_flight *flight = &mirror->flights[queue->first];
-        struct mirror_cursor *cursor = &mirror->state.cursor[flight->channel][flight->shard];
+        struct mirror_cursor *cursor = cursor_of(mirror, flight);
         ensure(cursor->tape < flight->tape ||
                (cursor->tape == flight->tape && cursor->rows <= flight->rows));
         *cursor = (struct mirror_cursor){flight->tape, flight->rows};
@@ -73,10 +84,7 @@ static void flight_settle(struct mirror *mirror, uint32_t number)
     struct mirror_flight *flight = &mirror->flights[number];
     ensure(flight->left > 0);
     if (--flight->left > 0) return;
-    if (flight->shard < MIRROR_SHARDS_MAX)
-        queue_settle(mirror, &mirror->lanes[flight->channel].queue[flight->shard]);
-    else
-        flight_give(mirror, number);
+    queue_settle(mirror, &mirror->lanes[flight->channel].queue[flight->shard]);
 }
 
 void mirror_settle(struct mirror *mirror, uint64_t tag)
@@ -90,8 +98,7 @@ void mirror_settle(struct mirror *mirror, uint64_t tag)
 static bool flight_extend(struct mirror *mirror, struct mirror_lane *lane, uint32_t tape,
                           uint32_t shard, uint64_t rows, bool ends)
 {
-    if (shard >= MIRROR_SHARDS_MAX) return true;
-    struct mirror_queue *queue = &lane->queue[shard];
+    struct mirror_queue *queue = &lane->queue[queue_of(shard)];
     struct mirror_flight *last = &mirror->flights[queue->last];
     if (queue->last != 0 && last->tape == tape) {
         last->rows = rows > last->rows ? rows : last->rows;
@@ -253,7 +260,9 @@ static bool give(struct mirror *mirror, struct mirror_lane *lane, const struct r
                  const struct producer_message *message, uint32_t tape)
 {
     const char *cause = lane->cause;
-    if (lane->careful_set[place->stream]) careful_pass(lane, place->stream, tape, place->row);
+    // Not while one is under way: it may be the last suspect, and must be judged alone.
+    if (lane->careful_set[place->stream] && lane->in_flight == 0)
+        careful_pass(lane, place->stream, tape, place->row);
     if (!lane_held(mirror, lane)) {
         if (!lane_may(mirror, lane)) return false;
         int result = mirror->producer->produce(mirror->producer, message, &cause);

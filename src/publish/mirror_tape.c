@@ -454,6 +454,16 @@ static uint32_t shard_of(struct mirror *mirror, uint32_t index)
     return tape->shard;
 }
 
+// What the lane has of a listed tape: rows, UINT64_MAX when all.
+static uint64_t reach_of(const struct mirror *mirror, const struct mirror_lane *lane,
+                         uint32_t shard, uint32_t number)
+{
+    if (shard < MIRROR_SHARDS_MAX)
+        return mirror_state_reach(&mirror->state, lane->channel, shard, number);
+    if (lane->unknown.tape > number) return UINT64_MAX;
+    return lane->unknown.tape == number ? lane->unknown.rows : 0;
+}
+
 static bool next_earlier(struct mirror *mirror, struct mirror_lane *lane)
 {
     struct mirror_position *position = &lane->position[MIRROR_SHARDS_MAX];
@@ -462,9 +472,7 @@ static bool next_earlier(struct mirror *mirror, struct mirror_lane *lane)
         uint32_t shard = shard_of(mirror, index);
         uint32_t number = mirror->tapes[index].number;
         if (shard == TAPE_NOT_LOOKED) return false;
-        uint64_t reach = 0;
-        if (shard < MIRROR_SHARDS_MAX)
-            reach = mirror_state_reach(&mirror->state, lane->channel, shard, number);
+        uint64_t reach = reach_of(mirror, lane, shard, number);
         if (reach != UINT64_MAX) {
             *position = (struct mirror_position){number, reach};
             lane->leftover = index;

@@ -181,6 +181,7 @@ def test_instrument_rows_are_changes(tmp_path, certificates, monkeypatch):
             support.wait_for(lambda: len(instruments(store)) == 2, what="the first rows")
             for _ in range(3):
                 reloaded()
+            time.sleep(1)  # the answer was asked for, not yet given: it must not have the change
             changed = copy.deepcopy(scripted.INFO)
             changed["symbols"][1]["status"] = "BREAK"
             monkeypatch.setattr(scripted, "INFO", changed)

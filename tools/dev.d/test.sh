@@ -220,7 +220,8 @@ verb_test() {
     if test_command build zig_build install; then
         test_aside_begin test_work
         test_pytest peers tests/peers
-        test_demo
+        test_aside_end
+        test_aside_begin test_demo
         test_bench
         test_aside_end
         test_tsan
