@@ -161,6 +161,7 @@ test_demo() {
 # A part that no other has to wait for runs beside them; its lines and sums come when it is waited
 # for. Without sums it has died: a failure.
 test_aside_begin() {
+    rm -f "$test_logs/aside.sums"
     (
         test_passed=0 test_failed=0 test_skipped=0
         "$@"
