@@ -6,12 +6,12 @@
 // Trades of 1 and of 500 symbols over one link, and over two that bring everything twice; median of
 // 21 samples of CPU time. The last line says whether exactly the first of each id was taken.
 // --smoke: one short sample of each.
+#include "bench/times.h"
 #include "capture/arbiter.h"
 #include "format/ensure.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { SAMPLES = 21, SYMBOLS_MAX = 500 };
 
@@ -32,19 +32,6 @@ static void nothing_released(void *context, const struct event *event, uint32_t 
     (void)link;
 }
 
-static double now_ns(void)
-{
-    struct timespec now;
-    ensure(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double difference = *(const double *)a - *(const double *)b;
-    return (difference > 0) - (difference < 0);
-}
-
 // Judges `rounds` ids of each symbol; ns an event.
 static double sample(uint32_t symbols, uint32_t copies, int64_t from, int64_t rounds)
 {
@@ -52,7 +39,7 @@ static double sample(uint32_t symbols, uint32_t copies, int64_t from, int64_t ro
     uint64_t taken = 0;
     event_clear(&event, CHANNEL_TRADE, 0);
     event_set(&event, TRADE_TIME, 1700000000000000000);
-    double begin = now_ns();
+    double begin = times_cpu_ns();
     for (int64_t id = from; id < from + rounds; id++) {
         event.value[TRADE_ID] = id;
         for (uint32_t i = 0; i < symbols; i++) {
@@ -62,7 +49,7 @@ static double sample(uint32_t symbols, uint32_t copies, int64_t from, int64_t ro
                                        (struct arbiter_now){id, id}) == ARBITER_NEW;
         }
     }
-    double cost = (now_ns() - begin) / (double)(rounds * symbols * copies);
+    double cost = (times_cpu_ns() - begin) / (double)(rounds * symbols * copies);
     good = good && taken == (uint64_t)rounds * symbols;
     return cost;
 }
@@ -78,7 +65,7 @@ static void report(const char *name, uint32_t symbols, uint32_t copies, bool smo
     for (uint32_t i = 0; i < samples; i++)
         costs[i] = sample(symbols, copies, 1 + i * rounds, rounds);
     arbiter_close(&arbiter);
-    qsort(costs, samples, sizeof *costs, compare);
+    qsort(costs, samples, sizeof *costs, times_compare);
     double median = costs[samples / 2];
     (void)fprintf(stderr, "%-28s %8.1f ns  %8.1f M events/s\n", name, median, 1e3 / median);
     (void)printf("{\"bench\":\"arbiter\",\"case\":\"%s\",\"metric\":\"events_per_second\","

@@ -7,13 +7,13 @@
 // Trades of 1 and of 500 symbols, 20,000 a second together, prices that walk by ticks; candles are
 // issued on the way. Median of 21 samples of CPU time. The last line says whether every trade is in
 // a candle. --smoke: one short sample of each.
+#include "bench/times.h"
 #include "derive/alert.h"
 #include "derive/candle.h"
 #include "format/ensure.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { SAMPLES = 21, SYMBOLS_MAX = 500, TRADES_A_SECOND = 20000 };
 
@@ -44,19 +44,6 @@ static void emit(void *context, const struct event *event)
     (void)event;
 }
 
-static double now_ns(void)
-{
-    struct timespec now;
-    ensure(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double difference = *(const double *)a - *(const double *)b;
-    return (difference > 0) - (difference < 0);
-}
-
 // ns a trade, of `count`.
 static double sample(uint32_t symbols, int64_t count)
 {
@@ -71,7 +58,7 @@ static double sample(uint32_t symbols, int64_t count)
     event_set_decimal(&event, TRADE_QUANTITY, 0, 8);
     event_set(&event, TRADE_SIDE, 0);
     uint64_t random = 1;
-    double begin = now_ns();
+    double begin = times_cpu_ns();
     for (int64_t i = 0; i < count; i++) {
         random = random * 6364136223846793005u + 1442695040888963407u;
         event.symbol = (uint32_t)((random >> 40) % symbols);
@@ -91,7 +78,7 @@ static double sample(uint32_t symbols, int64_t count)
         if (i % (TRADES_A_SECOND / 10) == 0 && work.with_candles)
             (void)candles_advance(&work.candles, event.value[COLUMN_RECEIVE_TIME], 1024);
     }
-    double cost = (now_ns() - begin) / (double)count;
+    double cost = (times_cpu_ns() - begin) / (double)count;
     work.given += count;
     return cost;
 }
@@ -125,7 +112,7 @@ static void report(const char *name, uint32_t symbols, bool with_candles, bool w
     good = good && (!with_candles || work.in_candles == work.given);
     candles_close(&work.candles);
     alerts_close(&work.alerts);
-    qsort(costs, samples, sizeof *costs, compare);
+    qsort(costs, samples, sizeof *costs, times_compare);
     const double median = costs[samples / 2];
     (void)fprintf(stderr, "%-28s %8.1f ns a trade\n", name, median);
     (void)printf("{\"bench\":\"derive\",\"case\":\"%s\",\"metric\":\"ns_per_trade\","

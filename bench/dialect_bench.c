@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/times.h"
 #include "exchange/dialect.h"
 #include "format/ensure.h"
 
@@ -238,15 +239,9 @@ static double run(const struct bench_case *bench, const struct dialect *dialect,
     return (double)(end - start) / corpus.count;
 }
 
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void report(const struct bench_case *bench, double times[REPETITIONS])
 {
-    qsort(times, REPETITIONS, sizeof times[0], compare);
+    qsort(times, REPETITIONS, sizeof times[0], times_compare);
     const double median = times[REPETITIONS / 2];
     (void)fprintf(stderr, "%-26s %8.1f ns a message (median %.1f), %u bytes\n", bench->name,
                   times[0], median, corpus.size / corpus.count);

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench/times.h"
 #include "format/ensure.h"
 #include "publish/message.h"
 
@@ -21,19 +21,6 @@ static struct message_coder coder;
 static struct rows rows;
 static _Alignas(64) uint8_t memory[16 << 20];
 static uint8_t out[1 << 20];
-
-static double now_ns(void)
-{
-    struct timespec now;
-    ensure(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double difference = *(const double *)a - *(const double *)b;
-    return (difference > 0) - (difference < 0);
-}
 
 static void fill_event(struct event *event, int c, uint64_t random)
 {
@@ -80,7 +67,7 @@ static double sample(enum message_format format, uint32_t rounds, uint64_t *byte
     const struct event_text symbol = {(const uint8_t *)name, sizeof name - 1};
     const struct message_place place = {12, 345678};
     const char *why;
-    double begin = now_ns();
+    double begin = times_cpu_ns();
     *bytes = 0;
     for (uint32_t round = 0; round < rounds; round++) {
         for (uint32_t row = 0; row < ROWS; row++) {
@@ -89,7 +76,7 @@ static double sample(enum message_format format, uint32_t rounds, uint64_t *byte
             *bytes += size;
         }
     }
-    return (now_ns() - begin) / (rounds * ROWS);
+    return (times_cpu_ns() - begin) / (rounds * ROWS);
 }
 
 static void report(const char *name, enum message_format format, bool smoke)
@@ -99,7 +86,7 @@ static void report(const char *name, enum message_format format, bool smoke)
     const uint32_t samples = smoke ? 1 : SAMPLES;
     const uint32_t rounds = smoke ? 2 : 200;
     for (uint32_t i = 0; i < samples; i++) costs[i] = sample(format, rounds, &bytes);
-    qsort(costs, samples, sizeof *costs, compare);
+    qsort(costs, samples, sizeof *costs, times_compare);
     const double median = costs[samples / 2];
     const double size = (double)bytes / (rounds * ROWS);
     const char *written = message_format_name(format);

@@ -6,6 +6,7 @@
 // Fixed inputs, 41 samples of some milliseconds of CPU time; the median is printed, and the
 // minimum, which says more on a machine that others use. The last line says whether every result
 // was right. --smoke: one short sample of everything.
+#include "bench/times.h"
 #include "format/ensure.h"
 #include "protocol/decimal.h"
 #include "protocol/json.h"
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SAMPLES_MAX 41
@@ -26,19 +26,6 @@ static double scale = 1.0;
 static bool all_good = true;
 
 // CPU time of the thread: what others do on the machine matters less.
-static double now_ns(void)
-{
-    struct timespec now;
-    ensure(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
-    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double difference = *(const double *)a - *(const double *)b;
-    return (difference > 0) - (difference < 0);
-}
-
 static void print(const char *name, const char *metric, const char *suffix, const char *unit,
                   double value, double spread)
 {
@@ -50,7 +37,7 @@ static void print(const char *name, const char *metric, const char *suffix, cons
 // `values`: costs in ns; `unit_size`: what one of them is for, to print them as a speed, or 0.
 static void report(const char *name, const char *metric, double *values, double unit_size)
 {
-    qsort(values, samples, sizeof values[0], compare);
+    qsort(values, samples, sizeof values[0], times_compare);
     double least = values[0];
     double median = values[samples / 2];
     double spread = (values[samples - 1] - least) / median;
@@ -116,9 +103,9 @@ static void bench_websocket(const char *name, const uint8_t *mask, uint32_t step
     for (uint32_t i = 0; i < samples; i++) {
         uint32_t size = fill_stream(stream, mask);
         uint32_t expected = size / websocket_frame_size(sizeof trade - 1, mask != NULL);
-        double start = now_ns();
+        double start = times_cpu_ns();
         uint32_t frames = count_frames(&websocket, stream, size, step);
-        values[i] = (now_ns() - start) / frames;
+        values[i] = (times_cpu_ns() - start) / frames;
         check(frames == expected, name);
     }
     report(name, "ns_per_frame", values, 0);
@@ -151,7 +138,7 @@ static void bench_decimal(const char *name, bool fast)
     double values[SAMPLES_MAX];
     for (uint32_t i = 0; i < samples; i++) {
         int64_t sum = 0;
-        double start = now_ns();
+        double start = times_cpu_ns();
         for (uint32_t round = 0; round < rounds; round++)
             for (size_t n = 0; n < DECIMALS; n++) {
                 int64_t mantissa = 0;
@@ -162,7 +149,7 @@ static void bench_decimal(const char *name, bool fast)
                     (void)decimal_parse_reference(texts[n], sizes[n], &mantissa, &places);
                 sum += mantissa + places;
             }
-        values[i] = (now_ns() - start) / (rounds * (double)DECIMALS);
+        values[i] = (times_cpu_ns() - start) / (rounds * (double)DECIMALS);
         check(sum == rounds * expected, name);
     }
     report(name, "ns_per_decimal", values, 0);
@@ -199,13 +186,13 @@ static void bench_json_cursor(void)
     double values[SAMPLES_MAX];
     for (uint32_t i = 0; i < samples; i++) {
         int64_t sum = 0;
-        double start = now_ns();
+        double start = times_cpu_ns();
         for (uint32_t round = 0; round < rounds; round++) {
             struct json_cursor cursor = json_cursor(text, sizeof trade - 1);
             struct trade_values out = {0};
             sum += scan_trade(&cursor, &out) ? out.mantissas[1] : 0;
         }
-        values[i] = (now_ns() - start) / rounds;
+        values[i] = (times_cpu_ns() - start) / rounds;
         check(sum == (int64_t)rounds * 345000, "json cursor");
     }
     report("json_cursor_trade", "ns_per_message", values, 0);
@@ -227,9 +214,9 @@ static void bench_json_strict(void)
     double values[SAMPLES_MAX];
     for (uint32_t i = 0; i < samples; i++) {
         struct json_value root;
-        double start = now_ns();
+        double start = times_cpu_ns();
         enum json_error error = json_parse(text, size, &root, NULL);
-        values[i] = (now_ns() - start) / count;
+        values[i] = (times_cpu_ns() - start) / count;
         check(error == JSON_OK && root.size == size, "json strict");
     }
     report("json_strict", "ns_per_message", values, sizeof trade - 1);
@@ -333,9 +320,9 @@ static void bench_tls_read(const char *name, uint32_t record_size)
     for (uint32_t i = 0; i < samples; i++) {
         for (uint32_t n = 0; n < count; n++)
             check(tls_write(ends.server, data, record_size) == (int32_t)record_size, "write");
-        double start = now_ns();
+        double start = times_cpu_ns();
         uint64_t got = carry(ends.server, ends.client);
-        double elapsed = now_ns() - start;
+        double elapsed = times_cpu_ns() - start;
         values[i] = elapsed / count;
         check(got == (uint64_t)count * record_size, name);
     }
@@ -354,9 +341,9 @@ static void bench_handshake(const char *name, bool resume)
         for (uint32_t n = 0; n < rounds; n++) {
             // A fresh pair of contexts knows no session.
             struct ends fresh = resume ? ends : make_ends(65536);
-            double start = now_ns();
+            double start = times_cpu_ns();
             shake_hands(&fresh);
-            elapsed += now_ns() - start;
+            elapsed += times_cpu_ns() - start;
             check(tls_resumed(fresh.client) == resume, name);
             if (!resume)
                 free_ends(&fresh);

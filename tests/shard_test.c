@@ -281,11 +281,17 @@ Test(shard, no_link_before_a_tape_is_there)
     rig_destroy(rig);
 }
 
-Test(shard, a_disk_without_room_holds_up_no_link_for_ever)
+static struct rig *rig_without_room(uint64_t seed)
 {
-    struct rig *rig = rig_create(22, 1);
+    struct rig *rig = rig_create(seed, 1);
     sim_world_faults(rig->world)->no_space = 1000000;
     rig_feed(rig, 1, 0, 5, 1);
+    return rig;
+}
+
+Test(shard, a_disk_without_room_holds_up_no_link_for_ever)
+{
+    struct rig *rig = rig_without_room(22);
     rig_run(rig, 9 * LIMIT_SECOND_NS);
     cr_assert_eq(rig->peer->connections, 0);
     rig_run(rig, 4 * LIMIT_SECOND_NS);
@@ -298,9 +304,7 @@ Test(shard, a_disk_without_room_holds_up_no_link_for_ever)
 
 Test(shard, a_stop_does_not_wait_for_the_first_tape)
 {
-    struct rig *rig = rig_create(23, 1);
-    sim_world_faults(rig->world)->no_space = 1000000;
-    rig_feed(rig, 1, 0, 5, 1);
+    struct rig *rig = rig_without_room(23);
     rig_run(rig, LIMIT_SECOND_NS);
     rig_stop(rig, false);
     cr_assert_eq(rig->peer->connections, 0);
