@@ -19,6 +19,7 @@
 
 #include "format/ensure.h"
 #include "publish/message.h"
+#include "publish/partition_start.h"
 
 enum {
     KAFKA_TOLD_GAP_S = 10,
@@ -44,6 +45,9 @@ struct kafka {
     rd_kafka_event_t *event; // delivery reports, not all handed out yet
     bool broken;
     struct kafka_schema schema[CHANNEL_COUNT];
+    struct partition_start start[CHANNEL_COUNT];
+    uint32_t starting; // first messages under way, of all topics
+    int64_t start_again_ns;
 };
 
 // ---- options ----
@@ -58,7 +62,6 @@ static const struct kafka_pair pairs_common[] = {
     {"enable.idempotence", "true"},
     {"enable.gapless.guarantee", "true"},
     {"message.timeout.ms", "0"},
-    {"partitioner", "murmur2_random"},
     {"socket.nagle.disable", "true"},
     {"socket.keepalive.enable", "true"},
     {"reconnect.backoff.max.ms", "2000"},
@@ -141,7 +144,7 @@ static bool property_forbidden(const char *name)
     static const char *const names[] = {
         "bootstrap.servers", "metadata.broker.list", "enable.idempotence", "message.timeout.ms",
         "delivery.timeout.ms", "enable.gapless.guarantee", "acks", "request.required.acks",
-        "transactional.id", "sasl.password", "ssl.key.password", NULL};
+        "transactional.id", "sasl.password", "ssl.key.password", "partitioner", NULL};
     for (int i = 0; names[i] != NULL; i++) {
         if (strcmp(names[i], name) == 0) return true;
     }
@@ -228,12 +231,37 @@ static rd_kafka_headers_t *headers_of(struct kafka *kafka, const struct producer
     return headers;
 }
 
-static rd_kafka_topic_t *open_topic(const struct kafka *kafka, enum channel channel)
+// On any thread: librdkafka asks when it knows how many partitions there are.
+static int32_t place(const rd_kafka_topic_t *topic, const void *key, size_t key_size,
+                     int32_t partitions, void *start, void *message)
+{
+    atomic_store_explicit(&((struct partition_start *)start)->count, partitions,
+                          memory_order_relaxed);
+    return rd_kafka_msg_partitioner_murmur2_random(topic, key, key_size, partitions, NULL,
+                                                   message);
+}
+
+static rd_kafka_topic_t *open_topic(struct kafka *kafka, enum channel channel)
 {
     char name[KAFKA_PREFIX_BYTES + 32];
     (void)snprintf(name, sizeof name, "%s.%s", kafka->maker->options->prefix,
                    message_topic(channel));
-    return rd_kafka_topic_new(kafka->client, name, NULL);
+    rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(kafka->client);
+    rd_kafka_topic_conf_set_opaque(conf, &kafka->start[channel]);
+    rd_kafka_topic_conf_set_partitioner_cb(conf, place);
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka->client, name, conf);
+    if (topic == NULL) rd_kafka_topic_conf_destroy(conf);
+    return topic;
+}
+
+// Where place() puts the message.
+static int32_t partition_of(const struct kafka *kafka, const struct producer_message *message)
+{
+    int32_t count = atomic_load_explicit(&kafka->start[message->channel].count,
+                                         memory_order_relaxed);
+    if (count <= 0) return PARTITION_UNKNOWN;
+    return rd_kafka_msg_partitioner_murmur2_random(kafka->topics[message->channel], message->key,
+                                                   message->key_size, count, NULL, NULL);
 }
 
 static int kafka_produce(struct producer *producer, const struct producer_message *message,
@@ -243,6 +271,10 @@ static int kafka_produce(struct producer *producer, const struct producer_messag
     rd_kafka_topic_t **topic = &kafka->topics[message->channel];
     if (*topic == NULL) *topic = open_topic(kafka, message->channel);
     if (*topic == NULL) return -ENOBUFS; // no memory
+    struct partition_start *start = &kafka->start[message->channel];
+    bool starts = !partition_start_over(start);
+    int32_t partition = starts ? partition_of(kafka, message) : PARTITION_UNKNOWN;
+    if (starts && !partition_start_may(start, partition)) return -ENOBUFS;
     rd_kafka_headers_t *headers = headers_of(kafka, message);
     rd_kafka_resp_err_t error = rd_kafka_producev(
         kafka->client, RD_KAFKA_V_RKT(*topic),
@@ -251,7 +283,12 @@ static int kafka_produce(struct producer *producer, const struct producer_messag
         RD_KAFKA_V_VALUE((void *)(uintptr_t)message->value, message->value_size),
         RD_KAFKA_V_TIMESTAMP(message->time_ms), RD_KAFKA_V_HEADERS(headers),
         RD_KAFKA_V_OPAQUE((void *)(uintptr_t)message->tag), RD_KAFKA_V_END);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return 0;
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        uint32_t waiting = start->waiting;
+        if (starts) partition_start_sent(start, partition);
+        kafka->starting += start->waiting - waiting;
+        return 0;
+    }
     rd_kafka_headers_destroy(headers);
     if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) return -ENOBUFS;
     if (error == RD_KAFKA_RESP_ERR__FATAL) {
@@ -347,6 +384,15 @@ static void told_error(struct kafka *kafka, rd_kafka_event_t *event)
     tell(kafka, LOG_LEVEL_WARNING, "the Kafka producer is made anew", cause);
 }
 
+static void start_reported(struct kafka *kafka, const rd_kafka_message_t *m)
+{
+    if (kafka->starting == 0) return;
+    struct partition_start *start = &kafka->start[channel_of(kafka, m->rkt)];
+    uint32_t waiting = start->waiting;
+    partition_start_reported(start, m->partition, m->err == RD_KAFKA_RESP_ERR_NO_ERROR);
+    kafka->starting -= waiting - start->waiting;
+}
+
 // Of the current event. True: one more was given.
 static bool report_next(struct kafka *kafka, producer_report_callback *report, void *context)
 {
@@ -356,6 +402,7 @@ static bool report_next(struct kafka *kafka, producer_report_callback *report, v
         kafka->event = NULL;
         return false;
     }
+    start_reported(kafka, m);
     struct producer_message message;
     struct producer_report one = {.verdict = verdict_of(m->err),
                                   .tag = (uint64_t)(uintptr_t)m->_private,
@@ -388,11 +435,22 @@ static bool take_event(struct kafka *kafka)
     return true;
 }
 
+static void start_again(struct kafka *kafka)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    int64_t now_ns = now.tv_sec * LIMIT_SECOND_NS + now.tv_nsec;
+    if (now_ns < kafka->start_again_ns) return;
+    kafka->start_again_ns = now_ns + PARTITION_START_AGAIN_NS;
+    for (int c = 0; c < CHANNEL_COUNT; c++) partition_start_again(&kafka->start[c]);
+}
+
 static uint32_t kafka_collect(struct producer *producer, uint32_t max,
                               producer_report_callback *report, void *context)
 {
     struct kafka *kafka = (struct kafka *)producer;
     uint32_t count = 0;
+    start_again(kafka);
     while (count < max && (kafka->event != NULL || take_event(kafka))) {
         if (kafka->event != NULL && report_next(kafka, report, context)) count++;
     }
@@ -459,7 +517,7 @@ int kafka_make(void *context, void (*wake)(void *wake_context), void *wake_conte
     rd_kafka_conf_t *conf = configure(maker->options, maker->profile, text, text_size);
     if (conf == NULL) return -EINVAL;
     struct kafka *kafka = calloc(1, sizeof *kafka);
-    ensure(kafka != NULL); // a kilobyte
+    ensure(kafka != NULL); // 60 KB
     *kafka = (struct kafka){.producer = {kafka_produce, kafka_collect, kafka_broken, kafka_close},
                             .maker = maker,
                             .wake = wake,
