@@ -57,6 +57,8 @@ const test_flags = [_][]const u8{ "-Wno-missing-prototypes", "-Wno-sign-compare"
 const format_libs = [_][]const u8{ "zstd", "xxhash" };
 // wolfssl comes on its own: static from -Dwolfssl, else the system's.
 const src_libs = [_][]const u8{ "rdkafka", "yaml", "pthread", "m" };
+/// malloc() of the daemon, for librdkafka's sake; a sanitizer has its own.
+const malloc_libs = [_][]const u8{"jemalloc"};
 
 /// In the order of dependency: a room uses only those before it.
 const rooms = [_][]const u8{
@@ -198,9 +200,11 @@ const Variant = struct {
         return exe;
     }
 
-    /// librdkafka stays outside: its SASL loads modules, and its OpenSSL is the system's to mend.
+    /// librdkafka stays outside: its SASL loads modules, and its OpenSSL is the system's to mend;
+    /// with it jemalloc, whose malloc() it has to take.
     fn mode(v: Variant, lib: []const u8) std.Build.Module.LinkSystemLibraryOptions {
-        return if (v.options.static and !std.mem.eql(u8, lib, "rdkafka"))
+        const outside = std.mem.eql(u8, lib, "rdkafka") or std.mem.eql(u8, lib, "jemalloc");
+        return if (v.options.static and !outside)
             .{ .preferred_link_mode = .static, .search_strategy = .mode_first }
         else
             .{};
@@ -232,7 +236,10 @@ const Variant = struct {
             .files = main,
             .extra = v.commitFlag(),
             .archives = v.everything(&.{}, v.io_uring),
-            .libs = &(format_libs ++ src_libs ++ [_][]const u8{"uring"}),
+            .libs = std.mem.concat(v.b.allocator, []const u8, &.{
+                if (v.options.asan or v.options.tsan) &.{} else &malloc_libs,
+                &(format_libs ++ src_libs ++ [_][]const u8{"uring"}),
+            }) catch @panic("OOM"),
             .wolfssl = true,
         });
     }
@@ -281,7 +288,7 @@ pub fn build(b: *std.Build) void {
     o.* = .{
         .asan = b.option(bool, "asan", "Address sanitizer") orelse false,
         .tsan = b.option(bool, "tsan", "Thread sanitizer") orelse false,
-        .static = b.option(bool, "static", "Libraries inside, but glibc, librdkafka") orelse false,
+        .static = b.option(bool, "static", "Libraries inside, but for three") orelse false,
         .quick = b.option(bool, "quick", "Compile quickly: nothing optimised") orelse false,
         .sanitizer_dir = b.option([]const u8, "sanitizer-dir", "Of libasan.so, libtsan.so") orelse
             "/usr/lib",

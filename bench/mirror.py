@@ -8,7 +8,7 @@ sealed. Then, for each form of the values, ringtaped mirrors it from the tapes t
 node on the same machine. In each repetition the peers send the same messages (those that the mirror
 sent, keys and headers included) with the same settings (linger 10 ms, lz4, idempotent, murmur2):
 bench/producer_bench.c, a plain loop over librdkafka, with the mirror's three headers (also with
-malloc() tuned as ringtaped does) and with none, as rdkafka_performance has it;
+jemalloc, which ringtaped has) and with none, as rdkafka_performance has it;
 confluent-kafka-python and aiokafka (bench/peers/kafka_producer.py).
 
 CPU time: of the mirror's thread and librdkafka's threads as the kernel accounts it, from their
@@ -49,9 +49,9 @@ CURVE = [
 ]  # fmt: skip
 SAME, PLAIN = "librdkafka, 3 headers", "librdkafka, no headers"
 PRODUCERS = {
-    SAME: ["--headers=3"],
-    "librdkafka, 3 headers, malloc tuned": ["--headers=3", "--tuned"],
-    PLAIN: ["--headers=0"],
+    SAME: (["--headers=3"], {}),
+    "librdkafka, 3 headers, jemalloc": (["--headers=3"], {"LD_PRELOAD": "libjemalloc.so.2"}),
+    PLAIN: (["--headers=0"], {}),
 }
 NOBODY = "127.0.0.1:1"  # no broker is there
 
@@ -185,13 +185,14 @@ def sample(broker, topic, path):
     return path
 
 
-def measure_producer(broker, path, topic, options, messages):
+def measure_producer(broker, path, topic, given, messages):
     broker.topics(topic, partitions=PARTITIONS, retention_ms=-1)
     program = ROOT / "zig-out" / "bench" / "producer_bench"
+    options, environment = given
     done = subprocess.run(
         [program, f"--brokers={broker.address}", f"--topic={topic}", f"--input={path}",
          f"--messages={messages}", *options],
-        capture_output=True, text=True, timeout=600,
+        capture_output=True, text=True, timeout=600, env=os.environ | environment,
     )  # fmt: skip
     if done.returncode != 0:
         sys.exit(f"bench mirror: {program} failed:\n{done.stdout}{done.stderr}")

@@ -5,13 +5,12 @@
 // message, all its threads together.
 //
 //     producer_bench [--smoke] [--brokers=ADDRESS --topic=NAME] [--messages=N] [--headers=0|1|3]
-//                    [--tuned] [--input=FILE] [--set=NAME=VALUE]...
+//                    [--input=FILE] [--set=NAME=VALUE]...
 //
 // Without --brokers librdkafka's mock cluster takes them, in the same process: its time counts.
 // --input: messages as bench/mirror.py writes them, again and again; otherwise trades like
 // Binance's. Three headers are those of the mirror (docs/kafka.md), one is the identity alone.
-// Settings are the mirror's, in its profile `throughput`; --set changes them. --tuned: malloc() as
-// ringtaped has it (kafka_memory()).
+// Settings are the mirror's, in its profile `throughput`; --set changes them.
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -226,7 +225,6 @@ static void parse(struct options *options, rd_kafka_conf_t *conf, int count, cha
         else if ((value = after(arguments[i], "--headers=")) != NULL)
             options->headers = (int)strtol(value, NULL, 10);
         else if ((value = after(arguments[i], "--set=")) != NULL) set_pair(conf, value);
-        else if (strcmp(arguments[i], "--tuned") == 0) kafka_memory();
         else if (strcmp(arguments[i], "--smoke") == 0) options->messages = 50000;
         else {
             (void)fprintf(stderr, "producer_bench: unknown argument %s\n", arguments[i]);

@@ -117,7 +117,6 @@ int control_kafka_open(struct control_kafka *kafka, const struct config *config,
                        struct io_message *message)
 {
     if (config->kafka.options.brokers[0] == '\0') return 0;
-    kafka_memory();
     kafka->config = config->kafka;
     kafka->maker = (struct kafka_maker){&kafka->config.options, kafka->config.profile, log, 0, 0};
     struct io_options loop = {.name = "mirror"};

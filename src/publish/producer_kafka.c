@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <librdkafka/rdkafka.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -463,15 +462,6 @@ static bool kafka_broken(struct producer *producer)
 }
 
 // ---- life ----
-
-// librdkafka takes and gives back six pieces of memory a message, small ones for headers, a larger
-// one for the message, in bursts of thousands. With glibc's fast bins the larger ones have the
-// small ones merged again and again, for nothing: a quarter of the CPU time of mirroring.
-void kafka_memory(void)
-{
-    int good = mallopt(M_MXFAST, 0);
-    ensure(good == 1);
-}
 
 static void kafka_close(struct producer *producer)
 {

@@ -55,8 +55,6 @@ struct kafka_maker {
 // Are the options what librdkafka can work with, and can their files be read? Connects to nobody.
 // False: `text` says what is wrong.
 bool kafka_options_possible(const struct kafka_options *options, char *text, size_t text_size);
-// Tunes malloc() of the process for producers, before the first is made and no thread is busy.
-void kafka_memory(void);
 // `make` of a struct producer_maker whose context is a struct kafka_maker, which must live as long
 // as the producer.
 int kafka_make(void *context, void (*wake)(void *wake_context), void *wake_context,

@@ -23,6 +23,7 @@ liburing-dev
 libzstd-dev
 libxxhash-dev
 librdkafka-dev
+libjemalloc-dev
 libyaml-dev
 libcriterion-dev
 libwolfssl-dev

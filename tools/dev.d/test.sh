@@ -125,7 +125,7 @@ test_tsan() {
         tests/peers/{stop,reload,live,seal,max_links}_test.py
 }
 
-# The libraries inside, glibc and librdkafka (of the daemon alone) outside.
+# The libraries inside; glibc, librdkafka and jemalloc (of the daemon alone) outside.
 static_alone() {
     local needed
     zig_build install -Dstatic --prefix zig-out/static || return 1
