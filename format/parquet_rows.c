@@ -141,7 +141,8 @@ static void parquet_rows_add_store(struct parquet_rows *rows)
 // Rows about a link or the daemon itself belong to no instrument.
 static bool parquet_rows_symbol_nullable(const struct channel_schema *schema)
 {
-    return schema->channel == CHANNEL_STATUS || schema->channel == CHANNEL_RAW;
+    return schema->channel == CHANNEL_STATUS || schema->channel == CHANNEL_RAW ||
+           schema->channel == CHANNEL_ALERT; // of silence: about an exchange
 }
 
 void parquet_rows_init(struct parquet_rows *rows, const struct parquet_rows_options *options)

@@ -47,6 +47,24 @@ Test(config, all_but_the_feeds_has_defaults)
     config_free(&config);
 }
 
+Test(config, who_wants_latency_commits_sooner)
+{
+    const char *kafka = "kafka: {brokers: \"b:9092\", profile: ";
+    char text[512];
+    (void)snprintf(text, sizeof text, "%s%slatency}\n", FEED, kafka);
+    cr_assert(parse(text), "%s", mistakes.text[0]);
+    cr_assert_eq(config.commit_interval_ns, 2 * LIMIT_MILLISECOND_NS);
+    config_free(&config);
+    (void)snprintf(text, sizeof text, "%s%sthroughput}\n", FEED, kafka);
+    cr_assert(parse(text), "%s", mistakes.text[0]);
+    cr_assert_eq(config.commit_interval_ns, 5 * LIMIT_MILLISECOND_NS);
+    config_free(&config);
+    (void)snprintf(text, sizeof text, "%s%slatency}\ncommit_interval: 7ms\n", FEED, kafka);
+    cr_assert(parse(text), "%s", mistakes.text[0]);
+    cr_assert_eq(config.commit_interval_ns, 7 * LIMIT_MILLISECOND_NS);
+    config_free(&config);
+}
+
 Test(config, every_key_is_read)
 {
     cr_assert(parse("store: /s\nshards: 3\ncommit_interval: 20ms\nlist_interval: 7s\n"

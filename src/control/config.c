@@ -526,6 +526,7 @@ bool config_parse(struct config *config, const char *name, const char *bytes, si
         config_syntax(&walk, &parser);
     }
     yaml_parser_delete(&parser);
+    config_kafka_commit_interval(&config->kafka, &config->commit_interval_ns);
     if (mistakes->count == 0) return true;
     config_free(config);
     return false;

@@ -191,3 +191,10 @@ enum message_format config_kafka_format(const struct config_kafka *kafka, enum c
     if (channel == MESSAGE_BATCHES) return MESSAGE_BATCH;
     return own == 0 ? kafka->value : (enum message_format)(own - 1);
 }
+
+void config_kafka_commit_interval(const struct config_kafka *kafka, int64_t *interval_ns)
+{
+    const bool on = kafka->options.brokers[0] != '\0';
+    if (*interval_ns != 0) return;
+    *interval_ns = (on && kafka->profile == KAFKA_LATENCY ? 2 : 5) * LIMIT_MILLISECOND_NS;
+}

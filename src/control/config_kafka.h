@@ -22,6 +22,8 @@ extern const struct config_entry config_kafka_keys[];
 bool config_kafka_possible(const struct config_kafka *kafka, char *text, size_t text_size);
 // The channels mirrored and the format of one.
 uint32_t config_kafka_channels(const struct config_kafka *kafka);
+// Sets how often events are written, where nothing was said (0): what is mirrored waits for it.
+void config_kafka_commit_interval(const struct config_kafka *kafka, int64_t *interval_ns);
 enum message_format config_kafka_format(const struct config_kafka *kafka, enum channel channel);
 
 #endif

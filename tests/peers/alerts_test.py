@@ -120,3 +120,23 @@ def test_a_replay_raises_the_same(sealed, tmp_path):
     found = both(store, *options)
     assert len(found) == counters["alerts"] > 20
     assert {row["kind"] for row in found} >= {"surge", "crash", "volume_burst"}
+
+
+def test_silence_is_told_about_an_exchange(tmp_path):
+    """No symbol is silent but all of them: a row without one, which is exported, too."""
+    import duckdb
+
+    rules = [{"kind": "silence", "window": "1s"}]
+    with support.Simulator("--symbols=binance:3", "--channels=trade", "--rate=300",
+                           "--seconds=1", "--at-end=hold") as simulator:  # fmt: skip
+        feed = support.feed(simulator, "binance", ["trade"], "all")
+        top = {"alerts": rules}
+        with support.Ringtaped(tmp_path / "c.yaml", tmp_path / "store", [feed], top=top) as daemon:
+            daemon.wait_counters(lambda c: c["alerts"] > 0, 30, "an alert")
+            assert daemon.terminate() == 0, daemon.errors
+    support.export(tmp_path / "store", tmp_path / "parquet")
+    files = f"{tmp_path}/parquet/exchange=*/channel=alert/**/*.parquet"
+    rows = duckdb.sql(
+        f"SELECT symbol, kind, about_exchange FROM read_parquet('{files}')"
+    ).fetchall()
+    assert rows == [(None, "silence", "binance")]
