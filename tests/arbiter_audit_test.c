@@ -192,7 +192,7 @@ Test(arbiter_audit, a_market_of_times_that_is_gone_is_listed_from_its_proven_tim
     for (uint32_t i = 1; i < KEYS; i++) arbiter_key_close(&arbiter, i);
     news_count = 0;
     cr_assert(next(&by_cursor, &job));
-    repair_row(&job, &arbiter, 1, job.first - 1, false);
+    repair_row(&job, &arbiter, 1, job.first - ARBITER_LATE_NS - 1, false);
     cr_assert_not(repair_answered(&job, &arbiter, &by_cursor, now));
     cr_assert_eq(news_count, 1);
     cr_assert_eq(news[0].kind, STATUS_HOLE_REPAIRED);
@@ -210,6 +210,7 @@ Test(arbiter_audit, a_hole_of_a_market_that_is_gone_lists_all_that_is_not_proven
     arbiter_key_down(&arbiter, 0, &link_a, now);
     now.utc_ns += LIMIT_SECOND_NS;
     arbiter_key_up(&arbiter, 0, &link_a, now);
+    now.utc_ns += ARBITER_LATE_NS;
     news_count = 0;
     cr_assert(next(&by_cursor, &job));
     cr_assert_eq(job.kind, REPAIR_TIMES);
@@ -250,7 +251,7 @@ Test(arbiter_audit, a_row_refused_while_an_audit_runs_is_not_proven)
     event_set(&event, TRADE_ID, 60 * LIMIT_SECOND_NS);
     event_set(&event, TRADE_TIME, T0 + 60 * LIMIT_SECOND_NS);
     arbiter_refused(&arbiter, &event, now);
-    repair_row(&job, &arbiter, 100, T0 - 1, false);
+    repair_row(&job, &arbiter, 100, T0 - ARBITER_LATE_NS - 1, false);
     cr_assert_not(repair_answered(&job, &arbiter, &by_cursor, now));
     cr_assert_eq(arbiter.keys[job.key].coverage.proven_ns, T0 + 60 * LIMIT_SECOND_NS - 1);
 }

@@ -184,6 +184,12 @@ Test(repair, a_cut_market_is_walked_back_until_before_the_cut)
 {
     uint32_t key = cut_market();
     int64_t up_ns = now.utc_ns;
+    pass(ARBITER_LATE_NS - 1);
+    cr_assert(next(upbit));
+    cr_assert_eq(job.kind, REPAIR_RECENT, "a trade of the hole may be told late");
+    repair_failed(&job, &arbiter, LIMIT_MINUTE_NS, NULL, now); // no audit for a minute
+    cr_assert(!next(upbit));
+    pass(1);
     cr_assert(next(upbit));
     cr_assert_eq(job.kind, REPAIR_TIMES);
     struct history_ask ask = repair_ask(&job, &arbiter, upbit, "KRW-BTC");
@@ -196,6 +202,8 @@ Test(repair, a_cut_market_is_walked_back_until_before_the_cut)
     answer(11, up_ns - 9 * LIMIT_SECOND_NS);
     answer(5, up_ns - 11 * LIMIT_SECOND_NS); // stored before
     answer(1, up_ns - 15 * LIMIT_SECOND_NS);
+    cr_assert(repair_answered(&job, &arbiter, upbit, now), "that one may have been told late");
+    answer(0, up_ns - 17 * LIMIT_SECOND_NS);
     cr_assert(!repair_answered(&job, &arbiter, upbit, now));
     cr_assert_eq(repaired, 1);
     cr_assert_eq(repaired_ids, 2);
@@ -243,6 +251,8 @@ Test(repair, markets_are_audited_one_after_the_other)
     cr_assert_eq(job.kind, REPAIR_RECENT);
     for (int64_t id = 9; id >= 1; id--) answer(id, begin_ns + (id - 1) * LIMIT_SECOND_NS);
     answer(0, begin_ns - LIMIT_SECOND_NS); // before coverage
+    cr_assert(repair_answered(&job, &arbiter, upbit, now), "that one may have been told late");
+    answer(-1, begin_ns - ARBITER_LATE_NS - 1);
     cr_assert(!repair_answered(&job, &arbiter, upbit, now));
     cr_assert_eq(arbiter.keys[key].stored, 9);
     cr_assert_eq(repaired, 1);

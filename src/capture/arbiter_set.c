@@ -69,7 +69,9 @@ static void window_thin(struct arbiter *arbiter, struct arbiter_key *key,
     uint32_t kept = 0;
     uint32_t half = ARBITER_WINDOW / 2;
     ensure(window->count == ARBITER_WINDOW);
-    window->floor_ns = window->event[half - 1].time_ns;
+    // Never back: what was forgotten stays forgotten, though a hole's events may be older.
+    int64_t floor_ns = window->event[half - 1].time_ns;
+    if (floor_ns > window->floor_ns) window->floor_ns = floor_ns;
     for (uint32_t i = 0; i < ARBITER_WINDOW; i++) {
         bool newer = window->event[i].time_ns > window->floor_ns;
         if (!newer && !in_hole(arbiter, key, window->event[i].time_ns)) continue;

@@ -18,23 +18,25 @@ static const char nowhere[] = "the exchange does not have these ids";
 // ---- choosing ----
 
 static bool hole_waits(const struct arbiter *arbiter, const struct coverage_hole *hole,
-                       uint8_t exchange, int64_t monotonic_ns)
+                       uint8_t exchange, struct arbiter_now now)
 {
     if (hole->state != COVERAGE_OPEN || hole->last == COVERAGE_ENDLESS ||
-        hole->retry_ns > monotonic_ns)
+        hole->retry_ns > now.monotonic_ns)
         return false;
     const struct arbiter_key *key = &arbiter->keys[hole->key];
-    return key->exchange == exchange && !key->in_mending &&
-           (key->rule == ARBITER_SEQUENCE || key->rule == ARBITER_SET);
+    if (key->exchange != exchange || key->in_mending) return false;
+    // A trade of the hole may be told late: until then no walk has seen them all.
+    if (key->rule == ARBITER_SET) return hole->last <= now.utc_ns - ARBITER_LATE_NS;
+    return key->rule == ARBITER_SEQUENCE;
 }
 
 static const struct coverage_hole *newest_hole(const struct arbiter *arbiter, uint8_t exchange,
-                                               int64_t monotonic_ns)
+                                               struct arbiter_now now)
 {
     const struct coverage_hole *newest = NULL;
     for (uint32_t i = 0; i < arbiter->pool.high; i++) {
         const struct coverage_hole *hole = &arbiter->pool.holes[i];
-        if (hole_waits(arbiter, hole, exchange, monotonic_ns) &&
+        if (hole_waits(arbiter, hole, exchange, now) &&
             (newest == NULL || hole->to_ns > newest->to_ns))
             newest = hole;
     }
@@ -67,7 +69,7 @@ static void plan_walk(struct repair_job *job, struct arbiter_now now)
 static bool plan_hole(struct arbiter *arbiter, const struct dialect_history *history,
                       uint8_t exchange, struct arbiter_now now, struct repair_job *job)
 {
-    const struct coverage_hole *hole = newest_hole(arbiter, exchange, now.monotonic_ns);
+    const struct coverage_hole *hole = newest_hole(arbiter, exchange, now);
     if (hole == NULL) return false;
     job->key = hole->key;
     if (arbiter->keys[hole->key].rule == ARBITER_SEQUENCE) {
@@ -328,10 +330,17 @@ static void ids_answered(struct repair_job *job, struct arbiter *arbiter, struct
     if (last >= job->first) ids_left(job, arbiter, last, now);
 }
 
+// Down to where a walk has seen everything. Answers may go by when trades were told: one
+// that was told late stands among newer ones and does not end the walk.
+static int64_t walk_reach_ns(const struct repair_job *job)
+{
+    return job->low == INT64_MAX ? INT64_MAX : job->low + ARBITER_LATE_NS;
+}
+
 // True: the walk goes on.
 static bool walk_on(struct repair_job *job, const struct dialect_history *history)
 {
-    if (job->low != INT64_MAX && job->low < job->first) return false;
+    if (walk_reach_ns(job) < job->first) return false;
     if (job->seen > 0) return true; // a short page is not the day's beginning: an empty one is
     int64_t day_ns = (job->began_ns / DAY_NS - job->days_ago) * DAY_NS;
     if (day_ns <= job->first || job->days_ago >= history->days_back) return false;
@@ -340,11 +349,27 @@ static bool walk_on(struct repair_job *job, const struct dialect_history *histor
     return true;
 }
 
+// What the window forgot during the walk is listed as lost: its rows were not looked at.
+static void walk_narrow(struct repair_job *job, const struct arbiter *arbiter)
+{
+    const struct arbiter_key *key = &arbiter->keys[job->key];
+    int64_t first = job->last + (job->last < INT64_MAX);
+    if (job->kind == REPAIR_RECENT) {
+        ensure(key->window >= 0);
+        first = arbiter->windows[key->window].floor_ns + 1;
+    } else {
+        int32_t at = coverage_find(&arbiter->pool, &key->coverage, job->last);
+        if (at != COVERAGE_NONE) first = arbiter->pool.holes[at].first;
+    }
+    if (first > job->first) job->first = first;
+}
+
 static void walk_done(struct repair_job *job, struct arbiter *arbiter,
                       const struct dialect_history *history, struct arbiter_now now)
 {
     struct coverage *coverage = &arbiter->keys[job->key].coverage;
     int64_t reach_ns = (job->began_ns / DAY_NS - history->days_back) * DAY_NS;
+    walk_narrow(job, arbiter);
     if (job->kind == REPAIR_TIMES) {
         if (job->first < reach_ns) {
             int64_t end_ns = job->last < reach_ns ? job->last : reach_ns;
@@ -360,7 +385,7 @@ static void walk_done(struct repair_job *job, struct arbiter *arbiter,
     // Not a trade between others, but the newest of all: no link brings anything.
     if (job->rows > 0 && job->high >= coverage->last_ns)
         arbiter->keys[job->key].audit_found_ns = now.monotonic_ns;
-    if (job->rows > 0) // what a live link left out: opened and repaired in one
+    if (job->rows > 0 && job->first <= job->began_ns) // left out live: opened, repaired in one
         arbiter_resolved(arbiter, job->key, job->first, job->began_ns, job->rows, false,
                          coverage_cause_text(COVERAGE_AUDIT));
     if (coverage->proven_ns == 0 || job->first > coverage->proven_ns)
@@ -416,9 +441,10 @@ void repair_failed(struct repair_job *job, struct arbiter *arbiter, int64_t paus
     if (lost != NULL) repair_gone(job, arbiter, lost, now);
     if (job->kind != REPAIR_IDS && job->kind != REPAIR_TIMES) return;
     // Pages of a walk that did come are not walked again.
-    if (job->kind == REPAIR_TIMES && job->low < job->last && job->low > job->first) {
-        arbiter_resolved(arbiter, job->key, job->low + 1, job->last, job->rows, false, "by REST");
-        job->last = job->low;
+    int64_t reach_ns = walk_reach_ns(job);
+    if (job->kind == REPAIR_TIMES && reach_ns < job->last && reach_ns > job->first) {
+        arbiter_resolved(arbiter, job->key, reach_ns + 1, job->last, job->rows, false, "by REST");
+        job->last = reach_ns;
     }
     if (lost != NULL) {
         arbiter_resolved(arbiter, job->key, job->first, job->last, 0, true, lost);
