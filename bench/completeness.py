@@ -144,7 +144,10 @@ def record_lives(case, size, exchanges, arguments, smoke):
     with support.Ringtaped(*arguments) as daemon:
         for each in exchanges:
             each.event("ended", size["seconds"] + 60)
+        ended = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
         if not smoke or case == "unrepaired":
+            if size["markets"]:
+                wait_proven(arguments[1], ended)
             return summed([*lives, settle(daemon, case, 0)])
         counters = daemon.wait_counters(lambda c: c["links_live"] > 0)
         status = daemon.terminate()
@@ -166,6 +169,22 @@ def kill_often(exchange, arguments):
             daemon.kill()
             lives.append(daemon.counters() or dict.fromkeys(COUNTED, 0))
     return lives
+
+
+def proven(store, ended):
+    text = support.ringtape_any("coverage", "--store", store, "--channel", "trade",
+                                "--symbol", "upbit:*", "--json")  # fmt: skip
+    to = [key["proven_to"] for key in json.loads(text)["coverage"]]
+    return to != [] and all(each is not None and each[:19] > ended for each in to)
+
+
+def wait_proven(store, ended):
+    """Until audits have come past the last trade of every market: behind what is proven nothing is
+    promised. The ledger tells it once a minute."""
+    end = time.monotonic() + 1200
+    while not proven(store, ended):
+        assert time.monotonic() < end, "waited 20 minutes for audits"
+        time.sleep(5)
 
 
 def settle(daemon, case, audits):
