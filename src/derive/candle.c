@@ -366,12 +366,30 @@ static void candles_add(struct candles *candles, uint32_t symbol, const struct c
         candle_mark_all(candles, symbol, minute, trade->receive_ns);
 }
 
+// True: added, and there was nothing else to do, as is nearly always so: it is of the newest minute,
+// whose candles all wait and none is due.
+static inline bool candles_add_quickly(const struct candles *candles, struct candle_head *head,
+                                       const struct candle_trade *trade)
+{
+    struct candle_sum *sum = &head->now;
+    const int64_t since_ns = trade->time_ns - sum->minute * CANDLE_MINUTE_NS;
+    if (since_ns < 0 || since_ns >= CANDLE_MINUTE_NS || trade->receive_ns >= head->due_ns ||
+        sum->flags != CANDLE_MARKED || sum->source != trade->source ||
+        sum->price_scale != trade->price_scale || sum->quantity_scale != trade->quantity_scale ||
+        candles->options.issue == NULL)
+        return false;
+    candle_sum_add(sum, trade);
+    return true;
+}
+
 void candles_event(struct candles *candles, const struct event *event)
 {
     struct candle_trade trade;
     if (event->symbol == SYMBOL_NONE || candles->options.interval_count == 0) return;
     ensure(event->symbol < candles->options.symbols_max);
-    if (candle_trade_of(event, &trade)) candles_add(candles, event->symbol, &trade);
+    if (candle_trade_of(event, &trade) &&
+        !candles_add_quickly(candles, candle_head(candles, event->symbol), &trade))
+        candles_add(candles, event->symbol, &trade);
 }
 
 // ---- empty ones ----
