@@ -342,54 +342,57 @@ void candles_prepare(struct candles *candles, const struct event *event)
         candle_prepare(candles, event->symbol, event->value[COLUMN_RECEIVE_TIME]);
 }
 
-static void candles_add(struct candles *candles, uint32_t symbol, const struct candle_trade *trade)
+// Out of line, with a trade of its own, so that the quick way keeps its trade in registers.
+__attribute__((noinline)) static void candles_add(struct candles *candles,
+                                                  const struct event *event)
 {
-    struct candle_head *head = candle_head(candles, symbol);
-    const int32_t minute = (int32_t)(trade->time_ns / CANDLE_MINUTE_NS);
+    struct candle_trade trade;
+    struct candle_head *head = candle_head(candles, event->symbol);
+    if (!candle_trade_of(event, &trade)) return;
+    const int32_t minute = (int32_t)(trade.time_ns / CANDLE_MINUTE_NS);
     if (minute > head->now.minute) {
-        if (minute > trade->receive_ns / CANDLE_MINUTE_NS + CANDLE_AHEAD_MINUTES) {
+        if (minute > trade.receive_ns / CANDLE_MINUTE_NS + CANDLE_AHEAD_MINUTES) {
             candles->counters.ahead++;
             return;
         }
-        candle_reach(candles, symbol, minute);
+        candle_reach(candles, event->symbol, minute);
     }
     if (!candle_in_ring(candles, head, minute)) {
         candles->counters.beyond++;
         return;
     }
-    candle_prepare(candles, symbol, trade->receive_ns);
-    if (candles->options.issue == NULL && trade->receive_ns > candles->received_ns)
-        candles->received_ns = trade->receive_ns;
-    struct candle_sum *sum = candle_minute(candles, symbol, minute);
+    candle_prepare(candles, event->symbol, trade.receive_ns);
+    if (candles->options.issue == NULL && trade.receive_ns > candles->received_ns)
+        candles->received_ns = trade.receive_ns;
+    struct candle_sum *sum = candle_minute(candles, event->symbol, minute);
     if (sum->minute != minute) *sum = (struct candle_sum){.minute = minute};
-    if (candle_sum_trade(sum, trade) && (sum->flags & CANDLE_MARKED) == 0)
-        candle_mark_all(candles, symbol, minute, trade->receive_ns);
+    if (candle_sum_trade(sum, &trade) && (sum->flags & CANDLE_MARKED) == 0)
+        candle_mark_all(candles, event->symbol, minute, trade.receive_ns);
 }
 
 // True: added, and there was nothing else to do, as is nearly always so: it is of the newest minute,
 // whose candles all wait and none is due.
-static inline bool candles_add_quickly(const struct candles *candles, struct candle_head *head,
-                                       const struct candle_trade *trade)
+static inline bool candles_add_quickly(const struct candles *candles, const struct event *event)
 {
+    struct candle_trade trade;
+    struct candle_head *head = candle_head(candles, event->symbol);
     struct candle_sum *sum = &head->now;
-    const int64_t since_ns = trade->time_ns - sum->minute * CANDLE_MINUTE_NS;
-    if (since_ns < 0 || since_ns >= CANDLE_MINUTE_NS || trade->receive_ns >= head->due_ns ||
-        sum->flags != CANDLE_MARKED || sum->source != trade->source ||
-        sum->price_scale != trade->price_scale || sum->quantity_scale != trade->quantity_scale ||
+    if (!candle_trade_of(event, &trade)) return false;
+    const int64_t since_ns = trade.time_ns - sum->minute * CANDLE_MINUTE_NS;
+    if (since_ns < 0 || since_ns >= CANDLE_MINUTE_NS || trade.receive_ns >= head->due_ns ||
+        sum->flags != CANDLE_MARKED || sum->source != trade.source ||
+        sum->price_scale != trade.price_scale || sum->quantity_scale != trade.quantity_scale ||
         candles->options.issue == NULL)
         return false;
-    candle_sum_add(sum, trade);
+    candle_sum_add(sum, &trade);
     return true;
 }
 
 void candles_event(struct candles *candles, const struct event *event)
 {
-    struct candle_trade trade;
     if (event->symbol == SYMBOL_NONE || candles->options.interval_count == 0) return;
     ensure(event->symbol < candles->options.symbols_max);
-    if (candle_trade_of(event, &trade) &&
-        !candles_add_quickly(candles, candle_head(candles, event->symbol), &trade))
-        candles_add(candles, event->symbol, &trade);
+    if (!candles_add_quickly(candles, event)) candles_add(candles, event);
 }
 
 // ---- empty ones ----

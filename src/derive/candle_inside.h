@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define CANDLE_INLINE static inline __attribute__((always_inline))
+
 struct candle_trade {
     int64_t time_ns;
     int64_t receive_ns;
@@ -25,14 +27,14 @@ struct candle_trade {
 
 // ---- rows ----
 
-static inline bool candle_is_market(const struct event *event)
+CANDLE_INLINE bool candle_is_market(const struct event *event)
 {
     if (!event_has(event, TRADE_KIND)) return true;
     const struct event_text kind = event_text(event, TRADE_KIND);
     return kind.size == 6 && memcmp(kind.bytes, "MARKET", 6) == 0;
 }
 
-static inline void candle_trade_row(const struct event *event, struct candle_trade *trade)
+CANDLE_INLINE void candle_trade_row(const struct event *event, struct candle_trade *trade)
 {
     trade->first_id = event->value[TRADE_ID];
     trade->last_id = event->value[TRADE_ID];
@@ -45,7 +47,7 @@ static inline void candle_trade_row(const struct event *event, struct candle_tra
     trade->source = CANDLE_FROM_TRADES;
 }
 
-static inline void candle_agg_trade_row(const struct event *event, struct candle_trade *trade)
+CANDLE_INLINE void candle_agg_trade_row(const struct event *event, struct candle_trade *trade)
 {
     trade->first_id = event->value[AGG_TRADE_FIRST_ID];
     trade->last_id = event->value[AGG_TRADE_LAST_ID];
@@ -61,7 +63,7 @@ static inline void candle_agg_trade_row(const struct event *event, struct candle
 }
 
 // False: the row counts for no candle.
-static inline bool candle_trade_of(const struct event *event, struct candle_trade *trade)
+CANDLE_INLINE bool candle_trade_of(const struct event *event, struct candle_trade *trade)
 {
     _Static_assert((int)TRADE_TIME == (int)AGG_TRADE_TIME, "one place");
     if (event->channel == CHANNEL_TRADE) {
@@ -81,12 +83,12 @@ static inline bool candle_trade_of(const struct event *event, struct candle_trad
 
 // ---- adding ----
 
-static inline bool candle_is_before(int64_t time_a, int64_t id_a, int64_t time_b, int64_t id_b)
+CANDLE_INLINE bool candle_is_before(int64_t time_a, int64_t id_a, int64_t time_b, int64_t id_b)
 {
     return time_a != time_b ? time_a < time_b : id_a < id_b;
 }
 
-static inline bool candle_add_volumes(struct candle_sum *sum, wide volume, wide quote_volume,
+CANDLE_INLINE bool candle_add_volumes(struct candle_sum *sum, wide volume, wide quote_volume,
                                       wide taker_buy_volume, int64_t trades)
 {
     return !__builtin_add_overflow(sum->volume, volume, &sum->volume) &&
@@ -98,7 +100,7 @@ static inline bool candle_add_volumes(struct candle_sum *sum, wide volume, wide 
 
 // A trade of the sum's scales and source, which nearly every one is. High and low are written
 // always: whether a price is a new one cannot be guessed, and a wrong guess costs more.
-static inline void candle_sum_add(struct candle_sum *sum, const struct candle_trade *trade)
+CANDLE_INLINE void candle_sum_add(struct candle_sum *sum, const struct candle_trade *trade)
 {
     sum->high = trade->price > sum->high ? trade->price : sum->high;
     sum->low = trade->price < sum->low ? trade->price : sum->low;
