@@ -76,8 +76,8 @@ struct alerts {
     uint64_t emitted;
     double forget; // weight of a new bucket in the variance, but for the first
     struct alert_exchange exchanges[ALERT_EXCHANGES_MAX];
-    uint8_t *memory; // [symbols_max] of `stride` bytes
-    size_t stride;
+    uint8_t *memory; // [symbols_max] heads, then [symbols_max][ALERT_RULES_MAX] states
+    size_t memory_bytes;
 };
 
 // 0 or -ENOMEM. No rules yet.
