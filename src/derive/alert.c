@@ -77,7 +77,7 @@ void alerts_symbol(struct alerts *alerts, uint32_t symbol, const char *name, uin
 }
 
 // All begins anew: nothing is quiet before the rules have looked.
-static void alert_begin(struct alerts *alerts, struct alert_head *head, uint32_t symbol)
+__attribute__((noinline)) static void alert_begin(struct alerts *alerts, struct alert_head *head, uint32_t symbol)
 {
     const struct alert_rules *rules = &alerts->rules;
     ensure(head->name != NULL && rules->count <= ALERT_RULES_MAX);
@@ -87,12 +87,13 @@ static void alert_begin(struct alerts *alerts, struct alert_head *head, uint32_t
                                 .lowest = {.price = INT64_MAX},
                                 .name = head->name};
     for (uint32_t i = 0; i < rules->count; i++) {
+        const uint16_t bit = (uint16_t)(1u << i);
         if (!alert_rule_matches(&rules->at[i], head->name)) continue;
         switch (rules->at[i].kind) {
         case ALERT_SURGE:
-        case ALERT_CRASH: head->moves |= 1u << i; break;
-        case ALERT_VOLUME_BURST: head->bursts |= 1u << i; break;
-        case ALERT_SPREAD: head->spreads |= 1u << i; break;
+        case ALERT_CRASH: head->moves |= bit; break;
+        case ALERT_VOLUME_BURST: head->bursts |= bit; break;
+        case ALERT_SPREAD: head->spreads |= bit; break;
         case ALERT_SILENCE: break; // of exchanges
         }
     }
@@ -186,7 +187,7 @@ __attribute__((noinline)) static void alert_trade(struct alerts *alerts, struct 
     alert_look(alerts, head, alert_states(alerts, event->symbol), event->symbol, &trade);
 }
 
-static void alert_quote(struct alerts *alerts, const struct alert_head *head,
+__attribute__((noinline)) static void alert_quote(struct alerts *alerts, const struct alert_head *head,
                         const struct event *event)
 {
     for (uint32_t left = head->spreads; left != 0; left &= left - 1) {

@@ -107,16 +107,18 @@ struct alert_head {
     struct alert_point highest; // price 0: none
     uint64_t trades; // noted for bursts
     bool traded; // trade rows come: agg_trade rows say the same again
+    uint16_t moves;  // bit r: rule r is one
+    uint16_t bursts;
+    uint16_t spreads;
     const char *name; // NULL: unknown symbol
-    uint32_t moves;  // bit r: rule r is one
-    uint32_t bursts;
-    uint32_t spreads;
     struct alert_span moves_quiet;
     struct alert_span bursts_quiet;
     wide room_given; // when the bursts were looked at
 };
 
 _Static_assert(offsetof(struct alert_head, traded) < 128, "a trade takes two lines");
+_Static_assert(sizeof(struct alert_head) == 192, "not a power of two: all sets of a cache serve");
+_Static_assert(ALERT_RULES_MAX <= 16, "a bit a rule");
 
 struct alert_evidence {
     const struct alert_rule *rule;
@@ -153,13 +155,20 @@ ALERT_INLINE bool alert_burst_is_quiet(const struct alert_head *head,
     return trade->quantity < head->room;
 }
 
-// The extremes are written always: whether a price is a new one cannot be guessed, and a wrong
-// guess costs more.
+// Written always: whether a price is a new extreme cannot be guessed, and a wrong guess costs more.
+ALERT_INLINE void alert_note_point(struct alert_point *point, const struct alert_trade *trade,
+                                   bool better)
+{
+    const int64_t take = -(int64_t)better; // all bits or none
+    point->price ^= (point->price ^ trade->price) & take;
+    point->time_ns ^= (point->time_ns ^ trade->time_ns) & take;
+    point->id ^= (point->id ^ trade->id) & take;
+}
+
 ALERT_INLINE void alert_note_for_moves(struct alert_head *head, const struct alert_trade *trade)
 {
-    const struct alert_point point = {trade->price, trade->time_ns, trade->id};
-    head->lowest = point.price < head->lowest.price ? point : head->lowest;
-    head->highest = point.price > head->highest.price ? point : head->highest;
+    alert_note_point(&head->lowest, trade, trade->price < head->lowest.price);
+    alert_note_point(&head->highest, trade, trade->price > head->highest.price);
     head->last = trade->price;
 }
 
