@@ -147,7 +147,7 @@ ALERT_INLINE bool alert_trade_of(const struct event *event, struct alert_trade *
     _Static_assert((int)TRADE_ID == (int)AGG_TRADE_ID && (int)TRADE_PRICE == (int)AGG_TRADE_PRICE &&
                        (int)TRADE_QUANTITY == (int)AGG_TRADE_QUANTITY,
                    "the same places");
-    static const int64_t to_scale[] = { // of a quantity, by the scale it has
+    static const uint64_t to_scale[] = { // of a quantity, by the scale it has
         1000000000000, 100000000000, 10000000000, 1000000000, 100000000, 10000000, 1000000,
         100000,        10000,        1000,        100,        10,        1};
     _Static_assert(sizeof to_scale / sizeof *to_scale == ALERT_QUANTITY_SCALE + 1, "each");
@@ -159,7 +159,7 @@ ALERT_INLINE bool alert_trade_of(const struct event *event, struct alert_trade *
     trade->time_ns =
         event_has(event, TRADE_TIME) ? event->value[TRADE_TIME] : event_time_ns(event);
     trade->id = event->value[TRADE_ID];
-    trade->quantity = (wide)quantity * to_scale[scale]; // 63 bits and 40
+    trade->quantity = (wide)((unsigned __int128)(uint64_t)quantity * to_scale[scale]); // 63 + 40 bits
     trade->price = event->value[TRADE_PRICE];
     if (event->scale[TRADE_PRICE] != ALERT_PRICE_SCALE &&
         !alert_price(event->value[TRADE_PRICE], event->scale[TRADE_PRICE], &trade->price))
@@ -168,12 +168,13 @@ ALERT_INLINE bool alert_trade_of(const struct event *event, struct alert_trade *
 }
 
 // True: noted, and no rule has more to do, which is nearly always so.
-ALERT_INLINE bool alert_note(struct alert_head *head, const struct alert_trade *trade)
+ALERT_INLINE bool alert_note(struct alerts *alerts, struct alert_head *head,
+                             const struct alert_trade *trade)
 {
     if (!alert_span_holds(&head->quiet, trade->time_ns) || !alert_move_is_quiet(head, trade) ||
         !alert_burst_is_quiet(head, trade))
         return false;
-    alert_note_for_moves(head, trade);
+    alert_note_for_moves(alerts, head, trade);
     alert_note_for_bursts(head, trade);
     return true;
 }
@@ -213,9 +214,9 @@ void alerts_event(struct alerts *alerts, const struct event *event)
         alert_quote(alerts, head, event);
         return;
     }
-    head->traded |= event->channel == CHANNEL_TRADE;
     if (event->channel == CHANNEL_AGG_TRADE && head->traded) return;
-    if (!alert_trade_of(event, &trade) || !alert_note(head, &trade))
+    if (event->channel == CHANNEL_TRADE && !head->traded) head->traded = true;
+    if (!alert_trade_of(event, &trade) || !alert_note(alerts, head, &trade))
         alert_trade(alerts, head, event);
 }
 

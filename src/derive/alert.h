@@ -69,11 +69,18 @@ struct alert_exchange { // for silence
     bool fired[ALERT_RULES_MAX];
 };
 
+struct alert_point {
+    int64_t price; // 8 decimals; 0: none
+    int64_t time_ns;
+    int64_t id;
+};
+
 struct alerts {
     struct alerts_options options;
     struct alert_rules rules;
     uint32_t generation; // of the rules: states of another one are void
     uint64_t emitted;
+    struct alert_point other; // the last price that was no extreme; nobody reads it
     double forget; // weight of a new bucket in the variance, but for the first
     struct alert_exchange exchanges[ALERT_EXCHANGES_MAX];
     uint8_t *memory; // [symbols_max] heads, then [symbols_max][ALERT_RULES_MAX] states

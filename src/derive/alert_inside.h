@@ -19,12 +19,6 @@ struct alert_trade {
     wide quantity;
 };
 
-struct alert_point {
-    int64_t price; // 0: none
-    int64_t time_ns;
-    int64_t id;
-};
-
 // What all windows have. Buckets are numbered by time / length.
 struct alert_window {
     int64_t bucket;     // the current one; 0: none yet
@@ -155,20 +149,22 @@ ALERT_INLINE bool alert_burst_is_quiet(const struct alert_head *head,
     return trade->quantity < head->room;
 }
 
-// Written always: whether a price is a new extreme cannot be guessed, and a wrong guess costs more.
-ALERT_INLINE void alert_note_point(struct alert_point *point, const struct alert_trade *trade,
-                                   bool better)
+// Written in any case, what is no extreme to `other`: whether a price is one cannot be guessed, and a
+// wrong guess costs more.
+ALERT_INLINE void alert_note_point(struct alert_point *point, struct alert_point *other,
+                                   bool better, const struct alert_trade *trade)
 {
-    const int64_t take = -(int64_t)better; // all bits or none
-    point->price ^= (point->price ^ trade->price) & take;
-    point->time_ns ^= (point->time_ns ^ trade->time_ns) & take;
-    point->id ^= (point->id ^ trade->id) & take;
+    struct alert_point *to = __builtin_unpredictable(better) ? point : other;
+    to->price = trade->price;
+    to->time_ns = trade->time_ns;
+    to->id = trade->id;
 }
 
-ALERT_INLINE void alert_note_for_moves(struct alert_head *head, const struct alert_trade *trade)
+ALERT_INLINE void alert_note_for_moves(struct alerts *alerts, struct alert_head *head,
+                                       const struct alert_trade *trade)
 {
-    alert_note_point(&head->lowest, trade, trade->price < head->lowest.price);
-    alert_note_point(&head->highest, trade, trade->price > head->highest.price);
+    alert_note_point(&head->lowest, &alerts->other, trade->price < head->lowest.price, trade);
+    alert_note_point(&head->highest, &alerts->other, trade->price > head->highest.price, trade);
     head->last = trade->price;
 }
 

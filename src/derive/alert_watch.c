@@ -426,7 +426,7 @@ void alert_look(struct alerts *alerts, struct alert_head *head, union alert_stat
     const bool bursts = !alert_span_holds(&head->bursts_quiet, trade->time_ns) ||
                         !alert_burst_is_quiet(head, trade);
     uint32_t left = (moves ? head->moves : 0) | (bursts ? head->bursts : 0);
-    if (!moves) alert_note_for_moves(head, trade);
+    if (!moves) alert_note_for_moves(alerts, head, trade);
     if (!bursts) alert_note_for_bursts(head, trade);
     for (; left != 0; left &= left - 1) {
         const uint32_t i = (uint32_t)__builtin_ctz(left);

@@ -336,9 +336,9 @@ static inline void candle_prepare(struct candles *candles, uint32_t symbol, int6
         (void)candle_issue_symbol(candles, symbol, receive_ns, INT32_MAX, UINT32_MAX);
 }
 
-void candles_prepare(struct candles *candles, const struct event *event)
+void candles_prepare_due(struct candles *candles, const struct event *event)
 {
-    if (event->symbol != SYMBOL_NONE && event_has(event, COLUMN_RECEIVE_TIME))
+    if (event->symbol != SYMBOL_NONE)
         candle_prepare(candles, event->symbol, event->value[COLUMN_RECEIVE_TIME]);
 }
 

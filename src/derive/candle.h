@@ -129,9 +129,15 @@ int candles_open(struct candles *candles, const struct candles_options *options)
 void candles_close(struct candles *candles);
 // Before the first trade of a symbol; later it changes the candles that begin then.
 void candles_symbol(struct candles *candles, uint32_t symbol, int64_t grace_ns);
+void candles_prepare_due(struct candles *candles, const struct event *event);
 // Issues what is due before `event` is added. The caller's tape then has a candle before the trades
 // that it does not hold.
-void candles_prepare(struct candles *candles, const struct event *event);
+static inline void candles_prepare(struct candles *candles, const struct event *event)
+{
+    if (event_has(event, COLUMN_RECEIVE_TIME) &&
+        event->value[COLUMN_RECEIVE_TIME] >= candles->due_ns)
+        candles_prepare_due(candles, event);
+}
 // A row of trade or agg_trade; others and those that count for no candle are passed over. Prepares
 // by itself as well.
 void candles_event(struct candles *candles, const struct event *event);
