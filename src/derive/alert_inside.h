@@ -23,7 +23,6 @@ struct alert_trade {
 struct alert_window {
     int64_t bucket;     // the current one; 0: none yet
     int64_t begin_ns;   // of it
-    int64_t end_ns;
     int64_t fired_ns;   // 0: armed
     uint64_t seen;      // buckets since the first
 };
@@ -31,13 +30,13 @@ struct alert_window {
 struct alert_move { // surge, crash
     struct alert_window window;
     struct alert_point now;      // the best of the current bucket; its place below is empty
+    int64_t last;                // price, so far
     struct alert_point extreme;  // of the window
     uint32_t extreme_place;      // of its bucket
     int64_t threshold_ppm;
-    int64_t last;                // price, so far
     int64_t before;              // price at the end of the bucket before
     double variance;             // of the return of a bucket
-    int64_t prices[ALERT_BUCKETS]; // the best of each bucket; 0: none
+    _Alignas(64) int64_t prices[ALERT_BUCKETS]; // the best of each bucket; 0: none
     struct {
         int64_t time_ns;
         int64_t id;
@@ -54,13 +53,16 @@ struct alert_bucket {
 
 struct alert_burst {
     struct alert_window window;
+    int64_t learnt; // buckets that the baseline is the mean of, until its memory is full
     uint64_t trades;
     wide sum;      // of the window
     struct alert_bucket now; // the current one; its place in `buckets` is empty
     wide baseline; // of a bucket, times 2^16
-    int64_t learnt; // buckets that it is the mean of, until its memory is full
     struct alert_bucket buckets[ALERT_BUCKETS];
 };
+
+_Static_assert(offsetof(struct alert_move, prices) == 128, "two lines, and those of a bucket");
+_Static_assert(offsetof(struct alert_burst, buckets) == 128, "the same");
 
 struct alert_spread {
     int64_t next_ns;      // when the baseline takes the next value

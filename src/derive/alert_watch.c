@@ -32,17 +32,24 @@ static wide watch_units(wide by)
 
 // ---- windows ----
 
-// How many buckets have ended; 0: the trade belongs to the current one; -1: it is too old.
-static inline int64_t window_reach(struct alert_window *window, int64_t time_ns,
-                                   int64_t window_ns)
+static inline int64_t window_length_ns(const struct alert_rule *rule)
 {
-    if (time_ns < window->end_ns) return time_ns < window->begin_ns - window_ns ? -1 : 0;
-    const int64_t length_ns = window_ns / ALERT_BUCKETS;
-    const int64_t bucket = time_ns / length_ns;
-    const int64_t ended = window->bucket == 0 ? 1 : bucket - window->bucket;
+    return rule->window_ns / ALERT_BUCKETS;
+}
+
+// How many buckets have ended; 0: the trade belongs to the current one; -1: it is too old.
+static inline int64_t window_reach(struct alert_window *window, const struct alert_rule *rule,
+                                   int64_t time_ns)
+{
+    const int64_t length_ns = window_length_ns(rule);
+    const bool first = window->seen == 0;
+    const int64_t since_ns = time_ns - window->begin_ns;
+    if (!first && since_ns < length_ns) return since_ns < -rule->window_ns ? -1 : 0;
+    const int64_t bucket = !first && since_ns < 2 * length_ns ? window->bucket + 1 // as nearly always
+                                                              : time_ns / length_ns;
+    const int64_t ended = first ? 1 : bucket - window->bucket;
     window->bucket = bucket;
     window->begin_ns = bucket * length_ns;
-    window->end_ns = window->begin_ns + length_ns;
     window->seen += (uint64_t)ended;
     return ended;
 }
@@ -207,7 +214,7 @@ static void move_fire(struct alerts *alerts, const struct alert_rule *rule, uint
 static void move_trade(struct alerts *alerts, const struct alert_rule *rule, uint32_t symbol,
                        const char *name, struct alert_move *move, const struct alert_trade *trade)
 {
-    const int64_t ended = window_reach(&move->window, trade->time_ns, rule->window_ns);
+    const int64_t ended = window_reach(&move->window, rule, trade->time_ns);
     if (ended < 0) return;
     if (ended > 0) move_advance(move, rule, alerts->forget, ended);
     move_take(move, rule, &(struct alert_point){trade->price, trade->time_ns, trade->id});
@@ -248,7 +255,7 @@ static struct watch_prices move_quiet(const struct alert_move *move, const struc
 static bool burst_is_usual(const struct alert_burst *burst, const struct alert_rule *rule,
                            int64_t i)
 {
-    const int64_t time_ns = burst->window.begin_ns - i * (rule->window_ns / ALERT_BUCKETS);
+    const int64_t time_ns = burst->window.begin_ns - i * window_length_ns(rule);
     return window_left(&burst->window, i) > 0 &&
            (burst->window.fired_ns == 0 ||
             time_ns - burst->window.fired_ns > 2 * rule->window_ns);
@@ -332,7 +339,7 @@ static void burst_trade(struct alerts *alerts, const struct alert_rule *rule, ui
                         const char *name, struct alert_burst *burst,
                         const struct alert_trade *trade)
 {
-    const int64_t ended = window_reach(&burst->window, trade->time_ns, rule->window_ns);
+    const int64_t ended = window_reach(&burst->window, rule, trade->time_ns);
     if (ended < 0) return;
     if (ended > 0) burst_advance(burst, rule, ended);
     if (burst->now.trades++ == 0) {
@@ -372,10 +379,10 @@ struct watch_look {
     wide room;
 };
 
-static void span_cut(struct alert_span *span, int64_t begin_ns, int64_t end_ns)
+static void span_cut(struct alert_span *span, const struct alert_span *by)
 {
-    if (begin_ns > span->begin_ns) span->begin_ns = begin_ns;
-    if (end_ns < span->end_ns) span->end_ns = end_ns;
+    if (by->begin_ns > span->begin_ns) span->begin_ns = by->begin_ns;
+    if (by->end_ns < span->end_ns) span->end_ns = by->end_ns;
 }
 
 static void look_at_move(struct watch_look *look, const struct alert_rule *rule,
@@ -386,7 +393,7 @@ static void look_at_move(struct watch_look *look, const struct alert_rule *rule,
     const struct watch_prices quiet = move_quiet(move, rule);
     if (quiet.low > look->prices.low) look->prices.low = quiet.low;
     if (quiet.high < look->prices.high) look->prices.high = quiet.high;
-    span_cut(&look->moves, move->window.begin_ns, move->window.end_ns);
+    span_cut(&look->moves, &(struct alert_span){move->window.begin_ns, move->window.begin_ns + window_length_ns(rule)});
 }
 
 static void look_at_burst(struct watch_look *look, const struct alert_rule *rule,
@@ -396,7 +403,7 @@ static void look_at_burst(struct watch_look *look, const struct alert_rule *rule
     burst_trade(look->alerts, rule, look->symbol, look->head->name, burst, look->trade);
     const wide room = burst_room(burst, rule);
     if (room < look->room) look->room = room;
-    span_cut(&look->bursts, burst->window.begin_ns, burst->window.end_ns);
+    span_cut(&look->bursts, &(struct alert_span){burst->window.begin_ns, burst->window.begin_ns + window_length_ns(rule)});
 }
 
 static void look_end_moves(const struct watch_look *look, struct alert_head *head)
@@ -438,7 +445,7 @@ void alert_look(struct alerts *alerts, struct alert_head *head, union alert_stat
     if (moves) look_end_moves(&look, head);
     if (bursts) look_end_bursts(&look, head);
     head->quiet = head->moves_quiet;
-    span_cut(&head->quiet, head->bursts_quiet.begin_ns, head->bursts_quiet.end_ns);
+    span_cut(&head->quiet, &head->bursts_quiet);
 }
 
 // ---- spreads ----
