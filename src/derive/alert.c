@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <xxhash.h>
 
+#define ALERT_APART __attribute__((noinline)) static // not in the way of nearly every trade
+
 enum { ALERT_PRICE_SCALE = 8, ALERT_QUANTITY_SCALE = 12, ALERT_RATIO_SCALE = 6 };
 
 static inline struct alert_head *alert_head(const struct alerts *alerts, uint32_t symbol)
@@ -77,7 +79,7 @@ void alerts_symbol(struct alerts *alerts, uint32_t symbol, const char *name, uin
 }
 
 // All begins anew: nothing is quiet before the rules have looked.
-__attribute__((noinline)) static void alert_begin(struct alerts *alerts, struct alert_head *head, uint32_t symbol)
+ALERT_APART void alert_begin(struct alerts *alerts, struct alert_head *head, uint32_t symbol)
 {
     const struct alert_rules *rules = &alerts->rules;
     ensure(head->name != NULL && rules->count <= ALERT_RULES_MAX);
@@ -159,7 +161,8 @@ ALERT_INLINE bool alert_trade_of(const struct event *event, struct alert_trade *
     trade->time_ns =
         event_has(event, TRADE_TIME) ? event->value[TRADE_TIME] : event_time_ns(event);
     trade->id = event->value[TRADE_ID];
-    trade->quantity = (wide)((unsigned __int128)(uint64_t)quantity * to_scale[scale]); // 63 + 40 bits
+    // 63 bits and 40; of unsigned numbers it is one multiplication.
+    trade->quantity = (wide)((unsigned __int128)(uint64_t)quantity * to_scale[scale]);
     trade->price = event->value[TRADE_PRICE];
     if (event->scale[TRADE_PRICE] != ALERT_PRICE_SCALE &&
         !alert_price(event->value[TRADE_PRICE], event->scale[TRADE_PRICE], &trade->price))
@@ -179,17 +182,17 @@ ALERT_INLINE bool alert_note(struct alerts *alerts, struct alert_head *head,
     return true;
 }
 
-// Out of line, with a trade of its own, so that the quick way keeps its trade in registers.
-__attribute__((noinline)) static void alert_trade(struct alerts *alerts, struct alert_head *head,
-                                                  const struct event *event)
+// With a trade of its own, so that the quick way keeps its own in registers.
+ALERT_APART void alert_trade(struct alerts *alerts, struct alert_head *head,
+                             const struct event *event)
 {
     struct alert_trade trade;
     if (!alert_trade_of(event, &trade)) return;
     alert_look(alerts, head, alert_states(alerts, event->symbol), event->symbol, &trade);
 }
 
-__attribute__((noinline)) static void alert_quote(struct alerts *alerts, const struct alert_head *head,
-                        const struct event *event)
+ALERT_APART void alert_quote(struct alerts *alerts, const struct alert_head *head,
+                             const struct event *event)
 {
     for (uint32_t left = head->spreads; left != 0; left &= left - 1) {
         const uint32_t rule = (uint32_t)__builtin_ctz(left);

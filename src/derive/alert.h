@@ -6,8 +6,9 @@
 //
 // Every rule keeps its own state of every symbol that it is for: a window of ALERT_BUCKETS buckets.
 // What is usual (variance, baseline) is learnt from buckets that have left the window, so a move is
-// never measured against itself. A trade costs two comparisons a rule; the rest is done when a
-// bucket ends.
+// never measured against itself. What a trade costs does not depend on the number of rules: it is
+// noted for all of them, and they look when a bucket ends or a threshold is near
+// (alert_inside.h).
 //
 // Prices have 8 decimals here, quantities 12, ratios 6 (ppm), all integers; variance alone is a
 // double, good to 1e-12 relative. It and the baseline of volume are plain means of all that has

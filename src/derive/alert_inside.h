@@ -151,12 +151,12 @@ ALERT_INLINE bool alert_burst_is_quiet(const struct alert_head *head,
     return trade->quantity < head->room;
 }
 
-// Written in any case, what is no extreme to `other`: whether a price is one cannot be guessed, and a
-// wrong guess costs more.
+// Written in any case, what is no extreme to `other`: whether a price is one cannot be guessed, and
+// a wrong guess costs more.
 ALERT_INLINE void alert_note_point(struct alert_point *point, struct alert_point *other,
                                    bool better, const struct alert_trade *trade)
 {
-    struct alert_point *to = __builtin_unpredictable(better) ? point : other;
+    struct alert_point *to = better ? point : other;
     to->price = trade->price;
     to->time_ns = trade->time_ns;
     to->id = trade->id;

@@ -45,13 +45,19 @@ static inline int64_t window_reach(struct alert_window *window, const struct ale
     const bool first = window->seen == 0;
     const int64_t since_ns = time_ns - window->begin_ns;
     if (!first && since_ns < length_ns) return since_ns < -rule->window_ns ? -1 : 0;
-    const int64_t bucket = !first && since_ns < 2 * length_ns ? window->bucket + 1 // as nearly always
-                                                              : time_ns / length_ns;
+    const bool next = !first && since_ns < 2 * length_ns; // as nearly always
+    const int64_t bucket = next ? window->bucket + 1 : time_ns / length_ns;
     const int64_t ended = first ? 1 : bucket - window->bucket;
     window->bucket = bucket;
     window->begin_ns = bucket * length_ns;
     window->seen += (uint64_t)ended;
     return ended;
+}
+
+static struct alert_span window_now(const struct alert_window *window,
+                                    const struct alert_rule *rule)
+{
+    return (struct alert_span){window->begin_ns, window->begin_ns + window_length_ns(rule)};
 }
 
 static bool window_may_rearm(const struct alert_window *window, const struct alert_rule *rule)
@@ -379,10 +385,10 @@ struct watch_look {
     wide room;
 };
 
-static void span_cut(struct alert_span *span, const struct alert_span *by)
+static struct alert_span span_cut(struct alert_span a, struct alert_span b)
 {
-    if (by->begin_ns > span->begin_ns) span->begin_ns = by->begin_ns;
-    if (by->end_ns < span->end_ns) span->end_ns = by->end_ns;
+    return (struct alert_span){a.begin_ns > b.begin_ns ? a.begin_ns : b.begin_ns,
+                               a.end_ns < b.end_ns ? a.end_ns : b.end_ns};
 }
 
 static void look_at_move(struct watch_look *look, const struct alert_rule *rule,
@@ -393,7 +399,7 @@ static void look_at_move(struct watch_look *look, const struct alert_rule *rule,
     const struct watch_prices quiet = move_quiet(move, rule);
     if (quiet.low > look->prices.low) look->prices.low = quiet.low;
     if (quiet.high < look->prices.high) look->prices.high = quiet.high;
-    span_cut(&look->moves, &(struct alert_span){move->window.begin_ns, move->window.begin_ns + window_length_ns(rule)});
+    look->moves = span_cut(look->moves, window_now(&move->window, rule));
 }
 
 static void look_at_burst(struct watch_look *look, const struct alert_rule *rule,
@@ -403,7 +409,7 @@ static void look_at_burst(struct watch_look *look, const struct alert_rule *rule
     burst_trade(look->alerts, rule, look->symbol, look->head->name, burst, look->trade);
     const wide room = burst_room(burst, rule);
     if (room < look->room) look->room = room;
-    span_cut(&look->bursts, &(struct alert_span){burst->window.begin_ns, burst->window.begin_ns + window_length_ns(rule)});
+    look->bursts = span_cut(look->bursts, window_now(&burst->window, rule));
 }
 
 static void look_end_moves(const struct watch_look *look, struct alert_head *head)
@@ -444,8 +450,7 @@ void alert_look(struct alerts *alerts, struct alert_head *head, union alert_stat
     }
     if (moves) look_end_moves(&look, head);
     if (bursts) look_end_bursts(&look, head);
-    head->quiet = head->moves_quiet;
-    span_cut(&head->quiet, &head->bursts_quiet);
+    head->quiet = span_cut(head->moves_quiet, head->bursts_quiet);
 }
 
 // ---- spreads ----

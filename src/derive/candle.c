@@ -342,7 +342,7 @@ void candles_prepare_due(struct candles *candles, const struct event *event)
         candle_prepare(candles, event->symbol, event->value[COLUMN_RECEIVE_TIME]);
 }
 
-// Out of line, with a trade of its own, so that the quick way keeps its trade in registers.
+// Out of line, with a trade of its own, so that the quick way keeps its own in registers.
 __attribute__((noinline)) static void candles_add(struct candles *candles,
                                                   const struct event *event)
 {
@@ -370,8 +370,8 @@ __attribute__((noinline)) static void candles_add(struct candles *candles,
         candle_mark_all(candles, event->symbol, minute, trade.receive_ns);
 }
 
-// True: added, and there was nothing else to do, as is nearly always so: it is of the newest minute,
-// whose candles all wait and none is due.
+// True: added, and there was nothing else to do, as is nearly always so: it is of the newest
+// minute, whose candles all wait and none is due.
 static inline bool candles_add_quickly(const struct candles *candles, const struct event *event)
 {
     struct candle_trade trade;

@@ -41,8 +41,8 @@ enum {
     CANDLE_TEXT_BYTES = 8,    // of an interval's name
 };
 
-// What trades add up to. Prices have one scale, quantities another, quote_volume both. What only the
-// first trade changes is last: a trade of the newest minute need not touch it (candle.c).
+// What trades add up to. Prices have one scale, quantities another, quote_volume both. What only
+// the first trade changes is last: a trade of the newest minute need not touch it (candle.c).
 struct candle_sum {
     wide volume;
     wide quote_volume;

@@ -96,7 +96,8 @@ static void sum_merge_prices(struct candle_sum *sum, const struct candle_sum *ot
         sum->last_id = other->last_id;
         sum->close = other->close;
     }
-    if (candle_is_before(other->first_time_ns, other->first_id, sum->first_time_ns, sum->first_id)) {
+    if (candle_is_before(other->first_time_ns, other->first_id, sum->first_time_ns,
+                         sum->first_id)) {
         sum->first_time_ns = other->first_time_ns;
         sum->first_id = other->first_id;
         sum->open = other->open;
@@ -122,6 +123,6 @@ void candle_sum_merge(struct candle_sum *sum, const struct candle_sum *other)
     }
     sum_merge_prices(sum, &added);
     if (!candle_add_volumes(sum, added.volume, added.quote_volume, added.taker_buy_volume,
-                         added.trades))
+                            added.trades))
         sum->flags |= CANDLE_OVERFLOW;
 }
