@@ -249,6 +249,26 @@ Test(alert, the_extreme_goes_on_between_looks, .init = begin, .fini = end)
     cr_assert_eq(raised[0].value[ALERT_FROM_TIME], NOW + 200 * S / 1000);
 }
 
+// So little down that nobody looks on the way, and no other rule that would.
+Test(alert, the_extreme_goes_on_down_too, .init = begin, .fini = end)
+{
+    struct alert_rules rules;
+    int64_t id = 0;
+    alert_rules_standard(&rules);
+    rules.count = 1;
+    rules.at[0].threshold_ppm = 30000;
+    alerts_use(&alerts, &rules);
+    for (int64_t price = 1000000; price >= 993000; price -= 100, id++)
+        trade_at(0, NOW + id * S / 1000, id, price, 1, 0);
+    for (int64_t price = 993000; price < 1022790; price += 10, id++)
+        trade_at(0, NOW + S / 10 + id, id, price, 1, 0);
+    cr_assert_eq(raised_count, 0);
+    trade_at(0, NOW + S, id, 1022790, 1, 0);
+    cr_assert_eq(raised_count, 1);
+    cr_assert_eq(raised[0].value[ALERT_KIND], ALERT_SURGE);
+    cr_assert_eq(raised[0].value[ALERT_FIRST_ID], 70);
+}
+
 // NOW begins a bucket of a minute's window, of the lowest place. The evidence is part of the id, so
 // it has to be the same for ever.
 Test(alert, of_equal_extremes_that_of_the_lowest_place_counts, .init = begin, .fini = end)
