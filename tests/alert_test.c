@@ -229,6 +229,64 @@ Test(alert, volatile_symbols_need_larger_moves, .init = begin, .fini = end)
     cr_assert_lt(threshold, 0.005 * sqrt(32) * 8 * 1e6);
 }
 
+// Within one bucket, so that nothing but the trades themselves says that it is time to look.
+Test(alert, the_extreme_goes_on_between_looks, .init = begin, .fini = end)
+{
+    int64_t id = 0;
+    three_percent();
+    for (int64_t price = 1000000; price <= 1020000; price += 100, id++)
+        trade_at(0, NOW + id * S / 1000, id, price, 1, 0);
+    for (int64_t price = 1020000; price > 989400; price -= 100, id++)
+        trade_at(0, NOW + id * S / 1000, id, price, 1, 0);
+    cr_assert_eq(raised_count, 0);
+    trade_at(0, NOW + S, 600, 989401, 1, 0);
+    cr_assert_eq(raised_count, 0);
+    trade_at(0, NOW + S, 601, 989400, 1, 0);
+    cr_assert_eq(raised_count, 1);
+    cr_assert_eq(raised[0].value[ALERT_KIND], ALERT_CRASH);
+    cr_assert_eq(raised[0].value[ALERT_FROM_PRICE], 10200000000);
+    cr_assert_eq(raised[0].value[ALERT_FIRST_ID], 200, "the first that was there");
+    cr_assert_eq(raised[0].value[ALERT_FROM_TIME], NOW + 200 * S / 1000);
+}
+
+// So little down that nobody looks on the way, and no other rule that would.
+Test(alert, the_extreme_goes_on_down_too, .init = begin, .fini = end)
+{
+    struct alert_rules rules;
+    int64_t id = 0;
+    alert_rules_standard(&rules);
+    rules.count = 1;
+    rules.at[0].threshold_ppm = 30000;
+    alerts_use(&alerts, &rules);
+    for (int64_t price = 1000000; price >= 993000; price -= 100, id++)
+        trade_at(0, NOW + id * S / 1000, id, price, 1, 0);
+    for (int64_t price = 993000; price < 1022790; price += 10, id++)
+        trade_at(0, NOW + S / 10 + id, id, price, 1, 0);
+    cr_assert_eq(raised_count, 0);
+    trade_at(0, NOW + S, id, 1022790, 1, 0);
+    cr_assert_eq(raised_count, 1);
+    cr_assert_eq(raised[0].value[ALERT_KIND], ALERT_SURGE);
+    cr_assert_eq(raised[0].value[ALERT_FIRST_ID], 70);
+}
+
+// NOW begins a bucket of a minute's window, of the lowest place. The evidence is part of the id, so
+// it has to be the same for ever.
+Test(alert, of_equal_extremes_that_of_the_lowest_place_counts, .init = begin, .fini = end)
+{
+    three_percent();
+    trade_at(0, NOW + 95 * S / 10, 1, 1000000, 1, 0); // place 5
+    trade_at(0, NOW + 20 * S, 2, 1010000, 1, 0);
+    trade_at(0, NOW + 64 * S, 3, 1000000, 1, 0); // place 2, once more round
+    trade_at(0, NOW + 66 * S, 4, 1031000, 1, 0);
+    cr_assert_eq(raised_count, 1);
+    cr_assert_eq(raised[0].value[ALERT_FIRST_ID], 3);
+    trade_at(1, NOW + 4 * S, 1, 1000000, 1, 0); // place 2
+    trade_at(1, NOW + 95 * S / 10, 2, 1000000, 1, 0); // place 5
+    trade_at(1, NOW + 20 * S, 3, 1031000, 1, 0);
+    cr_assert_eq(raised_count, 2);
+    cr_assert_eq(raised[1].value[ALERT_FIRST_ID], 1);
+}
+
 // Times, prices in units of the eighth decimal.
 static void coarse_trade(int64_t at_s, int64_t price)
 {
@@ -288,6 +346,81 @@ Test(alert, a_burst_does_not_hide_the_next, .init = begin, .fini = end)
     cr_assert(found > whole * 0.99 && found < whole * 1.01, "%g of %g", found, whole);
     cr_assert_not(alerts_usual(&alerts, 1, 2, &usual), "nothing has come");
     cr_assert_not(alerts_usual(&alerts, 0, 4, &usual), "silence is of exchanges");
+}
+
+// ---- rules beside each other ----
+
+enum { WATCHED = 5, RULES = 7, STREAM = 40000 };
+
+// The last two look at every trade, as their buckets are shorter than the time between two, and
+// raise nothing.
+static const struct alert_rule company[RULES] = {
+    {"surge", "*", ALERT_SURGE, MINUTE, 4000, 0, 10 * S, 0},
+    {"crash", "*", ALERT_CRASH, MINUTE, 4000, 2 * ALERT_ONE_PPM, 10 * S, 0},
+    {"short", "*", ALERT_SURGE, 7 * S, 2000, 0, 0, 0},
+    {"burst", "*", ALERT_VOLUME_BURST, 10 * S, 2 * ALERT_ONE_PPM, 0, 10 * S, 5},
+    {"long", "*", ALERT_VOLUME_BURST, MINUTE, 3 * ALERT_ONE_PPM / 2, 0, 0, 50},
+    {"look", "*", ALERT_CRASH, S, 999999, 0, 0, 0},
+    {"sum", "*", ALERT_VOLUME_BURST, S, ALERT_ONE_PPM, 0, 0, 4000000},
+};
+
+// Coarse prices, so that many are equal; heavy sizes; some trades are late, some very.
+static void stream(uint64_t seed)
+{
+    struct protocol_random random = {seed};
+    int64_t price = 1000000;
+    int64_t time_ns = NOW;
+    int64_t trend = 0;
+    for (int64_t id = 1; id <= STREAM; id++) {
+        const uint32_t dice = random_below(&random, 1000);
+        time_ns += S / 25 + random_below(&random, S / 50);
+        if (dice < 5) trend = (int64_t)random_below(&random, 3) - 1;
+        if (dice == 5) price += ((int64_t)random_below(&random, 3) - 1) * price / 150;
+        if (dice == 6) time_ns += (int64_t)random_below(&random, 100) * S;
+        price += ((int64_t)random_below(&random, 5) - 2 + trend) * 50;
+        const int64_t late_ns = dice >= 950 ? random_below(&random, dice >= 995 ? 30000 : 300) : 0;
+        const int64_t size = 1 + 500 / (1 + random_below(&random, 1000));
+        trade_at(0, time_ns - late_ns * (S / 1000), id, price, size, 0);
+    }
+}
+
+static uint32_t stream_with(const struct alert_rule *rules, uint32_t count, uint64_t seed)
+{
+    struct alert_rules used = {.count = count};
+    memcpy(used.at, rules, count * sizeof *rules);
+    raised_count = 0;
+    alerts_use(&alerts, &used);
+    stream(seed);
+    return raised_count;
+}
+
+// A rule of its own looks seldom, one in company at every trade: what was noted in between must
+// count as if it had been looked at.
+Test(alert, a_rule_raises_in_company_what_it_raises_alone, .init = begin, .fini = end)
+{
+    static int64_t alone[WATCHED][ALERTS_MAX];
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        uint32_t counts[WATCHED];
+        uint32_t found[WATCHED] = {0};
+        for (uint32_t rule = 0; rule < WATCHED; rule++) {
+            counts[rule] = stream_with(&company[rule], 1, seed);
+            cr_assert_gt(counts[rule], 0, "rule %u", rule);
+            for (uint32_t i = 0; i < raised_count; i++)
+                alone[rule][i] = raised[i].value[ALERT_ID];
+        }
+        (void)stream_with(company, RULES, seed);
+        for (uint32_t i = 0; i < raised_count; i++) {
+            const struct event_text name = event_text(&raised[i], ALERT_RULE);
+            uint32_t rule = 0;
+            while (rule < WATCHED && memcmp(company[rule].name, name.bytes, name.size) != 0) rule++;
+            cr_assert_lt(rule, WATCHED);
+            cr_assert_lt(found[rule], counts[rule]);
+            cr_assert_eq(raised[i].value[ALERT_ID], alone[rule][found[rule]], "rule %u, alert %u",
+                         rule, found[rule]);
+            found[rule]++;
+        }
+        cr_assert(memcmp(found, counts, sizeof counts) == 0);
+    }
 }
 
 Test(alert, rules_as_text)

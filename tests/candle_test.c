@@ -127,6 +127,25 @@ Test(candle, numbers, .init = begin, .fini = end)
     cr_assert_eq(row.value[CANDLE_LAST_ID], 10);
 }
 
+// The tape then has it before the trade that it does not hold.
+Test(candle, what_is_due_is_issued_before_a_trade, .init = begin, .fini = end)
+{
+    struct event event;
+    simple(0, NOW, 1, 100, 1);
+    event_clear(&event, CHANNEL_TRADE, 0);
+    candles_prepare(&candles, &event);
+    event_set(&event, COLUMN_RECEIVE_TIME, NOW + M + 2 * S - 1);
+    candles_prepare(&candles, &event);
+    cr_assert_eq(book->count, 0);
+    event_set(&event, COLUMN_RECEIVE_TIME, NOW + M + 2 * S);
+    event.symbol = 1;
+    candles_prepare(&candles, &event);
+    cr_assert_eq(book->count, 0, "of another symbol");
+    event.symbol = 0;
+    candles_prepare(&candles, &event);
+    cr_assert_eq(book->count, 1);
+}
+
 Test(candle, one_time_many_ids, .init = begin, .fini = end)
 {
     simple(0, NOW, 12, 300, 1);
@@ -241,6 +260,8 @@ Test(candle, agg_trades_count_where_there_are_no_trades, .init = begin, .fini = 
     simple(0, NOW + M + 2 * S, 15, 30000, 300);
     give_agg(NOW + M + 3 * S, 16, 17, 900);
     give_agg(NOW + 2 * M, INT64_MIN, INT64_MAX, 900); // ids that cannot be
+    give(&candles, 0, &(struct made){NOW + 3 * M, NOW + 3 * M, 18, 100, 10, 0, 0});
+    give_agg(NOW + 3 * M, 18, 19, 100); // of the same scales
     candles_finish(&candles);
     cr_assert_eq(last_of(1, NOW)->sum.trades, 5);
     cr_assert_eq(last_of(1, NOW)->sum.source, CANDLE_FROM_AGG_TRADES);
@@ -249,6 +270,8 @@ Test(candle, agg_trades_count_where_there_are_no_trades, .init = begin, .fini = 
     cr_assert_eq(last_of(1, NOW + M)->sum.trades, 1);
     cr_assert_eq(last_of(1, NOW + M)->sum.source, CANDLE_FROM_TRADES);
     cr_assert_null(last_of(1, NOW + 2 * M));
+    cr_assert_eq(last_of(1, NOW + 3 * M)->sum.trades, 1);
+    cr_assert_eq(last_of(1, NOW + 3 * M)->sum.source, CANDLE_FROM_TRADES);
 }
 
 Test(candle, sums_beyond_64_bits, .init = begin, .fini = end)

@@ -12,29 +12,21 @@
 #include <sys/mman.h>
 #include <xxhash.h>
 
+#define ALERT_APART __attribute__((noinline)) static // not in the way of nearly every trade
+
 enum { ALERT_PRICE_SCALE = 8, ALERT_QUANTITY_SCALE = 12, ALERT_RATIO_SCALE = 6 };
 
-struct alert_head {
-    const char *name; // NULL: unknown symbol
-    uint32_t exchange;
-    uint32_t generation; // of what follows
-    uint32_t trade_rules; // bit r: rule r wants its trades
-    uint32_t quote_rules;
-    bool traded; // trade rows come: agg_trade rows say the same again
-};
-
-enum { ALERT_HEAD_BYTES = 64 };
-_Static_assert(sizeof(struct alert_head) <= ALERT_HEAD_BYTES, "a head has a place of its own");
-
-static struct alert_head *alert_head(const struct alerts *alerts, uint32_t symbol)
+static inline struct alert_head *alert_head(const struct alerts *alerts, uint32_t symbol)
 {
     ensure(symbol < alerts->options.symbols_max);
-    return (void *)(alerts->memory + (size_t)symbol * alerts->stride);
+    return (struct alert_head *)(void *)alerts->memory + symbol;
 }
 
-static union alert_state *alert_states(struct alert_head *head)
+static union alert_state *alert_states(const struct alerts *alerts, uint32_t symbol)
 {
-    return (void *)((uint8_t *)head + ALERT_HEAD_BYTES);
+    return (union alert_state *)(void *)(alerts->memory + alerts->options.symbols_max *
+                                                              sizeof(struct alert_head)) +
+           (size_t)symbol * ALERT_RULES_MAX;
 }
 
 // ---- life ----
@@ -44,9 +36,9 @@ int alerts_open(struct alerts *alerts, const struct alerts_options *options)
     ensure(options->emit != NULL && options->symbols_max > 0);
     memset(alerts, 0, sizeof *alerts);
     alerts->options = *options;
-    alerts->stride =
-        (ALERT_HEAD_BYTES + ALERT_RULES_MAX * sizeof(union alert_state) + 63) / 64 * 64;
-    void *memory = mmap(NULL, options->symbols_max * alerts->stride, PROT_READ | PROT_WRITE,
+    alerts->memory_bytes = options->symbols_max * (sizeof(struct alert_head) +
+                                                   ALERT_RULES_MAX * sizeof(union alert_state));
+    void *memory = mmap(NULL, alerts->memory_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) return -ENOMEM;
     alerts->memory = memory;
@@ -56,8 +48,7 @@ int alerts_open(struct alerts *alerts, const struct alerts_options *options)
 
 void alerts_close(struct alerts *alerts)
 {
-    if (alerts->memory != NULL)
-        ensure(munmap(alerts->memory, alerts->options.symbols_max * alerts->stride) == 0);
+    if (alerts->memory != NULL) ensure(munmap(alerts->memory, alerts->memory_bytes) == 0);
     alerts->memory = NULL;
 }
 
@@ -87,32 +78,38 @@ void alerts_symbol(struct alerts *alerts, uint32_t symbol, const char *name, uin
     head->exchange = exchange;
 }
 
-static void alert_begin(struct alerts *alerts, struct alert_head *head)
+// All begins anew: nothing is quiet before the rules have looked.
+ALERT_APART void alert_begin(struct alerts *alerts, struct alert_head *head, uint32_t symbol)
 {
-    memset(alert_states(head), 0, alerts->rules.count * sizeof(union alert_state));
-    head->generation = alerts->generation;
-    head->trade_rules = 0;
-    head->quote_rules = 0;
-    head->traded = false;
-    for (uint32_t i = 0; i < alerts->rules.count; i++) {
-        const struct alert_rule *rule = &alerts->rules.at[i];
-        if (rule->kind == ALERT_SILENCE || !alert_rule_matches(rule, head->name)) continue;
-        if (rule->kind == ALERT_SPREAD)
-            head->quote_rules |= 1u << i;
-        else
-            head->trade_rules |= 1u << i;
+    const struct alert_rules *rules = &alerts->rules;
+    ensure(head->name != NULL && rules->count <= ALERT_RULES_MAX);
+    memset(alert_states(alerts, symbol), 0, rules->count * sizeof(union alert_state));
+    *head = (struct alert_head){.generation = alerts->generation,
+                                .exchange = head->exchange,
+                                .lowest = {.price = INT64_MAX},
+                                .name = head->name};
+    for (uint32_t i = 0; i < rules->count; i++) {
+        const uint16_t bit = (uint16_t)(1u << i);
+        if (!alert_rule_matches(&rules->at[i], head->name)) continue;
+        switch (rules->at[i].kind) {
+        case ALERT_SURGE:
+        case ALERT_CRASH: head->moves |= bit; break;
+        case ALERT_VOLUME_BURST: head->bursts |= bit; break;
+        case ALERT_SPREAD: head->spreads |= bit; break;
+        case ALERT_SILENCE: break; // of exchanges
+        }
     }
 }
 
 bool alerts_usual(const struct alerts *alerts, uint32_t symbol, uint32_t rule,
                   struct alert_usual *usual)
 {
-    struct alert_head *head = alert_head(alerts, symbol);
+    const struct alert_head *head = alert_head(alerts, symbol);
     ensure(rule < alerts->rules.count);
     if (head->generation != alerts->generation ||
-        !((head->trade_rules | head->quote_rules) >> rule & 1))
+        !((head->moves | head->bursts | head->spreads) >> rule & 1))
         return false;
-    const union alert_state *state = &alert_states(head)[rule];
+    const union alert_state *state = &alert_states(alerts, symbol)[rule];
     *usual = (struct alert_usual){.kind = alerts->rules.at[rule].kind};
     if (usual->kind == ALERT_SPREAD)
         alert_spread_usual(&state->spread, usual);
@@ -141,67 +138,89 @@ bool alert_price(int64_t mantissa, uint8_t scale, int64_t *price)
     return value > 0 && value <= INT64_MAX;
 }
 
-static bool alert_trade_of(const struct event *event, struct alert_trade *trade)
+static bool alert_is_market(const struct event *event)
 {
-    const bool agg = event->channel == CHANNEL_AGG_TRADE;
+    const struct event_text kind = event_text(event, TRADE_KIND);
+    return kind.size == 6 && memcmp(kind.bytes, "MARKET", 6) == 0;
+}
+
+ALERT_INLINE bool alert_trade_of(const struct event *event, struct alert_trade *trade)
+{
     _Static_assert((int)TRADE_ID == (int)AGG_TRADE_ID && (int)TRADE_PRICE == (int)AGG_TRADE_PRICE &&
                        (int)TRADE_QUANTITY == (int)AGG_TRADE_QUANTITY,
                    "the same places");
-    const int quantity = TRADE_QUANTITY;
-    const int from = TRADE_PRICE;
-    if (!agg && event_has(event, TRADE_KIND)) {
-        const struct event_text kind = event_text(event, TRADE_KIND);
-        if (kind.size != 6 || memcmp(kind.bytes, "MARKET", 6) != 0) return false;
-    }
+    static const uint64_t to_scale[] = { // of a quantity, by the scale it has
+        1000000000000, 100000000000, 10000000000, 1000000000, 100000000, 10000000, 1000000,
+        100000,        10000,        1000,        100,        10,        1};
+    _Static_assert(sizeof to_scale / sizeof *to_scale == ALERT_QUANTITY_SCALE + 1, "each");
+    const bool agg = event->channel == CHANNEL_AGG_TRADE;
+    const uint8_t scale = event->scale[TRADE_QUANTITY];
+    const int64_t quantity = event->value[TRADE_QUANTITY];
+    if (!agg && event_has(event, TRADE_KIND) && !alert_is_market(event)) return false;
+    if (scale > ALERT_QUANTITY_SCALE || quantity < 0) return false;
     trade->time_ns =
         event_has(event, TRADE_TIME) ? event->value[TRADE_TIME] : event_time_ns(event);
     trade->id = event->value[TRADE_ID];
-    if (event->scale[quantity] > ALERT_QUANTITY_SCALE) return false;
-    trade->quantity = // 63 bits and 40
-        event->value[quantity] *
-        wide_power((uint32_t)(ALERT_QUANTITY_SCALE - event->scale[quantity]));
-    return alert_price(event->value[from], event->scale[from], &trade->price) &&
-           event->value[quantity] >= 0 && trade->time_ns > 0;
+    // 63 bits and 40; of unsigned numbers it is one multiplication.
+    trade->quantity = (wide)((unsigned __int128)(uint64_t)quantity * to_scale[scale]);
+    trade->price = event->value[TRADE_PRICE];
+    if (event->scale[TRADE_PRICE] != ALERT_PRICE_SCALE &&
+        !alert_price(event->value[TRADE_PRICE], event->scale[TRADE_PRICE], &trade->price))
+        return false;
+    return trade->price > 0 && trade->time_ns > 0;
 }
 
-static void alert_trades(struct alerts *alerts, struct alert_head *head, const struct event *event)
+// True: noted, and no rule has more to do, which is nearly always so.
+ALERT_INLINE bool alert_note(struct alerts *alerts, struct alert_head *head,
+                             const struct alert_trade *trade)
+{
+    if (!alert_span_holds(&head->quiet, trade->time_ns) || !alert_move_is_quiet(head, trade) ||
+        !alert_burst_is_quiet(head, trade))
+        return false;
+    alert_note_for_moves(alerts, head, trade);
+    alert_note_for_bursts(head, trade);
+    return true;
+}
+
+// With a trade of its own, so that the quick way keeps its own in registers.
+ALERT_APART void alert_trade(struct alerts *alerts, struct alert_head *head,
+                             const struct event *event)
 {
     struct alert_trade trade;
     if (!alert_trade_of(event, &trade)) return;
-    for (uint32_t left = head->trade_rules; left != 0; left &= left - 1) {
+    alert_look(alerts, head, alert_states(alerts, event->symbol), event->symbol, &trade);
+}
+
+ALERT_APART void alert_quote(struct alerts *alerts, const struct alert_head *head,
+                             const struct event *event)
+{
+    for (uint32_t left = head->spreads; left != 0; left &= left - 1) {
         const uint32_t rule = (uint32_t)__builtin_ctz(left);
-        union alert_state *state = &alert_states(head)[rule];
-        const bool burst = alerts->rules.at[rule].kind == ALERT_VOLUME_BURST;
-        if (burst ? alert_burst_is_quiet(&state->burst, &trade)
-                  : alert_move_is_quiet(&alerts->rules.at[rule], &state->move, &trade))
-            continue;
-        if (burst)
-            alert_burst_trade(alerts, rule, event->symbol, head->name, &state->burst, &trade);
-        else
-            alert_move_trade(alerts, rule, event->symbol, head->name, &state->move, &trade);
+        alert_spread_quote(alerts, rule, event->symbol, head->name,
+                           &alert_states(alerts, event->symbol)[rule].spread, event);
     }
 }
 
 void alerts_event(struct alerts *alerts, const struct event *event)
 {
+    struct alert_trade trade;
     if (event->channel > CHANNEL_QUOTE || event->symbol == SYMBOL_NONE) return;
     struct alert_head *head = alert_head(alerts, event->symbol);
-    if (head->name == NULL) return;
     if (event_has(event, COLUMN_FLAGS) && event->value[COLUMN_FLAGS] != 0) return;
+    if (head->generation != alerts->generation) {
+        if (head->name == NULL) return;
+        alert_begin(alerts, head, event->symbol);
+    }
     if (event_has(event, COLUMN_RECEIVE_TIME))
         alerts->exchanges[head->exchange].heard_ns = event->value[COLUMN_RECEIVE_TIME];
-    if (head->generation != alerts->generation) alert_begin(alerts, head);
-    head->traded |= event->channel == CHANNEL_TRADE;
-    if (event->channel == CHANNEL_AGG_TRADE && head->traded) return;
-    if (event->channel != CHANNEL_QUOTE) {
-        alert_trades(alerts, head, event);
+    if (event->channel == CHANNEL_QUOTE) {
+        alert_quote(alerts, head, event);
         return;
     }
-    for (uint32_t left = head->quote_rules; left != 0; left &= left - 1) {
-        const uint32_t rule = (uint32_t)__builtin_ctz(left);
-        alert_spread_quote(alerts, rule, event->symbol, head->name,
-                           &alert_states(head)[rule].spread, event);
-    }
+    if (event->channel == CHANNEL_AGG_TRADE && head->traded) return;
+    if (event->channel == CHANNEL_TRADE && !head->traded) head->traded = true;
+    if (!alert_trade_of(event, &trade) || !alert_note(alerts, head, &trade))
+        alert_trade(alerts, head, event);
 }
 
 void alerts_beat(struct alerts *alerts, uint32_t exchange, const char *exchange_name,

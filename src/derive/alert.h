@@ -6,8 +6,9 @@
 //
 // Every rule keeps its own state of every symbol that it is for: a window of ALERT_BUCKETS buckets.
 // What is usual (variance, baseline) is learnt from buckets that have left the window, so a move is
-// never measured against itself. A trade costs two comparisons a rule; the rest is done when a
-// bucket ends.
+// never measured against itself. What a trade costs does not depend on the number of rules: it is
+// noted for all of them, and they look when a bucket ends or a threshold is near
+// (alert_inside.h).
 //
 // Prices have 8 decimals here, quantities 12, ratios 6 (ppm), all integers; variance alone is a
 // double, good to 1e-12 relative. It and the baseline of volume are plain means of all that has
@@ -69,15 +70,22 @@ struct alert_exchange { // for silence
     bool fired[ALERT_RULES_MAX];
 };
 
+struct alert_point {
+    int64_t price; // 8 decimals; 0: none
+    int64_t time_ns;
+    int64_t id;
+};
+
 struct alerts {
     struct alerts_options options;
     struct alert_rules rules;
     uint32_t generation; // of the rules: states of another one are void
     uint64_t emitted;
+    struct alert_point other; // the last price that was no extreme; nobody reads it
     double forget; // weight of a new bucket in the variance, but for the first
     struct alert_exchange exchanges[ALERT_EXCHANGES_MAX];
-    uint8_t *memory; // [symbols_max] of `stride` bytes
-    size_t stride;
+    uint8_t *memory; // [symbols_max] heads, then [symbols_max][ALERT_RULES_MAX] states
+    size_t memory_bytes;
 };
 
 // 0 or -ENOMEM. No rules yet.

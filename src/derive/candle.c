@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// candle: see candle.h. A symbol's memory is its header, the marks of each interval (one a candle
-// within the ring: its revision, and whether and when it is to be issued) and the ring of minutes.
+// candle: see candle.h. A symbol's memory is its head, with the newest minute, and elsewhere the
+// ring of the minutes before and the marks of each interval (one a candle within the ring: its
+// revision, and whether and when it is to be issued).
 //
-// A minute whose candles all wait is flagged, so that a trade usually touches one header and one
-// minute. Contract: before a trade received at R is added, what was due at R is issued.
+// A minute whose candles all wait is flagged, so that nearly every trade touches two cache lines of
+// a head and nothing else; the heads lie side by side. Contract: before a trade received at R is
+// added, what was due at R is issued.
 #include "derive/candle.h"
 
 #include "derive/candle_inside.h"
@@ -22,16 +24,16 @@ struct candle_mark {
 };
 
 struct candle_head {
-    int64_t due_ns;   // earliest of its marks
+    _Alignas(64) int64_t due_ns; // none of its marks is due earlier
+    uint32_t waiting;      // marks that wait
+    bool pending;          // listed
+    struct candle_sum now; // of the newest minute, whose place in the ring is void; minute 0: none
     int64_t grace_ns;
-    int32_t newest;   // minute; 0: no trade yet
-    uint32_t waiting; // marks that wait
-    bool pending;     // listed
 };
 
-enum { CANDLE_HEAD_BYTES = 128, CANDLE_ISSUE_ALL = INT32_MAX };
+enum { CANDLE_ISSUE_ALL = INT32_MAX };
 
-_Static_assert(sizeof(struct candle_head) <= CANDLE_HEAD_BYTES, "a head has a place of its own");
+_Static_assert(offsetof(struct candle_head, now.first_time_ns) <= 128, "a trade takes two lines");
 _Static_assert(sizeof(struct candle_sum) == 128, "two cache lines a minute");
 _Static_assert(sizeof(struct candle_mark) == 16, "four marks a cache line");
 
@@ -48,18 +50,28 @@ int64_t candle_grace_ns(const char *exchange)
 
 static inline struct candle_head *candle_head(const struct candles *candles, uint32_t symbol)
 {
-    return (void *)(candles->memory + (size_t)symbol * candles->stride);
+    return (struct candle_head *)(void *)candles->memory + symbol;
 }
 
-static inline struct candle_sum *candle_minutes(const struct candles *candles, uint32_t symbol)
+static inline struct candle_sum *candle_ring(const struct candles *candles, uint32_t symbol)
 {
-    return (void *)((uint8_t *)candle_head(candles, symbol) + CANDLE_HEAD_BYTES);
+    return (void *)(candles->memory + candles->options.symbols_max * sizeof(struct candle_head) +
+                    (size_t)symbol * candles->stride);
+}
+
+// Where the sum of `minute` is, if there is one: it is another minute's otherwise.
+static inline struct candle_sum *candle_minute(const struct candles *candles, uint32_t symbol,
+                                               int32_t minute)
+{
+    struct candle_head *head = candle_head(candles, symbol);
+    if (minute == head->now.minute) return &head->now;
+    return &candle_ring(candles, symbol)[minute & candles->mask];
 }
 
 static inline struct candle_mark *candle_mark(const struct candles *candles, uint32_t symbol,
                                               uint32_t interval, int32_t window)
 {
-    struct candle_mark *marks = (void *)(candle_minutes(candles, symbol) + candles->options.ring);
+    struct candle_mark *marks = (void *)(candle_ring(candles, symbol) + candles->options.ring);
     return marks + candles->mark_first[interval] +
            (uint32_t)window % candles->mark_count[interval];
 }
@@ -75,7 +87,7 @@ static size_t candles_layout(struct candles *candles)
         candles->mark_count[i] = candles->options.ring / candles->options.minutes[i] + 1;
         marks += candles->mark_count[i];
     }
-    const size_t bytes = CANDLE_HEAD_BYTES + candles->options.ring * sizeof(struct candle_sum) +
+    const size_t bytes = candles->options.ring * sizeof(struct candle_sum) +
                          marks * sizeof(struct candle_mark);
     return (bytes + 127) / 128 * 128;
 }
@@ -92,7 +104,9 @@ int candles_open(struct candles *candles, const struct candles_options *options)
     candles->due_ns = INT64_MAX;
     candles->stride = candles_layout(candles);
     candles->pending = calloc(options->symbols_max, sizeof *candles->pending);
-    void *memory = mmap(NULL, options->symbols_max * candles->stride, PROT_READ | PROT_WRITE,
+    candles->memory_bytes =
+        options->symbols_max * (sizeof(struct candle_head) + candles->stride);
+    void *memory = mmap(NULL, candles->memory_bytes, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory != MAP_FAILED) candles->memory = memory;
     if (candles->memory != NULL && candles->pending != NULL) return 0;
@@ -102,8 +116,7 @@ int candles_open(struct candles *candles, const struct candles_options *options)
 
 void candles_close(struct candles *candles)
 {
-    if (candles->memory != NULL)
-        ensure(munmap(candles->memory, candles->options.symbols_max * candles->stride) == 0);
+    if (candles->memory != NULL) ensure(munmap(candles->memory, candles->memory_bytes) == 0);
     free(candles->pending);
     candles->memory = NULL;
     candles->pending = NULL;
@@ -127,7 +140,6 @@ static void candle_build(const struct candles *candles, uint32_t symbol, uint32_
 {
     const uint32_t minutes = candles->options.minutes[interval];
     const int32_t first = mark->window * (int32_t)minutes;
-    const struct candle_sum *ring = candle_minutes(candles, symbol);
     memset(candle, 0, sizeof *candle);
     candle->symbol = symbol;
     candle->minutes = minutes;
@@ -135,7 +147,7 @@ static void candle_build(const struct candles *candles, uint32_t symbol, uint32_
     candle->open_time_ns = first * CANDLE_MINUTE_NS;
     candle->close_time_ns = (first + (int32_t)minutes) * CANDLE_MINUTE_NS;
     for (int32_t minute = first; minute < first + (int32_t)minutes; minute++) {
-        const struct candle_sum *sum = &ring[minute & candles->mask];
+        const struct candle_sum *sum = candle_minute(candles, symbol, minute);
         if (sum->minute == minute) candle_sum_merge(&candle->sum, sum);
     }
 }
@@ -145,9 +157,8 @@ static void candle_unmark(const struct candles *candles, uint32_t symbol, uint32
                           const struct candle_mark *mark)
 {
     const int32_t minutes = (int32_t)candles->options.minutes[interval];
-    struct candle_sum *ring = candle_minutes(candles, symbol);
     for (int32_t minute = mark->window * minutes; minute < (mark->window + 1) * minutes; minute++)
-        ring[minute & candles->mask].flags &= (uint8_t)~CANDLE_MARKED;
+        candle_minute(candles, symbol, minute)->flags &= (uint8_t)~CANDLE_MARKED;
 }
 
 static void candle_settle(struct candles *candles, uint32_t symbol, uint32_t interval,
@@ -203,7 +214,7 @@ static uint32_t candle_issue_symbol(struct candles *candles, uint32_t symbol, in
     int64_t due_ns = INT64_MAX;
     uint32_t tried = 0;
     for (uint32_t i = 0; i < candles->options.interval_count && head->waiting > 0; i++) {
-        const struct candle_span span = candle_span(candles, head->newest, i);
+        const struct candle_span span = candle_span(candles, head->now.minute, i);
         for (int32_t window = span.first; window <= span.last; window++) {
             struct candle_mark *mark = candle_mark(candles, symbol, i, window);
             if (!mark->waits || mark->window != window) continue;
@@ -253,7 +264,7 @@ static void candle_forget(struct candles *candles, uint32_t symbol, uint32_t int
                           struct candle_mark *mark)
 {
     if (mark->waits && mark->window * (int32_t)candles->options.minutes[interval] <
-                           candle_head(candles, symbol)->newest - (candles->mask + 1) + 1)
+                           candle_head(candles, symbol)->now.minute - (candles->mask + 1) + 1)
         candle_settle(candles, symbol, interval, mark);
 }
 
@@ -261,11 +272,12 @@ static void candle_forget(struct candles *candles, uint32_t symbol, uint32_t int
 static void candle_reach(struct candles *candles, uint32_t symbol, int32_t minute)
 {
     struct candle_head *head = candle_head(candles, symbol);
-    ensure(minute > head->newest);
+    ensure(minute > head->now.minute);
     if (head->waiting > 0 && candles->options.issue != NULL)
         (void)candle_issue_symbol(candles, symbol, INT64_MAX, minute - (candles->mask + 1) + 1,
                                   UINT32_MAX);
-    head->newest = minute;
+    candle_ring(candles, symbol)[head->now.minute & candles->mask] = head->now;
+    head->now = (struct candle_sum){.minute = minute};
     for (uint32_t i = 0; i < candles->options.interval_count && head->waiting > 0; i++) {
         for (uint32_t m = 0; m < candles->mark_count[i]; m++)
             candle_forget(candles, symbol, i, candle_mark(candles, symbol, i, (int32_t)m));
@@ -299,7 +311,7 @@ static void candle_await(struct candles *candles, uint32_t symbol, uint32_t inte
 static void candle_mark_all(struct candles *candles, uint32_t symbol, int32_t minute,
                             int64_t receive_ns)
 {
-    const int32_t newest = candle_head(candles, symbol)->newest;
+    const int32_t newest = candle_head(candles, symbol)->now.minute;
     bool whole = true;
     for (uint32_t i = 0; i < candles->options.interval_count; i++) {
         const int32_t window = minute / (int32_t)candles->options.minutes[i];
@@ -309,58 +321,78 @@ static void candle_mark_all(struct candles *candles, uint32_t symbol, int32_t mi
             whole = false;
     }
     candles->counters.beyond += !whole;
-    candle_minutes(candles, symbol)[minute & candles->mask].flags |= CANDLE_MARKED;
+    candle_minute(candles, symbol, minute)->flags |= CANDLE_MARKED;
 }
 
 static inline bool candle_in_ring(const struct candles *candles, const struct candle_head *head,
                                   int32_t minute)
 {
-    return minute > head->newest - (candles->mask + 1) && minute >= candles->floor;
+    return minute > head->now.minute - (candles->mask + 1) && minute >= candles->floor;
 }
 
 static inline void candle_prepare(struct candles *candles, uint32_t symbol, int64_t receive_ns)
 {
-    const struct candle_head *head = candle_head(candles, symbol);
-    if (head->waiting > 0 && receive_ns >= head->due_ns && candles->options.issue != NULL)
+    if (receive_ns >= candle_head(candles, symbol)->due_ns && candles->options.issue != NULL)
         (void)candle_issue_symbol(candles, symbol, receive_ns, INT32_MAX, UINT32_MAX);
 }
 
-void candles_prepare(struct candles *candles, const struct event *event)
+void candles_prepare_due(struct candles *candles, const struct event *event)
 {
-    if (event->symbol != SYMBOL_NONE && event_has(event, COLUMN_RECEIVE_TIME))
+    if (event->symbol != SYMBOL_NONE)
         candle_prepare(candles, event->symbol, event->value[COLUMN_RECEIVE_TIME]);
 }
 
-static void candles_add(struct candles *candles, uint32_t symbol, const struct candle_trade *trade)
+// Out of line, with a trade of its own, so that the quick way keeps its own in registers.
+__attribute__((noinline)) static void candles_add(struct candles *candles,
+                                                  const struct event *event)
 {
-    struct candle_head *head = candle_head(candles, symbol);
-    const int32_t minute = (int32_t)(trade->time_ns / CANDLE_MINUTE_NS);
-    if (minute > head->newest) {
-        if (minute > trade->receive_ns / CANDLE_MINUTE_NS + CANDLE_AHEAD_MINUTES) {
+    struct candle_trade trade;
+    struct candle_head *head = candle_head(candles, event->symbol);
+    if (!candle_trade_of(event, &trade)) return;
+    const int32_t minute = (int32_t)(trade.time_ns / CANDLE_MINUTE_NS);
+    if (minute > head->now.minute) {
+        if (minute > trade.receive_ns / CANDLE_MINUTE_NS + CANDLE_AHEAD_MINUTES) {
             candles->counters.ahead++;
             return;
         }
-        candle_reach(candles, symbol, minute);
+        candle_reach(candles, event->symbol, minute);
     }
     if (!candle_in_ring(candles, head, minute)) {
         candles->counters.beyond++;
         return;
     }
-    candle_prepare(candles, symbol, trade->receive_ns);
-    if (candles->options.issue == NULL && trade->receive_ns > candles->received_ns)
-        candles->received_ns = trade->receive_ns;
-    struct candle_sum *sum = &candle_minutes(candles, symbol)[minute & candles->mask];
+    candle_prepare(candles, event->symbol, trade.receive_ns);
+    if (candles->options.issue == NULL && trade.receive_ns > candles->received_ns)
+        candles->received_ns = trade.receive_ns;
+    struct candle_sum *sum = candle_minute(candles, event->symbol, minute);
     if (sum->minute != minute) *sum = (struct candle_sum){.minute = minute};
-    if (candle_sum_trade(sum, trade) && (sum->flags & CANDLE_MARKED) == 0)
-        candle_mark_all(candles, symbol, minute, trade->receive_ns);
+    if (candle_sum_trade(sum, &trade) && (sum->flags & CANDLE_MARKED) == 0)
+        candle_mark_all(candles, event->symbol, minute, trade.receive_ns);
+}
+
+// True: added, and there was nothing else to do, as is nearly always so: it is of the newest
+// minute, whose candles all wait and none is due.
+static inline bool candles_add_quickly(const struct candles *candles, const struct event *event)
+{
+    struct candle_trade trade;
+    struct candle_head *head = candle_head(candles, event->symbol);
+    struct candle_sum *sum = &head->now;
+    if (!candle_trade_of(event, &trade)) return false;
+    const int64_t since_ns = trade.time_ns - sum->minute * CANDLE_MINUTE_NS;
+    if (since_ns < 0 || since_ns >= CANDLE_MINUTE_NS || trade.receive_ns >= head->due_ns ||
+        sum->flags != CANDLE_MARKED || sum->source != trade.source ||
+        sum->price_scale != trade.price_scale || sum->quantity_scale != trade.quantity_scale ||
+        candles->options.issue == NULL)
+        return false;
+    candle_sum_add(sum, &trade);
+    return true;
 }
 
 void candles_event(struct candles *candles, const struct event *event)
 {
-    struct candle_trade trade;
     if (event->symbol == SYMBOL_NONE || candles->options.interval_count == 0) return;
     ensure(event->symbol < candles->options.symbols_max);
-    if (candle_trade_of(event, &trade)) candles_add(candles, event->symbol, &trade);
+    if (!candles_add_quickly(candles, event)) candles_add(candles, event);
 }
 
 // ---- empty ones ----
@@ -368,9 +400,8 @@ void candles_event(struct candles *candles, const struct event *event)
 static bool candle_is_empty(const struct candles *candles, uint32_t symbol, int32_t first,
                             int32_t minutes)
 {
-    const struct candle_sum *ring = candle_minutes(candles, symbol);
     for (int32_t minute = first; minute < first + minutes; minute++) {
-        const struct candle_sum *sum = &ring[minute & candles->mask];
+        const struct candle_sum *sum = candle_minute(candles, symbol, minute);
         if (sum->minute == minute && sum->trades > 0) return false;
     }
     return true;
@@ -382,12 +413,12 @@ static void candle_fill(struct candles *candles, uint32_t symbol, uint32_t inter
     struct candle_head *head = candle_head(candles, symbol);
     const int32_t minutes = (int32_t)candles->options.minutes[interval];
     const int32_t first = (int32_t)(close_ns / CANDLE_MINUTE_NS) - minutes;
-    if (head->newest == 0 || head->newest <= first - (candles->mask + 1)) return;
+    if (head->now.minute == 0 || head->now.minute <= first - (candles->mask + 1)) return;
     if (!candle_is_empty(candles, symbol, first, minutes)) return;
-    if (head->newest < first + minutes - 1) candle_reach(candles, symbol, first + minutes - 1);
+    if (head->now.minute < first + minutes - 1) candle_reach(candles, symbol, first + minutes - 1);
     const struct candle_mark *mark = candle_mark(candles, symbol, interval, first / minutes);
     if (mark->window == first / minutes && mark->revision > 0) return; // it is there
-    if (first / minutes >= candle_span(candles, head->newest, interval).first)
+    if (first / minutes >= candle_span(candles, head->now.minute, interval).first)
         candle_await(candles, symbol, interval, first / minutes, close_ns);
 }
 
@@ -415,10 +446,10 @@ void candles_known(struct candles *candles, uint32_t symbol, const struct event 
     const uint32_t minutes = candle_interval_minutes((const char *)text.bytes, text.size);
     const struct candle_head *head = candle_head(candles, symbol);
     for (uint32_t i = 0; i < candles->options.interval_count; i++) {
-        if (candles->options.minutes[i] != minutes || head->newest == 0) continue;
+        if (candles->options.minutes[i] != minutes || head->now.minute == 0) continue;
         const int32_t first = (int32_t)(row->value[CANDLE_OPEN_TIME] / CANDLE_MINUTE_NS);
         const int32_t window = first / (int32_t)minutes;
-        const struct candle_span span = candle_span(candles, head->newest, i);
+        const struct candle_span span = candle_span(candles, head->now.minute, i);
         struct candle_mark *mark = candle_mark(candles, symbol, i, window);
         if (window < span.first || window > span.last) return;
         if (mark->window != window) *mark = (struct candle_mark){.window = window};
@@ -441,9 +472,10 @@ void candles_adopt(struct candles *candles, uint32_t symbol, const struct candle
 {
     ensure(candles->stride == other->stride);
     struct candle_head *head = candle_head(candles, symbol);
-    if (head->newest != 0) return;
+    if (head->now.minute != 0) return;
     const int64_t grace_ns = head->grace_ns;
-    memcpy(head, candle_head(other, from), candles->stride);
+    *head = *candle_head(other, from);
+    memcpy(candle_ring(candles, symbol), candle_ring(other, from), candles->stride);
     head->grace_ns = grace_ns;
     head->pending = head->waiting > 0;
     if (!head->pending) return;

@@ -16,7 +16,7 @@
 // (`beyond`) and changes no candle; a candle whose first minute is about to be forgotten is issued
 // then.
 //
-// Ownership: memory is address space until used; a symbol takes 19 KB at most with three intervals.
+// Ownership: memory is address space until used; a symbol takes 20 KB at most with three intervals.
 // Threading: one owner. Units: times in ns UTC, minutes since 1970.
 #ifndef RINGTAPE_DERIVE_CANDLE_H
 #define RINGTAPE_DERIVE_CANDLE_H
@@ -41,25 +41,26 @@ enum {
     CANDLE_TEXT_BYTES = 8,    // of an interval's name
 };
 
-// What trades add up to. Prices have one scale, quantities another, quote_volume both.
+// What trades add up to. Prices have one scale, quantities another, quote_volume both. What only
+// the first trade changes is last: a trade of the newest minute need not touch it (candle.c).
 struct candle_sum {
     wide volume;
     wide quote_volume;
     wide taker_buy_volume;
-    int64_t first_time_ns;
-    int64_t last_time_ns;
-    int64_t first_id;
-    int64_t last_id;
-    int64_t open;
+    int64_t trades; // 0: nothing else here is valid
     int64_t high;
     int64_t low;
     int64_t close;
-    int64_t trades; // 0: nothing else here is valid
+    int64_t last_time_ns;
+    int64_t last_id;
     int32_t minute; // of the sums of one minute
     uint8_t price_scale;
     uint8_t quantity_scale;
     uint8_t source; // enum candle_source
     uint8_t flags;  // enum candle_sum_flags
+    int64_t first_time_ns;
+    int64_t first_id;
+    int64_t open;
 };
 
 enum candle_sum_flags {
@@ -107,8 +108,9 @@ struct candles {
     int32_t floor;    // minutes before it are not known whole
     uint32_t pending_count;
     uint32_t *pending; // [symbols_max] symbols with a candle that waits
-    uint8_t *memory;   // [symbols_max] of `stride` bytes
-    size_t stride;
+    uint8_t *memory;   // [symbols_max] heads, then [symbols_max] of `stride` bytes
+    size_t memory_bytes;
+    size_t stride;     // of a symbol's ring and marks
     uint32_t mark_first[CANDLE_INTERVALS_MAX]; // of the interval, in a symbol's marks
     uint32_t mark_count[CANDLE_INTERVALS_MAX];
 };
@@ -127,9 +129,15 @@ int candles_open(struct candles *candles, const struct candles_options *options)
 void candles_close(struct candles *candles);
 // Before the first trade of a symbol; later it changes the candles that begin then.
 void candles_symbol(struct candles *candles, uint32_t symbol, int64_t grace_ns);
+void candles_prepare_due(struct candles *candles, const struct event *event);
 // Issues what is due before `event` is added. The caller's tape then has a candle before the trades
 // that it does not hold.
-void candles_prepare(struct candles *candles, const struct event *event);
+static inline void candles_prepare(struct candles *candles, const struct event *event)
+{
+    if (event_has(event, COLUMN_RECEIVE_TIME) &&
+        event->value[COLUMN_RECEIVE_TIME] >= candles->due_ns)
+        candles_prepare_due(candles, event);
+}
 // A row of trade or agg_trade; others and those that count for no candle are passed over. Prepares
 // by itself as well.
 void candles_event(struct candles *candles, const struct event *event);

@@ -6,60 +6,6 @@
 #include "derive/candle_inside.h"
 
 #include "format/ensure.h"
-#include <string.h>
-
-static bool sum_is_market(const struct event *event)
-{
-    if (!event_has(event, TRADE_KIND)) return true;
-    const struct event_text kind = event_text(event, TRADE_KIND);
-    return kind.size == 6 && memcmp(kind.bytes, "MARKET", 6) == 0;
-}
-
-static void sum_trade_row(const struct event *event, struct candle_trade *trade)
-{
-    trade->first_id = event->value[TRADE_ID];
-    trade->last_id = event->value[TRADE_ID];
-    trade->trades = 1;
-    trade->price = event->value[TRADE_PRICE];
-    trade->quantity = event->value[TRADE_QUANTITY];
-    trade->price_scale = event->scale[TRADE_PRICE];
-    trade->quantity_scale = event->scale[TRADE_QUANTITY];
-    trade->side = (uint8_t)event->value[TRADE_SIDE];
-    trade->source = CANDLE_FROM_TRADES;
-}
-
-static void sum_agg_trade_row(const struct event *event, struct candle_trade *trade)
-{
-    trade->first_id = event->value[AGG_TRADE_FIRST_ID];
-    trade->last_id = event->value[AGG_TRADE_LAST_ID];
-    if (__builtin_sub_overflow(trade->last_id, trade->first_id, &trade->trades) ||
-        __builtin_add_overflow(trade->trades, 1, &trade->trades))
-        trade->trades = 0; // ids that cannot be
-    trade->price = event->value[AGG_TRADE_PRICE];
-    trade->quantity = event->value[AGG_TRADE_QUANTITY];
-    trade->price_scale = event->scale[AGG_TRADE_PRICE];
-    trade->quantity_scale = event->scale[AGG_TRADE_QUANTITY];
-    trade->side = (uint8_t)event->value[AGG_TRADE_SIDE];
-    trade->source = CANDLE_FROM_AGG_TRADES;
-}
-
-bool candle_trade_of(const struct event *event, struct candle_trade *trade)
-{
-    _Static_assert((int)TRADE_TIME == (int)AGG_TRADE_TIME, "one place");
-    if (event->channel == CHANNEL_TRADE) {
-        if (!sum_is_market(event)) return false;
-        sum_trade_row(event, trade);
-    } else if (event->channel == CHANNEL_AGG_TRADE) {
-        sum_agg_trade_row(event, trade);
-    } else {
-        return false;
-    }
-    trade->time_ns = event_has(event, TRADE_TIME) ? event->value[TRADE_TIME] : event_time_ns(event);
-    // A row of an archive has no arrival: as if it had come at its time.
-    trade->receive_ns = event_has(event, COLUMN_RECEIVE_TIME) ? event->value[COLUMN_RECEIVE_TIME]
-                                                              : trade->time_ns;
-    return trade->price > 0 && trade->quantity >= 0 && trade->trades > 0 && trade->time_ns >= 0;
-}
 
 // ---- scales ----
 
@@ -98,21 +44,6 @@ static bool sum_raise(struct candle_sum *sum, uint8_t price_scale, uint8_t quant
 
 // ---- adding ----
 
-static bool sum_is_before(int64_t time_a, int64_t id_a, int64_t time_b, int64_t id_b)
-{
-    return time_a != time_b ? time_a < time_b : id_a < id_b;
-}
-
-static bool sum_add_volumes(struct candle_sum *sum, wide volume, wide quote_volume,
-                            wide taker_buy_volume, int64_t trades)
-{
-    return !__builtin_add_overflow(sum->volume, volume, &sum->volume) &&
-           !__builtin_add_overflow(sum->quote_volume, quote_volume, &sum->quote_volume) &&
-           !__builtin_add_overflow(sum->taker_buy_volume, taker_buy_volume,
-                                   &sum->taker_buy_volume) &&
-           !__builtin_add_overflow(sum->trades, trades, &sum->trades);
-}
-
 static void sum_of_trade(const struct candle_trade *trade, struct candle_sum *sum)
 {
     *sum = (struct candle_sum){
@@ -134,26 +65,6 @@ static void sum_of_trade(const struct candle_trade *trade, struct candle_sum *su
     };
 }
 
-// Trades of one scale, which is nearly always so.
-static void sum_add(struct candle_sum *sum, const struct candle_trade *trade)
-{
-    if (trade->price > sum->high) sum->high = trade->price;
-    if (trade->price < sum->low) sum->low = trade->price;
-    if (sum_is_before(sum->last_time_ns, sum->last_id, trade->time_ns, trade->last_id)) {
-        sum->last_time_ns = trade->time_ns;
-        sum->last_id = trade->last_id;
-        sum->close = trade->price;
-    } else if (sum_is_before(trade->time_ns, trade->first_id, sum->first_time_ns,
-                             sum->first_id)) {
-        sum->first_time_ns = trade->time_ns;
-        sum->first_id = trade->first_id;
-        sum->open = trade->price;
-    }
-    if (!sum_add_volumes(sum, trade->quantity, (wide)trade->price * trade->quantity,
-                         trade->side == SIDE_BUY ? trade->quantity : 0, trade->trades))
-        sum->flags |= CANDLE_OVERFLOW;
-}
-
 bool candle_sum_trade(struct candle_sum *sum, const struct candle_trade *trade)
 {
     const bool fresh = sum->trades == 0;
@@ -161,7 +72,7 @@ bool candle_sum_trade(struct candle_sum *sum, const struct candle_trade *trade)
         return false;
     if (!fresh && sum->source == trade->source && sum->price_scale == trade->price_scale &&
         sum->quantity_scale == trade->quantity_scale) {
-        sum_add(sum, trade);
+        candle_sum_add(sum, trade);
         return true;
     }
     struct candle_sum one;
@@ -180,12 +91,13 @@ static void sum_merge_prices(struct candle_sum *sum, const struct candle_sum *ot
 {
     if (other->high > sum->high) sum->high = other->high;
     if (other->low < sum->low) sum->low = other->low;
-    if (sum_is_before(sum->last_time_ns, sum->last_id, other->last_time_ns, other->last_id)) {
+    if (candle_is_before(sum->last_time_ns, sum->last_id, other->last_time_ns, other->last_id)) {
         sum->last_time_ns = other->last_time_ns;
         sum->last_id = other->last_id;
         sum->close = other->close;
     }
-    if (sum_is_before(other->first_time_ns, other->first_id, sum->first_time_ns, sum->first_id)) {
+    if (candle_is_before(other->first_time_ns, other->first_id, sum->first_time_ns,
+                         sum->first_id)) {
         sum->first_time_ns = other->first_time_ns;
         sum->first_id = other->first_id;
         sum->open = other->open;
@@ -210,7 +122,7 @@ void candle_sum_merge(struct candle_sum *sum, const struct candle_sum *other)
         return;
     }
     sum_merge_prices(sum, &added);
-    if (!sum_add_volumes(sum, added.volume, added.quote_volume, added.taker_buy_volume,
-                         added.trades))
+    if (!candle_add_volumes(sum, added.volume, added.quote_volume, added.taker_buy_volume,
+                            added.trades))
         sum->flags |= CANDLE_OVERFLOW;
 }
