@@ -249,6 +249,13 @@ const char *delta_configuration(const struct delta *delta, const char *key)
     return NULL;
 }
 
+bool delta_configuration_at(const struct delta *delta, uint32_t at, const char *pair[2])
+{
+    if (at >= delta->configuration_count) return false;
+    memcpy(pair, delta->configuration[at], sizeof delta->configuration[at]);
+    return true;
+}
+
 const char *delta_schema(const struct delta *delta)
 {
     return delta->schema;
@@ -275,4 +282,9 @@ const struct delta_file *delta_files(const struct delta *delta, uint32_t *count)
 {
     *count = delta->file_count;
     return delta->files;
+}
+
+const struct delta_file *delta_file_at(struct delta *delta, const char *path)
+{
+    return delta_find_file(delta, path);
 }

@@ -49,6 +49,7 @@ enum {
     DELTA_MESSAGE_BYTES = 1024,
     DELTA_PARTITION_BYTES = 280,   // a partition value: longer than any exchange name
     DELTA_APP_BYTES = 128,         // of a txn
+    DELTA_CONFIGURATION_MAX = 32,  // pairs; further ones are not seen
 };
 
 struct delta_message {
@@ -82,6 +83,8 @@ int64_t delta_version(const struct delta *delta);
 const char *delta_path(const struct delta *delta);
 // Of metaData; NULL: not there.
 const char *delta_configuration(const struct delta *delta, const char *key);
+// Key and value of pair number `at`; false: there are not so many.
+bool delta_configuration_at(const struct delta *delta, uint32_t at, const char *pair[2]);
 const char *delta_schema(const struct delta *delta); // schemaString
 const char *delta_id(const struct delta *delta);
 const char *delta_partition_columns(const struct delta *delta); // "exchange,date"
@@ -89,6 +92,8 @@ const char *delta_partition_columns(const struct delta *delta); // "exchange,dat
 int64_t delta_txn(const struct delta *delta, const char *app);
 // All files, live or not, in the order of their first action.
 const struct delta_file *delta_files(const struct delta *delta, uint32_t *count);
+// The one of that path below the table, NULL: the table never had it, or has forgotten it.
+const struct delta_file *delta_file_at(struct delta *delta, const char *path);
 
 // ---- the next commit ----
 

@@ -7,7 +7,6 @@
 #include "format/delta.h"
 
 enum {
-    DELTA_CONFIGURATION_MAX = 32,
     DELTA_KEY_BYTES = 128,
     DELTA_ARENA_BLOCK_BYTES = 1 << 16,
 };

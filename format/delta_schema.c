@@ -160,11 +160,9 @@ static __int128 widen(__int128 value, bool greatest)
     return value < 0 ? -(__int128)rounded : (__int128)rounded;
 }
 
-// Without zeros at the end.
 static void put_decimal(struct delta_text *out, __int128 value, uint8_t scale)
 {
     char text[DECIMAL_TEXT_BYTES_MAX];
-    for (; scale > 0 && value % 10 == 0; scale--) value /= 10;
     const size_t size = decimal_text_format(text, value, scale);
     delta_text_bytes(out, text, size);
 }

@@ -7,6 +7,7 @@
 #include "format/time_text.h"
 #include "tools/ringtape_command.h"
 #include "tools/ringtape_export_day.h"
+#include "tools/ringtape_export_delta.h"
 #include "tools/ringtape_files.h"
 #include "tools/ringtape_table.h"
 #include <errno.h>
@@ -135,10 +136,15 @@ int ringtape_export(int argc, char **argv)
 {
     static struct ringtape_export export;
     uint64_t megabytes = FILE_MEGABYTES;
+    struct ringtape_export_delta delta = {0};
     int exit_code = RINGTAPE_EXIT_OK;
     const struct ringtape_option options[] = {
         {.name = "parquet", .kind = RINGTAPE_OPTION_TEXT, .target = &export.directory,
-         .value = "DIR", .help = "where the files go; created if missing", .required = true},
+         .value = "DIR", .help = "where the files go; created if missing"},
+        RINGTAPE_EXPORT_DELTA(delta),
+        RINGTAPE_EXPORT_FOLLOW(delta),
+        RINGTAPE_EXPORT_EVERY(delta),
+        RINGTAPE_EXPORT_COMPACT(delta),
         RINGTAPE_QUERY_STORE(export.query),
         RINGTAPE_QUERY_CHANNEL(export.query),
         RINGTAPE_QUERY_SYMBOL(export.query),
@@ -154,14 +160,17 @@ int ringtape_export(int argc, char **argv)
         .purpose =
             "Sealed rows as Parquet: DIR/exchange=.../channel=.../date=.../*.parquet, sorted by\n"
             "symbol and time. A partition holds what the last export asked for; one whose rows "
-            "did\nnot change is left alone, any other is replaced as a whole.",
+            "did\nnot change is left alone, any other is replaced as a whole. Or as Delta tables, in "
+            "which\na run adds what has been sealed since the one before.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     };
     ringtape_query_init(&export.query);
     if (!ringtape_options_parse(&usage, argc, argv, ringtape_now_ns(), &exit_code))
         return exit_code;
-    if (!ringtape_query_check(&export.query, "export")) return RINGTAPE_EXIT_USAGE;
+    if (!ringtape_query_check(&export.query, "export") ||
+        !ringtape_export_delta_check(&delta, &export))
+        return RINGTAPE_EXIT_USAGE;
     if (megabytes < 1 || megabytes > FILE_MEGABYTES_MAX) {
         (void)fprintf(stderr, "ringtape export: --file-size: give 1 to %d, megabytes a file\n",
                       FILE_MEGABYTES_MAX);
@@ -170,7 +179,8 @@ int ringtape_export(int argc, char **argv)
     export.file_bytes = megabytes << 20;
     exit_code = ringtape_store_open(&export.store, export.query.store);
     if (exit_code != RINGTAPE_EXIT_OK) return exit_code;
-    exit_code = ringtape_export_run(&export);
+    exit_code = delta.directory != NULL ? ringtape_export_delta(&delta, &export)
+                                        : ringtape_export_run(&export);
     store_close(export.store);
     return ringtape_finish_output(exit_code);
 }

@@ -303,6 +303,7 @@ static void ringtape_export_told(struct ringtape_export_work *work, const char *
 {
     struct ringtape_export *export = work->export;
     char rows[2 * RINGTAPE_TABLE_NUMBER_BYTES], bytes[RINGTAPE_TABLE_NUMBER_BYTES];
+    if (export->sink != NULL) return; // who tells of it himself
     ringtape_progress_clear(&export->progress);
     if (export->json_wanted) {
         ringtape_json_object(&export->json, NULL);
