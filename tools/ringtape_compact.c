@@ -14,6 +14,7 @@
 
 static int compact_run(struct ringtape_delta *delta, struct ringtape_export *export)
 {
+    export->file_bytes = RINGTAPE_DELTA_TARGET_BYTES;
     int exit_code = ringtape_delta_open(delta, export);
     if (exit_code != RINGTAPE_EXIT_OK) return exit_code;
     exit_code = ringtape_delta_compact(delta, 1, true, INT32_MIN, INT32_MAX, NULL);

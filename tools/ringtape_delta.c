@@ -292,7 +292,8 @@ static bool find_start(struct ringtape_delta *delta, const struct partition *par
 }
 
 // Fewer files than there are now come of it: more than one, unless they are of full size already.
-static bool pays(const struct partition *partition, int64_t from)
+static bool pays(const struct ringtape_delta *delta, const struct partition *partition,
+                 int64_t from)
 {
     int64_t bytes = 0;
     uint32_t count = 0;
@@ -301,7 +302,7 @@ static bool pays(const struct partition *partition, int64_t from)
         bytes += partition->files[i]->bytes;
         count++;
     }
-    return count > 1 && bytes / count < RINGTAPE_DELTA_TARGET_BYTES / 2;
+    return count > 1 && bytes / count < (int64_t)delta->export->file_bytes / 2;
 }
 
 static int compact_partition(struct ringtape_delta *delta, const struct partition *partition,
@@ -309,7 +310,7 @@ static int compact_partition(struct ringtape_delta *delta, const struct partitio
 {
     int64_t from, messages;
     char exchange[RINGTAPE_DELTA_EXCHANGE_BYTES];
-    if (!find_start(delta, partition, whole, &from) || !pays(partition, from))
+    if (!find_start(delta, partition, whole, &from) || !pays(delta, partition, from))
         return RINGTAPE_EXIT_OK;
     (void)snprintf(exchange, sizeof exchange, "%s", partition->exchange); // the commit moves it
     delta->plan = (struct ringtape_delta_plan){.mode = RINGTAPE_DELTA_COMPACT, .from = from};

@@ -186,5 +186,9 @@ bool retention_mergeable(const struct catalogue *catalogue,
     if (guard_count == 0 || segment->tape_last == 0 || // backfilled
         catalogue->segment_count > CATALOGUE_SEGMENTS_MAX / 2)
         return true;
+    for (uint32_t g = 0; g < guard_count; g++) {
+        if (guards[g].mergeable && !guards[g].mergeable(guards[g].context, segment))
+            return false;
+    }
     return retention_tapes_released(guards, guard_count, segment);
 }
