@@ -161,6 +161,7 @@ static int begin(struct delta *delta)
 {
     struct listing listing;
     const int64_t told = last_checkpoint(delta);
+    delta->version_told = told;
     if (told >= 0) {
         const int error = begin_at(delta, told);
         if (error != -ENOENT) return error;
@@ -200,6 +201,16 @@ int delta_catch_up(struct delta *delta)
     }
 }
 
+// A gap in the log must not look like its end.
+static int check_end(struct delta *delta)
+{
+    if (delta->version >= delta->version_told) return 0;
+    return delta_fail(delta, -EBADMSG,
+                      "commit %" PRId64 " is missing, though there are later ones; restore it, or "
+                      "export into another folder",
+                      delta->version + 1);
+}
+
 int delta_open(struct delta **out, const struct delta_disk *disk, const char *path,
                struct delta_message *message)
 {
@@ -214,6 +225,7 @@ int delta_open(struct delta **out, const struct delta_disk *disk, const char *pa
     if (fits) memcpy(delta->path, path, size + 1);
     int error = fits ? begin(delta) : -ENAMETOOLONG;
     if (error == 0) error = delta_catch_up(delta);
+    if (error == 0) error = check_end(delta);
     if (error == 0 && delta->version >= 0) error = delta_check(delta);
     delta->message = NULL;
     if (error != 0)

@@ -29,6 +29,7 @@ struct delta {
     char path[DELTA_PATH_BYTES_MAX];
     int64_t version;            // -1: no table
     int64_t checkpoint_version; // of the newest checkpoint of ours, -1: none
+    int64_t version_told;       // by _last_checkpoint: there are at least so many
     int reader_version;         // 0: no protocol action as yet
     int writer_version;
     const char *features;       // the first table feature asked for, NULL: none
