@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// The host's files. Nothing is tried a second time that should make bytes durable.
 #include "format/delta_disk.h"
 
 #include <dirent.h>

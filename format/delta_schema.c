@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Types and bounds of Parquet columns, spelled for a Delta log.
 #include "format/delta_schema.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// export_state: see export_state.h.
 #include "format/export_state.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// delta_disk_memory: files in memory with what a crash does to them. A file's bytes are durable when
-// they are written (the disk layer syncs them); its name is once its folder was synced. A crash
-// leaves of the names that changed since any subset, by a seed.
+// delta_disk_memory: files in memory with what a crash does to them. A file's bytes are durable
+// when they are written (the disk layer syncs them); its name is once its folder was synced. A
+// crash leaves of the names that changed since any subset, by a seed.
 #ifndef RINGTAPE_TESTS_DELTA_DISK_MEMORY_H
 #define RINGTAPE_TESTS_DELTA_DISK_MEMORY_H
 

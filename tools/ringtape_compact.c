@@ -14,10 +14,11 @@
 
 static int compact_run(struct ringtape_delta *delta, struct ringtape_export *export)
 {
+    static const struct ringtape_delta_scope all = {UINT32_MAX, INT32_MIN, INT32_MAX};
     export->file_bytes = RINGTAPE_DELTA_TARGET_BYTES;
     int exit_code = ringtape_delta_open(delta, export);
     if (exit_code != RINGTAPE_EXIT_OK) return exit_code;
-    exit_code = ringtape_delta_compact(delta, 1, true, INT32_MIN, INT32_MAX, NULL);
+    exit_code = ringtape_delta_compact(delta, 1, true, &all, NULL);
     ringtape_delta_close(delta);
     return ringtape_delta_sum(delta, exit_code);
 }

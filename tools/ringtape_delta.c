@@ -150,11 +150,25 @@ static int export_day(struct ringtape_delta *delta, int32_t day)
 
 // ---- all of it ----
 
+// Was anything of the channel sealed since it was exported last?
+static bool has_news(const struct ringtape_delta *delta, enum channel channel)
+{
+    const struct catalogue *catalogue = store_catalogue(delta->export->store);
+    for (uint32_t i = 0; i < catalogue->segment_count; i++) {
+        const struct catalogue_segment *segment = &catalogue->segments[i];
+        if (segment->channel == channel &&
+            (delta->done[channel] == 0 || segment->tape_last > delta->done[channel]))
+            return true;
+    }
+    return false;
+}
+
 static int export_channel(struct ringtape_delta *delta, enum channel channel, bool (*stop)(void))
 {
     uint32_t count;
     int32_t *days = days_of(delta, channel, &count);
     ensure(days != NULL); // four bytes a segment
+    if (!has_news(delta, channel)) count = 0;
     int exit_code = count > 0 ? ringtape_delta_open_table(delta, channel) : RINGTAPE_EXIT_OK;
     for (uint32_t i = 0; i < count && exit_code == RINGTAPE_EXIT_OK; i++) {
         if (stop != NULL && stop()) {
@@ -164,6 +178,7 @@ static int export_channel(struct ringtape_delta *delta, enum channel channel, bo
         exit_code = export_day(delta, days[i]);
     }
     if (exit_code != RINGTAPE_EXIT_OK) delta->behind |= 1u << channel;
+    if ((delta->behind >> channel & 1) == 0) delta->done[channel] = delta->frontier;
     close_table(delta);
     free(days);
     return exit_code;
@@ -181,7 +196,8 @@ static void count_rows(struct ringtape_delta *delta)
 int ringtape_delta_export(struct ringtape_delta *delta, bool (*stop)(void))
 {
     int exit_code = RINGTAPE_EXIT_OK;
-    delta->behind = 0;
+    delta->behind = delta->changed = 0;
+    delta->day_oldest = INT32_MAX;
     delta->only = NULL;
     delta->waiting = 0;
     count_rows(delta);
@@ -326,7 +342,7 @@ static int compact_partition(struct ringtape_delta *delta, const struct partitio
 }
 
 static int compact_channel(struct ringtape_delta *delta, uint32_t files_max, bool whole,
-                           int32_t day_from, int32_t day_to, bool (*stop)(void))
+                           const struct ringtape_delta_scope *scope, bool (*stop)(void))
 {
     static struct partition partition; // too large for a stack
     uint32_t count;
@@ -337,8 +353,8 @@ static int compact_channel(struct ringtape_delta *delta, uint32_t files_max, boo
         const struct delta_file *files = delta_files(delta->table, &count);
         if (stop != NULL && stop()) break;
         if (!files[i].live || !catalogue_day_parse(files[i].date, strlen(files[i].date), &day) ||
-            day < day_from || day > day_to || !gather(delta, files, count, i, &partition) ||
-            partition.count <= files_max)
+            day < scope->day_from || day > scope->day_to ||
+            !gather(delta, files, count, i, &partition) || partition.count <= files_max)
             continue;
         begin_day(delta, day);
         const int result = compact_partition(delta, &partition, whole);
@@ -348,17 +364,18 @@ static int compact_channel(struct ringtape_delta *delta, uint32_t files_max, boo
 }
 
 int ringtape_delta_compact(struct ringtape_delta *delta, uint32_t files_max, bool whole,
-                           int32_t day_from, int32_t day_to, bool (*stop)(void))
+                           const struct ringtape_delta_scope *scope, bool (*stop)(void))
 {
     int exit_code = RINGTAPE_EXIT_OK;
     ringtape_progress_start(&delta->export->progress, "compacting");
     for (int c = CHANNEL_NONE + 1; c < CHANNEL_COUNT; c++) {
-        if (channel_schema((enum channel)c) == NULL || delta->uncompactable ||
+        if ((scope->channels >> c & 1) == 0 || delta->uncompactable ||
+            channel_schema((enum channel)c) == NULL ||
             !ringtape_query_has_channel(&delta->export->query, (enum channel)c))
             continue;
         int result = ringtape_delta_open_table(delta, (enum channel)c);
         if (result == RINGTAPE_EXIT_OK)
-            result = compact_channel(delta, files_max, whole, day_from, day_to, stop);
+            result = compact_channel(delta, files_max, whole, scope, stop);
         close_table(delta);
         if (result != RINGTAPE_EXIT_OK) exit_code = result;
     }

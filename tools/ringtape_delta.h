@@ -50,6 +50,10 @@ struct ringtape_delta {
     char path[RINGTAPE_PUBLISH_PATH_BYTES];
     int64_t frontier;
     uint32_t behind; // bit c: not all of the channel could be exported
+    // ---- of this run of the program ----
+    int64_t done[CHANNEL_COUNT]; // the frontier up to which a channel was exported as a whole
+    uint32_t changed;            // bit c: the last ringtape_delta_export() committed something
+    int32_t day_oldest;          // of these commits
     // ---- of the day in hand ----
     int32_t day;
     char date[11];
@@ -74,9 +78,14 @@ void ringtape_delta_close(struct ringtape_delta *delta);
 // tells the store's daemon. `stop` (may be NULL) is asked between days. 0 or an exit code.
 int ringtape_delta_export(struct ringtape_delta *delta, bool (*stop)(void));
 // Partitions with more than `files_max` files become few, sorted ones: `whole`: the whole
-// partition; else as far as it pays. `day_from`, `day_to`: partitions of these days alone.
+// partition; else as far as it pays. Of these channels and days alone.
+struct ringtape_delta_scope {
+    uint32_t channels; // bit c
+    int32_t day_from;
+    int32_t day_to;
+};
 int ringtape_delta_compact(struct ringtape_delta *delta, uint32_t files_max, bool whole,
-                           int32_t day_from, int32_t day_to, bool (*stop)(void));
+                           const struct ringtape_delta_scope *scope, bool (*stop)(void));
 // What was done, as a line or the end of a JSON object; the exit code, given that of the run.
 int ringtape_delta_sum(struct ringtape_delta *delta, int exit_code);
 

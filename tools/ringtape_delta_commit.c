@@ -259,6 +259,8 @@ static void tell(struct ringtape_delta *delta, int64_t commit_ns)
         bytes += delta->taken[i].bytes;
     }
     delta->commits++;
+    delta->changed |= 1u << delta->channel;
+    if (delta->day < delta->day_oldest) delta->day_oldest = delta->day;
     delta->files += delta->taken_count;
     delta->compactions += delta->plan.mode == RINGTAPE_DELTA_COMPACT;
     if (delta->plan.mode != RINGTAPE_DELTA_COMPACT) delta->rows += (uint64_t)rows;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// One pass over a day's segments: sums, then the decision.
 #include "tools/ringtape_delta_plan.h"
 
 #include "format/ensure.h"

@@ -160,8 +160,8 @@ int ringtape_export(int argc, char **argv)
         .purpose =
             "Sealed rows as Parquet: DIR/exchange=.../channel=.../date=.../*.parquet, sorted by\n"
             "symbol and time. A partition holds what the last export asked for; one whose rows "
-            "did\nnot change is left alone, any other is replaced as a whole. Or as Delta tables, in "
-            "which\na run adds what has been sealed since the one before.",
+            "did\nnot change is left alone, any other is replaced as a whole.\n"
+            "Or as Delta tables, to which a run adds what has been sealed since the one before.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     };

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Options that go together, and what is told at the end.
 #include "tools/ringtape_export_delta.h"
 
 #include <stdio.h>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// A round fails or not as a whole; a few failures one after the other end it, so that whoever
+// started it sees them.
 #include "tools/ringtape_follow.h"
 
 #include <errno.h>
@@ -91,13 +94,14 @@ static int seal(struct store *store)
 
 static int compact(struct ringtape_delta *delta, uint32_t files)
 {
-    const int32_t today = catalogue_day_of(ringtape_now_ns());
-    const int32_t growing = today - COMPACT_DAYS + 1;
-    const int exit_code =
-        ringtape_delta_compact(delta, files, false, growing, INT32_MAX, must_end);
-    if (exit_code != RINGTAPE_EXIT_OK || must_end()) return exit_code;
-    const uint32_t late = files < LATE_FILES ? files : LATE_FILES;
-    return ringtape_delta_compact(delta, late, true, INT32_MIN, growing - 1, must_end);
+    const int32_t growing = catalogue_day_of(ringtape_now_ns()) - COMPACT_DAYS + 1;
+    const struct ringtape_delta_scope fresh = {delta->changed, growing, INT32_MAX};
+    const struct ringtape_delta_scope late = {delta->changed, delta->day_oldest, growing - 1};
+    const int exit_code = ringtape_delta_compact(delta, files, false, &fresh, must_end);
+    if (exit_code != RINGTAPE_EXIT_OK || must_end() || late.day_from > late.day_to)
+        return exit_code;
+    return ringtape_delta_compact(delta, files < LATE_FILES ? files : LATE_FILES, true, &late,
+                                  must_end);
 }
 
 static int round_once(struct ringtape_delta *delta, uint32_t compact_files)

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+//
+// One look reads a handful of small files, once a second, on the control thread.
 #include "control/control_export.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Delta tables: delta-rs, Polars and DuckDB read the rows that plain Parquet and 'ringtape cat' have,
-each once, whatever is sealed, merged, repaired, killed or compacted in between."""
+"""Delta tables: delta-rs, Polars and DuckDB read the rows that plain Parquet and 'ringtape cat'
+have, each once, whatever is sealed, merged, repaired, killed or compacted in between."""
 
 import json
 import os
