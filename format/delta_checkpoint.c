@@ -186,7 +186,9 @@ struct sheet {
     struct parquet_nested *writer;
     char *room;
     size_t room_size;
+    uint32_t seen; // fields of the row being written; who writes a key twice is heard once
 };
+_Static_assert(sizeof fields / sizeof *fields <= 32, "a bit each");
 
 // The text that is next; it is ours and was read before, so it is well-formed.
 static size_t take_text(struct sheet *sheet, struct delta_json *json)
@@ -210,6 +212,7 @@ static void put_text(struct sheet *sheet, uint32_t leaf, uint32_t repetition,
                      struct delta_json *json)
 {
     const size_t size = take_text(sheet, json);
+    json->bad = json->bad || size > PARQUET_NESTED_TEXT_BYTES_MAX;
     if (!json->bad) parquet_nested_text(sheet->writer, leaf, repetition, sheet->room, size);
 }
 
@@ -255,10 +258,13 @@ static void put_field(struct sheet *sheet, uint32_t group, const char *key,
     const struct field *field = fields;
     const struct field *end = fields + sizeof fields / sizeof *fields;
     while (field < end && (field->group != group || strcmp(field->key, key) != 0)) field++;
-    if (field == end || delta_json_null(json)) {
-        if (field == end) delta_json_skip(json);
+    const uint32_t bit = field < end ? 1u << (field - fields) : 0;
+    if (bit == 0 || (sheet->seen & bit) != 0) {
+        delta_json_skip(json);
         return;
     }
+    sheet->seen |= bit;
+    if (delta_json_null(json)) return;
     switch (field->kind) {
     case FIELD_TEXT: put_text(sheet, field->leaf, 0, json); return;
     case FIELD_MAP: put_map(sheet, field->leaf, 2, json); return;
@@ -279,13 +285,14 @@ static int put_action(struct sheet *sheet, uint32_t group, const char *action, s
     char key[VALUE_BYTES];
     struct delta_json json = delta_json_of(action, size);
     parquet_nested_row(sheet->writer, group);
+    sheet->seen = 0;
     delta_json_open(&json, '{');
     while (delta_json_key(&json, key, sizeof key)) put_field(sheet, group, key, &json);
     // A checkpoint is no change of data.
     if (group == GROUP_ADD) parquet_nested_boolean(sheet->writer, ADD_DATA_CHANGE, false);
     if (group == GROUP_REMOVE) parquet_nested_boolean(sheet->writer, REMOVE_DATA_CHANGE, false);
     parquet_nested_row_end(sheet->writer);
-    return json.bad ? -ENOMEM : 0;
+    return json.bad ? -EBADMSG : 0;
 }
 
 static void put_txn(struct sheet *sheet, const struct delta_txn *txn)

@@ -89,6 +89,11 @@ int ringtape_delta_compact(struct ringtape_delta *delta, uint32_t files_max, boo
 // What was done, as a line or the end of a JSON object; the exit code, given that of the run.
 int ringtape_delta_sum(struct ringtape_delta *delta, int exit_code);
 
+// Asks the store's daemon, if there is one that can be asked, to seal, waits for it at most half a
+// minute, and refreshes the store. What is not sealed by then comes with a later export. 0 or
+// negative errno.
+int ringtape_delta_seal(struct store *store, bool (*stop)(void));
+
 // ---- ringtape_delta_sink.c ----
 
 void ringtape_delta_sink_init(struct ringtape_delta *delta);

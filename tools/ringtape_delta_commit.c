@@ -160,6 +160,13 @@ static int put_removes(struct ringtape_delta *delta, struct delta_commit *commit
     int64_t gone = 0, come = 0;
     const struct delta_file *files = delta_files(delta->table, &count);
     if (delta->plan.mode == RINGTAPE_DELTA_APPEND) return 0;
+    const char *append_only = delta_configuration(delta->table, "delta.appendOnly");
+    if (!compacts && append_only != NULL && strcmp(append_only, "true") == 0) {
+        (void)ringtape_fail("%s: %s must be written again, but the table is set to be appended to "
+                            "only (delta.appendOnly); set it to false and export again",
+                            delta->path, delta->date);
+        return 1;
+    }
     for (uint32_t i = 0; i < count; i++) {
         if (!compacts && files[i].live && files[i].store[0] == 0 &&
             strcmp(files[i].date, delta->date) == 0) {

@@ -79,7 +79,10 @@ int ringtape_export_delta(const struct ringtape_export_delta *options,
         exit_code = ringtape_follow(&delta, every_ns > 0 ? every_ns : RINGTAPE_FOLLOW_EVERY_NS,
                                     files > 0 ? files : RINGTAPE_DELTA_COMPACT_FILES);
     } else {
-        exit_code = ringtape_delta_export(&delta, NULL);
+        const int error = ringtape_delta_seal(export->store, NULL);
+        exit_code = error == 0 ? ringtape_delta_export(&delta, NULL)
+                               : ringtape_fail("%s: %s", export->query.store,
+                                               ringtape_error_text(error));
     }
     ringtape_delta_close(&delta);
     exit_code = ringtape_delta_sum(&delta, exit_code);

@@ -12,14 +12,12 @@
 
 #include "format/ensure.h"
 #include "tools/ringtape_command.h"
-#include "tools/ringtape_daemon.h"
 
 enum {
     POLL_NS = 50000000,
     FAILURES_MAX = 5, // rounds one after the other that failed
     COMPACT_DAYS = 2, // today and yesterday may be compacted as they grow; older days whole
 };
-#define SEAL_WAIT_NS 30000000000ll
 #define LATE_FILES 8 // of a day that is over: repairs
 
 static volatile sig_atomic_t ending;
@@ -54,42 +52,6 @@ static void sleep_until(int64_t end_ns)
     }
 }
 
-// ---- sealing ----
-
-// The highest tape that is not sealed, 0: all are.
-static uint32_t newest_tape(const struct store *store)
-{
-    uint32_t count;
-    const uint32_t *tapes = store_tapes(store, &count);
-    return count > 0 ? tapes[count - 1] : 0;
-}
-
-static bool is_sealed(const struct store *store, uint32_t tape)
-{
-    uint32_t count;
-    const uint32_t *tapes = store_tapes(store, &count);
-    return count == 0 || tapes[0] > tape;
-}
-
-// Asks the daemon, if one is there, and waits. What it has not sealed by then comes next time. 0 or
-// negative errno.
-static int seal(struct store *store)
-{
-    int error = store_refresh(store, NULL);
-    const uint32_t newest = newest_tape(store);
-    const pid_t daemon = ringtape_daemon_of(store_path(store));
-    if (error != 0 || newest == 0 || daemon <= 0 || !ringtape_daemon_listens(daemon, SIGUSR1) ||
-        kill(daemon, SIGUSR1) != 0)
-        return error;
-    const int64_t end_ns = ringtape_monotonic_ns() + SEAL_WAIT_NS;
-    while (error == 0 && !is_sealed(store, newest) && !must_end() &&
-           ringtape_monotonic_ns() < end_ns) {
-        sleep_until(ringtape_monotonic_ns() + POLL_NS);
-        error = store_refresh(store, NULL);
-    }
-    return error;
-}
-
 // ---- a round ----
 
 static int compact(struct ringtape_delta *delta, uint32_t files)
@@ -106,7 +68,7 @@ static int compact(struct ringtape_delta *delta, uint32_t files)
 
 static int round_once(struct ringtape_delta *delta, uint32_t compact_files)
 {
-    const int error = seal(delta->export->store);
+    const int error = ringtape_delta_seal(delta->export->store, must_end);
     if (error != 0)
         return ringtape_fail("%s: %s", delta->export->query.store, ringtape_error_text(error));
     if (must_end()) return RINGTAPE_EXIT_OK;
