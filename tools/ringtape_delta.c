@@ -117,17 +117,26 @@ static int carry_out(struct ringtape_delta *delta)
     return ringtape_delta_commit_day(delta);
 }
 
-// 0 or an exit code.
-static int export_day(struct ringtape_delta *delta, int32_t day)
+static void make_plan(struct ringtape_delta *delta)
 {
     uint32_t count;
     int64_t tape, messages;
+    const struct catalogue_segment *segments =
+        segments_of(delta, delta->channel, delta->day, &count);
+    ringtape_delta_known(delta, delta->day, &tape, &messages);
+    if (delta->again && delta->again_day == delta->day)
+        delta->plan = ringtape_delta_plan_again(segments, count, frontier_of(delta));
+    else
+        delta->plan = ringtape_delta_plan(segments, count, frontier_of(delta), tape, messages);
+}
+
+// 0 or an exit code.
+static int export_day(struct ringtape_delta *delta, int32_t day)
+{
     int error = -EAGAIN;
     begin_day(delta, day);
     for (int i = 0; i < TRIES_MAX && error != 0; i++) {
-        const struct catalogue_segment *segments = segments_of(delta, delta->channel, day, &count);
-        ringtape_delta_known(delta, day, &tape, &messages);
-        delta->plan = ringtape_delta_plan(segments, count, frontier_of(delta), tape, messages);
+        make_plan(delta);
         const bool waits = delta->plan.mode == RINGTAPE_DELTA_WAIT;
         const bool lost = delta->plan.mode == RINGTAPE_DELTA_LOST;
         if (waits || lost) delta->behind |= 1u << delta->channel;

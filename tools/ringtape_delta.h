@@ -44,6 +44,8 @@ struct ringtape_delta {
     struct ringtape_json json;
     bool lines; // JSON: an object a commit, at once
     bool announced; // tapes and days that wait were told
+    bool again;     // the day `again_day` is written again, whatever the table has
+    int32_t again_day;
     // ---- of the table in hand ----
     enum channel channel;
     struct delta *table;

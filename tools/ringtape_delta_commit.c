@@ -182,10 +182,11 @@ static int put_removes(struct ringtape_delta *delta, struct delta_commit *commit
         gone += files[i].rows;
     }
     for (uint32_t i = 0; i < delta->taken_count; i++) come += delta->taken[i].rows;
-    if (!compacts || gone == come) return 0;
-    (void)ringtape_fail("%s: %s of %s stays as it is: the table has %" PRId64 " rows there, the "
+    if (compacts ? gone == come : gone <= come) return 0;
+    (void)ringtape_fail("%s: %s%s%s stays as it is: the table has %" PRId64 " rows there, the "
                         "store %" PRId64,
-                        delta->path, delta->only, delta->date, gone, come);
+                        delta->path, delta->date, delta->only != NULL ? " of " : "",
+                        delta->only != NULL ? delta->only : "", gone, come);
     return 1;
 }
 

@@ -61,6 +61,17 @@ struct ringtape_delta_plan ringtape_delta_plan(const struct catalogue_segment *s
     return plan;
 }
 
+struct ringtape_delta_plan ringtape_delta_plan_again(const struct catalogue_segment *segments,
+                                                     uint32_t count, int64_t frontier)
+{
+    const struct sums sums = sum_up(segments, count, frontier, 0);
+    return (struct ringtape_delta_plan){
+        .mode = sums.waits ? RINGTAPE_DELTA_WAIT : RINGTAPE_DELTA_REPLACE,
+        .to = frontier,
+        .messages = sums.all,
+    };
+}
+
 bool ringtape_delta_wants(const struct ringtape_delta_plan *plan,
                           const struct catalogue_segment *segment)
 {

@@ -44,6 +44,9 @@ struct ringtape_delta_plan {
 struct ringtape_delta_plan ringtape_delta_plan(const struct catalogue_segment *segments,
                                                uint32_t count, int64_t frontier,
                                                int64_t tape_known, int64_t messages_known);
+// The whole day again, because somebody asks for it: after damage was repaired, say.
+struct ringtape_delta_plan ringtape_delta_plan_again(const struct catalogue_segment *segments,
+                                                     uint32_t count, int64_t frontier);
 // Are the segment's rows written by the plan?
 bool ringtape_delta_wants(const struct ringtape_delta_plan *plan,
                           const struct catalogue_segment *segment);

@@ -145,6 +145,7 @@ int ringtape_export(int argc, char **argv)
         RINGTAPE_EXPORT_FOLLOW(delta),
         RINGTAPE_EXPORT_EVERY(delta),
         RINGTAPE_EXPORT_COMPACT(delta),
+        RINGTAPE_EXPORT_AGAIN(delta),
         RINGTAPE_QUERY_STORE(export.query),
         RINGTAPE_QUERY_CHANNEL(export.query),
         RINGTAPE_QUERY_SYMBOL(export.query),

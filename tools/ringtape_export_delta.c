@@ -32,6 +32,16 @@ static int64_t span_ns(const char *text)
     return now_ns - then_ns;
 }
 
+static bool check_again(const struct ringtape_export_delta *options)
+{
+    int32_t day;
+    if (options->again == NULL) return true;
+    if (options->directory == NULL || options->follow)
+        return wrong("--again goes with --delta, without --follow");
+    return catalogue_day_parse(options->again, strlen(options->again), &day) ||
+           wrong("--again: write a date: 2024-08-08");
+}
+
 bool ringtape_export_delta_check(const struct ringtape_export_delta *options,
                                  const struct ringtape_export *export)
 {
@@ -51,7 +61,7 @@ bool ringtape_export_delta_check(const struct ringtape_export_delta *options,
     if (delta && (query->symbols.count > 0 || query->from != INT64_MIN || query->to != INT64_MAX))
         return wrong("a Delta table holds all rows of a channel: --symbol, --from and --to go with "
                      "--parquet");
-    return true;
+    return check_again(options);
 }
 
 static void tell_unsealed(const struct ringtape_export *export)
@@ -71,6 +81,8 @@ int ringtape_export_delta(const struct ringtape_export_delta *options,
     static struct ringtape_delta delta; // large
     export->directory = options->directory;
     delta.lines = options->follow;
+    delta.again = options->again != NULL &&
+                  catalogue_day_parse(options->again, strlen(options->again), &delta.again_day);
     int exit_code = ringtape_delta_open(&delta, export);
     if (exit_code != RINGTAPE_EXIT_OK) return exit_code;
     if (options->follow) {

@@ -11,6 +11,7 @@ struct ringtape_export_delta {
     bool follow;
     const char *every;      // "20s"; NULL: the default
     uint64_t compact_files; // 0: the default
+    const char *again;      // a date; NULL: none
 };
 
 // Entries for the table of options; `d` is the struct.
@@ -33,6 +34,13 @@ struct ringtape_export_delta {
     {                                                                                              \
         .name = "compact-files", .kind = RINGTAPE_OPTION_COUNT, .target = &(d).compact_files,      \
         .value = "N", .help = "with --follow: partitions of more files are compacted (32)"         \
+    }
+
+#define RINGTAPE_EXPORT_AGAIN(d)                                                                   \
+    {                                                                                              \
+        .name = "again", .kind = RINGTAPE_OPTION_TEXT, .target = &(d).again, .value = "DATE",      \
+        .help = "with --delta: write this day again, in place of what is there, as\n"              \
+                "after a repair of the store: 2024-08-08"                                          \
     }
 
 // Do the options go together? False: a line was printed; end with RINGTAPE_EXIT_USAGE.

@@ -247,6 +247,19 @@ def test_damage_is_told_and_the_rest_is_there(store, tmp_path):
     assert delta_rs(tables, "quote").height > 0
 
 
+def test_a_day_is_written_again_when_asked(store, tmp_path):
+    tables = tmp_path / "lake"
+    export(store, tables, "--channel", "trade")
+    rows = delta_rs(tables, "trade")
+    date = str(rows["date"].min())
+    told = export(store, tables, "--channel", "trade", "--again", date)
+    assert [(c["date"], c["result"]) for c in told["commits"]] == [(date, "replaced")]
+    assert_frame_equal(delta_rs(tables, "trade"), rows)
+    assert b"write a date" in run(
+        "export", "--delta", tables, "--store", store, "--again", "today"
+    ).stderr
+
+
 # ---- killed ----
 
 KILLER = """
