@@ -144,9 +144,10 @@ static int export_day(struct ringtape_delta *delta, int32_t day)
         if (lost) return tell_lost(delta);
         if (waits || delta->plan.mode == RINGTAPE_DELTA_NOTHING) return RINGTAPE_EXIT_OK;
         error = carry_out(delta);
-        if (error == -EBADMSG) { // told where it was met; other days go on
+        if (error == -EBADMSG || error == -EPERM) { // told where it was met; other days go on
             delta->behind |= 1u << delta->channel;
-            delta->export->damages++;
+            delta->export->damages += error == -EBADMSG;
+            delta->lost += error == -EPERM;
             return RINGTAPE_EXIT_OK;
         }
         if (error != 0 && error != -ENOENT && error != -ECANCELED) return RINGTAPE_EXIT_IO;
