@@ -348,7 +348,7 @@ static void footer_node(struct parquet_thrift *thrift, const struct parquet_nest
         [PARQUET_NESTED_STRING] = 0};
     parquet_thrift_element_struct(thrift);
     if (node->children == 0) parquet_thrift_i32(thrift, 1, physical[node->type]);
-    parquet_thrift_i32(thrift, 3, node->repetition);
+    parquet_thrift_i32(thrift, 3, (int32_t)node->repetition);
     parquet_thrift_text(thrift, 4, node->name);
     if (node->children > 0) parquet_thrift_i32(thrift, 5, node->children);
     if (converted[node->type] >= 0) parquet_thrift_i32(thrift, 6, converted[node->type]);

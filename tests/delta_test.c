@@ -230,13 +230,13 @@ Test(delta, old_commits_go_when_a_checkpoint_holds_them)
         cr_assert_eq(delta_checkpoint(delta, i * 1000, 35 * 1000, created_by, NULL), 0);
     }
     delta_close(delta);
-    cr_expect(!memory_disk_find(&memory, "lake/trade/_delta_log/00000000000000000058.json"));
-    cr_expect(memory_disk_find(&memory, "lake/trade/_delta_log/00000000000000000059.json") != NULL);
+    cr_expect(!memory_disk_find(&memory, "lake/trade/_delta_log/00000000000000000068.json"));
+    cr_expect(memory_disk_find(&memory, "lake/trade/_delta_log/00000000000000000069.json") != NULL);
     cr_expect(memory_disk_find(
-                  &memory, "lake/trade/_delta_log/00000000000000000059.checkpoint.parquet") !=
+                  &memory, "lake/trade/_delta_log/00000000000000000069.checkpoint.parquet") !=
               NULL);
     cr_expect(!memory_disk_find(
-        &memory, "lake/trade/_delta_log/00000000000000000049.checkpoint.parquet"));
+        &memory, "lake/trade/_delta_log/00000000000000000059.checkpoint.parquet"));
     delta = open_table(&disk, table);
     cr_expect_eq(live_files(delta), 130);
     delta_close(delta);
