@@ -257,6 +257,11 @@ const char *delta_json_raw(struct delta_json *json, size_t *size)
     return start;
 }
 
+bool delta_json_ended(struct delta_json *json)
+{
+    return peek(json) == 0 && !json->bad && json->at == json->end;
+}
+
 // ---- writing ----
 
 void delta_text_free(struct delta_text *text)

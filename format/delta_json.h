@@ -47,6 +47,8 @@ bool delta_json_boolean(struct delta_json *json);
 // True, and taken, if the next value is null.
 bool delta_json_null(struct delta_json *json);
 void delta_json_skip(struct delta_json *json);
+// All is taken, and was good.
+bool delta_json_ended(struct delta_json *json);
 // The bytes of the next value as they are.
 const char *delta_json_raw(struct delta_json *json, size_t *size);
 

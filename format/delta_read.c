@@ -82,6 +82,13 @@ static bool grow_places(struct delta *delta)
     return true;
 }
 
+// As if nothing had been said of it but its path.
+static void reset_file(struct delta_file *file)
+{
+    *file = (struct delta_file){
+        .path = file->path, .exchange = "", .date = "", .store = "", .rows = -1};
+}
+
 // The file of that path, a new one if there is none. NULL: no memory left.
 static struct delta_file *take_file(struct delta *delta, const char *path)
 {
@@ -97,8 +104,8 @@ static struct delta_file *take_file(struct delta *delta, const char *path)
     if (2 * delta->file_count >= delta->place_count && !grow_places(delta)) return NULL;
     *place_of(delta, path) = delta->file_count + 1;
     found = &delta->files[delta->file_count++];
-    *found = (struct delta_file){
-        .path = path, .exchange = "", .date = "", .store = "", .rows = -1};
+    found->path = path;
+    reset_file(found);
     return found;
 }
 
@@ -208,6 +215,7 @@ static int take_file_action(struct delta *delta, struct delta_json *json, bool l
     struct delta_file *file = take_file(delta, path);
     const char *kept = delta_keep(delta, raw, size);
     if (file == NULL || kept == NULL) return -ENOMEM;
+    if (live) reset_file(file); // a remove need not repeat what the add said
     file->live = live;
     file->action = kept;
     file->action_size = size;
@@ -324,6 +332,7 @@ static int take_metadata(struct delta *delta, struct delta_json *json)
     if (json->bad) return -EBADMSG;
     delta->metadata = delta_keep(delta, delta->metadata, delta->metadata_size);
     if (delta->metadata == NULL) return -ENOMEM;
+    delta->id = delta->schema = delta->partition_columns = NULL;
     delta->column_mapping = false;
     delta->configuration_count = 0;
     struct delta_json inner = delta_json_of(delta->metadata, delta->metadata_size);
@@ -389,7 +398,7 @@ static int take_line(struct delta *delta, const char *line, size_t size)
     delta_json_open(&json, '{');
     while (error == 0 && delta_json_key(&json, kind, sizeof kind))
         error = take_action(delta, &json, kind);
-    return error == 0 && json.bad ? -EBADMSG : error;
+    return error == 0 && !delta_json_ended(&json) ? -EBADMSG : error;
 }
 
 int delta_take_lines(struct delta *delta, const char *bytes, size_t size, const char *name)

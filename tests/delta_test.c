@@ -379,6 +379,7 @@ Test(delta, a_damaged_log_is_refused)
     cr_expect_eq(open_with("", text, sizeof text), -EBADMSG);
     cr_expect_eq(open_with("{\"add\":{\"size\":1}}\n", text, sizeof text), -EBADMSG);
     cr_expect_eq(open_with("{\"txn\":{\"appId\":1}}\n", text, sizeof text), -EBADMSG);
+    cr_expect_eq(open_with("{\"a\":1}{\"b\":2}\n", text, sizeof text), -EBADMSG);
 }
 
 Test(delta, a_log_without_its_beginning_is_refused)
