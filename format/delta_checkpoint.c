@@ -471,7 +471,7 @@ int delta_checkpoint(struct delta *delta, int64_t now_ms, int64_t keep_ms, const
     if (error == 0) error = place_all(delta, &file, rows);
     delta_text_free(&file);
     if (error != 0)
-        (void)delta_fail(delta, error, "the checkpoint of version %" PRId64 " cannot be written: %s",
+        (void)delta_fail(delta, error, "checkpoint %" PRId64 " cannot be written: %s",
                          delta->version, strerror(-error));
     if (error == 0 && delta->version / CLEAN_EVERY > delta->checkpoint_version / CLEAN_EVERY)
         clean(delta, before_ms);

@@ -10,7 +10,10 @@
 //     struct delta_json json = delta_json_of(text, size);
 //     delta_json_open(&json, '{');
 //     while (delta_json_key(&json, key, sizeof key))
-//         if (strcmp(key, "size") == 0) size = delta_json_integer(&json); else delta_json_skip(&json);
+//         if (strcmp(key, "size") == 0)
+//             size = delta_json_integer(&json);
+//         else
+//             delta_json_skip(&json);
 //
 // Writing. A buffer that grows; when memory ends it is `failed` and stays as it is.
 //

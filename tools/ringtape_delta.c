@@ -96,10 +96,11 @@ static int tell_lost(struct ringtape_delta *delta)
 {
     delta->lost++;
     if (delta->announced) return RINGTAPE_EXIT_OK;
-    (void)ringtape_fail("%s: %s has new rows that cannot be told from old ones, which were deleted "
-                        "from the store meanwhile; the day stays as it is. Export before `keep` "
-                        "deletes: 'ringtape export --delta' registers itself with the daemon",
-                        delta->path, delta->date);
+    (void)ringtape_fail("%s: %s may have new rows, but the store no longer has all that were "
+                        "exported (deleted by `keep`, or lost to damage), so they cannot be told "
+                        "apart; the day stays as it is. 'ringtape export --again %s' writes it "
+                        "again as far as no row is lost by that",
+                        delta->path, delta->date, delta->date);
     return RINGTAPE_EXIT_OK;
 }
 

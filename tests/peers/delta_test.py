@@ -253,28 +253,39 @@ def test_a_day_is_written_again_when_asked(store, tmp_path):
 KILLER = """
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-static void step(void)
+static int step(void)
 {
     static long done;
-    if (++done == atol(getenv("KILL_AT"))) _exit(137);
+    const int full = getenv("FULL") != NULL;
+    if (++done == atol(getenv("KILL_AT")) && !full) _exit(137);
+    return full && done >= atol(getenv("KILL_AT"));
 }
 #define WRAP(name, result, declared, given)                                                       \\
     result name declared                                                                          \\
     {                                                                                             \\
         static result(*real) declared;                                                            \\
         if (real == NULL) *(void **)&real = dlsym(RTLD_NEXT, #name);                              \\
-        step();                                                                                   \\
+        if (step() && FILES) {                                                                    \\
+            errno = ENOSPC;                                                                       \\
+            return -1;                                                                            \\
+        }                                                                                         \\
         return real given;                                                                        \\
     }
+#define FILES 1
 WRAP(fsync, int, (int file), (file))
 WRAP(rename, int, (const char *from, const char *to), (from, to))
 WRAP(link, int, (const char *from, const char *to), (from, to))
-WRAP(unlink, int, (const char *path), (path))
 WRAP(mkdir, int, (const char *path, mode_t mode), (path, mode))
+#undef FILES
+#define FILES 0
+WRAP(unlink, int, (const char *path), (path))
+#undef FILES
+#define FILES (file > 2)
 WRAP(write, ssize_t, (int file, const void *bytes, size_t size), (file, bytes, size))
 """
 
@@ -290,28 +301,33 @@ def killer(tmp_path_factory):
     return library
 
 
-def killed(killer, at, *arguments):
-    """True: it was killed before its step number `at`."""
+def killed(killer, at, *arguments, full=False):
+    """True: it was killed before its step number `at`, or (`full`) from then on found no room."""
     environment = {**os.environ, "LD_PRELOAD": str(killer), "KILL_AT": str(at)}
+    if full:
+        environment["FULL"] = "1"
     done = run(*arguments, env=environment)
-    assert done.returncode in (0, 137), done.stderr
-    return done.returncode == 137
+    assert done.returncode in (0, 74 if full else 137), done.stderr
+    assert not full or done.returncode == 0 or b"No space left" in done.stderr
+    return done.returncode != 0
 
 
-def test_killed_before_any_step_the_next_run_completes_the_table(store, tmp_path, killer):
+@pytest.mark.parametrize("full", [False, True], ids=["killed", "disk_full"])
+def test_whatever_ends_a_run_the_next_completes_the_table(store, tmp_path, killer, full):
     wanted = plain(store, tmp_path / "plain", "instrument")
     at, alive = 1, True
     while alive:
         tables = tmp_path / f"lake{at}"
         arguments = ("export", "--delta", tables, "--store", store, "--channel", "instrument")
-        alive = killed(killer, at, *arguments)
+        alive = killed(killer, at, *arguments, full=full)
         if (tables / "instrument" / "_delta_log" / f"{0:020}.json").exists():
             delta_rs(tables, "instrument")  # whatever is there can be read
         run(*arguments)
         assert_frame_equal(delta_rs(tables, "instrument"), wanted, check_column_order=False)
-        assert export(store, tables, "--channel", "instrument")["commits"] == []
+        if at % 5 == 0:
+            assert export(store, tables, "--channel", "instrument")["commits"] == []
         shutil.rmtree(tables)
-        at += 1
+        at += 2 if full else 1
     assert at > 20
 
 
