@@ -63,15 +63,17 @@ static const struct catalogue_segment *segments_of(const struct ringtape_delta *
     return first;
 }
 
-// Days of the channel that have segments, oldest first; to be freed.
+// Days of the channel of which something was sealed since it was exported last in this run of the
+// program, oldest first; to be freed.
 static int32_t *days_of(const struct ringtape_delta *delta, enum channel channel, uint32_t *count)
 {
+    const int64_t done = delta->done[channel];
     const struct catalogue *catalogue = store_catalogue(delta->export->store);
     int32_t *days = calloc((size_t)catalogue->segment_count + 1, sizeof *days);
     *count = 0;
     for (uint32_t i = 0; days != NULL && i < catalogue->segment_count; i++) {
         const struct catalogue_segment *segment = &catalogue->segments[i];
-        if (segment->channel != channel) continue;
+        if (segment->channel != channel || (done > 0 && segment->tape_last <= done)) continue;
         if (*count == 0 || days[*count - 1] != segment->day) days[(*count)++] = segment->day;
     }
     return days;
@@ -161,25 +163,11 @@ static int export_day(struct ringtape_delta *delta, int32_t day)
 
 // ---- all of it ----
 
-// Was anything of the channel sealed since it was exported last?
-static bool has_news(const struct ringtape_delta *delta, enum channel channel)
-{
-    const struct catalogue *catalogue = store_catalogue(delta->export->store);
-    for (uint32_t i = 0; i < catalogue->segment_count; i++) {
-        const struct catalogue_segment *segment = &catalogue->segments[i];
-        if (segment->channel == channel &&
-            (delta->done[channel] == 0 || segment->tape_last > delta->done[channel]))
-            return true;
-    }
-    return false;
-}
-
 static int export_channel(struct ringtape_delta *delta, enum channel channel, bool (*stop)(void))
 {
     uint32_t count;
     int32_t *days = days_of(delta, channel, &count);
     ensure(days != NULL); // four bytes a segment
-    if (!has_news(delta, channel)) count = 0;
     int exit_code = count > 0 ? ringtape_delta_open_table(delta, channel) : RINGTAPE_EXIT_OK;
     for (uint32_t i = 0; i < count && exit_code == RINGTAPE_EXIT_OK; i++) {
         if (stop != NULL && stop()) {
