@@ -93,7 +93,9 @@ int ringtape_publish_open(struct ringtape_publish *publish, const char *director
         error = errno;
         ringtape_publish_close(publish);
         if (error == EWOULDBLOCK)
-            return ringtape_fail("%s: another export writes there; wait for it", directory);
+            return ringtape_fail("%s: another export writes there; wait for it, or end it "
+                                 "if it follows",
+                                 directory);
         return ringtape_fail("%s: %s", directory, strerror(error));
     }
     error = ringtape_publish_make(staging);

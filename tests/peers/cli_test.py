@@ -418,7 +418,8 @@ def test_two_exports_do_not_meet(store, tmp_path):
     lock.communicate(b"\n")
     assert done.returncode == 74
     assert done.stderr.decode() == (
-        f"ringtape: {folder}: another export writes there; wait for it\n"
+        f"ringtape: {folder}: another export writes there; wait for it, or end it "
+        "if it follows\n"
     )
 
 
