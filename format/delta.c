@@ -249,11 +249,6 @@ int64_t delta_version(const struct delta *delta)
     return delta->version;
 }
 
-const char *delta_path(const struct delta *delta)
-{
-    return delta->path;
-}
-
 const char *delta_configuration(const struct delta *delta, const char *key)
 {
     for (uint32_t i = 0; i < delta->configuration_count; i++)

@@ -80,7 +80,6 @@ int delta_open(struct delta **delta, const struct delta_disk *disk, const char *
 void delta_close(struct delta *delta);
 
 int64_t delta_version(const struct delta *delta);
-const char *delta_path(const struct delta *delta);
 // Of metaData; NULL: not there.
 const char *delta_configuration(const struct delta *delta, const char *key);
 // Key and value of pair number `at`; false: there are not so many.

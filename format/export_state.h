@@ -25,7 +25,6 @@
 enum {
     EXPORT_STATE_PATH_BYTES = 4096,
     EXPORT_STATE_BYTES_MAX = 8192,
-    EXPORT_STATE_FILES_MAX = 16, // exports of one store
     EXPORT_STATE_NAME_BYTES = 17, // "0123456789abcdef" and the end
 };
 

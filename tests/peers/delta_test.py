@@ -14,6 +14,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -374,6 +375,39 @@ def test_a_table_that_grows_is_appended_to(grown, tmp_path):
     middle, slowest = times[len(times) // 2] / 1e6, times[-1] / 1e6
     print(f"{len(times)} commits: median {middle:.1f} ms, slowest {slowest:.1f} ms")
     assert middle < COMMIT_MS
+
+
+def actions(log, upto, kind):
+    """Of the commits up to a version."""
+    for version in range(upto + 1):
+        for line in open(log / f"{version:020}.json", encoding="utf-8"):
+            action = json.loads(line)
+            if kind in action:
+                yield action[kind]
+
+
+def test_a_checkpoint_says_what_the_commits_said(copied):
+    log = copied[1] / "trade" / "_delta_log"
+    newest = sorted(log.glob("*.checkpoint.parquet"))[-1]
+    version = int(newest.name[:20])
+    rows = pq.ParquetFile(newest, page_checksum_verification=True).read().to_pylist()
+    assert all(sum(value is not None for value in row.values()) == 1 for row in rows)
+    found = {kind: [row[kind] for row in rows if row[kind] is not None] for kind in rows[0]}
+    for add in found["add"]:
+        add["partitionValues"], add["tags"] = dict(add["partitionValues"]), dict(add["tags"])
+    wanted = [{**add, "dataChange": False} for add in actions(log, version, "add")]
+    assert found["add"] == wanted
+    txns = {txn["appId"]: txn for txn in actions(log, version, "txn")}
+    assert found["txn"] == list(txns.values())
+    (metadata,) = actions(log, version, "metaData")
+    (said,) = found["metaData"]
+    assert said.pop("format") == {"provider": "parquet", "options": []}
+    said["configuration"] = dict(said["configuration"])
+    assert {key: value for key, value in said.items() if value is not None} == {
+        key: value for key, value in metadata.items() if key != "format"
+    }
+    assert found["protocol"] == [{"minReaderVersion": 1, "minWriterVersion": 2}]
+    assert found["remove"] == []
 
 
 def test_checkpoints_stand_for_the_commits_before_them(copied, tmp_path):
