@@ -328,3 +328,34 @@ Test(retention, a_full_disk_takes_the_oldest_day_first)
     cr_assert(keep_life_stop(&life));
     keep_life_end(&life);
 }
+
+// ---- an export ----
+
+static bool taken_by_export(void *context, const struct catalogue_segment *segment)
+{
+    return segment->tape_last <= *(const uint32_t *)context;
+}
+
+Test(retention, what_an_export_has_not_taken_is_neither_deleted_nor_merged)
+{
+    uint32_t exported = 2;
+    const struct retention_guard guard = {
+        .released = taken_by_export, .mergeable = taken_by_export, .context = &exported};
+    const struct retention_rules rules = {.all = {.age_ns = DAY_NS}};
+    const int64_t now_ns = TODAY * DAY_NS;
+    begin();
+    for (int i = 0; i < 3; i++) add(CHANNEL_TRADE, TODAY - 10 + i, 1);
+    cr_expect(retention_mergeable(&catalogue, &guard, 1, &catalogue.segments[1]));
+    cr_expect(!retention_mergeable(&catalogue, &guard, 1, &catalogue.segments[2]));
+    cr_expect(retention_tape_released(&guard, 1, 3), "tapes are not what it reads");
+    for (uint32_t gone = 1; gone <= 2; gone++) {
+        const struct retention_choice choice =
+            retention_choose(&catalogue, &rules, &guard, 1, now_ns, true);
+        cr_assert_eq(choice.count, 1);
+        cr_assert(catalogue_remove_segment(&catalogue, catalogue.segments[choice.first].number));
+    }
+    cr_expect_eq(retention_choose(&catalogue, &rules, &guard, 1, now_ns, true).count, 0);
+    exported = 3;
+    cr_expect_eq(retention_choose(&catalogue, &rules, &guard, 1, now_ns, false).count, 1);
+    catalogue_free(&catalogue);
+}

@@ -19,7 +19,9 @@ static const struct ringtape_command commands[] = {
     {"recover", "make a good store of a damaged one", ringtape_recover},
     {"seal", "turn tapes into segments now", ringtape_seal},
     {"reload", "the daemon reads its configuration again", ringtape_reload},
-    {"export", "Parquet files for Spark, DuckDB, Polars, pandas", ringtape_export},
+    {"export", "Parquet or Delta tables for Spark, DuckDB, Polars, pandas", ringtape_export},
+    {"compact", "few sorted files of many small ones in Delta tables", ringtape_compact},
+    {"vacuum", "delete files that Delta tables no longer need", ringtape_vacuum},
 };
 
 static const char usage[] = "usage: ringtape COMMAND [OPTION...]\n\n";

@@ -32,6 +32,8 @@ int ringtape_mirror(int argc, char **argv);
 int ringtape_recover(int argc, char **argv);
 int ringtape_seal(int argc, char **argv);
 int ringtape_export(int argc, char **argv);
+int ringtape_compact(int argc, char **argv);
+int ringtape_vacuum(int argc, char **argv);
 int ringtape_alerts(int argc, char **argv);
 int ringtape_candles(int argc, char **argv);
 

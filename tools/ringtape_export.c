@@ -7,6 +7,7 @@
 #include "format/time_text.h"
 #include "tools/ringtape_command.h"
 #include "tools/ringtape_export_day.h"
+#include "tools/ringtape_export_delta.h"
 #include "tools/ringtape_files.h"
 #include "tools/ringtape_table.h"
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REFRESHES_MAX = 20 };
+enum { REFRESHES_MAX = 20, FILE_MEGABYTES = 256, FILE_MEGABYTES_MAX = 1 << 20 };
 
 // A channel of a day that has segments.
 struct ringtape_export_item {
@@ -52,18 +53,15 @@ static size_t ringtape_export_items(struct ringtape_export *export,
 static int ringtape_export_item(struct ringtape_export *export,
                                 const struct ringtape_export_item *item)
 {
-    int error = ringtape_export_day(export, item->channel, item->day);
-    for (int i = 0; i < REFRESHES_MAX && error == -ENOENT; i++) {
+    int error = -ENOENT;
+    for (int i = 0; i <= REFRESHES_MAX && error == -ENOENT; i++) {
         // The daemon merged its segments while we came to them.
-        error = store_refresh(export->store, NULL);
+        error = i > 0 ? store_refresh(export->store, NULL) : 0;
+        export->patience_over = i == REFRESHES_MAX;
         if (error == 0) error = ringtape_export_day(export, item->channel, item->day);
     }
     if (error == 0) return RINGTAPE_EXIT_OK;
-    if (error == -EBADMSG) { // told where it was met; other days go on
-        export->damages++;
-        return RINGTAPE_EXIT_OK;
-    }
-    if (error != -ENOENT) return RINGTAPE_EXIT_IO; // told, too
+    if (error != -ENOENT) return RINGTAPE_EXIT_IO; // told where it was met
     return ringtape_fail("%s: %s", export->query.store, ringtape_error_text(error));
 }
 
@@ -137,15 +135,24 @@ static int ringtape_export_run(struct ringtape_export *export)
 int ringtape_export(int argc, char **argv)
 {
     static struct ringtape_export export;
+    uint64_t megabytes = FILE_MEGABYTES;
+    struct ringtape_export_delta delta = {0};
     int exit_code = RINGTAPE_EXIT_OK;
     const struct ringtape_option options[] = {
         {.name = "parquet", .kind = RINGTAPE_OPTION_TEXT, .target = &export.directory,
-         .value = "DIR", .help = "where the files go; created if missing", .required = true},
+         .value = "DIR", .help = "where the files go; created if missing"},
+        RINGTAPE_EXPORT_DELTA(delta),
+        RINGTAPE_EXPORT_FOLLOW(delta),
+        RINGTAPE_EXPORT_EVERY(delta),
+        RINGTAPE_EXPORT_COMPACT(delta),
+        RINGTAPE_EXPORT_AGAIN(delta),
         RINGTAPE_QUERY_STORE(export.query),
         RINGTAPE_QUERY_CHANNEL(export.query),
         RINGTAPE_QUERY_SYMBOL(export.query),
         RINGTAPE_QUERY_FROM(export.query),
         RINGTAPE_QUERY_TO(export.query),
+        {.name = "file-size", .kind = RINGTAPE_OPTION_COUNT, .target = &megabytes, .value = "MB",
+         .help = "a partition is split into files of about so many megabytes (256)"},
         {.name = "json", .kind = RINGTAPE_OPTION_FLAG, .target = &export.json_wanted,
          .help = "one JSON object instead of lines"},
     };
@@ -154,17 +161,27 @@ int ringtape_export(int argc, char **argv)
         .purpose =
             "Sealed rows as Parquet: DIR/exchange=.../channel=.../date=.../*.parquet, sorted by\n"
             "symbol and time. A partition holds what the last export asked for; one whose rows "
-            "did\nnot change is left alone, any other is replaced as a whole.",
+            "did\nnot change is left alone, any other is replaced as a whole.\n"
+            "Or as Delta tables, to which a run adds what has been sealed since the one before.",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     };
     ringtape_query_init(&export.query);
     if (!ringtape_options_parse(&usage, argc, argv, ringtape_now_ns(), &exit_code))
         return exit_code;
-    if (!ringtape_query_check(&export.query, "export")) return RINGTAPE_EXIT_USAGE;
+    if (!ringtape_query_check(&export.query, "export") ||
+        !ringtape_export_delta_check(&delta, &export))
+        return RINGTAPE_EXIT_USAGE;
+    if (megabytes < 1 || megabytes > FILE_MEGABYTES_MAX) {
+        (void)fprintf(stderr, "ringtape export: --file-size: give 1 to %d, megabytes a file\n",
+                      FILE_MEGABYTES_MAX);
+        return RINGTAPE_EXIT_USAGE;
+    }
+    export.file_bytes = megabytes << 20;
     exit_code = ringtape_store_open(&export.store, export.query.store);
     if (exit_code != RINGTAPE_EXIT_OK) return exit_code;
-    exit_code = ringtape_export_run(&export);
+    exit_code = delta.directory != NULL ? ringtape_export_delta(&delta, &export)
+                                        : ringtape_export_run(&export);
     store_close(export.store);
     return ringtape_finish_output(exit_code);
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "format/store.h"
+#include "tools/ringtape_export_sink.h"
 #include "tools/ringtape_json.h"
 #include "tools/ringtape_progress.h"
 #include "tools/ringtape_publish.h"
@@ -18,12 +19,15 @@ enum { RINGTAPE_EXPORT_REFUSALS_SHOWN = 20 }; // more are counted only
 struct ringtape_export {
     struct ringtape_query query;
     const char *directory;
+    uint64_t file_bytes; // a file ends at about this size
     bool json_wanted;
+    const struct ringtape_export_sink *sink; // NULL: plain Parquet
     struct store *store;
     char identity[2 * LAYOUT_STORE_ID_BYTES + 1];
     struct ringtape_publish publish;
     struct ringtape_progress progress;
     struct ringtape_json json;
+    bool patience_over; // a segment that is missing now was not merged away
     uint64_t rows_total; // of all segments chosen
     uint64_t rows_done;
     uint64_t written, unchanged; // partitions

@@ -93,7 +93,9 @@ int ringtape_publish_open(struct ringtape_publish *publish, const char *director
         error = errno;
         ringtape_publish_close(publish);
         if (error == EWOULDBLOCK)
-            return ringtape_fail("%s: another export writes there; wait for it", directory);
+            return ringtape_fail("%s: another export writes there; wait for it, or end it "
+                                 "if it follows",
+                                 directory);
         return ringtape_fail("%s: %s", directory, strerror(error));
     }
     error = ringtape_publish_make(staging);
@@ -127,8 +129,8 @@ static void ringtape_partition_name(const struct ringtape_partition *partition, 
                           partial ? "-partial.parquet" : ".parquet");
 }
 
-static void ringtape_partition_staged(const struct ringtape_partition *partition, uint32_t part,
-                                      char out[RINGTAPE_PUBLISH_PATH_BYTES])
+void ringtape_partition_staged(const struct ringtape_partition *partition, uint32_t part,
+                               char out[RINGTAPE_PUBLISH_PATH_BYTES])
 {
     ringtape_publish_path(out, "%s/%s/%016" PRIx64 "-%" PRIu32, partition->publish->directory,
                           staging_name, partition->key, part);
@@ -220,7 +222,8 @@ bool ringtape_partition_is_current(const struct ringtape_partition *partition)
 int ringtape_partition_begin(struct ringtape_partition *partition)
 {
     char path[RINGTAPE_PUBLISH_PATH_BYTES];
-    ensure(partition->file < 0 && partition->parts < RINGTAPE_PUBLISH_PARTS_MAX);
+    ensure(partition->file < 0);
+    if (partition->parts == RINGTAPE_PUBLISH_PARTS_MAX) return -EFBIG;
     ringtape_partition_staged(partition, partition->parts, path);
     // A new file always: of one whose fsync failed in an earlier run, another fsync proves nothing.
     if (unlink(path) != 0 && errno != ENOENT) return -errno;

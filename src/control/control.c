@@ -268,6 +268,7 @@ static int control_open(struct control *control)
     if (code == 0) code = control_open_store(control);
     if (code != 0) return code;
     control_permits_load(control);
+    control_export_open(&control->export, control->store, &control->log, io_utc_ns(control->io));
     code = control_recall(control);
     control_sinks_init(&control->sinks, control->config.shards, control->io, &control->log);
     if (code == 0) code = control_open_kafka(control);
@@ -438,6 +439,7 @@ static void control_tick_done(struct io *io, struct io_op *op)
     control_feeds_tick(control);
     control_news(control);
     control_permits_save(control);
+    control_export_look(&control->export, io_utc_ns(io));
     int64_t now_ns = io_monotonic_ns(io);
     if (control->counters_every_ns == 0 || now_ns < control->counters_after_ns) return;
     control->counters_after_ns = now_ns + control->counters_every_ns;

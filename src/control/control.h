@@ -18,6 +18,7 @@
 #include "capture/rest.h"
 #include "capture/shard.h"
 #include "control/config.h"
+#include "control/control_export.h"
 #include "control/control_kafka.h"
 #include "control/control_sinks.h"
 #include "control/signals.h"
@@ -79,6 +80,7 @@ struct control {
     struct control_sealer sealer;
     struct control_kafka kafka;
     struct control_sinks sinks;
+    struct control_export export;
     struct control_feed feeds[LIMIT_FEEDS];
     uint32_t feed_id; // of the next feed
     uint64_t feeds_failed; // not given to the shards at all

@@ -128,7 +128,9 @@ int control_kafka_open(struct control_kafka *kafka, const struct config *config,
     error = mirror_open(&kafka->mirror, kafka->io, start, &options, message);
     if (error != 0) return error;
     kafka->on = true;
-    keep_store_add_guard(store, &(struct retention_guard){segment_released, tape_released, kafka});
+    keep_store_add_guard(store, &(struct retention_guard){.released = segment_released,
+                                                          .tape_released = tape_released,
+                                                          .context = kafka});
     return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "control/control_export.h"
 #include "format/ensure.h"
 #include "keep/sealer.h"
 #include "publish/mirror_guard.h"
@@ -67,10 +68,11 @@ static int seal_open_store(struct io *io, struct keep_store *store)
     return good && counters.tapes_damaged == 0 ? 0 : EX_IOERR;
 }
 
-// As the running daemon: what the mirror has not sent stays as it is.
+// As the running daemon: what mirror and exports still need stays as it is.
 static int seal_guarded(struct io *io, struct keep_store *store)
 {
     struct mirror_guard *guard;
+    struct control_export export = {0};
     struct io_message message = {{0}};
     int error = mirror_guard_open(&guard, io, store, &message);
     if (error < 0) {
@@ -82,6 +84,7 @@ static int seal_guarded(struct io *io, struct keep_store *store)
         const struct retention_guard retention = mirror_guard_retention(guard);
         keep_store_add_guard(store, &retention);
     }
+    control_export_open(&export, store, keep_store_log(store), io_utc_ns(io));
     int code = seal_open_store(io, store);
     mirror_guard_close(guard);
     return code;

@@ -160,6 +160,11 @@ bool retention_tapes_released(const struct retention_guard *guards, uint32_t gua
                               const struct catalogue_segment *segment)
 {
     ensure(segment->tape_first <= segment->tape_last);
+    bool asked = false; // a day's segment may be of thousands of tapes
+    for (uint32_t g = 0; g < guard_count; g++)
+        asked = asked || guards[g].tape_released != NULL;
+    if (!asked)
+        return true;
     for (uint32_t tape = segment->tape_last; tape >= segment->tape_first && tape > 0; tape--) {
         if (!retention_tape_released(guards, guard_count, tape))
             return false;
@@ -186,5 +191,9 @@ bool retention_mergeable(const struct catalogue *catalogue,
     if (guard_count == 0 || segment->tape_last == 0 || // backfilled
         catalogue->segment_count > CATALOGUE_SEGMENTS_MAX / 2)
         return true;
+    for (uint32_t g = 0; g < guard_count; g++) {
+        if (guards[g].mergeable && !guards[g].mergeable(guards[g].context, segment))
+            return false;
+    }
     return retention_tapes_released(guards, guard_count, segment);
 }

@@ -47,6 +47,8 @@ struct retention_guard {
     // own. NULL: any is.
     bool (*tape_released)(void *context, uint32_t tape);
     void *context;
+    // True: the segment may be merged with others. NULL: as its tapes are released.
+    bool (*mergeable)(void *context, const struct catalogue_segment *segment);
 };
 
 enum retention_cause { RETENTION_AGE, RETENTION_SIZE, RETENTION_ROOM };

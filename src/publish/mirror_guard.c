@@ -103,7 +103,8 @@ static bool segment_released(void *context, const struct catalogue_segment *segm
 struct retention_guard mirror_guard_retention(struct mirror_guard *guard)
 {
     ensure(guard != NULL);
-    return (struct retention_guard){segment_released, tape_released, guard};
+    return (struct retention_guard){
+        .released = segment_released, .tape_released = tape_released, .context = guard};
 }
 
 // Its dead letters have a file from the beginning.

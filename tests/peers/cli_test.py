@@ -66,7 +66,9 @@ CASES = {
     "unknown_command": "lss",
     **{
         f"{name}_help": f"{name} --help"
-        for name in "ls inspect cat verify coverage day mirror recover seal reload export".split()
+        for name in (
+            "ls inspect cat verify coverage day mirror recover seal reload export compact vacuum"
+        ).split()
     },
     "option_unknown": "ls --stor X",
     "option_short": "ls -x",
@@ -74,6 +76,11 @@ CASES = {
     "option_without_value": "ls --store",
     "option_flag_with_value": "ls --store X --json=1",
     "option_missing": "export --parquet X",
+    "export_nowhere": "export --store X",
+    "export_twice": "export --store X --parquet A --delta B",
+    "export_part_of_a_table": "export --store X --delta A --symbol binance:BTCUSDT",
+    "export_every_without_follow": "export --store X --delta A --every 5s",
+    "vacuum_span": "vacuum A --older-than yesterday",
     "argument_missing": "inspect",
     "argument_unexpected": "ls --store X Y",
     "argument_twice": "inspect X Y",
@@ -411,7 +418,8 @@ def test_two_exports_do_not_meet(store, tmp_path):
     lock.communicate(b"\n")
     assert done.returncode == 74
     assert done.stderr.decode() == (
-        f"ringtape: {folder}: another export writes there; wait for it\n"
+        f"ringtape: {folder}: another export writes there; wait for it, or end it "
+        "if it follows\n"
     )
 
 
