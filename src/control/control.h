@@ -19,6 +19,7 @@
 #include "capture/shard.h"
 #include "control/config.h"
 #include "control/control_kafka.h"
+#include "control/control_report.h"
 #include "control/control_sinks.h"
 #include "control/signals.h"
 #include "control/worker.h"
@@ -79,6 +80,7 @@ struct control {
     struct control_sealer sealer;
     struct control_kafka kafka;
     struct control_sinks sinks;
+    struct control_report report;
     struct control_feed feeds[LIMIT_FEEDS];
     uint32_t feed_id; // of the next feed
     uint64_t feeds_failed; // not given to the shards at all
