@@ -156,7 +156,8 @@ Test(summary, quotes_out_of_order_are_noticed_and_sorted_ones_give_the_rest)
 {
     wide value, again;
     const struct summary_quote sorted[] = {quote_of(DAY, 1, 5, 2), quote_of(DAY + 10, 2, 7, 3),
-                                           quote_of(DAY + 10, 3, 9, 2), quote_of(DAY + 25, 4, 1, 2)};
+                                           quote_of(DAY + 10, 3, 9, 2),
+                                           quote_of(DAY + 25, 4, 1, 2)};
     const int arrival[] = {0, 3, 2, 1};
     for (int i = 0; i < 4; i++) summary_quote(&summary, &sorted[arrival[i]]);
     cr_assert(summary.disordered);
