@@ -32,6 +32,7 @@ Test(config, all_but_the_feeds_has_defaults)
     cr_assert_eq(config.seal_size_bytes, 32 << 20);
     cr_assert_eq(config.seal_time_ns, 600 * LIMIT_SECOND_NS);
     cr_assert_eq(config.log_level, LOG_LEVEL_INFO);
+    cr_assert(config.report);
     static const struct retention_rules for_ever;
     cr_assert_eq(memcmp(&config.keep, &for_ever, sizeof for_ever), 0);
     cr_assert_eq(config.feed_count, 1);
@@ -70,13 +71,14 @@ Test(config, every_key_is_read)
     cr_assert(parse("store: /s\nshards: 3\ncommit_interval: 20ms\nlist_interval: 7s\n"
                     "seal_after: {size: 1GiB, time: "
                     "2h}\nkeep: {age: 90d, size: 500GiB, channels: {depth: {age: 7d}, book: {size: "
-                    "1TiB}}}\ndisk: {reserve: 2GiB}\nlog_level: debug\nfeeds:\n  - symbols: "
+                    "1TiB}}}\ndisk: {reserve: 2GiB}\nreport: off\nlog_level: debug\nfeeds:\n  - symbols: "
                     "all\n    channels: [trade, kline_5m]\n    exchange: binance\n    url: "
                     "ws://[::1]:9000/x/\n    rest_url: "
                     "http://h\n    ca_file: /c.pem\n    redundancy: 2\n    max_links: 9\n    "
                     "keep_raw: true\n"),
               "%s", mistakes.text[0]);
     const struct config_feed *feed = &config.feeds[0];
+    cr_assert_not(config.report);
     cr_assert(config.shards == 3 && config.commit_interval_ns == 20 * LIMIT_MILLISECOND_NS);
     cr_assert_eq(config.list_interval_ns, 7 * LIMIT_SECOND_NS);
     cr_assert_eq(config.keep.all.age_ns, 90 * 24 * LIMIT_HOUR_NS);

@@ -204,6 +204,8 @@ uint32_t report_exchange_of(struct report *report, const char *name);
 
 // Symbols of the days, from indexes and tapes, with their rows. 0 or negative errno.
 int report_symbols_find(struct report *report);
+// Those whose rows count for nothing (of futures: insurance alone) go. The same errors.
+int report_symbols_settle(struct report *report);
 
 // ---- ringtape_report_scan.c ----
 

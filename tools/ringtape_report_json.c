@@ -152,20 +152,20 @@ static void json_symbol(struct ringtape_json *json, const struct report *report,
     const char *exchange = report->exchanges[symbol->exchange].name;
     const char *colon = strchr(symbol->name, ':');
     const char *name = colon != NULL ? colon + 1 : symbol->name;
-    const enum channel channel =
-        symbol->trade_rows == 0 && symbol->rows > 0 ? CHANNEL_AGG_TRADE : CHANNEL_TRADE;
+    const bool aggregated = symbol->summary.sum.source == CANDLE_FROM_AGG_TRADES;
     ringtape_json_object(json, NULL);
     ringtape_json_text(json, "exchange", exchange);
     ringtape_json_bytes(json, "symbol", name,
                         symbol->name_bytes - (size_t)(name - symbol->name));
-    ringtape_json_text(json, "source", channel_schema(channel)->name);
+    ringtape_json_text(json, "source", aggregated ? "agg_trade" : "trade");
     json_trades(json, &symbol->summary);
     json_moves(json, &symbol->summary);
     json_spreads(json, &symbol->summary);
-    json_count_or_null(json, "holes_open", report->coverage.known, symbol->holes_open);
-    json_count_or_null(json, "holes_repaired", report->coverage.known, symbol->holes_repaired);
-    json_count_or_null(json, "holes_lost", report->coverage.known, symbol->holes_lost);
-    const uint64_t generation = json_generation(report, channel);
+    ringtape_json_count(json, "holes_open", symbol->holes_open);
+    ringtape_json_count(json, "holes_repaired", symbol->holes_repaired);
+    ringtape_json_count(json, "holes_lost", symbol->holes_lost);
+    const uint64_t generation = json_generation(
+        report, symbol->trade_rows == 0 && symbol->rows > 0 ? CHANNEL_AGG_TRADE : CHANNEL_TRADE);
     json_count_or_null(json, "generation", generation > 0, generation);
     ringtape_json_object_end(json);
 }

@@ -125,6 +125,7 @@ static int report_rows(struct report *report)
     int error = report_symbols_find(report);
     if (error == 0) error = report_scan_trades(report);
     if (error == 0) error = report_scan_quotes(report);
+    if (error == 0) error = report_symbols_settle(report);
     if (error == 0) error = report_read_alerts(report);
     if (error == 0) error = report_read_storage(report);
     if (error == 0) return RINGTAPE_EXIT_OK;

@@ -169,6 +169,8 @@ static bool scan_candle(void *context, const struct candle *candle)
 static void scan_delay(const struct scan *scan, const struct event *event, uint32_t symbol)
 {
     _Static_assert((int)TRADE_EVENT_TIME == (int)AGG_TRADE_EVENT_TIME, "one place");
+    // Where there are trades, agg_trade says the same again.
+    if (event->channel == CHANNEL_AGG_TRADE && scan->report->symbols[symbol].trade_rows > 0) return;
     const int64_t not_live = EVENT_REPAIRED | EVENT_BACKFILLED | EVENT_SNAPSHOT;
     if (!event_has(event, TRADE_EVENT_TIME) || !event_has(event, COLUMN_RECEIVE_TIME) ||
         (event_has(event, COLUMN_FLAGS) && (event->value[COLUMN_FLAGS] & not_live) != 0))
@@ -193,22 +195,16 @@ static bool scan_wants_trade(const struct scan *scan, uint32_t symbol)
     return scan->group->slots[symbol] != 0;
 }
 
-// Where there are trades, agg_trade says the same again.
-static bool scan_wants_agg_trade(const struct scan *scan, uint32_t symbol)
-{
-    return scan->group->slots[symbol] != 0 && scan->report->symbols[symbol].trade_rows == 0;
-}
-
 static int scan_day_of_group(struct scan_group *group, int64_t from_ns, bool filter)
 {
     struct report *report = group->report;
-    struct scan scan = {.report = report, .group = group, .take = scan_take_trade};
+    struct scan scan = {.report = report, .group = group, .take = scan_take_trade,
+                        .wanted = scan_wants_trade};
     int result = 0;
     for (int pass = 0; pass < 2 && result == 0; pass++) {
         const enum channel channel = pass == 0 ? CHANNEL_TRADE : CHANNEL_AGG_TRADE;
         struct store_query query = scan_query(report, channel, from_ns);
         scan.columns = pass == 0 ? SCAN_TRADE_COLUMNS : SCAN_AGG_TRADE_COLUMNS;
-        scan.wanted = pass == 0 ? scan_wants_trade : scan_wants_agg_trade;
         scan.what = channel_schema(channel)->name;
         query.columns = scan.columns;
         if (filter) {

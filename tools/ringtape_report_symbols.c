@@ -212,6 +212,20 @@ static int symbols_sort(struct report *report)
     return error;
 }
 
+int report_symbols_settle(struct report *report)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < report->symbol_count; i++) {
+        struct report_symbol *symbol = &report->symbols[i];
+        if (symbol->summary.sum.trades > 0 || symbol->summary.quotes > 0)
+            report->symbols[kept++] = *symbol;
+        else
+            free(symbol->name);
+    }
+    report->symbol_count = kept;
+    return symbols_sort(report);
+}
+
 int report_symbols_find(struct report *report)
 {
     uint32_t room = 0;

@@ -40,11 +40,16 @@ def trades_of(trades, aggregates):
     for row in trades:
         if row["kind"] not in (None, "MARKET") or Decimal(row["price"]) <= 0:
             continue
+        if Decimal(row["quantity"]) < 0:
+            continue
         found.append((row["ns"], row["id"], row["id"], 1, row["price"], row["quantity"], row))
-    for row in [] if trades else aggregates:
-        if Decimal(row["price"]) <= 0:
+    minutes = {trade[0] // MINUTE for trade in found}
+    for row in aggregates:
+        if Decimal(row["price"]) <= 0 or row["ns"] // MINUTE in minutes:
             continue
         count = row["last_id"] - row["first_id"] + 1
+        if not 0 < count < 2**63 or Decimal(row["quantity"]) < 0:
+            continue
         found.append(
             (row["ns"], row["first_id"], row["last_id"], count, row["price"], row["quantity"], row)
         )
@@ -130,10 +135,10 @@ def truth(store, begin, end):
     """{name: numbers} of all symbols with trades or quotes in [begin, end)."""
     channels = [rows(store, name, begin, end) for name in ("trade", "agg_trade", "quote")]
     with localcontext(EXACT):
-        return {
-            name: numbers(
-                trades_of(*(channel.get(name, []) for channel in channels[:2])),
-                channels[2].get(name, []),
-            )
-            for name in set().union(*channels)
-        }
+        found = {}
+        for name in set().union(*channels):
+            trades = trades_of(*(channel.get(name, []) for channel in channels[:2]))
+            quotes = channels[2].get(name, [])
+            if trades or quotes:
+                found[name] = numbers(trades, quotes)
+        return found
