@@ -400,7 +400,8 @@ static void html_charts(FILE *out, const struct report *report, const uint32_t *
 }
 
 // The steepest five minutes in the direction of the list, and when they began.
-static void html_steepest(FILE *out, const struct summary *summary, bool rises)
+static void html_steepest(FILE *out, const struct report *report, const struct summary *summary,
+                          bool rises)
 {
     const int64_t time_ns = rises ? summary->rise_open_time_ns : summary->fall_open_time_ns;
     const wide move = rises ? summary->rise : summary->fall;
@@ -411,7 +412,8 @@ static void html_steepest(FILE *out, const struct summary *summary, bool rises)
         return;
     }
     (void)time_text_format(text, time_ns, 0);
-    (void)fprintf(out, "<td class=\"n w\">%.5s</td>", text + 11);
+    (void)fprintf(out, "<td class=\"n w\">%.5s%s%.5s</td>", report->week ? text + 5 : "",
+                  report->week ? " " : "", text + 11);
 }
 
 static void html_movers(FILE *out, const struct report *report, uint32_t exchange,
@@ -440,7 +442,7 @@ static void html_movers(FILE *out, const struct report *report, uint32_t exchang
         (void)fputs("</td>", out);
         html_change(out, "", true, symbol->change);
         html_number(out, "", show_exact(text, sum->close, sum->price_scale));
-        html_steepest(out, &symbol->summary, rises);
+        html_steepest(out, report, &symbol->summary, rises);
         (void)fputs("</tr>\n", out);
     }
     (void)fputs("</tbody></table></div>\n", out);

@@ -197,7 +197,8 @@ def test_the_daemon_closes_a_day_and_a_repair_raises_its_generation(tmp_path, sh
                 assert daemon.terminate() == 0, daemon.errors
 
     assert "\nhole " not in second
-    assert all(s["holes_open"] == 0 < s["holes_repaired"] for s in page["symbols"])
+    assert all(s["holes_open"] == 0 for s in page["symbols"])
+    assert sum(s["holes_repaired"] for s in page["symbols"]) > 0
     closed = next(line for line in first.splitlines() if line.startswith("closed "))
     assert f"\n{closed}\n" in second
     # The command, which writes while no daemon runs, finds nothing to change.
