@@ -67,7 +67,10 @@ static inline void market_drain(struct market *market)
 static inline void market_open(struct market *market, const char *folder)
 {
     *market = (struct market){.folder = folder, .random = {1}};
+    char tapes[1024];
     (void)mkdir(folder, 0755);
+    ensure(snprintf(tapes, sizeof tapes, "%s/tape", folder) < (int)sizeof tapes);
+    (void)mkdir(tapes, 0755);
     ensure(catalogue_init(&market->catalogue, market_identity) == 0);
     market->catalogue.next_segment = 1;
     market->catalogue.next_tape = 1;
@@ -294,7 +297,7 @@ static const char *const market_odd_names[] = {
     "binance-usdm:BTCUSDT_261225",
     "upbit:KRW-BTC",
     "binance:\xe2\x80\xaeRIGHTUSDT", // turns the text behind it around
-    "binance:NOTUTF8\xff",
+    "binance:NOTUTF8\xffUSDT",
 };
 
 // A trade of futures that counts for nothing: by its kind, or by its price.
@@ -361,7 +364,8 @@ static inline void market_odd_aggregate(struct market *market, const struct mark
 
 static inline void market_odd_aggregates(struct market *market, int32_t day)
 {
-    static const char *const names[] = {"binance:BTCUSDT", "binance:AGGUSDT"}; // the first has both
+    // The first has trades as well, in half of the day.
+    const char *const names[] = {market_odd_names[5], "binance:AGGUSDT"};
     market_segment(market, CHANNEL_AGG_TRADE, day);
     for (int s = 0; s < 2; s++) {
         struct market_tape tape = {.time_ns = day * MARKET_DAY_NS,

@@ -187,6 +187,9 @@ Test(summary, what_does_not_fit_is_not_told)
     cr_assert(!summary_vwap(&summary, &value));
     quote(DAY, 1, 1, 0);
     quote(DAY + 1, 2, INT64_MAX, 18);
-    quote(DAY + 2, 3, INT64_MAX, 18);
+    cr_assert(summary_spread_mean(&summary, &value), "volumes are no spreads");
+    const struct summary_quote huge = {.spread = (wide)1 << 126, .time_ns = DAY + 2, .id = 3};
+    summary_quote(&summary, &huge);
+    cr_assert(summary.spread_unfit);
     cr_assert(!summary_spread_mean(&summary, &value));
 }

@@ -77,7 +77,7 @@ static void report_set(struct report *report, struct store *store, int32_t first
 static int report_found(const struct report *report)
 {
     if (report->unfit > 0)
-        (void)ringtape_fail("%s: %llu candles have sums that do not fit 128 bits; left out",
+        (void)ringtape_fail("%s: sums of %llu candles or symbols do not fit 128 bits; left out",
                             report->label, (unsigned long long)report->unfit);
     return report->damages > 0 || report->unfit > 0 ? RINGTAPE_EXIT_FOUND : RINGTAPE_EXIT_OK;
 }

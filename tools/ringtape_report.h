@@ -186,7 +186,7 @@ struct report {
     uint64_t damages;
     uint32_t damages_listed;
     struct report_damage damage[REPORT_DAMAGES_MAX];
-    uint64_t unfit; // candles whose sums do not fit; left out
+    uint64_t unfit; // candles and symbols with sums that do not fit 128 bits; left out
 };
 
 // ---- ringtape_report_read.c ----

@@ -19,55 +19,27 @@ enum { HTML_LEADERS = 12, HTML_CHARTS = 6, HTML_MOVERS = 8 };
 
 // ---- text of the data ----
 
-// Bytes of the character at `text`, its code point in *code; 0: it is none.
-static uint32_t html_character(const uint8_t *text, uint32_t *code)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    const uint8_t first = text[0];
-    const uint32_t size = first < 0x80 ? 1 : first < 0xc2   ? 0
-                                         : first < 0xe0     ? 2
-                                         : first < 0xf0     ? 3
-                                         : first < 0xf5     ? 4
-                                                            : 0;
-    if (size == 0) return 0;
-    *code = size == 1 ? first : first & (0xffu >> (size + 1));
-    for (uint32_t i = 1; i < size; i++) {
-        if ((text[i] & 0xc0) != 0x80) return 0; // the zero at the end, too
-        *code = *code << 6 | (text[i] & 0x3f);
-    }
-    return *code >= least[size] && *code < 0x110000 && (*code < 0xd800 || *code > 0xdfff) ? size
-                                                                                          : 0;
-}
-
-// Controls, and what turns other text around or joins with it.
-static bool html_odd(uint32_t code)
-{
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
-           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
-           code == 0xfeff || (code >= 0xfff0 && code <= 0xffff) || (code & 0xfffe) == 0xfffe;
-}
-
 void html_text(FILE *out, const char *text)
 {
     ensure(out != NULL && text != NULL);
-    for (const uint8_t *at = (const uint8_t *)text; *at != 0;) {
-        uint32_t code = 0;
-        const uint32_t size = html_character(at, &code);
-        if (size == 0 || html_odd(code))
+    while (*text != '\0') {
+        bool odd;
+        const uint32_t size = show_character(text, &odd);
+        if (odd)
             (void)fputs("\xef\xbf\xbd", out);
-        else if (code == '&')
+        else if (*text == '&')
             (void)fputs("&amp;", out);
-        else if (code == '<')
+        else if (*text == '<')
             (void)fputs("&lt;", out);
-        else if (code == '>')
+        else if (*text == '>')
             (void)fputs("&gt;", out);
-        else if (code == '"')
+        else if (*text == '"')
             (void)fputs("&quot;", out);
-        else if (code == '\'')
+        else if (*text == '\'')
             (void)fputs("&#39;", out);
         else
-            (void)fwrite(at, 1, size, out);
-        at += size == 0 ? 1 : size;
+            (void)fwrite(text, 1, size, out);
+        text += size;
     }
 }
 
@@ -102,9 +74,11 @@ void html_count(FILE *out, const char *more, uint64_t value)
                   ringtape_table_number(text, value));
 }
 
+// What is shown as 0.00 has no colour.
 static const char *html_direction(wide change)
 {
-    return change < 0 ? "down" : change > 0 ? "up" : "flat";
+    const wide least = wide_power(SUMMARY_DECIMALS - 4) / 2;
+    return change < -least ? "down" : change > least ? "up" : "flat";
 }
 
 // A real minus, as wide as the plus.
@@ -362,9 +336,9 @@ static void html_leaders(FILE *out, const struct report *report, uint32_t exchan
                   *asset != '\0' ? " in " : "", asset);
     html_table(out, html_digits(report, picked, count));
     (void)fprintf(out,
-                  "<thead><tr><th>Symbol</th><th>Closes</th><th class=\"n\">Close<i></i></th>"
-                  "<th class=\"n\">Change<br>%%</th><th class=\"n w\">Low<i></i></th>"
-                  "<th class=\"n w\">High<i></i></th><th class=\"n\">Turnover<br>%s %s</th>"
+                  "<thead><tr><th>Symbol</th><th>Closes</th><th class=\"n\">Close</th>"
+                  "<th class=\"n\">Change<br>%%</th><th class=\"n w\">Low</th>"
+                  "<th class=\"n w\">High</th><th class=\"n\">Turnover<br>%s %s</th>"
                   "<th class=\"n w\">Trades</th><th class=\"n w2\">Buys<br>%%</th>"
                   "<th class=\"n w\">Volatility<br>%%</th><th class=\"n w2\">Spread<br>bp</th>"
                   "</tr></thead><tbody>\n",
@@ -429,7 +403,7 @@ static void html_movers(FILE *out, const struct report *report, uint32_t exchang
     }
     html_table(out, html_digits(report, picked, count));
     (void)fprintf(out, "<thead><tr><th>Symbol</th><th>Closes</th><th class=\"n\">Change<br>%%"
-                       "</th><th class=\"n\">Close<i></i></th><th class=\"n\">Steepest<br>5 min, "
+                       "</th><th class=\"n\">Close</th><th class=\"n\">Steepest<br>5 min, "
                        "%%</th><th class=\"n w\">at</th></tr></thead><tbody>\n");
     for (uint32_t i = 0; i < count; i++) {
         const struct report_symbol *symbol = &report->symbols[picked[i]];

@@ -237,8 +237,8 @@ void html_latency(FILE *out, const struct report *report)
     (void)fputs("<p class=\"lead\">From the exchange\xe2\x80\x99s event time to receipt of the "
                 "message\xe2\x80\x99s last byte, of trades as they came live, in ms. Both clocks "
                 "are in it.</p>\n<table style=\"--f:1;--p:1\"><thead><tr><th>Exchange</th>"
-                "<th class=\"n w\">Trades</th><th class=\"n w\">Least<i></i></th><th class=\"n\">"
-                "Half<i></i></th><th class=\"n\">99 %<i></i></th><th class=\"n w\">Most<i></i></th>"
+                "<th class=\"n w\">Trades</th><th class=\"n w\">Least</th><th class=\"n\">"
+                "Half</th><th class=\"n\">99 %</th><th class=\"n w\">Most</th>"
                 "<th class=\"n w2\">Before<br>sent</th><th class=\"w\"></th></tr></thead><tbody>\n",
                 out);
     for (uint32_t i = 0; i < report->exchange_count; i++)

@@ -123,7 +123,7 @@ static void json_moves(struct ringtape_json *json, const struct summary *summary
 
 static void json_spreads(struct ringtape_json *json, const struct summary *summary)
 {
-    const bool there = summary->quotes > 0 && !summary->unfit;
+    const bool there = summary->quotes > 0 && !summary->spread_unfit;
     wide mean = 0;
     ringtape_json_count(json, "quotes", summary->quotes);
     json_decimal(json, "spread_min", there, summary->spread_min, summary->spread_scale);
@@ -320,7 +320,7 @@ static void json_damage(struct ringtape_json *json, const struct report *report)
 {
     ringtape_json_object(json, "damage");
     ringtape_json_count(json, "count", report->damages);
-    ringtape_json_count(json, "candles_that_do_not_fit", report->unfit);
+    ringtape_json_count(json, "sums_that_do_not_fit", report->unfit);
     ringtape_json_array(json, "listed");
     for (uint32_t i = 0; i < report->damages_listed; i++) {
         const struct report_damage *damage = &report->damage[i];

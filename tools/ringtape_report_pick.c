@@ -133,6 +133,7 @@ static void total_symbol(struct report *report, struct report_symbol *symbol)
     report_asset_of(exchange->name, colon != NULL ? colon + 1 : symbol->name, asset);
     symbol->asset = asset_number(exchange, asset);
     symbol->has_change = summary_change(&symbol->summary, &symbol->change);
+    report->unfit += symbol->summary.unfit || symbol->summary.spread_unfit;
     exchange->symbols++;
     exchange->trades += (uint64_t)sum->trades;
     exchange->quotes += symbol->summary.quotes;

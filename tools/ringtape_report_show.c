@@ -118,3 +118,42 @@ uint32_t show_fraction(const char *text)
     const char *point = strchr(text, '.');
     return point == NULL ? 0 : (uint32_t)strlen(point);
 }
+
+// ---- text of the data ----
+
+// Bytes of the character at `text`, its code point in *code; 0: it is none.
+static uint32_t character_of(const uint8_t *text, uint32_t *code)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const uint8_t first = text[0];
+    const uint32_t size = first < 0x80 ? 1 : first < 0xc2   ? 0
+                                         : first < 0xe0     ? 2
+                                         : first < 0xf0     ? 3
+                                         : first < 0xf5     ? 4
+                                                            : 0;
+    if (size == 0) return 0;
+    *code = size == 1 ? first : first & (0xffu >> (size + 1));
+    for (uint32_t i = 1; i < size; i++) {
+        if ((text[i] & 0xc0) != 0x80) return 0; // the zero at the end, too
+        *code = *code << 6 | (text[i] & 0x3f);
+    }
+    return *code >= least[size] && *code < 0x110000 && (*code < 0xd800 || *code > 0xdfff) ? size
+                                                                                          : 0;
+}
+
+// Controls, and what turns other text around or joins with it.
+static bool character_is_odd(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) ||
+           code == 0xfeff || (code >= 0xfff0 && code <= 0xffff) || (code & 0xfffe) == 0xfffe;
+}
+
+uint32_t show_character(const char *text, bool *odd)
+{
+    uint32_t code = 0;
+    ensure(*text != '\0');
+    const uint32_t size = character_of((const uint8_t *)text, &code);
+    *odd = size == 0 || character_is_odd(code);
+    return size == 0 ? 1 : size;
+}

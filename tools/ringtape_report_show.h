@@ -37,4 +37,8 @@ const char *show_amount(char out[SHOW_BYTES], wide value, uint32_t scale, struct
 // Bytes of the text from its decimal point on; 0: there is none.
 uint32_t show_fraction(const char *text);
 
+// Bytes of the character at the beginning of a text that is not empty. `odd`: it is none, or one
+// that would change direction or layout of other text; at least one byte all the same.
+uint32_t show_character(const char *text, bool *odd);
+
 #endif

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "format/ensure.h"
-#include "format/text_utf8.h"
 #include "format/time_text.h"
 #include "tools/ringtape_report.h"
 #include "tools/ringtape_report_show.h"
@@ -17,17 +16,18 @@ enum { TEXT_LEADERS = 10, TEXT_MOVERS = 5, TEXT_ALERTS = 20, TEXT_HOLES = 20 };
 
 #define COUNT(headings) ((uint32_t)(sizeof(headings) / sizeof((headings)[0])))
 
-// What a terminal may not obey: control characters, and bytes that are no text.
+// What a terminal must not obey is a question mark.
 static void text_name(char out[SEGMENT_SYMBOL_BYTES_MAX + 1], const char *name)
 {
-    const size_t size = strlen(name);
-    const bool text = text_utf8_valid(name, size);
-    ensure(size <= SEGMENT_SYMBOL_BYTES_MAX);
-    for (size_t i = 0; i <= size; i++) {
-        const uint8_t byte = (uint8_t)name[i];
-        const bool odd = (byte > 0 && byte < 0x20) || byte == 0x7f || (byte >= 0x80 && !text);
-        out[i] = odd ? '?' : name[i];
+    ensure(strlen(name) <= SEGMENT_SYMBOL_BYTES_MAX);
+    while (*name != '\0') {
+        bool odd;
+        const uint32_t size = show_character(name, &odd);
+        memcpy(out, odd ? "?" : name, odd ? 1 : size);
+        out += odd ? 1 : size;
+        name += size;
     }
+    *out = '\0';
 }
 
 static void text_symbol(struct ringtape_table *table, const struct report_symbol *symbol)

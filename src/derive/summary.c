@@ -172,7 +172,7 @@ void summary_quote(struct summary *summary, const struct summary_quote *quote)
     summary->quotes++;
     if (!summary_rescale(summary, quote, &spread) ||
         __builtin_add_overflow(summary->spread_sum, spread, &summary->spread_sum)) {
-        summary->unfit = true;
+        summary->spread_unfit = true;
         return;
     }
     if (spread < summary->spread_min) summary->spread_min = spread;
@@ -180,7 +180,7 @@ void summary_quote(struct summary *summary, const struct summary_quote *quote)
     if (!summary_is_later(quote, &summary->last))
         summary->disordered = true;
     else if (!summary->disordered && !summary_hold(summary, quote, spread))
-        summary->unfit = true;
+        summary->spread_unfit = true;
 }
 
 void summary_spread_restart(struct summary *summary)
@@ -195,7 +195,7 @@ void summary_spread(struct summary *summary, const struct summary_quote *quote)
 {
     wide spread;
     if (!summary_rescale(summary, quote, &spread)) {
-        summary->unfit = true;
+        summary->spread_unfit = true;
         return;
     }
     if (summary->last.time_ns == INT64_MIN) {
@@ -205,7 +205,7 @@ void summary_spread(struct summary *summary, const struct summary_quote *quote)
         return;
     }
     ensure(quote->time_ns >= summary->last.time_ns);
-    if (!summary_hold(summary, quote, spread)) summary->unfit = true;
+    if (!summary_hold(summary, quote, spread)) summary->spread_unfit = true;
 }
 
 // ---- numbers ----
@@ -248,14 +248,14 @@ static bool summary_signed_ratio(wide numerator, uint32_t scale, wide denominato
 
 bool summary_spread_mean(const struct summary *summary, wide *mean)
 {
-    if (summary->quotes == 0 || summary->unfit) return false;
+    if (summary->quotes == 0 || summary->spread_unfit) return false;
     return summary_signed_ratio(summary->spread_sum, summary->spread_scale, (wide)summary->quotes,
                                 mean);
 }
 
 bool summary_spread_time_weighted(const struct summary *summary, wide *mean)
 {
-    if (summary->spread_ns == 0 || summary->disordered || summary->unfit) return false;
+    if (summary->spread_ns == 0 || summary->disordered || summary->spread_unfit) return false;
     return summary_signed_ratio(summary->spread_time_sum, summary->spread_scale,
                                 summary->spread_ns, mean);
 }

@@ -64,7 +64,8 @@ struct summary {
     struct summary_quote last; // by (time, id)
     uint8_t spread_scale;
     bool disordered; // a quote came behind a later one
-    bool unfit;      // something did not fit 128 bits: what depends on it is not told
+    bool spread_unfit; // spreads did not fit 128 bits: none is told
+    bool unfit;        // neither did sums of candles: what depends on them is not told
 };
 
 void summary_init(struct summary *summary);
