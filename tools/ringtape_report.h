@@ -175,7 +175,7 @@ struct report {
     enum report_state state;
     struct ringtape_names names; // numbers of symbols[]
     uint32_t symbol_count;
-    struct report_symbol *symbols; // by name
+    struct report_symbol *symbols; // by exchange and name
     struct report_candle *charts;  // [chart_count][REPORT_CHART_CANDLES]
     uint32_t chart_count;
     uint32_t exchange_count;

@@ -260,27 +260,34 @@ static struct show_unit html_unit(const struct report *report, const uint32_t *p
     return unit;
 }
 
-// Digits behind the points of prices, of all that are shown.
-static uint32_t html_digits(const struct report *report, const uint32_t *picked, uint32_t count)
+// Bytes of a fraction, its point too, that stand below each other; 0: prices differ so much that
+// they would take too much room, and stand flush right instead.
+static uint32_t html_fraction(const struct report *report, const uint32_t *picked, uint32_t count)
 {
-    uint32_t widest = 0;
+    enum { ALIGNED_BYTES = 12 };
+    uint32_t widest = 0, whole = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct candle_sum *sum = &report->symbols[picked[i]].summary.sum;
         const int64_t prices[] = {sum->high, sum->low, sum->close};
         for (int p = 0; p < 3; p++) {
             char text[SHOW_BYTES];
-            const uint32_t found = show_fraction(show_exact(text, prices[p], sum->price_scale));
+            const char *shown = show_exact(text, prices[p], sum->price_scale);
+            const uint32_t found = show_fraction(shown);
+            const uint32_t before = (uint32_t)strlen(shown) - found;
             if (found > widest) widest = found;
+            if (before > whole) whole = before;
         }
     }
-    return widest;
+    return whole + widest <= ALIGNED_BYTES ? widest : 0;
 }
 
-// The box of fractions has room for so many digits and a point.
+// On a phone a table may be pushed sideways, the page never.
 static void html_table(FILE *out, uint32_t fraction)
 {
-    (void)fprintf(out, "<table style=\"--f:%" PRIu32 ";--p:%d\">", fraction == 0 ? 0 : fraction - 1,
-                  fraction != 0);
+    (void)fputs("<div class=\"t\"><table", out);
+    if (fraction > 0)
+        (void)fprintf(out, " class=\"a\" style=\"--f:%" PRIu32 "\"", fraction - 1);
+    (void)fputs(">", out);
 }
 
 // What the time-weighted spread, else the mean one, is of vwap, in hundredths of a per cent.
@@ -332,20 +339,20 @@ static void html_leaders(FILE *out, const struct report *report, uint32_t exchan
     const struct report_exchange *known = &report->exchanges[exchange];
     const char *asset = known->assets[known->main].name;
     const struct show_unit unit = html_unit(report, picked, count);
-    (void)fprintf(out, "<h3>Volume leaders <span>by turnover%s%s</span></h3>\n",
-                  *asset != '\0' ? " in " : "", asset);
-    html_table(out, html_digits(report, picked, count));
-    (void)fprintf(out,
-                  "<thead><tr><th>Symbol</th><th>Closes</th><th class=\"n\">Close</th>"
-                  "<th class=\"n\">Change<br>%%</th><th class=\"n w\">Low</th>"
-                  "<th class=\"n w\">High</th><th class=\"n\">Turnover<br>%s %s</th>"
-                  "<th class=\"n w\">Trades</th><th class=\"n w2\">Buys<br>%%</th>"
-                  "<th class=\"n w\">Volatility<br>%%</th><th class=\"n w2\">Spread<br>bp</th>"
-                  "</tr></thead><tbody>\n",
-                  unit.name, asset);
+    const char *space = *unit.name != '\0' && *asset != '\0' ? " " : "";
+    (void)fprintf(out, "<h3>Volume leaders <span>by turnover%s%s%s%s</span></h3>\n",
+                  *asset != '\0' || *unit.name != '\0' ? " in " : "", unit.name, space, asset);
+    html_table(out, html_fraction(report, picked, count));
+    (void)fputs("<thead><tr><th>Symbol</th><th>Closes</th><th class=\"n\">Close</th>"
+                "<th class=\"n\">Change<br>%</th><th class=\"n w\">Low</th>"
+                "<th class=\"n w\">High</th><th class=\"n\">Turnover</th>"
+                "<th class=\"n w\">Trades</th><th class=\"n w2\">Buys<br>%</th>"
+                "<th class=\"n w\">Volatility<br>%</th><th class=\"n w2\">Spread<br>bp</th>"
+                "</tr></thead><tbody>\n",
+                out);
     for (uint32_t i = 0; i < count; i++)
         html_leader(out, report, &report->symbols[picked[i]], unit);
-    (void)fputs("</tbody></table>\n", out);
+    (void)fputs("</tbody></table></div>\n", out);
 }
 
 static void html_charts(FILE *out, const struct report *report, const uint32_t *picked,
@@ -401,7 +408,7 @@ static void html_movers(FILE *out, const struct report *report, uint32_t exchang
         (void)fprintf(out, "<p class=\"lead\">None.</p></div>\n");
         return;
     }
-    html_table(out, html_digits(report, picked, count));
+    html_table(out, html_fraction(report, picked, count));
     (void)fprintf(out, "<thead><tr><th>Symbol</th><th>Closes</th><th class=\"n\">Change<br>%%"
                        "</th><th class=\"n\">Close</th><th class=\"n\">Steepest<br>5 min, "
                        "%%</th><th class=\"n w\">at</th></tr></thead><tbody>\n");
@@ -419,7 +426,7 @@ static void html_movers(FILE *out, const struct report *report, uint32_t exchang
         html_steepest(out, report, &symbol->summary, rises);
         (void)fputs("</tr>\n", out);
     }
-    (void)fputs("</tbody></table></div>\n", out);
+    (void)fputs("</tbody></table></div></div>\n", out);
 }
 
 static void html_assets(FILE *out, const struct report_exchange *exchange)

@@ -17,7 +17,8 @@ void html_text(FILE *out, const char *text);
 // The symbol without its exchange.
 void html_symbol(FILE *out, const char *name);
 // <td class="n">value</td> with the fraction in a box of its own, so that points stand below each
-// other; the table says how wide (--f). `more`: further classes, "" for none.
+// other in a table of class a, which says how wide (--f: digits). `more`: further classes, "" for
+// none.
 void html_number(FILE *out, const char *more, const char *value);
 void html_count(FILE *out, const char *more, uint64_t value);
 // A ratio of 12 decimals as a signed percentage, coloured by its sign.

@@ -19,6 +19,18 @@ static void around_section(FILE *out, const char *id, const char *title)
     (void)fprintf(out, "<section id=\"%s\">\n<h2>%s</h2>\n", id, title);
 }
 
+// `what`: more of the table's tag; `heads`: the cells of its first row.
+static void around_table(FILE *out, const char *what, const char *heads)
+{
+    (void)fprintf(out, "<div class=\"t\"><table%s><thead><tr>%s</tr></thead><tbody>\n", what,
+                  heads);
+}
+
+static void around_table_end(FILE *out)
+{
+    (void)fputs("</tbody></table></div>\n", out);
+}
+
 static void around_more(FILE *out, uint64_t all, uint64_t shown, const char *command)
 {
     char text[RINGTAPE_TABLE_NUMBER_BYTES];
@@ -106,12 +118,13 @@ void html_alerts(FILE *out, const struct report *report)
     }
     (void)fputs("<p class=\"lead\">", out);
     around_kinds(out, alerts);
-    (void)fputs("</p>\n<table><thead><tr><th>Time</th><th>Symbol</th><th>Alert</th>"
-                "<th class=\"w2\">Rule</th><th class=\"n\">Measured</th><th class=\"n w\">Threshold"
-                "</th><th class=\"n w\">From</th><th class=\"n w\">To</th></tr></thead><tbody>\n",
-                out);
+    (void)fputs("</p>\n", out);
+    around_table(out, "",
+                 "<th>Time</th><th>Symbol</th><th>Alert</th><th class=\"w2\">Rule</th>"
+                 "<th class=\"n\">Measured</th><th class=\"n w\">Threshold</th>"
+                 "<th class=\"n w\">From</th><th class=\"n w\">To</th>");
     for (uint32_t i = 0; i < shown; i++) around_alert(out, report, &alerts->at[i]);
-    (void)fputs("</tbody></table>\n", out);
+    around_table_end(out);
     around_more(out, alerts->count, shown, "ringtape cat --channel alert");
     (void)fputs("</section>\n", out);
 }
@@ -168,12 +181,12 @@ static void around_holes(FILE *out, const struct report *report)
     const struct report_coverage *coverage = &report->coverage;
     const uint32_t shown = coverage->listed < AROUND_HOLES ? coverage->listed : AROUND_HOLES;
     if (shown == 0) return;
-    (void)fputs("<h3>Holes <span>open ones first</span></h3>\n<table><thead><tr><th></th>"
-                "<th>Symbol</th><th class=\"w\">Channel</th><th>When</th><th class=\"w2\">Ids</th>"
-                "<th class=\"w\">Cause</th></tr></thead><tbody>\n",
-                out);
+    (void)fputs("<h3>Holes <span>open ones first</span></h3>\n", out);
+    around_table(out, "",
+                 "<th></th><th>Symbol</th><th class=\"w\">Channel</th><th>When</th>"
+                 "<th class=\"w2\">Ids</th><th class=\"w\">Cause</th>");
     for (uint32_t i = 0; i < shown; i++) around_hole(out, report, &coverage->hole[i]);
-    (void)fputs("</tbody></table>\n", out);
+    around_table_end(out);
     around_more(out, coverage->holes, shown, "ringtape coverage");
 }
 
@@ -192,13 +205,13 @@ void html_coverage(FILE *out, const struct report *report)
     (void)fprintf(out, "<p class=\"lead\">As of %s. What is missing is listed, open until it is "
                        "repaired or lost for good.</p>\n",
                   text);
-    (void)fputs("<table><thead><tr><th>Exchange</th><th>Channel</th><th class=\"n w\">Symbols</th>"
-                "<th class=\"n\">Covered<br>%</th><th class=\"n\">Open</th><th class=\"n\">Lost"
-                "</th><th class=\"n w\">Repaired<br>rows</th><th class=\"n w\">Missing<br>ids</th>"
-                "</tr></thead><tbody>\n",
-                out);
+    around_table(out, "",
+                 "<th>Exchange</th><th>Channel</th><th class=\"n w\">Symbols</th>"
+                 "<th class=\"n\">Covered<br>%</th><th class=\"n\">Open</th>"
+                 "<th class=\"n\">Lost</th><th class=\"n w\">Repaired<br>rows</th>"
+                 "<th class=\"n w\">Missing<br>ids</th>");
     for (uint32_t i = 0; i < coverage->count; i++) around_covered(out, &coverage->at[i]);
-    (void)fputs("</tbody></table>\n", out);
+    around_table_end(out);
     around_holes(out, report);
     (void)fputs("</section>\n", out);
 }
@@ -236,14 +249,17 @@ void html_latency(FILE *out, const struct report *report)
     }
     (void)fputs("<p class=\"lead\">From the exchange\xe2\x80\x99s event time to receipt of the "
                 "message\xe2\x80\x99s last byte, of trades as they came live, in ms. Both clocks "
-                "are in it.</p>\n<table style=\"--f:1;--p:1\"><thead><tr><th>Exchange</th>"
-                "<th class=\"n w\">Trades</th><th class=\"n w\">Least</th><th class=\"n\">"
-                "Half</th><th class=\"n\">99 %</th><th class=\"n w\">Most</th>"
-                "<th class=\"n w2\">Before<br>sent</th><th class=\"w\"></th></tr></thead><tbody>\n",
+                "are in it.</p>\n",
                 out);
+    around_table(out, " class=\"a\" style=\"--f:1\"",
+                 "<th>Exchange</th><th class=\"n w\">Trades</th><th class=\"n w\">Least</th>"
+                 "<th class=\"n\">Median</th><th class=\"n\">99 %</th>"
+                 "<th class=\"n w\">Most</th><th class=\"n w2\">Before<br>sent</th>"
+                 "<th class=\"w\"></th>");
     for (uint32_t i = 0; i < report->exchange_count; i++)
         if (report->exchanges[i].delays->rows > 0) around_delays(out, &report->exchanges[i]);
-    (void)fputs("</tbody></table>\n</section>\n", out);
+    around_table_end(out);
+    (void)fputs("</section>\n", out);
 }
 
 // ---- storage ----
@@ -278,10 +294,9 @@ static void around_damages(FILE *out, const struct report *report)
     const uint32_t shown =
         report->damages_listed < AROUND_DAMAGES ? report->damages_listed : AROUND_DAMAGES;
     if (report->damages == 0) return;
-    (void)fputs("<h3 class=\"warn\">Damage <span>left out of every number above</span></h3>\n"
-                "<table><thead><tr><th>File</th><th class=\"n\">Byte</th><th>What</th></tr></thead>"
-                "<tbody>\n",
+    (void)fputs("<h3 class=\"warn\">Damage <span>left out of every number above</span></h3>\n",
                 out);
+    around_table(out, "", "<th>File</th><th class=\"n\">Byte</th><th>What</th>");
     for (uint32_t i = 0; i < shown; i++) {
         (void)fputs("<tr><td class=\"name\">", out);
         html_text(out, report->damage[i].path);
@@ -291,7 +306,7 @@ static void around_damages(FILE *out, const struct report *report)
         html_text(out, report->damage[i].what);
         (void)fputs("</td></tr>\n", out);
     }
-    (void)fputs("</tbody></table>\n", out);
+    around_table_end(out);
     around_more(out, report->damages, shown, "ringtape verify");
 }
 
@@ -300,10 +315,9 @@ void html_storage(FILE *out, const struct report *report)
     struct report_stored all = {0};
     around_section(out, "storage", "Storage");
     around_disk(out, &report->storage);
-    (void)fputs("<table class=\"few\"><thead><tr><th>Channel</th><th class=\"n\">Rows</th>"
-                "<th class=\"n w\">Segments</th><th class=\"n\">Bytes</th><th class=\"n\">Bytes<br>"
-                "a row</th></tr></thead><tbody>\n",
-                out);
+    around_table(out, " class=\"few\"",
+                 "<th>Channel</th><th class=\"n\">Rows</th><th class=\"n w\">Segments</th>"
+                 "<th class=\"n\">Bytes</th><th class=\"n\">Bytes<br>a row</th>");
     for (int c = 1; c < CHANNEL_COUNT; c++) {
         const struct report_stored *stored = &report->storage.channels[c];
         if (stored->segments == 0) continue;
@@ -313,7 +327,7 @@ void html_storage(FILE *out, const struct report *report)
         all.bytes += stored->bytes;
     }
     around_stored(out, "all", &all);
-    (void)fputs("</tbody></table>\n", out);
+    around_table_end(out);
     around_damages(out, report);
     (void)fputs("</section>\n", out);
 }

@@ -2,6 +2,7 @@
 //
 // What a report shows first: totals of exchanges, leaders, movers, delays. Exact, but for delays,
 // which are known to a hundredth.
+#include <stdlib.h>
 #include <string.h>
 
 #include "format/ensure.h"
@@ -41,9 +42,8 @@ void report_delay_add(struct report_delays *delays, int64_t delay_ns)
         delays->slot[delay_slot((uint64_t)delay_ns)]++;
 }
 
-int64_t report_delay_ns(const struct report_delays *delays, uint32_t permille)
+static int64_t delay_of_rank(const struct report_delays *delays, uint32_t permille)
 {
-    ensure(delays->rows > 0 && permille <= 1000);
     const unsigned __int128 wanted = (unsigned __int128)delays->rows * permille + 999;
     const uint64_t rank = wanted / 1000 > 0 ? (uint64_t)(wanted / 1000) : 1;
     uint64_t passed = 0;
@@ -56,6 +56,15 @@ int64_t report_delay_ns(const struct report_delays *delays, uint32_t permille)
         if (passed >= rank) return delay_of_slot(slot);
     }
     return delays->most_ns;
+}
+
+// The middle of an outermost slot may lie beyond what was seen.
+int64_t report_delay_ns(const struct report_delays *delays, uint32_t permille)
+{
+    ensure(delays->rows > 0 && permille <= 1000);
+    const int64_t delay_ns = delay_of_rank(delays, permille);
+    if (delay_ns < delays->least_ns) return delays->least_ns;
+    return delay_ns > delays->most_ns ? delays->most_ns : delay_ns;
 }
 
 // ---- quote currencies ----
@@ -140,8 +149,31 @@ static void total_symbol(struct report *report, struct report_symbol *symbol)
     if (sum->trades > 0) asset_add(&exchange->assets[symbol->asset], sum);
 }
 
+static int total_order(const void *a, const void *b)
+{
+    return strcmp(((const struct report_exchange *)a)->name,
+                  ((const struct report_exchange *)b)->name);
+}
+
+// Exchanges by name; symbols keep theirs by it.
+static void total_sort(struct report *report)
+{
+    char names[REPORT_EXCHANGES_MAX][REPORT_EXCHANGE_BYTES];
+    uint32_t places[REPORT_EXCHANGES_MAX];
+    for (uint32_t i = 0; i < report->exchange_count; i++)
+        memcpy(names[i], report->exchanges[i].name, sizeof names[i]);
+    if (report->exchange_count > 0)
+        qsort(report->exchanges, report->exchange_count, sizeof *report->exchanges, total_order);
+    for (uint32_t i = 0; i < report->exchange_count; i++)
+        for (uint32_t place = 0; place < report->exchange_count; place++)
+            if (strcmp(report->exchanges[place].name, names[i]) == 0) places[i] = place;
+    for (uint32_t i = 0; i < report->symbol_count; i++)
+        report->symbols[i].exchange = places[report->symbols[i].exchange];
+}
+
 void report_total(struct report *report)
 {
+    total_sort(report);
     for (uint32_t i = 0; i < report->symbol_count; i++)
         total_symbol(report, &report->symbols[i]);
     for (uint32_t i = 0; i < report->exchange_count; i++) {

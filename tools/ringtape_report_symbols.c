@@ -190,9 +190,18 @@ static int symbols_of_tapes(struct report *report, uint32_t *room, enum channel 
 
 // ---- all ----
 
+// By exchange, then name: the colon comes before every other byte, as an end would.
 static int symbols_compare(const void *a, const void *b)
 {
-    return strcmp(((const struct report_symbol *)a)->name, ((const struct report_symbol *)b)->name);
+    const char *one = ((const struct report_symbol *)a)->name;
+    const char *two = ((const struct report_symbol *)b)->name;
+    while (*one == *two && *one != '\0') {
+        one++;
+        two++;
+    }
+    const uint8_t first = *one == ':' ? 1 : (uint8_t)*one;
+    const uint8_t second = *two == ':' ? 1 : (uint8_t)*two;
+    return (first > second) - (first < second);
 }
 
 static int symbols_sort(struct report *report)
