@@ -238,13 +238,15 @@ int report_read_coverage(struct report *report)
     query.from = report->from_ns;
     query.to = report->to_ns;
     if (report->symbols_asked != NULL) query.symbols = *report->symbols_asked;
-    const int exit_code = ringtape_ledger_open(&ledger, report->store);
-    if (exit_code == RINGTAPE_EXIT_OK) {
+    if (ringtape_ledger_open(&ledger, report->store) == RINGTAPE_EXIT_OK) {
         coverage_fill(report, &ledger, &query);
         report->damages += ledger.damaged; // told
+    } else {
+        const struct store_damage damage = {.path = "ledger", .what = "it cannot be read"};
+        report_damage_note(report, &damage);
     }
     ledger_whole_free(&ledger);
-    return exit_code;
+    return RINGTAPE_EXIT_OK;
 }
 
 // ---- storage ----

@@ -60,10 +60,12 @@ static int file_sync_directory(const char *path)
     return error;
 }
 
-static int file_replace(const struct report *report, file_print *print, const char *path)
+// `mark`: what is written beside has a name that nobody else writes under at the time.
+static int file_replace(const struct report *report, file_print *print, const char *path,
+                        const char *mark)
 {
     char beside[RINGTAPE_PATH_BYTES_MAX];
-    const int size = snprintf(beside, sizeof beside, "%s.%ld.new", path, (long)getpid());
+    const int size = snprintf(beside, sizeof beside, "%s%s.new", path, mark);
     if (size < 0 || size >= (int)sizeof beside)
         return ringtape_fail("%.100s...: the path is too long", path);
     int error = file_fill(report, print, beside);
@@ -77,7 +79,9 @@ static int file_replace(const struct report *report, file_print *print, const ch
 
 int report_write_html(const struct report *report, const char *path)
 {
-    return file_replace(report, report_print_html, path);
+    char mark[32];
+    (void)snprintf(mark, sizeof mark, ".%ld", (long)getpid());
+    return file_replace(report, report_print_html, path, mark);
 }
 
 // ---- both ----
@@ -110,8 +114,10 @@ int report_write_both(const struct report *report, const char *directory)
     if (lock < 0)
         return ringtape_fail("%s: %s; reports are not written", directory,
                              ringtape_error_text(lock));
-    int exit_code = file_replace(report, report_print_html, page);
-    if (exit_code == RINGTAPE_EXIT_OK) exit_code = file_replace(report, report_print_json, data);
+    // Under the lock one name suffices, so that what a kill leaves is written over.
+    int exit_code = file_replace(report, report_print_html, page, "");
+    if (exit_code == RINGTAPE_EXIT_OK)
+        exit_code = file_replace(report, report_print_json, data, "");
     (void)close(lock);
     return exit_code;
 }

@@ -106,8 +106,8 @@ void html_change(FILE *out, const char *more, bool there, wide ratio)
 static const char *const html_weekdays[] = {"Thursday", "Friday", "Saturday", "Sunday",
                                             "Monday", "Tuesday", "Wednesday"};
 
-// "27 November 2026"
-static void html_date(FILE *out, int32_t day)
+// "27 November 2026", or without the year
+static void html_date(FILE *out, int32_t day, bool year)
 {
     static const char *const months[] = {"January", "February", "March", "April",
                                          "May", "June", "July", "August",
@@ -116,8 +116,8 @@ static void html_date(FILE *out, int32_t day)
     catalogue_day_text(day, text);
     const int month = (text[5] - '0') * 10 + text[6] - '0';
     ensure(month >= 1 && month <= 12);
-    (void)fprintf(out, "%s %s %.4s", text[8] == '0' ? text + 9 : text + 8, months[month - 1],
-                  text);
+    (void)fprintf(out, "%s %s", text[8] == '0' ? text + 9 : text + 8, months[month - 1]);
+    if (year) (void)fprintf(out, " %.4s", text);
 }
 
 static void html_title(FILE *out, const struct report *report)
@@ -128,7 +128,7 @@ static void html_title(FILE *out, const struct report *report)
     }
     const int32_t day = report->days[0].number;
     (void)fprintf(out, "%s, ", html_weekdays[(day % 7 + 7) % 7]);
-    html_date(out, day);
+    html_date(out, day, true);
 }
 
 static void html_state(FILE *out, const struct report *report)
@@ -216,7 +216,7 @@ static void html_days(FILE *out, const struct report *report)
     for (uint32_t d = 0; d < report->day_count; d++) {
         const struct report_day *day = &report->days[d];
         (void)fprintf(out, "<li>%.3s ", html_weekdays[(day->number % 7 + 7) % 7]);
-        html_date(out, day->number);
+        html_date(out, day->number, false);
         (void)fprintf(out, ": %s</li>", states[day->state]);
     }
     (void)fputs("</ul>\n", out);
@@ -393,8 +393,10 @@ static void html_steepest(FILE *out, const struct report *report, const struct s
         return;
     }
     (void)time_text_format(text, time_ns, 0);
-    (void)fprintf(out, "<td class=\"n w\">%.5s%s%.5s</td>", report->week ? text + 5 : "",
-                  report->week ? " " : "", text + 11);
+    const int32_t day = catalogue_day_of(time_ns);
+    (void)fprintf(out, "<td class=\"n w\">%.3s%s%.5s</td>",
+                  report->week ? html_weekdays[(day % 7 + 7) % 7] : "", report->week ? " " : "",
+                  text + 11);
 }
 
 static void html_movers(FILE *out, const struct report *report, uint32_t exchange,
@@ -451,9 +453,9 @@ static void html_exchange(FILE *out, const struct report *report, uint32_t numbe
     (void)fprintf(out, "<section id=\"exchange-%" PRIu32 "\">\n<h2>", number + 1);
     html_text(out, exchange->name);
     (void)fprintf(out, "</h2>\n<p class=\"lead\"><strong>%s</strong> trades of <strong>%s</strong> "
-                       "symbols",
+                       "symbol%s",
                   ringtape_table_number(a, exchange->trades),
-                  ringtape_table_number(b, exchange->symbols));
+                  ringtape_table_number(b, exchange->symbols), exchange->symbols == 1 ? "" : "s");
     html_assets(out, exchange);
     (void)fputs("</p>\n", out);
     const uint32_t count = report_pick(report, number, REPORT_BY_TURNOVER, picked, HTML_LEADERS);

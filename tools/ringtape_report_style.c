@@ -70,6 +70,9 @@ const char report_style[] =
     "svg .bars{fill:var(--bar)}\n"
     ".charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20rem),1fr));"
     "gap:1.8rem 2.4rem;margin-top:1rem}\n"
+    // One chart alone may be larger; its letters are not.
+    ".charts:has(>:only-child){grid-template-columns:minmax(0,46rem)}\n"
+    "figure:only-child svg text{font-size:66px}\n"
     "figure{margin:0;min-width:0}\n"
     "figcaption{display:flex;align-items:baseline;gap:.7rem;margin-bottom:.35rem}\n"
     "figcaption .last{margin-left:auto}\n"
@@ -88,9 +91,12 @@ const char report_style[] =
     "@media(max-width:44rem){body{padding:1.6rem 1.1rem 3rem;font-size:14.5px}h1{font-size:1.6rem}"
     "dl.sum{grid-template-columns:repeat(2,1fr);gap:.9rem 1.2rem}"
     "dl.sum dd{font-size:1.25rem}td.s{width:3.4rem}td,th{padding-left:.28rem;padding-right:.28rem}"
-    "table{font-size:.87rem}.name{max-width:6.6rem}section{margin-top:2.4rem}}\n"
+    "table{font-size:.87rem}.name{max-width:6.6rem}section{margin-top:2.4rem}"
+    "figure:only-child svg text{font-size:112px}}\n"
     "@media print{:root{--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--hair:#ddd;--up:#06573f;"
     "--down:#97301a;--mark:#7a5200;--bar:#bbb}@page{margin:14mm}body{max-width:none;padding:0;"
     "font-size:9pt}nav{display:none}section{margin-top:1.6rem}h2,h3,figcaption{break-after:avoid}"
-    "tr,figure{break-inside:avoid}thead{display:table-header-group}"
-    ".charts{grid-template-columns:repeat(3,1fr);gap:1rem}}\n";
+    "tr,figure{break-inside:avoid}thead{display:table-header-group}.w{display:table-cell}"
+    ".t{overflow:visible}table{font-size:7.4pt}th{font-size:6.6pt}td,th{padding:.18rem .25rem}td.s{width:4rem}.pair{"
+    "grid-template-columns:1fr 1fr;gap:0 1.2rem}.pair td.s{width:2.6rem}"
+    ".charts{grid-template-columns:1fr 1fr;gap:1rem 1.4rem}}\n";

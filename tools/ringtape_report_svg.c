@@ -22,7 +22,7 @@ enum {
     SVG_VOLUME_BOTTOM = 1790,
     SVG_LINE_WIDTH = 1000,
     SVG_LINE_HEIGHT = 200,
-    SVG_TICKS = 3,
+    SVG_TICKS = 5, // at most
 };
 
 // Prices of a chart at one scale.
@@ -187,7 +187,7 @@ static void svg_volumes(FILE *out, const struct svg_prices *prices,
 
 // ---- axes ----
 
-// 1, 2 or 5 times a power of ten, so that a range has about SVG_TICKS of them; its zeros.
+// 1, 2 or 5 times a power of ten, so that a range has SVG_TICKS of them at most; its zeros.
 static wide svg_step(wide range, uint32_t *zeros)
 {
     static const int steps[] = {1, 2, 5};

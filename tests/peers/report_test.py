@@ -357,6 +357,17 @@ def test_damage_is_named_and_the_rest_reported(odd, tmp_path):
     check_page(page(store, tmp_path, "--day", MONDAY, status=1))
 
 
+def test_a_damaged_ledger_leaves_the_numbers(odd, tmp_path):
+    store = tmp_path / "store"
+    shutil.copytree(odd, store)
+    (store / "ledger").mkdir()
+    (store / "ledger" / "base").write_text("ringtape-ledger 1 0\nnonsense\n")
+    told = report(store, "--day", MONDAY, status=1)
+    assert told["coverage"] is None
+    assert [place["path"] for place in told["damage"]["listed"]] == ["ledger"]
+    assert told["symbols"] == report(odd, "--day", MONDAY)["symbols"]
+
+
 @pytest.mark.parametrize("arguments, said", [
     (["--day", "2024-02-30"], "--day"),
     (["--day", "9999-01-01"], "--day"),
