@@ -97,6 +97,7 @@ const char report_style[] =
     "--down:#97301a;--mark:#7a5200;--bar:#bbb}@page{margin:14mm}body{max-width:none;padding:0;"
     "font-size:9pt}nav{display:none}section{margin-top:1.6rem}h2,h3,figcaption{break-after:avoid}"
     "tr,figure{break-inside:avoid}thead{display:table-header-group}.w{display:table-cell}"
-    ".t{overflow:visible}table{font-size:7.4pt}th{font-size:6.6pt}td,th{padding:.18rem .25rem}td.s{width:4rem}.pair{"
+    ".t{overflow:visible}table{font-size:7.4pt}th{font-size:6.6pt}td,th{padding:.18rem .25rem}"
+    "td.s{width:4rem}.pair{"
     "grid-template-columns:1fr 1fr;gap:0 1.2rem}.pair td.s{width:2.6rem}"
     ".charts{grid-template-columns:1fr 1fr;gap:1rem 1.4rem}}\n";
