@@ -74,6 +74,17 @@ int store_file_map(struct store_file *file)
     return 0;
 }
 
+void store_file_release(struct store_file *file, uint64_t offset)
+{
+    offset -= offset % STORE_RELEASE_BYTES;
+    if (!file->map || offset > file->size || offset <= file->released)
+        return; // an index may say anything
+    // Of a shared map of a file the pages stay in the system's cache.
+    (void)madvise((uint8_t *)file->map + file->released, (size_t)(offset - file->released),
+                  MADV_DONTNEED);
+    file->released = offset;
+}
+
 void store_file_close(struct store_file *file)
 {
     if (file->map)

@@ -9,6 +9,7 @@
 
 enum {
     STORE_TRIES = 64, // a daemon may swap the catalogue between two of our reads
+    STORE_RELEASE_BYTES = 16 << 20, // of a mapped file at a time, when they have been read
 };
 
 // A file of the store in memory: mapped (segments, indexes) or behind pread (tapes, which change
@@ -18,6 +19,7 @@ struct store_file {
     int descriptor; // -1: not open
     uint64_t size;
     void *map; // NULL: not mapped
+    uint64_t released; // bytes of the map, from its beginning
 };
 
 struct store {
@@ -37,6 +39,9 @@ struct store {
 // 0 or a negative errno.
 int store_file_open(struct store_file *file, const struct store *store, const char *relative);
 int store_file_map(struct store_file *file);
+// What lies before `offset` of a mapped file is not needed any more, so that reading a file from
+// one end to the other takes no memory by its size. Reading it all the same is right, and slower.
+void store_file_release(struct store_file *file, uint64_t offset);
 int store_file_measure(struct store_file *file); // its size now
 void store_file_close(struct store_file *file);
 // Of a mapped file or by pread.

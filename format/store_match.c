@@ -22,6 +22,39 @@ static bool predicate_possible(const struct channel_schema *schema,
            predicate->min <= predicate->max && predicate->scale <= DECIMAL_SCALE_MAX;
 }
 
+static int name_order(const void *a, const void *b)
+{
+    const struct event_text *one = a;
+    const struct event_text *two = b;
+    const uint32_t least = one->size < two->size ? one->size : two->size;
+    const int order = least == 0 ? 0 : memcmp(one->bytes, two->bytes, least);
+    return order != 0 ? order : (one->size > two->size) - (one->size < two->size);
+}
+
+// Whole names from the front on, beginnings from the back.
+static int take_names(struct match *match)
+{
+    const struct store_query *query = match->query;
+    uint32_t end = query->symbol_count;
+    if (end == 0)
+        return 0;
+    match->asked = malloc(end * sizeof *match->asked);
+    if (!match->asked)
+        return -ENOMEM;
+    match->asked_count = end;
+    for (uint32_t i = 0; i < query->symbol_count; i++) {
+        const char *asked = query->symbols[i];
+        const uint32_t size = (uint32_t)strlen(asked);
+        const bool prefix = size > 0 && asked[size - 1] == '*';
+        struct event_text *place =
+            prefix ? &match->asked[--end] : &match->asked[match->whole_count++];
+        *place = (struct event_text){(const uint8_t *)asked, size - prefix};
+    }
+    ensure(end == match->whole_count);
+    qsort(match->asked, match->whole_count, sizeof *match->asked, name_order);
+    return 0;
+}
+
 int match_open(struct match *match, const struct store_query *query)
 {
     const struct channel_schema *schema = channel_schema(query->channel);
@@ -35,11 +68,12 @@ int match_open(struct match *match, const struct store_query *query)
             return -EINVAL;
         match->columns |= 1ull << query->predicates[p].column;
     }
-    return 0;
+    return take_names(match);
 }
 
 void match_close(struct match *match)
 {
+    free(match->asked);
     free(match->names);
     free(match->wanted);
     free(match->blocks);
@@ -49,17 +83,17 @@ void match_close(struct match *match)
 
 // ---- names ----
 
-static bool name_matches(const struct store_query *query, struct event_text name)
+static bool name_matches(const struct match *match, struct event_text name)
 {
-    if (query->symbol_count == 0)
+    if (match->asked_count == 0)
         return true;
-    for (uint32_t i = 0; i < query->symbol_count; i++) {
-        const char *asked = query->symbols[i];
-        size_t size = strlen(asked);
-        bool prefix = size > 0 && asked[size - 1] == '*';
-        size -= prefix;
-        if ((prefix ? name.size >= size : name.size == size) &&
-            (size == 0 || memcmp(asked, name.bytes, size) == 0))
+    if (match->whole_count > 0 && bsearch(&name, match->asked, match->whole_count,
+                                          sizeof *match->asked, name_order) != NULL)
+        return true;
+    for (uint32_t i = match->whole_count; i < match->asked_count; i++) {
+        const struct event_text *begin = &match->asked[i];
+        if (name.size >= begin->size &&
+            (begin->size == 0 || memcmp(begin->bytes, name.bytes, begin->size) == 0))
             return true;
     }
     return false;
@@ -99,7 +133,7 @@ int match_segment(struct match *match, const struct index *index)
     for (uint32_t s = 0; s < index->symbol_count; s++) {
         const struct layout_index_symbol *symbol = &index->symbols[s];
         match->names[s] = index_name(index, s);
-        match->wanted[s] = name_matches(match->query, match->names[s]);
+        match->wanted[s] = name_matches(match, match->names[s]);
         if (match->wanted[s] && symbol->block_count != 0)
             memset(match->blocks + symbol->first_block, 1, symbol->block_count);
     }
@@ -113,7 +147,7 @@ int match_batch_names(struct match *match, const struct tape_batch *batch)
         return error;
     for (uint32_t s = 0; s < batch->header.symbols; s++) {
         match->names[s] = batch->symbols[s];
-        match->wanted[s] = name_matches(match->query, match->names[s]);
+        match->wanted[s] = name_matches(match, match->names[s]);
     }
     return 0;
 }

@@ -12,6 +12,11 @@
 struct match {
     const struct store_query *query;
     const struct channel_schema *schema;
+    // The names asked for: those without '*' sorted, then beginnings without their '*'. A report
+    // asks for hundreds, of every batch of a tape.
+    struct event_text *asked;
+    uint32_t whole_count;
+    uint32_t asked_count;
     uint64_t columns; // that are needed to decide
     // The names of the current segment or batch, by symbol number, and whether they are wanted.
     struct event_text *names;
@@ -23,7 +28,8 @@ struct match {
     uint32_t row_room;
 };
 
-// 0 or -EINVAL: no such channel or column, or times or a predicate from high to low.
+// 0; -EINVAL: no such channel or column, or times or a predicate from high to low; -ENOMEM. To be
+// closed either way.
 int match_open(struct match *match, const struct store_query *query);
 void match_close(struct match *match);
 

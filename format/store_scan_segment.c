@@ -109,6 +109,7 @@ int scan_next_of_segment(struct store_scan *scan, struct scan_entry *entry,
             continue;
         }
         scan->counts.blocks_read++;
+        store_file_release(&entry->file, index->blocks[scan->block].offset);
         enum segment_error bad =
             segment_read(scan->segment, scan->block, scan_columns(scan), &scan->decoded);
         int64_t count = bad != SEGMENT_GOOD ? damaged_block(scan, entry, segment_error_text(bad))

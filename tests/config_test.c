@@ -32,6 +32,7 @@ Test(config, all_but_the_feeds_has_defaults)
     cr_assert_eq(config.seal_size_bytes, 32 << 20);
     cr_assert_eq(config.seal_time_ns, 600 * LIMIT_SECOND_NS);
     cr_assert_eq(config.log_level, LOG_LEVEL_INFO);
+    cr_assert(config.report);
     static const struct retention_rules for_ever;
     cr_assert_eq(memcmp(&config.keep, &for_ever, sizeof for_ever), 0);
     cr_assert_eq(config.feed_count, 1);
@@ -70,13 +71,15 @@ Test(config, every_key_is_read)
     cr_assert(parse("store: /s\nshards: 3\ncommit_interval: 20ms\nlist_interval: 7s\n"
                     "seal_after: {size: 1GiB, time: "
                     "2h}\nkeep: {age: 90d, size: 500GiB, channels: {depth: {age: 7d}, book: {size: "
-                    "1TiB}}}\ndisk: {reserve: 2GiB}\nlog_level: debug\nfeeds:\n  - symbols: "
+                    "1TiB}}}\ndisk: {reserve: 2GiB}\nreport: off\nlog_level: debug\n"
+                    "feeds:\n  - symbols: "
                     "all\n    channels: [trade, kline_5m]\n    exchange: binance\n    url: "
                     "ws://[::1]:9000/x/\n    rest_url: "
                     "http://h\n    ca_file: /c.pem\n    redundancy: 2\n    max_links: 9\n    "
                     "keep_raw: true\n"),
               "%s", mistakes.text[0]);
     const struct config_feed *feed = &config.feeds[0];
+    cr_assert_not(config.report);
     cr_assert(config.shards == 3 && config.commit_interval_ns == 20 * LIMIT_MILLISECOND_NS);
     cr_assert_eq(config.list_interval_ns, 7 * LIMIT_SECOND_NS);
     cr_assert_eq(config.keep.all.age_ns, 90 * 24 * LIMIT_HOUR_NS);
@@ -198,7 +201,7 @@ static const struct {
     {"feeds:\n", "r.yaml:1: feeds: expected a list of feeds, found nothing"},
     {FEED "shard: 2\n", "r.yaml:5: unknown key \"shard\"; there are store, shards, "
                         "commit_interval, seal_after, list_interval, keep, disk, candles, kafka, "
-                        "alerts, alert_sinks, log_level, feeds"},
+                        "alerts, alert_sinks, report, log_level, feeds"},
     {FEED "keep: 90d\n", "r.yaml:5: keep: expected a mapping of keys and values, found \"90d\""},
     {FEED "keep: {age: 90}\n",
      "r.yaml:5: keep.age: expected a duration from 1h to 36500d, like 90d, found \"90\""},
@@ -360,7 +363,7 @@ Test(config, the_reference_has_every_key)
         (void)snprintf(quoted, sizeof quoted, "`%s`", key);
         cr_assert(strstr(page, quoted) != NULL, "docs/operating.md lacks %s", quoted);
     }
-    cr_assert_eq(count, 66);
+    cr_assert_eq(count, 67);
 }
 
 // ---- single values and the command line ----

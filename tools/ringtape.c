@@ -14,6 +14,7 @@ static const struct ringtape_command commands[] = {
     {"coverage", "what is covered, missing, repaired, proven", ringtape_coverage},
     {"day", "is a UTC day closed", ringtape_day},
     {"candles", "candles made from stored trades", ringtape_candles},
+    {"report", "a day or a week: leaders, movers, alerts, coverage", ringtape_report},
     {"mirror", "how far the mirror to Kafka is, and what it refused", ringtape_mirror},
     {"alerts", "alerts raised again from stored rows", ringtape_alerts},
     {"recover", "make a good store of a damaged one", ringtape_recover},

@@ -12,21 +12,12 @@
 #include "format/ensure.h"
 #include "format/time_text.h"
 #include "tools/ringtape_command.h"
+#include "tools/ringtape_coverage.h"
 #include "tools/ringtape_files.h"
 #include "tools/ringtape_json.h"
 #include "tools/ringtape_ledger.h"
 #include "tools/ringtape_query.h"
 #include "tools/ringtape_table.h"
-
-struct coverage_sum { // of one key, within the times asked for
-    uint64_t open;
-    uint64_t lost;
-    uint64_t repaired;     // rows
-    uint64_t missing;      // ids of open and lost holes
-    uint64_t missing_ns;
-    int64_t from_ns, to_ns; // covered times
-    double percent;
-};
 
 static bool ids_of(const struct ledger_key *key)
 {
@@ -43,14 +34,14 @@ static int64_t note_end(const struct ledger_note *note, int64_t now_ns)
     return note->to_ns != 0 ? note->to_ns : now_ns;
 }
 
-static bool note_wanted(const struct ringtape_query *query,
-                        const struct ledger_note *note, int64_t now_ns)
+bool coverage_note_wanted(const struct ringtape_query *query, const struct ledger_note *note,
+                          int64_t now_ns)
 {
     if (note->from_ns == 0 && note->to_ns == 0) return true; // when it was is not known
     return note->from_ns < query->to && note_end(note, now_ns) >= query->from;
 }
 
-static bool key_wanted(const struct ringtape_query *query, const struct ledger_key *key)
+bool coverage_key_wanted(const struct ringtape_query *query, const struct ledger_key *key)
 {
     return !key->gone && ringtape_query_has_channel(query, key->channel) &&
            ringtape_query_has_symbol(query, key->symbol, strlen(key->symbol)) &&
@@ -75,14 +66,14 @@ static void sum_note(struct coverage_sum *sum, const struct ringtape_query *quer
     if (note->from_ns != 0 && to > from) sum->missing_ns += (uint64_t)(to - from);
 }
 
-static struct coverage_sum sum_key(const struct ledger_whole *ledger, uint32_t number,
-                                   const struct ringtape_query *query)
+struct coverage_sum coverage_sum_key(const struct ledger_whole *ledger, uint32_t number,
+                                     const struct ringtape_query *query)
 {
     const struct ledger_key *key = &ledger->keys[number];
     struct coverage_sum sum = {0};
     for (uint32_t n = 0; n < key->hole_count; n++) {
         const struct ledger_note *note = &ledger->notes[key->hole_first + n];
-        if (note_wanted(query, note, ledger->time_ns))
+        if (coverage_note_wanted(query, note, ledger->time_ns))
             sum_note(&sum, query, note, ledger->time_ns);
     }
     sum.from_ns = key->first_ns > query->from ? key->first_ns : query->from;
@@ -151,8 +142,8 @@ static bool hole_listed(const struct ledger_whole *ledger, const struct ringtape
                         const struct ledger_note *note)
 {
     return (note->kind == STATUS_HOLE_OPENED || note->kind == STATUS_HOLE_LOST) &&
-           key_wanted(query, &ledger->keys[note->key]) &&
-           note_wanted(query, note, ledger->time_ns);
+           coverage_key_wanted(query, &ledger->keys[note->key]) &&
+           coverage_note_wanted(query, note, ledger->time_ns);
 }
 
 static void print_text(const struct ledger_whole *ledger, const struct ringtape_query *query)
@@ -164,8 +155,8 @@ static void print_text(const struct ledger_whole *ledger, const struct ringtape_
     char as_of[TIME_TEXT_BYTES_MAX];
     ringtape_table_start(&table, headings, sizeof headings / sizeof headings[0]);
     for (uint32_t i = 0; i < ledger->key_count; i++) {
-        if (!key_wanted(query, &ledger->keys[i])) continue;
-        struct coverage_sum sum = sum_key(ledger, i, query);
+        if (!coverage_key_wanted(query, &ledger->keys[i])) continue;
+        struct coverage_sum sum = coverage_sum_key(ledger, i, query);
         print_key(&table, &ledger->keys[i], &sum);
     }
     ringtape_table_print(&table);
@@ -203,7 +194,7 @@ static void json_notes(struct ringtape_json *json, const struct ledger_whole *le
     for (uint32_t n = 0; n < key->hole_count; n++) {
         const struct ledger_note *note = &ledger->notes[key->hole_first + n];
         if (note->kind == STATUS_INTERVAL_CLOSED ||
-            !note_wanted(query, note, ledger->time_ns))
+            !coverage_note_wanted(query, note, ledger->time_ns))
             continue;
         ringtape_json_object(json, NULL);
         ringtape_json_text(json, "state",
@@ -225,7 +216,7 @@ static void json_key(struct ringtape_json *json, const struct ledger_whole *ledg
                      const struct ringtape_query *query, uint32_t number)
 {
     const struct ledger_key *key = &ledger->keys[number];
-    struct coverage_sum sum = sum_key(ledger, number, query);
+    struct coverage_sum sum = coverage_sum_key(ledger, number, query);
     char percent[32];
     ringtape_json_object(json, NULL);
     ringtape_json_text(json, "symbol", key->symbol);
@@ -254,7 +245,7 @@ static void print_json(const struct ledger_whole *ledger, const struct ringtape_
     ringtape_json_time(&json, "as_of", ledger->time_ns);
     ringtape_json_array(&json, "coverage");
     for (uint32_t i = 0; i < ledger->key_count; i++)
-        if (key_wanted(query, &ledger->keys[i])) json_key(&json, ledger, query, i);
+        if (coverage_key_wanted(query, &ledger->keys[i])) json_key(&json, ledger, query, i);
     ringtape_json_array_end(&json);
     ringtape_json_object_end(&json);
     ringtape_json_line(&json);

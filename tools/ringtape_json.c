@@ -7,6 +7,7 @@
 #include "format/text_utf8.h"
 #include "format/time_text.h"
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 void ringtape_json_start(struct ringtape_json *json, FILE *out)
@@ -111,6 +112,13 @@ void ringtape_json_count(struct ringtape_json *json, const char *key, uint64_t v
 {
     ringtape_json_key(json, key, "");
     (void)fprintf(json->out, "%" PRIu64, value);
+}
+
+void ringtape_json_double(struct ringtape_json *json, const char *key, double value)
+{
+    ensure(isfinite(value));
+    ringtape_json_key(json, key, "");
+    (void)fprintf(json->out, "%.17g", value);
 }
 
 void ringtape_json_bool(struct ringtape_json *json, const char *key, bool value)

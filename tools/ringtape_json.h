@@ -35,6 +35,8 @@ void ringtape_json_bytes(struct ringtape_json *json, const char *key, const void
                          size_t size);
 void ringtape_json_integer(struct ringtape_json *json, const char *key, int64_t value);
 void ringtape_json_count(struct ringtape_json *json, const char *key, uint64_t value);
+// With so many digits that it reads back as the same double; finite.
+void ringtape_json_double(struct ringtape_json *json, const char *key, double value);
 void ringtape_json_bool(struct ringtape_json *json, const char *key, bool value);
 void ringtape_json_null(struct ringtape_json *json, const char *key);
 // RFC 3339 with nanoseconds, as a string.

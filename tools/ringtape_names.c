@@ -60,3 +60,13 @@ int ringtape_names_add(struct ringtape_names *names, const struct event_text *na
     *number = *slot - 1;
     return 0;
 }
+
+bool ringtape_names_find(const struct ringtape_names *names, const struct event_text *name,
+                         uint32_t *number)
+{
+    ensure(number != NULL);
+    const uint32_t found = *names_slot(names, name);
+    if (found == 0) return false;
+    *number = found - 1;
+    return true;
+}

@@ -6,6 +6,7 @@
 #ifndef RINGTAPE_TOOLS_RINGTAPE_NAMES_H
 #define RINGTAPE_TOOLS_RINGTAPE_NAMES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "format/event.h"
@@ -23,5 +24,8 @@ void ringtape_names_close(struct ringtape_names *names);
 // 0, -ENOMEM, or -EFBIG: there are too many.
 int ringtape_names_add(struct ringtape_names *names, const struct event_text *name,
                        uint32_t *number);
+// Its number; false: it was never added.
+bool ringtape_names_find(const struct ringtape_names *names, const struct event_text *name,
+                         uint32_t *number);
 
 #endif

@@ -69,6 +69,7 @@ struct config {
     struct config_kafka kafka;
     struct alert_rules alerts;
     struct config_sinks sinks;
+    bool report; // of each day that closes
     enum log_level log_level;
     struct config_feed feeds[LIMIT_FEEDS];
     uint32_t feed_count;

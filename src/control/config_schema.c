@@ -156,6 +156,8 @@ const struct config_entry config_top[] = {
      "what is alerted; default: docs/alerts.md; []: nothing", config_alert_keys},
     {"alert_sinks", CONFIG_SECTION, 0, 0, 0, "", "a mapping with webhook and command",
      "where alerts go at once, beside store and Kafka", config_sinks_keys},
+    {"report", CONFIG_BOOLEAN, offsetof(struct config, report), 0, 0, "on", "on or off",
+     "a report of each day that closes, in STORE/reports", NULL},
     {"log_level", CONFIG_LEVEL, offsetof(struct config, log_level), 0, 0, "info",
      "error, warning, info or debug", "how much is logged", NULL},
     {"feeds", CONFIG_FEEDS, 0, 1, LIMIT_FEEDS, NULL, "a list of feeds", "what is recorded",

@@ -103,8 +103,8 @@ bool config_value_ratio(const char *text, int64_t *ppm)
 
 bool config_value_boolean(const char *text, bool *value)
 {
-    bool is_true = strcmp(text, "true") == 0;
-    if (!is_true && strcmp(text, "false") != 0) return false;
+    bool is_true = strcmp(text, "true") == 0 || strcmp(text, "on") == 0;
+    if (!is_true && strcmp(text, "false") != 0 && strcmp(text, "off") != 0) return false;
     *value = is_true;
     return true;
 }

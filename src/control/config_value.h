@@ -17,7 +17,7 @@ bool config_value_size(const char *text, int64_t *bytes);
 bool config_value_ratio(const char *text, int64_t *ppm);
 // A whole number without unit.
 bool config_value_integer(const char *text, int64_t *value);
-// true or false.
+// true or false, on or off.
 bool config_value_boolean(const char *text, bool *value);
 
 #endif

@@ -353,6 +353,7 @@ static void control_print(struct control *control)
                  C(mirror.delivered), C(mirror.refused), C(mirror.in_flight), C(mirror.behind),
                  C(mirror.stuck), C(mirror.rows_lost), C(mirror.restarts));
     control_sinks_print(&control->sinks);
+    control_report_print(&control->report);
     (void)printf("\"rss_bytes\":%llu}\n", C(control_rss_bytes()));
 #undef C
     (void)fflush(stdout);
@@ -412,6 +413,7 @@ static void control_reload(struct control *control)
         keep_store_set_rules(control->store, &config->keep);
         control->config.keep = config->keep;
         control->config.list_interval_ns = config->list_interval_ns;
+        control->config.report = config->report;
         control_status_configured(control, config->hash);
         control_feeds_apply(control, config);
         control_log(control, LOG_LEVEL_INFO, "configuration read again", "SIGHUP");
@@ -440,6 +442,8 @@ static void control_tick_done(struct io *io, struct io_op *op)
     control_news(control);
     control_permits_save(control);
     control_export_look(&control->export, io_utc_ns(io));
+    control_report_tick(&control->report, control->config.report,
+                        __atomic_load_n(&control->sealer.published.days, __ATOMIC_RELAXED));
     int64_t now_ns = io_monotonic_ns(io);
     if (control->counters_every_ns == 0 || now_ns < control->counters_after_ns) return;
     control->counters_after_ns = now_ns + control->counters_every_ns;
@@ -458,6 +462,7 @@ static void control_serve(struct control *control)
     control_status(control, STATUS_STARTED, "ringtaped " RINGTAPE_VERSION " " RINGTAPE_COMMIT);
     control_status_configured(control, control->config.hash);
     control_feeds_apply(control, &control->config);
+    control_report_init(&control->report, control->io, &control->log, control->config.store);
     control->counters_after_ns = io_monotonic_ns(control->io) + control->counters_every_ns;
     io_timeout(control->io, &control->tick, 0, control_tick_done);
     notify_manager("READY=1");
@@ -558,6 +563,7 @@ static int control_close(struct control *control, int code)
 {
     if (control->io == NULL) return code;
     notify_manager("STOPPING=1");
+    control_report_close(&control->report);
     if (!control_stop_workers(control)) {
         control_tell_late(control);
         _exit(control_shards_ended(control) ? code : EX_IOERR);

@@ -20,6 +20,7 @@
 #include "control/config.h"
 #include "control/control_export.h"
 #include "control/control_kafka.h"
+#include "control/control_report.h"
 #include "control/control_sinks.h"
 #include "control/signals.h"
 #include "control/worker.h"
@@ -81,6 +82,7 @@ struct control {
     struct control_kafka kafka;
     struct control_sinks sinks;
     struct control_export export;
+    struct control_report report;
     struct control_feed feeds[LIMIT_FEEDS];
     uint32_t feed_id; // of the next feed
     uint64_t feeds_failed; // not given to the shards at all

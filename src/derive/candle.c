@@ -268,17 +268,20 @@ static void candle_forget(struct candles *candles, uint32_t symbol, uint32_t int
         candle_settle(candles, symbol, interval, mark);
 }
 
-// The ring ends at `minute` from now on: what loses its first minute is issued before.
+// The ring ends at `minute` from now on: what loses its first minute is issued before. Nothing was
+// added before the floor, so nothing that waits leaves the ring there: of a day read from a store,
+// where this would walk two thousand marks for each minute, always so.
 static void candle_reach(struct candles *candles, uint32_t symbol, int32_t minute)
 {
     struct candle_head *head = candle_head(candles, symbol);
+    const bool leaves = minute - (candles->mask + 1) >= candles->floor;
     ensure(minute > head->now.minute);
-    if (head->waiting > 0 && candles->options.issue != NULL)
+    if (leaves && head->waiting > 0 && candles->options.issue != NULL)
         (void)candle_issue_symbol(candles, symbol, INT64_MAX, minute - (candles->mask + 1) + 1,
                                   UINT32_MAX);
     candle_ring(candles, symbol)[head->now.minute & candles->mask] = head->now;
     head->now = (struct candle_sum){.minute = minute};
-    for (uint32_t i = 0; i < candles->options.interval_count && head->waiting > 0; i++) {
+    for (uint32_t i = 0; leaves && i < candles->options.interval_count && head->waiting > 0; i++) {
         for (uint32_t m = 0; m < candles->mark_count[i]; m++)
             candle_forget(candles, symbol, i, candle_mark(candles, symbol, i, (int32_t)m));
     }

@@ -138,9 +138,23 @@ def marker(store, date, generation):
     return support.wait_for(found, 60, f"generation {generation} of {path}")
 
 
+def reported(store, date, generation):
+    """The day's report, which the daemon makes by itself, once it is of this generation."""
+    path = store / "reports" / f"{date}.json"
+
+    def found():
+        told = json.loads(path.read_text()) if path.exists() else None
+        return told if told and told["days"][0]["generation"]["trade"] == generation else None
+
+    told = support.wait_for(found, 60, f"generation {generation} in {path}")
+    assert told["state"] == "closed" and path.with_suffix(".html").exists()
+    return told
+
+
 def test_the_daemon_closes_a_day_and_a_repair_raises_its_generation(tmp_path, shift):
     """Holes that cannot be repaired until the day is closed; then they can. Each daemon looks at
-    days when it starts, so nobody has to wait for the minute to be over."""
+    days when it starts, so nobody has to wait for the minute to be over. The day's report follows
+    by itself."""
     store, now = tmp_path / "store", time.time()
     midnight = (now // DAY_S + 1) * DAY_S
     before = midnight - now - 30  # everything is traded before midnight
@@ -170,15 +184,21 @@ def test_the_daemon_closes_a_day_and_a_repair_raises_its_generation(tmp_path, sh
                 told = day(store, date, after)["trade"]
                 assert (told["generation"], told["lost"]) == (1, 0)
                 assert told["open"] == first.count("\nhole open ") > 0
+                page = reported(store, date, 1)
+                assert sum(s["holes_open"] for s in page["symbols"]) == told["open"]
                 door.refused = None
                 daemon.wait_counters(lambda c: c["holes_open"] == 0, 60, "no open hole")
                 assert daemon.terminate() == 0, daemon.errors
             with support.Ringtaped(*arguments, env=after) as daemon:
                 second = marker(store, date, 2)
                 daemon.wait_counters(lambda c: c["days_marked"] > 0)
+                page = reported(store, date, 2)
+                assert daemon.wait_counters(lambda c: c["reports"] > 0)["report_failures"] == 0
                 assert daemon.terminate() == 0, daemon.errors
 
     assert "\nhole " not in second
+    assert all(s["holes_open"] == 0 for s in page["symbols"])
+    assert sum(s["holes_repaired"] for s in page["symbols"]) > 0
     closed = next(line for line in first.splitlines() if line.startswith("closed "))
     assert f"\n{closed}\n" in second
     # The command, which writes while no daemon runs, finds nothing to change.
