@@ -68,6 +68,7 @@ struct statistics_thread {
 
 // What concerns the daemon as a whole.
 struct statistics_daemon {
+    uint64_t turn;          // private to the writer's process
     uint64_t state;         // enum statistics_state
     uint64_t pid;
     uint64_t pid_namespace; // inode of /proc/self/ns/pid
@@ -270,12 +271,12 @@ struct statistics_page {
 };
 
 // docs/metrics.md has the offsets.
-_Static_assert(sizeof(struct statistics_daemon) == 2368, "layout 1");
+_Static_assert(sizeof(struct statistics_daemon) == 2376, "layout 1");
 _Static_assert(sizeof(struct statistics_sink) == 2000, "layout 1");
 _Static_assert(sizeof(struct statistics_mirror) == 3104, "layout 1");
 _Static_assert(sizeof(struct statistics_exchange) == 3040, "layout 1");
 _Static_assert(sizeof(struct statistics_shard) == 75840, "layout 1");
-_Static_assert(offsetof(struct statistics_page, shards) == 11536, "layout 1");
+_Static_assert(offsetof(struct statistics_page, shards) == 11544, "layout 1");
 
 size_t statistics_page_bytes(uint32_t shards);
 // Sets magic, version, size, sequence and hash of a page whose rest is filled in.

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert(CHANNEL_COUNT <= STATISTICS_CHANNELS, "each channel has a place");
+_Static_assert((int)CHANNEL_COUNT <= (int)STATISTICS_CHANNELS, "each channel has a place");
 _Static_assert(SYMBOL_NAME_BYTES_MAX < sizeof(((struct statistics_symbol *)0)->name), "names fit");
 
 int shard_statistics_open(struct shard *shard)
