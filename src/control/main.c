@@ -45,6 +45,7 @@ static int main_configured(const struct options *options)
         return 0;
     }
     control.config_path = options->config;
+    control.commit = RINGTAPE_COMMIT;
     control.counters_every_ns = options->counters_every_ns;
     signals_block();
     int code = control_run(&control);

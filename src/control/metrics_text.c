@@ -16,7 +16,7 @@
 enum { LABELS_BYTES = 256, LINK_IS_LIVE = 6, FIRST_ROOM = 64 << 10 };
 // A bucket of the output for every half octave of these: 8 us to 34 s.
 enum { BUCKET_FIRST_BITS = 13, BUCKET_LAST_BITS = 35, BUCKET_STEPS = 4 };
-#define SECOND_NS 1000000000ull
+#define SECOND_NS ((uint64_t)1000000000)
 
 struct metrics_sums { // over all shards
     uint32_t count;

@@ -25,6 +25,8 @@ libxxhash-dev
 librdkafka-dev
 libjemalloc-dev
 libyaml-dev
+libmicrohttpd-dev
+libncurses-dev
 libcriterion-dev
 libwolfssl-dev
 dpkg-dev
