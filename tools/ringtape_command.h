@@ -10,6 +10,7 @@
 enum ringtape_exit {
     RINGTAPE_EXIT_OK = 0,
     RINGTAPE_EXIT_FOUND = 1,  // damage, or rows that do not fit: what was asked for is not whole
+    RINGTAPE_EXIT_TERMINAL = 2, // there is none
     RINGTAPE_EXIT_USAGE = 64, // the command line is wrong
     RINGTAPE_EXIT_IO = 74,    // a file or program could not be read, written, run
 };
@@ -32,6 +33,8 @@ int ringtape_mirror(int argc, char **argv);
 int ringtape_recover(int argc, char **argv);
 int ringtape_seal(int argc, char **argv);
 int ringtape_export(int argc, char **argv);
+int ringtape_status(int argc, char **argv);
+int ringtape_top(int argc, char **argv);
 int ringtape_alerts(int argc, char **argv);
 int ringtape_candles(int argc, char **argv);
 
