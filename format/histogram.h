@@ -21,7 +21,7 @@ enum {
 
 struct histogram {
     uint64_t bucket[HISTOGRAM_BUCKETS];
-    int64_t sum_ns;
+    uint64_t sum_ns; // of what is not in the last bucket
     int64_t max_ns;
 };
 _Static_assert(sizeof(struct histogram) == 244 * 8, "words in a row");
@@ -40,8 +40,10 @@ static inline uint32_t histogram_bucket(int64_t value_ns)
 static inline void histogram_add(struct histogram *histogram, int64_t value_ns)
 {
     if (value_ns < 0) value_ns = 0;
-    histogram->bucket[histogram_bucket(value_ns)]++;
-    histogram->sum_ns += value_ns;
+    const uint32_t bucket = histogram_bucket(value_ns);
+    histogram->bucket[bucket]++;
+    // A replay of old events would make the sum overflow, and is no latency.
+    if (bucket < HISTOGRAM_BUCKETS - 1) histogram->sum_ns += (uint64_t)value_ns;
     if (value_ns > histogram->max_ns) histogram->max_ns = value_ns;
 }
 

@@ -107,7 +107,7 @@ static void json_histogram(struct ringtape_json *json, const char *key,
     } shares[] = {{"p50_ns", 500000}, {"p90_ns", 900000}, {"p99_ns", 990000}, {"p999_ns", 999000}};
     ringtape_json_object(json, key);
     ringtape_json_count(json, "count", histogram_count(histogram));
-    ringtape_json_integer(json, "sum_ns", histogram->sum_ns);
+    ringtape_json_count(json, "sum_ns", histogram->sum_ns);
     ringtape_json_integer(json, "max_ns", histogram->max_ns);
     for (size_t i = 0; i < sizeof shares / sizeof *shares && histogram_count(histogram) > 0; i++)
         ringtape_json_integer(json, shares[i].key,

@@ -117,14 +117,14 @@ static void top_link(struct top *top, uint32_t shard, const struct statistics_li
 {
     const struct statistics_page *page = top->page;
     const uint64_t before = link_messages_before(top, shard, link->number);
+    const int64_t age_ns = page->head.time_ns - link->message_ns;
     struct top_link *out = &top->links[top->link_count];
     *out = (struct top_link){
         .link = link,
         .shard = shard,
         .exchange = page->shards[shard].exchanges[link->exchange % STATISTICS_EXCHANGES_MAX].name,
         .rate = ringtape_page_rate(before, link->messages, top->over_ns),
-        .age_ns = link->message_ns == 0 ? -1 : page->head.time_ns - link->message_ns};
-    if (out->age_ns < -1) out->age_ns = 0;
+        .age_ns = link->message_ns == 0 ? -1 : age_ns > 0 ? age_ns : 0};
     top->link_count += top_wanted(top, out);
 }
 
@@ -208,12 +208,13 @@ static void draw_counts(struct top *top)
     const struct ringtape_page_sum *before = &top->sum_before;
     const struct statistics_daemon *daemon = &top->page->daemon;
     char a[RINGTAPE_TABLE_NUMBER_BYTES], b[RINGTAPE_TABLE_NUMBER_BYTES];
-    char c[RINGTAPE_TABLE_NUMBER_BYTES], time[RINGTAPE_PAGE_TIME_BYTES];
+    char c[RINGTAPE_TABLE_NUMBER_BYTES], d[RINGTAPE_TABLE_NUMBER_BYTES];
+    char time[RINGTAPE_PAGE_TIME_BYTES];
     draw(top, SCREEN_PLAIN, "messages %s/s  payload %s/s  rows %s/s  copies %s",
          rate_text(top, a, before->messages, now->messages),
          ringtape_table_bytes(b, ringtape_page_rate(before->bytes, now->bytes, top->over_ns)),
          rate_text(top, c, before->events, now->events),
-         ringtape_table_number(time, now->copies));
+         ringtape_table_number(d, now->copies));
     draw(top, SCREEN_PLAIN, "links %" PRIu64 "/%" PRIu64 " live  holes %" PRIu64 " open %" PRIu64
                             " lost  repaired %s  tape behind %s rows, %s",
          now->links_live, now->links, now->holes_open, now->holes_lost,
@@ -336,8 +337,14 @@ static void top_draw(struct top *top)
 // False: there is no page any more; *exit_code says so.
 static bool top_read(struct top *top, int *exit_code)
 {
-    struct statistics_page *page = ringtape_page_load(top->store, exit_code);
-    if (page == NULL) return false;
+    struct statistics_page *page = NULL;
+    uint32_t version;
+    if (statistics_page_load(top->store, &page, &version) != STATISTICS_GOOD) {
+        ringtape_screen_close(); // what is wrong is told on the terminal as it was
+        page = ringtape_page_load(top->store, exit_code);
+        free(page);
+        return false;
+    }
     top->state = ringtape_page_state(top->store, page, ringtape_now_ns());
     if (top->page != NULL && top->page->head.sequence == page->head.sequence &&
         top->page->daemon.start_ns == page->daemon.start_ns) {
@@ -401,7 +408,7 @@ static int top_run(struct top *top)
         if (now_ns >= next_ns) {
             next_ns = now_ns + TOP_EVERY_MS * 1000000ll;
             // Whoever restarts the daemon need not restart this.
-            if (!top->paused && !top_read(top, &exit_code)) break;
+            if (!top->paused && !top_read(top, &exit_code)) return exit_code;
         }
         top_draw(top);
         const int64_t left_ms = (next_ns - ringtape_monotonic_ns()) / 1000000;

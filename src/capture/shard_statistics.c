@@ -96,6 +96,14 @@ static void statistics_places(struct shard *shard, uint32_t feed)
     }
 }
 
+// An exchange keeps its name when its last feed goes: what was counted stays.
+static void statistics_name(struct shard *shard, const struct link_feed *feed)
+{
+    if (feed->context.exchange >= STATISTICS_OWN) return;
+    struct statistics_exchange *exchange = &shard->intake.exchanges[feed->context.exchange];
+    (void)snprintf(exchange->name, sizeof exchange->name, "%s", feed->dialect->name);
+}
+
 static void statistics_slow(struct shard *shard)
 {
     const int64_t now_ns = io_monotonic_ns(shard->io);
@@ -105,7 +113,9 @@ static void statistics_slow(struct shard *shard)
     statistics_symbols(shard);
     shard->statistics->streams_wanted = shard->statistics->streams_dark = 0;
     for (uint32_t i = 0; i < LIMIT_SHARD_FEEDS; i++) {
-        if (shard->feeds[i].feed != NULL && !shard->feeds[i].removing) statistics_places(shard, i);
+        if (shard->feeds[i].feed == NULL || shard->feeds[i].removing) continue;
+        statistics_name(shard, &shard->feeds[i].links);
+        statistics_places(shard, i);
     }
 }
 
@@ -157,11 +167,8 @@ static void statistics_exchanges(struct shard *shard)
 {
     struct statistics_exchange *exchanges = shard->intake.exchanges;
     for (uint32_t i = 0; i < STATISTICS_OWN; i++) {
-        const struct mend_exchange *mend = &shard->mend.exchanges[i];
         const struct intake_lag *lag = &shard->intake.lags[i];
         struct statistics_exchange *exchange = &exchanges[i];
-        if (mend->dialect != NULL)
-            (void)snprintf(exchange->name, sizeof exchange->name, "%s", mend->dialect->name);
         exchange->clock_off = lag->off;
         exchange->clock_known = lag->told_known;
         exchange->clock_offset_ns = lag->told_ns;

@@ -370,7 +370,7 @@ const struct metric metrics_table[] = {
     {"ringtape_sealer_segment_bytes_total",
      "Bytes of the segments written.",
      METRIC_COUNTER, METRIC_WORD, DAEMON(segment_bytes)},
-    {"ringtape_sealer_days_total",
+    {"ringtape_sealer_day_markers_total",
      "Markers of closed days written.",
      METRIC_COUNTER, METRIC_WORD, DAEMON(days_marked)},
     {"ringtape_sealer_failures_total",

@@ -163,7 +163,7 @@ static void add_histogram(struct metrics_work *work, const struct histogram *his
     const char *open = labels[0] != '\0' ? "{" : "";
     const char *shut = labels[0] != '\0' ? "}" : "";
     metrics_text_add(work->out, "%s_sum%s%s%s ", work->metric->name, open, labels, shut);
-    add_seconds(work->out, histogram->sum_ns);
+    add_seconds(work->out, (int64_t)histogram->sum_ns);
     metrics_text_add(work->out, "\n%s_count%s%s%s %" PRIu64 "\n", work->metric->name, open, labels,
                      shut, count);
 }
