@@ -216,7 +216,7 @@ static const struct {
     {"feeds:\n", "r.yaml:1: feeds: expected a list of feeds, found nothing"},
     {FEED "shard: 2\n", "r.yaml:5: unknown key \"shard\"; there are store, shards, "
                         "commit_interval, seal_after, list_interval, keep, disk, candles, kafka, "
-                        "alerts, alert_sinks, log_level, feeds"},
+                        "alerts, alert_sinks, http, log_level, feeds"},
     {FEED "keep: 90d\n", "r.yaml:5: keep: expected a mapping of keys and values, found \"90d\""},
     {FEED "keep: {age: 90}\n",
      "r.yaml:5: keep.age: expected a duration from 1h to 36500d, like 90d, found \"90\""},

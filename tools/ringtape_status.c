@@ -65,8 +65,9 @@ static void status_counts(const struct status_view *view)
     (void)printf("messages  %s, %s", ringtape_table_number(a, sum->messages),
                  ringtape_table_bytes(b, sum->bytes));
     if (view->before != NULL)
-        (void)printf(", %s/s", ringtape_table_number(c, status_rate(view, view->sum_before->messages,
-                                                                    sum->messages)));
+        (void)printf(", %s/s",
+                     ringtape_table_number(
+                         c, status_rate(view, view->sum_before->messages, sum->messages)));
     (void)printf("\nrows      %s, %s durable, %s behind by %s\n",
                  ringtape_table_number(a, sum->events), ringtape_table_number(b, sum->durable),
                  ringtape_table_number(c, sum->lag_rows), ringtape_page_time(time, sum->lag_ns));

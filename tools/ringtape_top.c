@@ -179,7 +179,8 @@ static void draw_head(struct top *top)
     char up[RINGTAPE_PAGE_TIME_BYTES], age[RINGTAPE_PAGE_TIME_BYTES];
     const bool bad = top->state == RINGTAPE_PAGE_DIED || top->state == RINGTAPE_PAGE_ENDED ||
                      top->state == RINGTAPE_PAGE_STALE;
-    draw(top, bad ? SCREEN_BAD : SCREEN_BOLD, "ringtaped %.31s  %s  process %" PRIu64 "  up %s%s%s%s",
+    draw(top, bad ? SCREEN_BAD : SCREEN_BOLD,
+         "ringtaped %.31s  %s  process %" PRIu64 "  up %s%s%s%s",
          daemon->version, bad ? "NOT RUNNING" : ringtape_page_state_text(top->state), daemon->pid,
          ringtape_page_time(up, top->page->head.time_ns - daemon->start_ns),
          bad ? "  page of " : "",

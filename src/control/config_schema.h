@@ -66,8 +66,8 @@ bool config_put(const struct config_entry *entry, const char *text, void *base);
 struct config_candles;
 // Puts the interval in its place. 0, -EINVAL (none), -EEXIST.
 int config_put_interval(struct config_candles *candles, const char *text, size_t size);
-// CHOICE, NAMES, PAIRS, SWITCH: `entry->offset` says what is done; `name` of a pair, else NULL. False: not
-// what the entry expects.
+// CHOICE, NAMES, PAIRS, SWITCH: `entry->offset` says what is done; `name` of a pair, else NULL.
+// False: not what the entry expects.
 bool config_put_special(const struct config_entry *entry, void *base, const char *name,
                         const char *text);
 // Sets all defaults of a table.

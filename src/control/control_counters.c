@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// control_counters: what --print-counters prints, one JSON line. docs/operating.md tells the fields.
+// control_counters: what --print-counters prints, one JSON line. Its fields: docs/operating.md.
 #include <stdio.h>
 #include <string.h>
 

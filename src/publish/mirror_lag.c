@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// mirror_lag: see mirror_lag.h. Contract: samples and tapes rise; the newest sample is what was told
-// last, whatever was left out before it.
+// mirror_lag: see mirror_lag.h. Contract: samples and tapes rise; the newest sample is what was
+// told last, whatever was left out before it.
 #include "publish/mirror_lag.h"
 
 #include <string.h>
