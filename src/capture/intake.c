@@ -182,9 +182,11 @@ bool intake_repaired(struct intake *intake, struct event *event, int64_t now_ns)
 {
     ensure(event_has(event, COLUMN_FLAGS));
     intake_clock(intake, now_ns);
-    if (arbiter_judge(&intake->arbiter, event, NULL, intake_now(intake)) != ARBITER_NEW)
-        return false;
     struct statistics_exchange *exchange = intake_whose(intake, event);
+    const enum arbiter_verdict verdict =
+        arbiter_judge(&intake->arbiter, event, NULL, intake_now(intake));
+    exchange->channels[event->channel].duplicates += verdict == ARBITER_COPY;
+    if (verdict != ARBITER_NEW) return false;
     bool stored = intake_store(intake, event, INTAKE_NO_LINK, exchange);
     if (stored) {
         intake->counters.repaired++;

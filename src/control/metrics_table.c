@@ -193,7 +193,8 @@ const struct metric metrics_table[] = {
      "Rows taken, by channel.",
      METRIC_COUNTER, METRIC_WORD, CHANNEL(events)},
     {"ringtape_duplicates_total",
-     "Events that had been stored before: copies of redundant links.",
+     "Events that had been stored before: copies of redundant links, and what REST brings "
+     "along.",
      METRIC_COUNTER, METRIC_WORD, CHANNEL(duplicates)},
     {"ringtape_events_repaired_total",
      "Rows among them that came by REST.",

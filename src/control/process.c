@@ -52,9 +52,10 @@ void process_disk(const char *path, uint64_t *total_bytes, uint64_t *free_bytes)
     *free_bytes = (uint64_t)status.f_bavail * status.f_frsize;
 }
 
-// librdkafka has a thread a broker: one figure for all of them.
+// librdkafka has a thread a broker, the kernel some that work for the rings: one figure for all.
 static const char *thread_group(const char *name)
 {
+    if (strncmp(name, "iou-", 4) == 0) return "io_uring";
     return strncmp(name, "rdk:", 4) == 0 ? "librdkafka" : name;
 }
 
