@@ -19,7 +19,9 @@ import urllib.request
 import pytest
 import support
 
-PROMTOOL = shutil.which("promtool")
+PROMTOOL = shutil.which("promtool", path=os.environ.get("RINGTAPE_PROMETHEUS")) or shutil.which(
+    "promtool"
+)
 
 
 def free_port():
@@ -155,7 +157,7 @@ def latencies(metrics, counters):
     return total(metrics, "commit_latency_seconds_count") == writes > 0
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="no promtool: apt-get install prometheus")
+@pytest.mark.skipif(PROMTOOL is None, reason="no promtool: see tools/dev.d/prometheus.sh")
 def test_promtool_finds_nothing_to_object_to(world):
     _, daemon, port, _ = world
     daemon.wait_counters(lambda c: c["durable"] > 1000)
