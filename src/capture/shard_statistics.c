@@ -2,8 +2,8 @@
 //
 // shard_statistics: the shard's section of the statistics page. Contract: what counts is counted
 // where it happens, in memory of the shard's own; ten times a second all of it is copied into the
-// section, which takes some ten microseconds. What takes longer (holes, symbols, links that no copy
-// carries) is looked at once a second.
+// section, which takes some ten microseconds. What takes longer (holes, symbols) is looked at once a
+// second.
 #include "capture/shard_parts.h"
 
 #include "format/ensure.h"
@@ -77,6 +77,17 @@ static void statistics_symbols(struct shard *shard)
     for (uint32_t i = 0; i < wanted->count; i++) statistics_symbol(shard, wanted->name[i]);
 }
 
+static void statistics_slow(struct shard *shard)
+{
+    const int64_t now_ns = io_monotonic_ns(shard->io);
+    if (now_ns < shard->statistics_ns) return;
+    shard->statistics_ns = now_ns + LIMIT_SECOND_NS;
+    statistics_holes(shard);
+    statistics_symbols(shard);
+}
+
+// ---- ten times a second ----
+
 // Of the links of a feed each place has one a copy: dark is a place whose copies are all down.
 static void statistics_places(struct shard *shard, uint32_t feed)
 {
@@ -104,13 +115,8 @@ static void statistics_name(struct shard *shard, const struct link_feed *feed)
     (void)snprintf(exchange->name, sizeof exchange->name, "%s", feed->dialect->name);
 }
 
-static void statistics_slow(struct shard *shard)
+static void statistics_feeds(struct shard *shard)
 {
-    const int64_t now_ns = io_monotonic_ns(shard->io);
-    if (now_ns < shard->statistics_ns) return;
-    shard->statistics_ns = now_ns + LIMIT_SECOND_NS;
-    statistics_holes(shard);
-    statistics_symbols(shard);
     shard->statistics->streams_wanted = shard->statistics->streams_dark = 0;
     for (uint32_t i = 0; i < LIMIT_SHARD_FEEDS; i++) {
         if (shard->feeds[i].feed == NULL || shard->feeds[i].removing) continue;
@@ -118,8 +124,6 @@ static void statistics_slow(struct shard *shard)
         statistics_places(shard, i);
     }
 }
-
-// ---- ten times a second ----
 
 static void statistics_link(const struct shard *shard, const struct shard_slot *slot,
                             struct statistics_link *out)
@@ -241,6 +245,7 @@ void shard_statistics_tick(struct shard *shard, const struct tape_writer_counter
     if (shard->statistics == NULL) return;
     shard->statistics->heartbeat_ns = io_monotonic_ns(shard->io);
     statistics_slow(shard);
+    statistics_feeds(shard);
     statistics_counts(shard);
     statistics_tape(shard, tape);
     statistics_ring(shard);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The dashboard and the rules on a real Prometheus that scrapes a live recorder, with alerts, Kafka
-(librdkafka's own mock cluster) and two copies of each link: every query of every panel has data, and
+(librdkafka's own mock cluster) and two copies of a feed: every query of every panel has data, and
 no alert of the operator's fires."""
 
 import json

@@ -313,7 +313,8 @@ class Terminal:
         self.pid, self.handle = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-            environment = {**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8"}
+            environment = {k: v for k, v in os.environ.items() if k not in ("LINES", "COLUMNS")}
+            environment.update(TERM="xterm", LC_ALL="C.UTF-8")
             os.execvpe(str(arguments[0]), [str(a) for a in arguments], environment)
         self.text = ""
 
