@@ -56,7 +56,9 @@ const test_flags = [_][]const u8{ "-Wno-missing-prototypes", "-Wno-sign-compare"
 
 const format_libs = [_][]const u8{ "zstd", "xxhash" };
 // wolfssl comes on its own: static from -Dwolfssl, else the system's.
-const src_libs = [_][]const u8{ "rdkafka", "yaml", "pthread", "m" };
+const src_libs = [_][]const u8{ "rdkafka", "yaml", "microhttpd", "pthread", "m" };
+/// Of `ringtape top`.
+const screen_libs = [_][]const u8{ "ncursesw", "tinfo" };
 /// malloc() of the daemon, for librdkafka's sake; a sanitizer has its own.
 const malloc_libs = [_][]const u8{"jemalloc"};
 
@@ -201,9 +203,12 @@ const Variant = struct {
     }
 
     /// librdkafka stays outside: its SASL loads modules, and its OpenSSL is the system's to mend;
-    /// with it jemalloc, whose malloc() it has to take.
+    /// with it jemalloc, whose malloc() it has to take. So do libmicrohttpd, for its GnuTLS, and
+    /// ncurses, for its descriptions of terminals.
     fn mode(v: Variant, lib: []const u8) std.Build.Module.LinkSystemLibraryOptions {
-        const outside = std.mem.eql(u8, lib, "rdkafka") or std.mem.eql(u8, lib, "jemalloc");
+        var outside = false;
+        for ([_][]const u8{ "rdkafka", "jemalloc", "microhttpd", "ncursesw", "tinfo" }) |name|
+            outside = outside or std.mem.eql(u8, lib, name);
         return if (v.options.static and !outside)
             .{ .preferred_link_mode = .static, .search_strategy = .mode_first }
         else
@@ -252,7 +257,7 @@ const Variant = struct {
             .extra = v.commitFlag(),
             // What is made of rows is pure, so that the store gives what the daemon gave.
             .archives = &.{ v.room[derive_room], v.format },
-            .libs = &(format_libs ++ [_][]const u8{ "pthread", "m" }),
+            .libs = &(format_libs ++ screen_libs ++ [_][]const u8{ "pthread", "m" }),
         });
     }
 
@@ -429,7 +434,7 @@ const Tests = struct {
             .files = files.items,
             .extra = &(test_flags ++ plain_flags),
             .archives = t.archives(),
-            .libs = &(format_libs ++ src_libs ++ [_][]const u8{"criterion"}),
+            .libs = &(format_libs ++ src_libs ++ screen_libs ++ [_][]const u8{"criterion"}),
             .wolfssl = true,
         });
     }
@@ -461,7 +466,7 @@ const Tests = struct {
                 .name = name,
                 .files = present(b, file),
                 .archives = t.archives(),
-                .libs = &(format_libs ++ src_libs),
+                .libs = &(format_libs ++ src_libs ++ screen_libs),
                 .wolfssl = true,
             })) catch @panic("OOM");
         }
@@ -481,7 +486,7 @@ const Tests = struct {
                 .files = present(b, file),
                 .extra = &test_flags,
                 .archives = t.v.everything(&.{ driver, t.ringtape, t.exchange_sim }, t.support),
-                .libs = &(format_libs ++ src_libs),
+                .libs = &(format_libs ++ src_libs ++ screen_libs),
                 .wolfssl = true,
             })) catch @panic("OOM");
         }

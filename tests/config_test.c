@@ -124,6 +124,24 @@ Test(config, the_kafka_section_is_read)
     config_free(&config);
 }
 
+Test(config, the_http_section_is_read_or_off)
+{
+    cr_assert(parse(FEED));
+    cr_assert_not(config.http.off);
+    cr_assert_str_eq(config.http.listen, "127.0.0.1:9464");
+    cr_assert(config.http.address.port == 9464 && config.http.address.bytes[0] == 127);
+    config_free(&config);
+    cr_assert(parse("http: off\n" FEED));
+    cr_assert(config.http.off);
+    config_free(&config);
+    cr_assert(parse("http: {listen: '[::1]:80', symbols: [binance:BTCUSDT, upbit:KRW-BTC]}\n" FEED),
+              "%s", mistakes.text[0]);
+    cr_assert(config.http.address.ipv6 && config.http.address.bytes[15] == 1);
+    cr_assert_eq(config.http.symbols.count, 2);
+    cr_assert_str_eq(config.http.symbols.name[1], "upbit:KRW-BTC");
+    config_free(&config);
+}
+
 static uint32_t kafka_channels(const char *section)
 {
     char whole[1024];
@@ -201,7 +219,7 @@ static const struct {
     {"feeds:\n", "r.yaml:1: feeds: expected a list of feeds, found nothing"},
     {FEED "shard: 2\n", "r.yaml:5: unknown key \"shard\"; there are store, shards, "
                         "commit_interval, seal_after, list_interval, keep, disk, candles, kafka, "
-                        "alerts, alert_sinks, report, log_level, feeds"},
+                        "alerts, alert_sinks, report, http, log_level, feeds"},
     {FEED "keep: 90d\n", "r.yaml:5: keep: expected a mapping of keys and values, found \"90d\""},
     {FEED "keep: {age: 90}\n",
      "r.yaml:5: keep.age: expected a duration from 1h to 36500d, like 90d, found \"90\""},
@@ -221,6 +239,14 @@ static const struct {
     {FEED "shards: 0\n", "r.yaml:5: shards: expected a whole number from 1 to 64, found \"0\""},
     {FEED "shards: 1.5\n", "r.yaml:5: shards: expected a whole number from 1 to 64, found \"1.5\""},
     {FEED "shards: [1]\n", "r.yaml:5: shards: expected a whole number from 1 to 64, found a list"},
+    {FEED "http: on\n", "r.yaml:5: http: expected `off`, or a mapping with listen and symbols, "
+                        "found \"on\""},
+    {FEED "http: {listen: localhost:1}\n",
+     "r.yaml:5: http.listen: expected an address and a port, like 127.0.0.1:9464 or [::1]:9464, "
+     "found \"localhost:1\""},
+    {FEED "http: {symbols: [BTCUSDT]}\n",
+     "r.yaml:5: http.symbols: expected a list of at most 64 symbols with their exchange, like "
+     "[binance:BTCUSDT], found \"BTCUSDT\""},
     {FEED "shards: 1\nshards: 2\n", "r.yaml:6: shards: the key stands there twice"},
     {FEED "commit_interval: 5\n", "r.yaml:5: commit_interval: expected a duration from 100us to "
                                   "10s, like 5ms, found \"5\""},
@@ -363,7 +389,7 @@ Test(config, the_reference_has_every_key)
         (void)snprintf(quoted, sizeof quoted, "`%s`", key);
         cr_assert(strstr(page, quoted) != NULL, "docs/operating.md lacks %s", quoted);
     }
-    cr_assert_eq(count, 67);
+    cr_assert_eq(count, 70);
 }
 
 // ---- single values and the command line ----

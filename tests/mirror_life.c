@@ -182,7 +182,9 @@ static bool open_mirror(struct mirror_life *life)
                                                  1u << CHANNEL_DEPTH,
                                      .maker = {scripted_make, &life->broker},
                                      .queue_bytes = 1 << 20,
-                                     .queue_messages = life->queue_messages};
+                                     .queue_messages = life->queue_messages,
+                                     .statistics = &life->statistics};
+    memset(&life->statistics, 0, sizeof life->statistics);
     for (int c = 0; c < CHANNEL_COUNT; c++) options.format[c] = life->format;
     options.format[MESSAGE_BATCHES] = MESSAGE_BATCH;
     if (life->batches) options.channels |= 1u << MESSAGE_BATCHES;

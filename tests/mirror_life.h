@@ -44,6 +44,7 @@ struct mirror_life {
     struct io *mirror_io;
     struct keep_store *store;
     struct mirror *mirror;
+    struct statistics_mirror statistics; // as published in this sitting
     uint32_t shards;
     struct mirror_life_shard shard[MIRROR_LIFE_SHARDS];
     uint32_t appended;

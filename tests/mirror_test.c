@@ -4,6 +4,7 @@
 // disk and the machine do.
 #include <criterion/criterion.h>
 
+#include "base/limits.h"
 #include "format/mirror_letter.h"
 #include "format/mirror_state.h"
 #include "mirror_life.h"
@@ -35,6 +36,10 @@ Test(mirror, what_is_durable_arrives_from_memory)
     cr_assert_gt(counters.from_memory, 0);
     cr_assert_eq(counters.from_tape, 0, "it keeps up, so nothing is read from disk");
     cr_assert_eq(counters.delivered, 3000, "each row once");
+    cr_assert(mirror_life_run(&life, 2 * LIMIT_SECOND_NS));
+    cr_assert_eq(life.statistics.delivered, 3000);
+    cr_assert_gt(histogram_count(&life.statistics.latency), 0);
+    cr_assert_eq(life.statistics.topics[CHANNEL_TRADE].lag_rows, 0);
     end();
 }
 
@@ -46,11 +51,20 @@ Test(mirror, an_outage_costs_nothing)
     cr_assert(mirror_life_work(&life, 6000));
     cr_assert(mirror_life_run(&life, 5000000000));
     cr_assert_eq(mirror_counters(life.mirror).in_flight, SCRIPTED_QUEUE_MAX / 2, "as much as may");
+    const struct statistics_topic *trades = &life.statistics.topics[CHANNEL_TRADE];
+    // A batch counts once all of it is confirmed.
+    cr_assert_geq(trades->lag_rows + trades->delivered, 6500, "all that is durable");
+    cr_assert_leq(trades->lag_rows, 6500);
+    cr_assert_geq(trades->lag_ns, 4 * LIMIT_SECOND_NS);
+    cr_assert_gt(trades->lag_bytes, 10000);
     cr_assert_leq(mirror_counters(life.mirror).in_flight, SCRIPTED_QUEUE_MAX);
     life.broker.down = false;
     cr_assert(mirror_life_work(&life, 500));
     cr_assert(mirror_life_settle(&life), "%s", life.why);
     cr_assert_gt(mirror_counters(life.mirror).from_tape, 0);
+    cr_assert(mirror_life_run(&life, 2 * LIMIT_SECOND_NS));
+    cr_assert_eq(trades->delivered, 7000);
+    cr_assert(trades->lag_rows == 0 && trades->lag_bytes == 0 && trades->lag_ns == 0);
     end();
 }
 

@@ -27,9 +27,10 @@ struct rig *rig_create(uint64_t seed, uint32_t shards)
     memcpy(rig->channel.text, "trade", 6);
     rig->dialect = *dialect_by_name("binance");
     for (uint32_t i = 0; i < shards; i++) {
+        rig->statistics[i] = calloc(1, sizeof *rig->statistics[i]);
         const struct shard_options options = {
             .index = i, .log = &rig->log, .permits = &rig->permits, .store = rig->store,
-            .tape_bytes = 1 << 20};
+            .tape_bytes = 1 << 20, .statistics = rig->statistics[i], .symbols = &rig->symbols};
         cr_assert_eq(io_open_loop(&rig->io[i], &(struct io_options){.name = "shard"}, &message), 0);
         cr_assert_eq(shard_open(&rig->shard[i], rig->io[i], &options), 0);
         rig->shards++;
@@ -44,6 +45,7 @@ void rig_destroy(struct rig *rig)
         io_close_loop(rig->io[i]);
     }
     keep_store_close(rig->store);
+    for (uint32_t i = 0; i < rig->shards; i++) free(rig->statistics[i]);
     sim_world_destroy(rig->world);
     peer_destroy(rig->peer);
     free(rig);

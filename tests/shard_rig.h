@@ -17,6 +17,8 @@ struct rig {
     struct io *peer_io;
     struct io *io[RIG_SHARDS_MAX];
     struct shard *shard[RIG_SHARDS_MAX];
+    struct statistics_shard *statistics[RIG_SHARDS_MAX]; // as published
+    struct shard_symbols symbols; // with figures of their own, set before rig_feed()
     uint32_t shards;
     struct peer *peer;
     struct keep_store *store;

@@ -29,6 +29,65 @@ Test(shard, what_a_feed_brings_is_durable_after_a_stop)
     rig_destroy(rig);
 }
 
+Test(shard, its_section_of_the_statistics_tells_what_it_counted)
+{
+    struct rig *rig = rig_create(21, 1);
+    rig->symbols.count = 2;
+    memcpy(rig->symbols.name[0], "binance:BTCUSDT", 16);
+    memcpy(rig->symbols.name[1], "binance:NOTHING", 16);
+    rig_feed(rig, 1, 0, 5, 2);
+    rig_run(rig, 10 * LIMIT_SECOND_NS);
+    const struct statistics_shard *told = rig->statistics[0];
+    const struct shard_counters counters = shard_counters(rig->shard[0]);
+    cr_assert_eq(told->messages, counters.messages);
+    cr_assert_eq(told->events, counters.events);
+    cr_assert_eq(told->tape_rows_durable, counters.durable);
+    cr_assert(told->links == 2 && told->links_live == 2 && told->link_count == 2);
+    cr_assert(told->streams_wanted == 1 && told->streams_dark == 0);
+    const struct statistics_exchange *binance = &told->exchanges[0];
+    cr_assert_str_eq(binance->name, "binance");
+    const struct statistics_channel *trades = &binance->channels[CHANNEL_TRADE];
+    cr_assert_gt(trades->events, 20);
+    cr_assert_eq(trades->duplicates, counters.copies);
+    cr_assert_eq(told->link[0].messages + told->link[1].messages, counters.messages);
+    cr_assert_eq(told->link[0].first + told->link[1].first, trades->events);
+    cr_assert_gt(told->link[0].message_ns, 0);
+    cr_assert_gt(histogram_count(&told->commit), 0);
+    cr_assert_leq(histogram_count(&told->decode), told->messages / 8, "one receive of 16");
+    cr_assert_eq(told->symbol_count, 1, "the other one is not recorded");
+    cr_assert_str_eq(told->symbol[0].name, "binance:BTCUSDT");
+    cr_assert_gt(told->symbol[0].events[CHANNEL_TRADE], 0);
+    uint64_t rows = 0;
+    for (int e = 0; e < STATISTICS_EXCHANGES_MAX; e++) {
+        for (int c = 0; c < CHANNEL_COUNT; c++) rows += told->exchanges[e].channels[c].events;
+    }
+    cr_assert_eq(rows, told->events, "each row is of some exchange and channel");
+    rig_stop(rig, true);
+    cr_assert_eq(told->tape_rows_durable, told->events);
+    rig_destroy(rig);
+}
+
+Test(shard, a_set_of_links_without_a_live_one_is_dark)
+{
+    struct rig *rig = rig_create(22, 1);
+    rig_feed(rig, 1, 0, 5, 2);
+    rig_run(rig, 10 * LIMIT_SECOND_NS);
+    const struct statistics_shard *told = rig->statistics[0];
+    cr_assert(told->streams_wanted == 1 && told->streams_dark == 0);
+    sim_network_down(rig->world, rig->peer->port, true, true);
+    sim_network_cut(rig->world, rig->peer->port, true);
+    rig_run(rig, 2 * LIMIT_SECOND_NS);
+    cr_assert(told->streams_wanted == 1 && told->streams_dark == 1);
+    cr_assert(told->links_live == 0 && told->link[0].live_ns == 0);
+    cr_assert_eq(told->link[0].downs + told->link[1].downs, told->downs);
+    sim_network_down(rig->world, rig->peer->port, false, true);
+    rig_run(rig, 20 * LIMIT_SECOND_NS);
+    cr_assert_eq(told->streams_dark, 0);
+    cr_assert_eq(told->link[0].lives, 2);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
 Test(shard, copies_have_links_of_their_own)
 {
     struct rig *rig = rig_create(2, 1);

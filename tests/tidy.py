@@ -201,6 +201,8 @@ CONFINED = [
         "wolfSSL",
     ),
     (r"<yaml|\byaml_\w+\s*\(", ("src/control/config.c",), "libyaml"),
+    (r"<microhttpd|\bMHD_\w+\s*\(", ("src/control/http_server.c",), "libmicrohttpd"),
+    (r"<n?curses", ("tools/ringtape_screen.c",), "ncurses"),
 ]
 CONFINED_ROOMS = [(r"<librdkafka|\brd_kafka_\w+\s*\(", "src/publish/", "librdkafka")]
 

@@ -17,6 +17,8 @@ static const struct ringtape_command commands[] = {
     {"report", "a day or a week: leaders, movers, alerts, coverage", ringtape_report},
     {"mirror", "how far the mirror to Kafka is, and what it refused", ringtape_mirror},
     {"alerts", "alerts raised again from stored rows", ringtape_alerts},
+    {"status", "what the daemon does now: links, holes, latencies, disk, Kafka", ringtape_status},
+    {"top", "the same, live on a terminal", ringtape_top},
     {"recover", "make a good store of a damaged one", ringtape_recover},
     {"seal", "turn tapes into segments now", ringtape_seal},
     {"reload", "the daemon reads its configuration again", ringtape_reload},

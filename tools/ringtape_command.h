@@ -10,6 +10,7 @@
 enum ringtape_exit {
     RINGTAPE_EXIT_OK = 0,
     RINGTAPE_EXIT_FOUND = 1,  // damage, or rows that do not fit: what was asked for is not whole
+    RINGTAPE_EXIT_TERMINAL = 2, // there is none
     RINGTAPE_EXIT_USAGE = 64, // the command line is wrong
     RINGTAPE_EXIT_IO = 74,    // a file or program could not be read, written, run
 };
@@ -34,6 +35,8 @@ int ringtape_seal(int argc, char **argv);
 int ringtape_export(int argc, char **argv);
 int ringtape_compact(int argc, char **argv);
 int ringtape_vacuum(int argc, char **argv);
+int ringtape_status(int argc, char **argv);
+int ringtape_top(int argc, char **argv);
 int ringtape_alerts(int argc, char **argv);
 int ringtape_candles(int argc, char **argv);
 int ringtape_report(int argc, char **argv);

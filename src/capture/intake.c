@@ -24,8 +24,11 @@ int intake_open(struct intake *intake, intake_sink *sink, void *sink_context,
     intake->log = log;
     intake->levels = calloc(EVENT_LEVELS_MAX, sizeof *intake->levels);
     intake->unknown = calloc(LIMIT_UNKNOWN_KEYS, sizeof *intake->unknown);
+    intake->exchanges = calloc(STATISTICS_EXCHANGES_MAX, sizeof *intake->exchanges);
     int error = arbiter_open(&intake->arbiter, intake_tell, intake_release, intake);
-    if (error == 0 && intake->levels != NULL && intake->unknown != NULL) return 0;
+    if (error == 0 && intake->levels != NULL && intake->unknown != NULL &&
+        intake->exchanges != NULL)
+        return 0;
     intake_close(intake);
     return -ENOMEM;
 }
@@ -34,8 +37,10 @@ void intake_close(struct intake *intake)
 {
     free(intake->levels);
     free(intake->unknown);
+    free(intake->exchanges);
     intake->levels = NULL;
     intake->unknown = NULL;
+    intake->exchanges = NULL;
     arbiter_close(&intake->arbiter);
 }
 
@@ -44,22 +49,56 @@ struct arbiter_now intake_now(const struct intake *intake)
     return (struct arbiter_now){intake->last_ns, intake->last_ns - intake->utc_offset_ns};
 }
 
-static inline bool intake_hand_on(struct intake *intake, struct event *event, uint32_t link)
+// ---- figures ----
+
+// By the symbol table's number of the exchange; those beyond share the last place.
+static inline struct statistics_exchange *intake_exchange(struct intake *intake, uint32_t exchange)
 {
+    return &intake->exchanges[exchange < STATISTICS_OWN ? exchange : STATISTICS_OWN];
+}
+
+// Of a row that came by itself: candles, status rows, what was held or repaired.
+static struct statistics_exchange *intake_whose(struct intake *intake, const struct event *event)
+{
+    if (intake->symbols == NULL || event->symbol == SYMBOL_NONE)
+        return &intake->exchanges[STATISTICS_OWN];
+    return intake_exchange(intake, symbols_name(intake->symbols, event->symbol)->exchange);
+}
+
+// How long it was on its way, by the exchange's clock and ours.
+static inline void intake_wire(struct intake *intake, struct statistics_exchange *exchange,
+                               const struct event *event)
+{
+    if (event->channel > CHANNEL_KLINE || !event_has(event, COLUMN_FIRST_OWN) ||
+        event->value[COLUMN_FLAGS] != 0)
+        return;
+    histogram_add(&exchange->wire, intake->last_ns - event->value[COLUMN_FIRST_OWN]);
+}
+
+// ---- rows ----
+
+static inline bool intake_hand_on(struct intake *intake, struct event *event, uint32_t link,
+                                  struct statistics_exchange *exchange)
+{
+    struct statistics_channel *figures = &exchange->channels[event->channel];
     event_set(event, COLUMN_RECEIVE_TIME, intake->last_ns);
     if (link != INTAKE_NO_LINK) event_set(event, COLUMN_LINK, link);
     bool taken = intake->sink(intake->sink_context, event);
-    if (taken)
+    if (taken) {
         intake->counters.events++;
-    else
+        figures->events++;
+    } else {
         intake->counters.refused++;
+        figures->refused++;
+    }
     return taken;
 }
 
 // What was judged new and cannot be stored is missing after all.
-static inline bool intake_store(struct intake *intake, struct event *event, uint32_t link)
+static inline bool intake_store(struct intake *intake, struct event *event, uint32_t link,
+                                struct statistics_exchange *exchange)
 {
-    bool taken = intake_hand_on(intake, event, link);
+    bool taken = intake_hand_on(intake, event, link, exchange);
     if (!taken) arbiter_refused(&intake->arbiter, event, intake_now(intake));
     return taken;
 }
@@ -89,22 +128,34 @@ void intake_status(struct intake *intake, int64_t now_ns, const struct intake_st
         event_set_text(&event, STATUS_DETAIL, status->detail, (uint32_t)strlen(status->detail));
     if (status->range != NULL) intake_status_range(&event, status->range);
     intake_clock(intake, now_ns);
-    (void)intake_hand_on(intake, &event, status->link); // refused is counted
+    // Refused is counted.
+    (void)intake_hand_on(intake, &event, status->link, intake_whose(intake, &event));
 }
 
 bool intake_event(struct intake *intake, struct event *event, int64_t now_ns, uint32_t link)
 {
     ensure(event_has(event, COLUMN_FLAGS));
     intake_clock(intake, now_ns);
-    return intake_hand_on(intake, event, link);
+    return intake_hand_on(intake, event, link, intake_whose(intake, event));
 }
 
 // ---- arbiter ----
+
+static void intake_count_hole(struct intake *intake, const struct arbiter_key *key,
+                              enum status_kind kind)
+{
+    struct statistics_channel *figures =
+        &intake_exchange(intake, key->exchange - 1u)->channels[key->channel];
+    figures->holes_opened += kind == STATUS_HOLE_OPENED;
+    figures->holes_repaired += kind == STATUS_HOLE_REPAIRED;
+    figures->holes_lost += kind == STATUS_HOLE_LOST;
+}
 
 static void intake_tell(void *context, const struct arbiter_news *news)
 {
     struct intake *intake = context;
     const struct arbiter_key *key = &intake->arbiter.keys[news->key];
+    intake_count_hole(intake, key, news->kind);
     const struct intake_range range = {(enum channel)key->channel, news->first, news->last,
                                        news->from_ns, news->to_ns};
     intake->counters.holes_opened += news->kind == STATUS_HOLE_OPENED;
@@ -124,17 +175,23 @@ static void intake_release(void *context, const struct event *event, uint32_t li
     struct intake *intake = context;
     struct event *copy = &intake->released;
     *copy = *event;
-    (void)intake_store(intake, copy, link - 1);
+    (void)intake_store(intake, copy, link - 1, intake_whose(intake, copy));
 }
 
 bool intake_repaired(struct intake *intake, struct event *event, int64_t now_ns)
 {
     ensure(event_has(event, COLUMN_FLAGS));
     intake_clock(intake, now_ns);
-    if (arbiter_judge(&intake->arbiter, event, NULL, intake_now(intake)) != ARBITER_NEW)
-        return false;
-    bool stored = intake_store(intake, event, INTAKE_NO_LINK);
-    if (stored) intake->counters.repaired++;
+    struct statistics_exchange *exchange = intake_whose(intake, event);
+    const enum arbiter_verdict verdict =
+        arbiter_judge(&intake->arbiter, event, NULL, intake_now(intake));
+    exchange->channels[event->channel].duplicates += verdict == ARBITER_COPY;
+    if (verdict != ARBITER_NEW) return false;
+    bool stored = intake_store(intake, event, INTAKE_NO_LINK, exchange);
+    if (stored) {
+        intake->counters.repaired++;
+        exchange->channels[event->channel].repaired++;
+    }
     return stored;
 }
 
@@ -190,6 +247,7 @@ static bool intake_unknown_keep(struct intake *intake, const struct intake_sourc
     struct intake_unknown *slot = intake_unknown_slot(intake, hash);
     uint64_t count = ++slot->count;
     intake->counters.unknown++;
+    intake_exchange(intake, source->context->exchange)->unknown_keys++;
     if (intake_power_of_ten(count)) intake_unknown_tell(intake, source, key, count);
     return count <= LIMIT_UNKNOWN_KEY_FRAMES;
 }
@@ -215,7 +273,8 @@ static void intake_keep_raw(struct intake *intake, const struct intake_source *s
     event_set(event, RAW_REASON, RAW_KEPT);
     event_set_text(event, RAW_FRAME, bytes, size);
     intake->counters.raw++;
-    (void)intake_hand_on(intake, event, source->link);
+    (void)intake_hand_on(intake, event, source->link,
+                         intake_exchange(intake, source->context->exchange));
 }
 
 static inline void intake_lag(struct intake *intake, const struct intake_source *source,
@@ -236,6 +295,7 @@ const struct dialect_frame *intake_message(struct intake *intake,
     ensure(size <= LIMIT_MESSAGE_BYTES);
     const struct dialect *dialect = source->dialect;
     struct event *event = &intake->event;
+    struct statistics_exchange *exchange = intake_exchange(intake, source->context->exchange);
     intake->counters.messages++;
     intake->counters.bytes += size;
     intake_clock(intake, received_ns);
@@ -243,11 +303,15 @@ const struct dialect_frame *intake_message(struct intake *intake,
     dialect_frame_begin(dialect, &intake->frame, source->context, bytes, size, intake->levels);
     while (dialect->next(&intake->frame, event)) {
         if (event->channel == CHANNEL_RAW && !intake_raw_keep(intake, source, event)) continue;
-        if (source->arbiter != NULL && arbiter_judge(&intake->arbiter, event, source->arbiter,
-                                                     intake_now(intake)) != ARBITER_NEW)
-            continue;
+        if (source->arbiter != NULL) {
+            const enum arbiter_verdict verdict =
+                arbiter_judge(&intake->arbiter, event, source->arbiter, intake_now(intake));
+            exchange->channels[event->channel].duplicates += verdict == ARBITER_COPY;
+            if (verdict != ARBITER_NEW) continue;
+        }
         if (event->channel == CHANNEL_TRADE) intake_lag(intake, source, event);
-        (void)intake_store(intake, event, source->link);
+        intake_wire(intake, exchange, event);
+        (void)intake_store(intake, event, source->link, exchange);
     }
     return &intake->frame;
 }

@@ -18,9 +18,11 @@
 
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/symbols.h"
 #include "capture/arbiter.h"
 #include "exchange/dialect.h"
 #include "format/event.h"
+#include "format/statistics_page.h"
 
 // Where the rows go: tape_writer_append() in the daemon. False: refused (and counted there).
 typedef bool intake_sink(void *context, const struct event *event);
@@ -56,6 +58,8 @@ struct intake_lag {
     int64_t least_ns;
     uint64_t events;  // 0: none since
     bool off;         // the owner's: it has told
+    bool told_known;  // the owner's: least_ns of the last window, once there was one
+    int64_t told_ns;
     const char *name; // of the exchange
 };
 
@@ -68,6 +72,8 @@ struct intake {
     struct arbiter arbiter;
     struct intake_lag lags[SYMBOL_EXCHANGES_MAX]; // by the table's number of the exchange
     struct intake_counters counters;
+    struct statistics_exchange *exchanges; // [STATISTICS_EXCHANGES_MAX]: what came of each
+    const struct symbols *symbols; // whose row is whose; NULL (as opened): all are nobody's
     struct event event;
     struct event released; // one that the arbiter held
     struct dialect_frame frame;

@@ -305,6 +305,7 @@ void link_fail(struct link *link, enum status_kind status, const char *format, .
     if (link->state == LINK_LIVE && live_ns >= LINK_STEADY_NS) link->failures = 0;
     if (link->failures < UINT8_MAX) link->failures++;
     link->shared->counters.downs++;
+    link->figures.downs++;
     link->announced = false;
     link_enter(link, LINK_DRAINING, LINK_DRAIN_NS);
     link_hear_news(link, LINK_NEWS_DOWN);

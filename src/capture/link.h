@@ -27,6 +27,7 @@
 #include "base/url.h"
 #include "capture/intake.h"
 #include "exchange/dialect.h"
+#include "format/histogram.h"
 #include "io/io.h"
 #include "protocol/http.h"
 #include "protocol/tls.h"
@@ -82,6 +83,8 @@ struct link_shared {
     int64_t utc_offset_ns; // UTC minus monotonic time when last looked at
     uint64_t clock_steps;  // of which rows were written
     struct link_counters counters;
+    uint32_t receives;       // the low bits choose those that are timed
+    struct histogram decode; // receipt → all that came with it is decoded and judged
 };
 
 // Allocates the buffers; the pointers above them are set by the caller. 0 or -ENOMEM.
@@ -112,6 +115,15 @@ struct link_streams {
     uint32_t place; // among the links of its copy
 };
 
+// Since the link was opened.
+struct link_figures {
+    uint64_t messages; // with data
+    uint64_t bytes;
+    uint64_t lives; // times it went live
+    uint64_t downs;
+    int64_t message_ns; // UTC: receipt of the last message; 0: none
+};
+
 // Transparent because the shard embeds it; every member is private to link*.c, but for those
 // marked readable.
 struct link {
@@ -123,6 +135,7 @@ struct link {
     uint32_t dropped_count;
     struct intake_source source;
     struct arbiter_link arbiter; // counts what it brought first, second, not at all
+    struct link_figures figures; // readable
     uint32_t number;       // readable: in the rows
     enum link_state state; // readable
     bool stopping;         // readable: link_stop() was called
@@ -221,6 +234,7 @@ const char *link_state_name(enum link_state state);
 enum {
     LINK_ADDRESSES_TRIED_MAX = 4, // in one attempt
     LINK_SILENT_CHECKS_MAX = 4,   // the idle limit is cut in so many parts
+    LINK_TIMED_RECEIVES = 16,     // one of so many: reading the clock costs as much as a message
 };
 
 #endif

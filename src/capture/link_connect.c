@@ -269,6 +269,7 @@ void link_enter_live(struct link *link)
     link->announced = true;
     link->live_ns = now_ns;
     link->shared->counters.lives++;
+    link->figures.lives++;
     if (dialect->connection_life_ns > 0) {
         // Between 85 and 95 per cent of the life, so that links do not renew together.
         uint64_t random;

@@ -45,6 +45,9 @@ static void link_shutdown_notice(struct link *link)
 
 static void link_message(struct link *link, const struct websocket_event *event)
 {
+    link->figures.messages++;
+    link->figures.bytes += event->size;
+    link->figures.message_ns = link->receive.completed_ns;
     const struct dialect_frame *frame =
         intake_message(link->shared->intake, &link->source, event->data, event->size,
                        link->receive.completed_ns);
@@ -218,12 +221,13 @@ static void link_received_end(struct link *link, int64_t result)
 
 static void link_received(struct io *io, struct io_op *op)
 {
-    (void)io;
     struct link *link = io_owner(op, struct link, receive);
     if (op->clock_stepped) link_shared_clock(link->shared, link->number);
     if (op->result <= 0)
         link_received_end(link, op->result);
     else if (!link->hanging_up)
         link_decrypt(link, op->data, (size_t)op->result);
+    if (op->result > 0 && ++link->shared->receives % LINK_TIMED_RECEIVES == 0)
+        histogram_add(&link->shared->decode, io_utc_ns(io) - op->completed_ns);
     link_check(link);
 }

@@ -40,6 +40,7 @@ static void shard_release(struct shard *shard)
     if (shard->symbols != NULL) symbols_close(shard->symbols);
     shard_ledger_close(shard);
     shard_derive_close(shard);
+    shard_statistics_close(shard);
     free(shard->symbol_uses);
     free(shard->instrument_hash);
     free(shard->slots);
@@ -86,8 +87,10 @@ static int shard_open_parts(struct shard *shard)
     if (error == 0) error = shard_open_tape(shard);
     if (error == 0) error = shard_ledger_open(shard);
     if (error == 0) error = shard_derive_open(shard);
+    if (error == 0) error = shard_statistics_open(shard);
     if (error == 0)
         error = intake_open(&shard->intake, shard_sink, shard, shard->options.log);
+    shard->intake.symbols = shard->symbols;
     return error;
 }
 
@@ -415,6 +418,7 @@ static void shard_publish(struct shard *shard)
     uint64_t *to = (uint64_t *)&shard->published;
     for (size_t i = 0; i < sizeof now / sizeof *from; i++)
         __atomic_store_n(&to[i], from[i], __ATOMIC_RELAXED);
+    shard_statistics_tick(shard, &tape);
 }
 
 struct shard_counters shard_counters(const struct shard *shard)

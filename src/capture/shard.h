@@ -18,6 +18,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/permits.h"
+#include "base/statistics.h"
 #include "capture/audit_board.h"
 #include "capture/plan.h"
 #include "capture/recall.h"
@@ -27,6 +28,12 @@
 #include "keep/tape_feed.h"
 
 struct shard;
+
+// Single symbols whose events are told apart.
+struct shard_symbols {
+    uint32_t count;
+    char name[STATISTICS_SYMBOLS_MAX][SYMBOL_NAME_BYTES_MAX + 1]; // "binance:BTCUSDT"
+};
 
 struct shard_options {
     uint32_t index;
@@ -40,6 +47,8 @@ struct shard_options {
     int64_t tape_age_ns;
     struct shard_derive_options derive;
     struct tape_feed *feed; // gets each batch that is durable; NULL: nobody wants them
+    struct statistics_shard *statistics; // a section to publish figures in; NULL: nobody reads them
+    const struct shard_symbols *symbols; // with figures of their own; NULL: none
 };
 
 // A feed's share with what its links need besides. Given to the shard with all it points to.

@@ -104,6 +104,8 @@ static void lag_check(struct shard *shard, uint32_t exchange)
     bool off = lag->least_ns < SHARD_LAG_LEAST_NS || lag->least_ns > SHARD_LAG_MOST_NS;
     if (off != lag->off) lag_tell(shard, exchange, lag->least_ns, off);
     lag->off = off;
+    lag->told_known = true;
+    lag->told_ns = lag->least_ns;
     lag->events = 0;
 }
 

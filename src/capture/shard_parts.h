@@ -136,6 +136,8 @@ struct shard {
     struct shard_ledger ledger;
     struct shard_derive derive;
     struct shard_counters published;
+    struct statistics_shard *statistics; // what is published; NULL: nobody reads it
+    int64_t statistics_ns;               // monotonic: next look at what takes longer
 };
 
 // ---- shard.c ----
@@ -164,6 +166,13 @@ struct arbiter_now shard_now(struct shard *shard);
 
 // Rejects links that are mute, tells of a clock that is off. Ten times a second; looks once.
 void shard_health_tick(struct shard *shard);
+
+// ---- shard_statistics.c ----
+
+int shard_statistics_open(struct shard *shard); // 0 or -ENOMEM
+void shard_statistics_close(struct shard *shard);
+// Publishes what `tape` and the shard's parts count. Ten times a second.
+void shard_statistics_tick(struct shard *shard, const struct tape_writer_counters *tape);
 
 // ---- shard_ledger.c ----
 

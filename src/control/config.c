@@ -398,9 +398,9 @@ static void config_value(struct config_walk *walk, const struct config_entry *en
                          const yaml_node_t *node, const char *path, void *base)
 {
     struct config_feed *feed = base; // of the feed's keys only
-    if (config_is_scalar(entry)) {
+    if (config_is_scalar(entry) || (entry->kind == CONFIG_SWITCH && config_whole(node))) {
         config_scalar(walk, entry, node, path, base);
-    } else if (entry->kind == CONFIG_SECTION) {
+    } else if (entry->kind == CONFIG_SECTION || entry->kind == CONFIG_SWITCH) {
         config_mapping(walk, entry->keys, node, path, base);
     } else if (entry->kind == CONFIG_NAMES) {
         config_names(walk, entry, node, path, base);

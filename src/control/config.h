@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/symbols.h"
 #include "base/url.h"
+#include "control/config_http.h"
 #include "control/config_kafka.h"
 #include "control/config_sinks.h"
 #include "derive/alert.h"
@@ -70,6 +71,7 @@ struct config {
     struct alert_rules alerts;
     struct config_sinks sinks;
     bool report; // of each day that closes
+    struct config_http http;
     enum log_level log_level;
     struct config_feed feeds[LIMIT_FEEDS];
     uint32_t feed_count;

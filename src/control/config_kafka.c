@@ -4,6 +4,7 @@
 #include "control/config_kafka.h"
 
 #include "control/config.h"
+#include "control/config_http.h"
 #include "format/ensure.h"
 #include <stdio.h>
 #include <string.h>
@@ -82,6 +83,7 @@ bool config_put_special(const struct config_entry *entry, void *base, const char
         [PUT_PROFILE] = put_profile, [PUT_VALUE] = put_value,       [PUT_VALUES] = put_values,
         [PUT_TOPIC] = put_topic,     [PUT_PROPERTY] = put_property,
     };
+    if (entry->offset >= CONFIG_PUT_HTTP_OFF) return config_http_put(entry, base, text);
     ensure(entry->offset < sizeof put / sizeof *put);
     return put[entry->offset](base, name, text);
 }

@@ -5,6 +5,7 @@
 #include "control/config_schema.h"
 
 #include "control/config.h"
+#include "control/config_http.h"
 #include "control/config_kafka.h"
 #include "control/config_value.h"
 #include "format/ensure.h"
@@ -158,6 +159,9 @@ const struct config_entry config_top[] = {
      "where alerts go at once, beside store and Kafka", config_sinks_keys},
     {"report", CONFIG_BOOLEAN, offsetof(struct config, report), 0, 0, "on", "on or off",
      "a report of each day that closes, in STORE/reports", NULL},
+    {"http", CONFIG_SWITCH, CONFIG_PUT_HTTP_OFF, 0, 0, "",
+     "`off`, or a mapping with listen and symbols",
+     "metrics for Prometheus and health checks (docs/metrics.md)", config_http_keys},
     {"log_level", CONFIG_LEVEL, offsetof(struct config, log_level), 0, 0, "info",
      "error, warning, info or debug", "how much is logged", NULL},
     {"feeds", CONFIG_FEEDS, 0, 1, LIMIT_FEEDS, NULL, "a list of feeds", "what is recorded",
@@ -243,6 +247,7 @@ bool config_put(const struct config_entry *entry, const char *text, void *base)
     case CONFIG_TEXT: return config_put_text(entry, text, place);
     case CONFIG_LEVEL: return config_put_level(text, place);
     case CONFIG_EXCHANGE: return config_put_dialect(text, place);
+    case CONFIG_SWITCH:
     case CONFIG_CHOICE: return config_put_special(entry, base, NULL, text);
     case CONFIG_BOOLEAN: return config_value_boolean(text, place);
     case CONFIG_INTEGER: return config_put_integer(entry, text, place);
@@ -266,7 +271,8 @@ bool config_put(const struct config_entry *entry, const char *text, void *base)
 void config_defaults(const struct config_entry *keys, void *base)
 {
     for (; keys->name != NULL; keys++) {
-        if (keys->kind == CONFIG_SECTION) config_defaults(keys->keys, base);
+        if (keys->kind == CONFIG_SECTION || keys->kind == CONFIG_SWITCH)
+            config_defaults(keys->keys, base);
         if (keys->kind == CONFIG_INTERVALS) config_default_intervals(keys, base);
         if (keys->standard == NULL || keys->standard[0] == '\0' || !config_is_scalar(keys))
             continue;

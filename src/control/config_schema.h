@@ -27,6 +27,7 @@ enum config_kind {
     CONFIG_PAIRS,    // mapping of texts, pair by pair to it
     CONFIG_ALERTS,   // list of mappings
     CONFIG_SECTION,  // a mapping with keys of its own
+    CONFIG_SWITCH,   // the same, or one text to config_put_special()
     CONFIG_FEEDS,    // list of mappings
     CONFIG_KEEP,     // channel names, each with a mapping: struct retention_limits[CHANNEL_COUNT]
 };
@@ -65,8 +66,8 @@ bool config_put(const struct config_entry *entry, const char *text, void *base);
 struct config_candles;
 // Puts the interval in its place. 0, -EINVAL (none), -EEXIST.
 int config_put_interval(struct config_candles *candles, const char *text, size_t size);
-// CHOICE, NAMES, PAIRS: `entry->offset` says what is done; `name` of a pair, else NULL. False: not
-// what the entry expects.
+// CHOICE, NAMES, PAIRS, SWITCH: `entry->offset` says what is done; `name` of a pair, else NULL.
+// False: not what the entry expects.
 bool config_put_special(const struct config_entry *entry, void *base, const char *name,
                         const char *text);
 // Sets all defaults of a table.

@@ -160,6 +160,8 @@ static int control_open_shard(struct control *control, uint32_t index)
                                           .tape_bytes = control->config.seal_size_bytes,
                                           .tape_age_ns = control->config.seal_time_ns,
                                           .derive = derive,
+                                          .statistics = &control->statistics.live->shards[index],
+                                          .symbols = &control->config.http.symbols,
                                           .feed = control_kafka_feed(&control->kafka, index)};
     error = shard_open(&place->shard, place->io, &options);
     if (error == 0) {
@@ -234,6 +236,40 @@ static int control_open_kafka(struct control *control)
     return EX_IOERR;
 }
 
+static int control_statistics_failed(struct control *control, int error,
+                                     const struct io_message *message)
+{
+    if (error == 0) return 0;
+    control_log(control, LOG_LEVEL_ERROR, "the statistics cannot be started",
+                message->text[0] != '\0' ? message->text : strerror(-error));
+    return EX_OSERR;
+}
+
+static int control_open_statistics(struct control *control)
+{
+    struct io_message message = {{0}};
+    struct statistics_page **live = &control->statistics.live;
+    control->statistics.commit = control->commit;
+    const int error =
+        control_statistics_open(&control->statistics, &control->config, control->store,
+                                &control->sealer.published, &control->log, &message);
+    if (error == 0) {
+        control->kafka.statistics = &(*live)->mirror;
+        control->kafka.alert_statistics = &(*live)->sinks[STATISTICS_SINK_KAFKA];
+        control->sinks.webhook.statistics = &(*live)->sinks[STATISTICS_SINK_WEBHOOK];
+        control->sinks.command.statistics = &(*live)->sinks[STATISTICS_SINK_COMMAND];
+    }
+    return control_statistics_failed(control, error, &message);
+}
+
+static int control_start_statistics(struct control *control)
+{
+    struct io_message message = {{0}};
+    const int error = control_statistics_start(&control->statistics, &control->config, control->io,
+                                               &message);
+    return control_statistics_failed(control, error, &message);
+}
+
 // The first shard writes what concerns the daemon as a whole.
 static void control_status(struct control *control, enum status_kind kind, const char *detail)
 {
@@ -271,92 +307,19 @@ static int control_open(struct control *control)
     control_export_open(&control->export, control->store, &control->log, io_utc_ns(control->io));
     code = control_recall(control);
     control_sinks_init(&control->sinks, control->config.shards, control->io, &control->log);
+    if (code == 0) code = control_open_statistics(control);
     if (code == 0) code = control_open_kafka(control);
     if (code == 0) code = control_apply_sinks(control, &control->config);
     for (uint32_t i = 0; i < control->config.shards && code == 0; i++)
         code = control_open_shard(control, i);
     if (code == 0) code = control_open_sealer(control);
     if (code == 0 && control_kafka_run(&control->kafka, control->io) != 0) code = EX_OSERR;
+    if (code == 0) code = control_start_statistics(control);
     if (code != 0) return code;
     int error = signals_start(&control->signals, control->io);
     if (error == 0) return 0;
     control_log(control, LOG_LEVEL_ERROR, "no thread for signals", strerror(-error));
     return EX_OSERR;
-}
-
-// ---- counters ----
-
-static uint64_t control_rss_bytes(void)
-{
-    unsigned long long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL) return 0;
-    if (fscanf(file, "%*u %llu", &pages) != 1) pages = 0;
-    (void)fclose(file);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static struct shard_counters control_sum(const struct control *control)
-{
-    struct shard_counters sum = {0};
-    for (uint32_t i = 0; i < control->shard_count; i++) {
-        struct shard_counters one = shard_counters(control->shards[i].shard);
-        const uint64_t *from = (const uint64_t *)&one;
-        uint64_t *to = (uint64_t *)&sum;
-        for (size_t word = 0; word < sizeof sum / sizeof *to; word++) to[word] += from[word];
-    }
-    return sum;
-}
-
-static void control_print(struct control *control)
-{
-    struct shard_counters sum = control_sum(control);
-    struct mirror_counters mirror = control_kafka_counters(&control->kafka);
-    struct sealer_counters sealed;
-    const uint64_t *from = (const uint64_t *)(const void *)&control->sealer.published;
-    uint64_t words[sizeof sealed / sizeof(uint64_t)];
-    for (size_t i = 0; i < sizeof sealed / sizeof *from; i++)
-        words[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
-    memcpy(&sealed, words, sizeof sealed);
-    char time[LOG_TIME_BYTES];
-    log_time_format(io_utc_ns(control->io), time);
-#define C(value) (unsigned long long)(value)
-    (void)printf("{\"time\":\"%s\",\"links\":%llu,\"links_live\":%llu,\"symbols\":%llu,"
-                 "\"messages\":%llu,\"bytes\":%llu,\"events\":%llu,\"raw\":%llu,"
-                 "\"durable\":%llu,\"refused\":%llu,\"paused\":%llu,"
-                 "\"tape_bytes\":%llu,\"connects\":%llu,"
-                 "\"downs\":%llu,\"feeds_failed\":%llu,\"copies\":%llu,\"repaired\":%llu,"
-                 "\"holes_open\":%llu,\"holes_opened\":%llu,\"holes_lost\":%llu,"
-                 "\"rest_requests\":%llu,\"rest_connections\":%llu,"
-                 "\"rest_failures\":%llu,\"audits\":%llu,"
-                 "\"snapshots\":%llu,\"mutes\":%llu,\"clock_alarms\":%llu,"
-                 "\"candles\":%llu,\"candles_late\":%llu,\"alerts\":%llu,"
-                 "\"tapes_waiting\":%llu,"
-                 "\"tapes_sealed\":%llu,\"tapes_damaged\":%llu,\"rows_sealed\":%llu,"
-                 "\"segments\":%llu,\"segments_light\":%llu,"
-                 "\"segments_deleted\":%llu,\"segment_bytes\":%llu,\"days_marked\":%llu,"
-                 "\"seal_failures\":%llu,"
-                 "\"mirrored\":%llu,\"mirror_refused\":%llu,\"mirror_in_flight\":%llu,"
-                 "\"mirror_behind\":%llu,\"mirror_stuck\":%llu,\"mirror_lost\":%llu,"
-                 "\"mirror_restarts\":%llu,",
-                 time, C(sum.links), C(sum.links_live), C(sum.symbols), C(sum.messages),
-                 C(sum.bytes), C(sum.events), C(sum.raw), C(sum.durable), C(sum.refused),
-                 C(sum.paused), C(sum.tape_bytes), C(sum.connects), C(sum.downs),
-                 C(sum.feeds_failed + control->feeds_failed), C(sum.copies), C(sum.repaired),
-                 C(sum.holes_open), C(sum.holes_opened), C(sum.holes_lost), C(sum.rest_requests),
-                 C(sum.rest_connections), C(sum.rest_failures), C(sum.audits), C(sum.snapshots),
-                 C(sum.mutes), C(sum.clock_alarms), C(sum.candles),
-                 C(sum.candles_late), C(sum.alerts),
-                 C(keep_store_waiting(control->store)), C(sealed.tapes), C(sealed.tapes_damaged),
-                 C(sealed.rows), C(sealed.segments), C(sealed.segments_light), C(sealed.deleted),
-                 C(sealed.bytes_out), C(sealed.days), C(sealed.failures),
-                 C(mirror.delivered), C(mirror.refused), C(mirror.in_flight), C(mirror.behind),
-                 C(mirror.stuck), C(mirror.rows_lost), C(mirror.restarts));
-    control_sinks_print(&control->sinks);
-    control_report_print(&control->report);
-    (void)printf("\"rss_bytes\":%llu}\n", C(control_rss_bytes()));
-#undef C
-    (void)fflush(stdout);
 }
 
 // ---- running ----
@@ -390,6 +353,8 @@ static void control_reload(struct control *control)
     struct config *config = calloc(1, sizeof *config);
     char text[512];
     if (config == NULL) return;
+    struct control_statistics_facts *facts = &control->statistics.facts;
+    atomic_fetch_add(&facts->reloads_failed, 1); // until it is good
     notify_manager("RELOADING=1");
     if (!config_read(config, control->config_path, &mistakes)) {
         for (uint32_t i = 0; i < mistakes.count && i < LIMIT_CONFIG_MISTAKES; i++)
@@ -404,14 +369,19 @@ static void control_reload(struct control *control)
             config->seal_size_bytes != control->config.seal_size_bytes ||
             config->seal_time_ns != control->config.seal_time_ns ||
             memcmp(&config->candles, &control->config.candles, sizeof config->candles) != 0 ||
-            memcmp(&config->kafka, &control->config.kafka, sizeof config->kafka) != 0)
+            memcmp(&config->kafka, &control->config.kafka, sizeof config->kafka) != 0 ||
+            memcmp(&config->http, &control->config.http, sizeof config->http) != 0)
             control_log(control, LOG_LEVEL_WARNING, "a part of the configuration needs a restart",
-                        "store, shards, commit_interval, seal_after, candles, kafka");
+                        "store, shards, commit_interval, seal_after, candles, kafka, http");
         control_alerts(control, &config->alerts);
         (void)control_apply_sinks(control, config);
         log_set_level(&control->log, config->log_level);
         keep_store_set_rules(control->store, &config->keep);
         control->config.keep = config->keep;
+        atomic_fetch_sub(&facts->reloads_failed, 1);
+        atomic_fetch_add(&facts->reloads, 1);
+        atomic_store(&facts->config_hash, config->hash);
+        atomic_store(&facts->feeds, config->feed_count);
         control->config.list_interval_ns = config->list_interval_ns;
         control->config.report = config->report;
         control_status_configured(control, config->hash);
@@ -444,6 +414,8 @@ static void control_tick_done(struct io *io, struct io_op *op)
     control_export_look(&control->export, io_utc_ns(io));
     control_report_tick(&control->report, control->config.report,
                         __atomic_load_n(&control->sealer.published.days, __ATOMIC_RELAXED));
+    atomic_store(&control->statistics.facts.feeds_waiting, control_feeds_waiting(control));
+    atomic_store(&control->statistics.facts.feeds_failed, control->feeds_failed);
     int64_t now_ns = io_monotonic_ns(io);
     if (control->counters_every_ns == 0 || now_ns < control->counters_after_ns) return;
     control->counters_after_ns = now_ns + control->counters_every_ns;
@@ -459,12 +431,15 @@ static void control_woken(void *context)
 static void control_serve(struct control *control)
 {
     io_on_wake(control->io, control_woken, control);
-    control_status(control, STATUS_STARTED, "ringtaped " RINGTAPE_VERSION " " RINGTAPE_COMMIT);
+    char started[96];
+    (void)snprintf(started, sizeof started, "ringtaped %s %s", RINGTAPE_VERSION, control->commit);
+    control_status(control, STATUS_STARTED, started);
     control_status_configured(control, control->config.hash);
     control_feeds_apply(control, &control->config);
     control_report_init(&control->report, control->io, &control->log, control->config.store);
     control->counters_after_ns = io_monotonic_ns(control->io) + control->counters_every_ns;
     io_timeout(control->io, &control->tick, 0, control_tick_done);
+    atomic_store(&control->statistics.facts.state, STATISTICS_RUNNING);
     notify_manager("READY=1");
     log_write(&control->log, LOG_LEVEL_INFO, io_utc_ns(control->io), "ringtaped runs",
               "version=%s store=\"%s\" shards=%u tls=\"%s\"", RINGTAPE_VERSION,
@@ -522,7 +497,9 @@ static bool control_stop_workers(struct control *control)
         bool asked = !control_feeds_stop(control);
         bool mirrored = control_shards_ended(control) && control_kafka_stop(&control->kafka);
         mirrored = mirrored && control_sinks_stop(&control->sinks);
-        if (!asked && mirrored && control_workers_ended(control)) return true;
+        if (!asked && mirrored && control_workers_ended(control) &&
+            control_statistics_stop(&control->statistics))
+            return true;
         int64_t left_ns = end_ns - io_monotonic_ns(control->io);
         if (left_ns <= 0) return false;
         // A worker that ends wakes the loop; the bound is for one that ended just before.
@@ -555,6 +532,7 @@ static bool control_close_workers(struct control *control)
         control_close_worker(&sealer->worker, control_sealer_main, control_sealer_close, sealer);
     control_kafka_close(&control->kafka);
     control_sinks_close(&control->sinks);
+    control_statistics_close(&control->statistics);
     return durable;
 }
 
@@ -564,6 +542,7 @@ static int control_close(struct control *control, int code)
     if (control->io == NULL) return code;
     notify_manager("STOPPING=1");
     control_report_close(&control->report);
+    atomic_store(&control->statistics.facts.state, STATISTICS_STOPPING);
     if (!control_stop_workers(control)) {
         control_tell_late(control);
         _exit(control_shards_ended(control) ? code : EX_IOERR);

@@ -22,6 +22,7 @@
 #include "control/control_kafka.h"
 #include "control/control_report.h"
 #include "control/control_sinks.h"
+#include "control/control_statistics.h"
 #include "control/signals.h"
 #include "control/worker.h"
 #include "keep/keep_store.h"
@@ -65,6 +66,7 @@ struct control_sealer {
 struct control {
     struct config config;
     const char *config_path;
+    const char *commit; // of the build
     int64_t counters_every_ns;
     int64_t counters_after_ns;
     struct log log;
@@ -83,6 +85,7 @@ struct control {
     struct control_sinks sinks;
     struct control_export export;
     struct control_report report;
+    struct control_statistics statistics;
     struct control_feed feeds[LIMIT_FEEDS];
     uint32_t feed_id; // of the next feed
     uint64_t feeds_failed; // not given to the shards at all
@@ -93,13 +96,18 @@ struct control {
     struct io_op tick;
 };
 
-// Runs until a signal says stop; returns the exit code. `control->config`, `config_path` and
-// `counters_every_ns` are set by the caller; the rest is zero.
+// Runs until a signal says stop; returns the exit code. `control->config`, `config_path`, `commit`
+// and `counters_every_ns` are set by the caller; the rest is zero.
 int control_run(struct control *control);
 
 // What a good configuration may still be wrong about: files that cannot be read, too few links.
 // True: nothing; else `text` says what.
 bool control_config_possible(const struct config *config, char *text, size_t text_size);
+
+// ---- control_counters.c: for control.c only ----
+
+// One line of counters to standard output.
+void control_print(struct control *control);
 
 // ---- control_feeds.c: for control.c only ----
 
@@ -108,6 +116,8 @@ bool control_config_possible(const struct config *config, char *text, size_t tex
 void control_feeds_apply(struct control *control, struct config *config);
 // Asks for instruments that are wanted, one request at a time.
 void control_feeds_tick(struct control *control);
+// Feeds that are not given to the shards yet.
+uint32_t control_feeds_waiting(const struct control *control);
 // True once no request is under way; asks for none any more.
 bool control_feeds_stop(struct control *control);
 void control_feeds_free(struct control *control);

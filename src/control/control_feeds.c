@@ -465,6 +465,16 @@ void control_feeds_tick(struct control *control)
     }
 }
 
+uint32_t control_feeds_waiting(const struct control *control)
+{
+    uint32_t waiting = 0;
+    for (uint32_t i = 0; i < LIMIT_FEEDS; i++) {
+        const struct control_feed *feed = &control->feeds[i];
+        waiting += feed->used && !feed->dropped && feed->id == 0;
+    }
+    return waiting;
+}
+
 bool control_feeds_stop(struct control *control)
 {
     control->asking_stopped = true;

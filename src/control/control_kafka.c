@@ -88,6 +88,7 @@ static struct mirror_options options_of(struct control_kafka *kafka, const struc
         .log = log,
         .alert_confirmed = kafka->alerts != NULL ? alert_sender_confirmed : NULL,
         .alert_context = kafka->alerts,
+        .statistics = kafka->statistics,
     };
     for (int c = 0; c < CHANNEL_COUNT; c++)
         options.format[c] = config_kafka_format(&config->kafka, (enum channel)c);
@@ -106,6 +107,7 @@ static int open_alerts(struct control_kafka *kafka, const struct config *config,
         .format = config_kafka_format(&config->kafka, CHANNEL_ALERT),
         .maker = {kafka_make, &kafka->alert_maker},
         .log = log,
+        .statistics = kafka->alert_statistics,
     };
     int error = io_open_loop(&kafka->alert_io, &loop, message);
     if (error == 0) error = alert_sender_open(&kafka->alerts, kafka->alert_io, &options);

@@ -17,6 +17,8 @@ enum { CONTROL_FEED_BYTES = 8 << 20 }; // of one shard; address space while the 
 #define CONTROL_MIRROR_STOP_NS (800 * LIMIT_MILLISECOND_NS) // for what is under way
 
 struct control_kafka {
+    struct statistics_mirror *statistics; // sections; NULL: none
+    struct statistics_sink *alert_statistics;
     bool on;
     struct config_kafka config; // librdkafka's threads read it as long as they live
     struct kafka_maker maker;

@@ -93,7 +93,8 @@ static int sink_open(struct control_sinks *sinks, struct control_sink *place, ch
                                                  .channel = CHANNEL_ALERT,
                                                  .format = MESSAGE_JSON,
                                                  .maker = {place->make, &place->sink},
-                                                 .log = sinks->log};
+                                                 .log = sinks->log,
+                                                 .statistics = place->statistics};
     error = alert_sender_open(&place->sender, place->io, &options);
     if (error == 0) {
         alert_sink_set(&place->sink, &place->settings);

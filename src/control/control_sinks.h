@@ -25,6 +25,7 @@ struct control_sink {
     struct alert_sink_settings settings; // as given last
     struct io *io;
     struct alert_sink sink;
+    struct statistics_sink *statistics; // its section; NULL: none
     struct alert_sender *sender;           // NULL: never configured
     _Atomic(struct alert_sender *) offers; // where alerts go; NULL: switched off
     struct worker worker;

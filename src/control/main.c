@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 // What jemalloc goes by (man 3 jemalloc). ringtaped takes its memory at the start; librdkafka takes
 // and gives back six pieces a message, in bursts of thousands: with glibc's malloc() that is a
@@ -30,6 +31,15 @@ static int main_mistakes(void)
     return EX_CONFIG;
 }
 
+// Everything is closed by now. What libraries would still do (GnuTLS and its modules, which
+// libmicrohttpd brings along and which nobody used) can only go wrong: p11-kit waits there for ever
+// under the thread sanitizer.
+__attribute__((noreturn)) static void main_end(int code)
+{
+    (void)fflush(NULL);
+    _exit(code);
+}
+
 static int main_configured(const struct options *options)
 {
     char text[512];
@@ -45,11 +55,12 @@ static int main_configured(const struct options *options)
         return 0;
     }
     control.config_path = options->config;
+    control.commit = RINGTAPE_COMMIT;
     control.counters_every_ns = options->counters_every_ns;
     signals_block();
     int code = control_run(&control);
     config_free(&control.config);
-    return code;
+    main_end(code);
 }
 
 int main(int count, char **arguments)

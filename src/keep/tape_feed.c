@@ -23,7 +23,9 @@ struct feed_record {
     uint64_t first_row;
     uint64_t rows;
     uint32_t previous;
-    uint8_t zero[20];
+    uint32_t zero;
+    int64_t durable_ns;
+    uint8_t more[8];
 };
 _Static_assert(sizeof(struct feed_record) == FEED_ALIGN, "the batch stays aligned");
 
@@ -33,6 +35,11 @@ struct tape_feed {
     struct io *reader;
     uint32_t last;     // writer's: tape of the last batch
     uint32_t previous; // writer's: the one before it
+    uint64_t last_rows;  // writer's: rows of `last`
+    uint64_t last_bytes; // writer's: of the last batch, which may be written again
+    uint64_t last_sequence;
+    uint64_t own_rows;  // writer's: ever
+    uint64_t own_bytes;
     _Alignas(64) _Atomic uint64_t head; // written up to here
     _Atomic uint64_t skipped;
     // The durable position: `turn` is odd while the words change.
@@ -42,6 +49,8 @@ struct tape_feed {
     _Atomic uint32_t revision;
     _Atomic uint64_t sequence;
     _Atomic uint64_t rows;
+    _Atomic uint64_t rows_ever;
+    _Atomic uint64_t bytes_ever;
     _Alignas(64) _Atomic uint64_t tail; // read up to here
 };
 
@@ -88,6 +97,8 @@ static void tell_durable(struct tape_feed *feed, uint32_t tape, const struct tap
     atomic_store_explicit(&feed->revision, write->revision, memory_order_relaxed);
     atomic_store_explicit(&feed->sequence, write->sequence, memory_order_relaxed);
     atomic_store_explicit(&feed->rows, write->rows, memory_order_relaxed);
+    atomic_store_explicit(&feed->rows_ever, feed->own_rows, memory_order_relaxed);
+    atomic_store_explicit(&feed->bytes_ever, feed->own_bytes, memory_order_relaxed);
     atomic_store_explicit(&feed->turn, turn + 2, memory_order_release);
 }
 
@@ -108,7 +119,7 @@ static struct feed_record *reserve(struct tape_feed *feed, uint64_t *head, uint3
 }
 
 static bool put(struct tape_feed *feed, uint32_t tape, const struct tape_write *write,
-                const void *bytes)
+                const void *bytes, int64_t now_ns)
 {
     uint64_t head = atomic_load_explicit(&feed->head, memory_order_relaxed);
     uint64_t wanted = sizeof(struct feed_record) + write->batch_bytes;
@@ -124,20 +135,33 @@ static bool put(struct tape_feed *feed, uint32_t tape, const struct tape_write *
     record->sequence = write->sequence;
     record->first_row = write->first_row;
     record->rows = write->rows;
+    record->durable_ns = now_ns;
     memcpy(record + 1, bytes, write->batch_bytes);
     atomic_store_explicit(&feed->head, head + wanted, memory_order_release);
     return true;
 }
 
+// A batch that is written again with more rows counts once.
+static void add_up(struct tape_feed *feed, bool same_tape, const struct tape_write *write)
+{
+    const bool again = same_tape && write->sequence == feed->last_sequence;
+    feed->own_rows += write->rows - (same_tape ? feed->last_rows : 0);
+    feed->own_bytes += write->batch_bytes - (again ? feed->last_bytes : 0);
+    feed->last_rows = write->rows;
+    feed->last_bytes = write->batch_bytes;
+    feed->last_sequence = write->sequence;
+}
+
 void tape_feed_put(struct tape_feed *feed, uint32_t tape, const struct tape_write *write,
-                   const void *bytes)
+                   const void *bytes, int64_t now_ns)
 {
     ensure(tape >= feed->last && tape != 0 && write->batch_bytes > 0);
+    add_up(feed, tape == feed->last, write);
     if (tape != feed->last) feed->previous = feed->last;
     feed->last = tape;
     // First the position: who sees the record may read the tape up to it.
     tell_durable(feed, tape, write);
-    if (!put(feed, tape, write, bytes))
+    if (!put(feed, tape, write, bytes, now_ns))
         atomic_fetch_add_explicit(&feed->skipped, 1, memory_order_relaxed);
     if (feed->reader != NULL) io_wake(feed->reader);
 }
@@ -164,6 +188,7 @@ bool tape_feed_peek(const struct tape_feed *feed, struct tape_feed_item *item)
                                     .sequence = record->sequence,
                                     .first_row = record->first_row,
                                     .rows = record->rows,
+                                    .durable_ns = record->durable_ns,
                                     .size = record->size,
                                     .bytes = (const uint8_t *)(record + 1)};
     return true;
@@ -190,6 +215,8 @@ struct tape_feed_durable tape_feed_durable(const struct tape_feed *feed)
         durable.revision = atomic_load_explicit(&feed->revision, memory_order_relaxed);
         durable.sequence = atomic_load_explicit(&feed->sequence, memory_order_relaxed);
         durable.rows = atomic_load_explicit(&feed->rows, memory_order_relaxed);
+        durable.rows_ever = atomic_load_explicit(&feed->rows_ever, memory_order_relaxed);
+        durable.bytes_ever = atomic_load_explicit(&feed->bytes_ever, memory_order_relaxed);
         atomic_thread_fence(memory_order_acquire);
         bool same = turn == atomic_load_explicit(&feed->turn, memory_order_relaxed);
         if (same && (turn & 1) == 0) return durable;

@@ -30,6 +30,7 @@ struct tape_feed_item {
     uint64_t sequence;
     uint64_t first_row;   // of the tape; the batch's row number 0
     uint64_t rows;        // of the tape, with this batch
+    int64_t durable_ns;   // monotonic: since when it is
     uint32_t size;        // header and payload
     const uint8_t *bytes; // aligned to 8; valid until tape_feed_pop()
 };
@@ -40,6 +41,8 @@ struct tape_feed_durable {
     uint32_t revision;
     uint64_t sequence;
     uint64_t rows;
+    uint64_t rows_ever;  // of all tapes of this feed
+    uint64_t bytes_ever; // of the batches of all of them
 };
 
 // `bytes`: of the ring, a power of two. 0 or -ENOMEM.
@@ -50,9 +53,9 @@ void tape_feed_wake(struct tape_feed *feed, struct io *reader);
 
 // ---- writer ----
 
-// A batch is durable. `bytes`: write->batch_bytes of it.
+// A batch is durable since `now_ns` (monotonic). `bytes`: write->batch_bytes of it.
 void tape_feed_put(struct tape_feed *feed, uint32_t tape, const struct tape_write *write,
-                   const void *bytes);
+                   const void *bytes, int64_t now_ns);
 
 // ---- reader ----
 

@@ -111,12 +111,14 @@ static void write_durable(struct tape_writer *writer, struct tape_pending *pendi
     writer->counters.rows_durable += file->cursor.durable_rows - rows;
     writer->counters.bytes += pending->write.bytes;
     writer->counters.writes++;
-    int64_t latency_ns = io_monotonic_ns(writer->io) - pending->oldest_ns;
+    const int64_t now_ns = io_monotonic_ns(writer->io);
+    const int64_t latency_ns = now_ns - pending->oldest_ns;
+    histogram_add(&writer->latency, latency_ns);
     if (latency_ns > writer->counters.durable_latency_ns_max)
         writer->counters.durable_latency_ns_max = latency_ns;
     file->writes_pending--;
     if (writer->options.feed)
-        tape_feed_put(writer->options.feed, file->cursor.number, &pending->write, bytes);
+        tape_feed_put(writer->options.feed, file->cursor.number, &pending->write, bytes, now_ns);
 }
 
 static void half_reset(struct tape_half *half)
@@ -517,9 +519,28 @@ bool tape_writer_ready(const struct tape_writer *writer)
     return false;
 }
 
+const struct histogram *tape_writer_latency(const struct tape_writer *writer)
+{
+    return &writer->latency;
+}
+
+// Of what is in flight, else of what is encoded, else of what waits to be.
+static int64_t oldest_waiting_ns(const struct tape_writer *writer)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct tape_half *half = &writer->half[i == 0 ? 1 - writer->filling
+                                                            : writer->filling];
+        if (half->next < half->count) return half->pending[half->next].oldest_ns;
+    }
+    return writer->oldest_ns;
+}
+
 struct tape_writer_counters tape_writer_counters(struct tape_writer *writer)
 {
     struct tape_writer_counters counters = writer->counters;
+    const int64_t oldest_ns = oldest_waiting_ns(writer);
+    counters.bytes_waiting = writer->half[0].used + writer->half[1].used;
+    if (oldest_ns != 0) counters.waiting_ns = io_monotonic_ns(writer->io) - oldest_ns;
     writer->counters.durable_latency_ns_max = 0;
     return counters;
 }

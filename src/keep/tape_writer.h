@@ -26,6 +26,7 @@
 
 #include "base/symbols.h"
 #include "format/event.h"
+#include "format/histogram.h"
 #include "io/io.h"
 #include "keep/keep_store.h"
 #include "keep/tape_feed.h"
@@ -56,6 +57,8 @@ struct tape_writer_counters {
     uint64_t tapes;
     int64_t durable_latency_ns_max; // append of a batch's first row → durable, since last asked
     uint32_t tape;           // number of the current tape, 0: none yet
+    uint64_t bytes_waiting;  // encoded and not durable
+    int64_t waiting_ns;      // age of the oldest row that is not durable; 0: all are
 };
 
 // Starts preparing the first tape; events may be appended at once. 0 or -ENOMEM.
@@ -74,5 +77,7 @@ void tape_writer_close(struct tape_writer *writer);
 // True when a tape is ready to take batches: from then on the queue is all the room there is.
 bool tape_writer_ready(const struct tape_writer *writer);
 struct tape_writer_counters tape_writer_counters(struct tape_writer *writer);
+// How long the oldest row of each write took from being appended to being durable.
+const struct histogram *tape_writer_latency(const struct tape_writer *writer);
 
 #endif

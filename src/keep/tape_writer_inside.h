@@ -70,6 +70,7 @@ struct tape_writer {
     uint64_t refused_since_ok;
     int64_t refused_from_ns;   // UTC
     struct tape_writer_counters counters;
+    struct histogram latency;
     void (*stopped)(void *context, bool ok);
     void *context;
     struct event event;          // scratch of moving rows

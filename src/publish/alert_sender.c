@@ -16,6 +16,7 @@ enum { ALERT_COLLECT_MAX = 1000 };
 
 struct alert_slot {
     int64_t time_ms;
+    int64_t received_ns; // UTC: what raised it; 0: not known
     uint64_t identity_hash;
     uint32_t key_size;
     uint32_t identity_size;
@@ -47,6 +48,8 @@ struct alert_sender {
     void *context;
     _Atomic uint64_t offered, full, too_large, delivered, refused;
     _Atomic uint64_t confirmed[ALERT_CONFIRMED_MAX]; // by the low bits of the identity
+    int64_t received_ns[ALERT_CONFIRMED_MAX]; // of those under way, in the same places
+    struct statistics_sink own; // what is published in the statistics page
     struct alert_queue *queues; // [shards]
 };
 
@@ -85,6 +88,8 @@ static bool fill(struct alert_sender *sender, struct alert_queue *queue, struct 
     memcpy(slot->bytes + symbol.size, identity, identity_size);
     memcpy(slot->bytes + symbol.size + identity_size, queue->scratch, value_size);
     slot->time_ms = event_time_ns(event) / LIMIT_MILLISECOND_NS;
+    slot->received_ns =
+        event_has(event, COLUMN_RECEIVE_TIME) ? event->value[COLUMN_RECEIVE_TIME] : 0;
     slot->identity_hash = message_identity_hash(slot->bytes, symbol.size, identity,
                                                 (uint32_t)identity_size);
     return true;
@@ -135,6 +140,9 @@ static void reported(void *context, const struct producer_report *report)
         count(&sender->refused); // the mirror brings it
         return;
     }
+    const int64_t received_ns = sender->received_ns[report->tag % ALERT_CONFIRMED_MAX];
+    if (received_ns != 0)
+        histogram_add(&sender->own.latency, io_utc_ns(sender->io) - received_ns);
     count(&sender->delivered);
     atomic_store_explicit(&sender->confirmed[report->tag % ALERT_CONFIRMED_MAX], report->tag,
                           memory_order_relaxed);
@@ -172,8 +180,12 @@ static bool send_slot(struct alert_sender *sender, const struct alert_slot *slot
                                              .tag = slot->identity_hash};
     int result = sender->producer->produce(sender->producer, &message, &cause);
     if (result == -ENOBUFS) return false;
-    if (result == 0) sender->in_flight++;
-    else count(&sender->refused);
+    if (result == 0) {
+        sender->in_flight++;
+        sender->received_ns[slot->identity_hash % ALERT_CONFIRMED_MAX] = slot->received_ns;
+    } else {
+        count(&sender->refused);
+    }
     return true;
 }
 
@@ -215,12 +227,26 @@ static void woken(void *context)
     pump(context);
 }
 
+static void figures(struct alert_sender *sender)
+{
+    if (sender->options.statistics == NULL) return;
+    const struct alert_sender_counters counters = alert_sender_counters(sender);
+    struct statistics_sink *own = &sender->own;
+    own->on = 1;
+    own->offered = counters.offered;
+    own->sent = counters.delivered;
+    own->failed = counters.refused;
+    own->dropped = counters.full + counters.too_large;
+    statistics_publish(sender->options.statistics, own, sizeof *own);
+}
+
 static void tick(struct io *io, struct io_op *op)
 {
     struct alert_sender *sender = io_owner(op, struct alert_sender, tick_op);
     if (op->result == 0 || (sender->stopping && !sender->ending))
         io_timeout(io, op, sender->stopping ? 20 * LIMIT_MILLISECOND_NS : LIMIT_SECOND_NS, tick);
     pump(sender);
+    figures(sender);
 }
 
 void alert_sender_start(struct alert_sender *sender)

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "base/statistics.h"
 #include "format/event.h"
 #include "io/io.h"
 #include "publish/message.h"
@@ -40,6 +41,7 @@ struct alert_sender_options {
     enum message_format format;
     struct producer_maker maker; // of a producer that does not linger
     const struct log *log;       // may be NULL
+    struct statistics_sink *statistics; // a section to publish figures in; NULL: nobody reads
 };
 
 struct alert_sender_counters {

@@ -224,6 +224,7 @@ static void pump_stop(struct mirror *mirror)
     void (*stopped)(void *) = mirror->stopped;
     mirror->stopped = NULL;
     publish(mirror);
+    mirror_figures_tick(mirror);
     stopped(mirror->context);
 }
 
@@ -253,6 +254,7 @@ static void tick(struct io *io, struct io_op *op)
                    mirror->stopping ? 50 * LIMIT_MILLISECOND_NS : LIMIT_SECOND_NS, tick);
         mirror_letters_tick(mirror);
         if (!mirror->stopping) mirror_save(mirror);
+        mirror_figures_tick(mirror);
     }
     mirror_pump(mirror);
 }
@@ -316,12 +318,13 @@ static bool allocate(struct mirror *mirror)
     mirror->letters.room = reserve(MIRROR_LETTER_ROOM);
     mirror->letters.tags = reserve(MIRROR_TAGS_MAX * sizeof *mirror->letters.tags);
     mirror->done = reserve(MIRROR_DONE_MAX * sizeof *mirror->done);
+    mirror->lags = reserve(MIRROR_SHARDS_MAX * sizeof *mirror->lags);
     mirror->save_text = reserve(MIRROR_STATE_BYTES_MAX);
     mirror->save_script = calloc(1, sizeof *mirror->save_script);
     mirror->letters.script = calloc(1, sizeof *mirror->letters.script);
     return mirror->flights && mirror->tapes && mirror->decode_bytes && mirror->decode_memory &&
            mirror->scratch && mirror->encoder_memory &&
-           mirror->letters.room && mirror->letters.tags && mirror->done &&
+           mirror->letters.room && mirror->letters.tags && mirror->done && mirror->lags &&
            mirror->save_text && mirror->save_script && mirror->letters.script;
 }
 
@@ -342,6 +345,7 @@ void mirror_close(struct mirror *mirror)
     give_back(mirror->letters.room, MIRROR_LETTER_ROOM);
     give_back(mirror->letters.tags, MIRROR_TAGS_MAX * sizeof *mirror->letters.tags);
     give_back((void *)mirror->done, MIRROR_DONE_MAX * sizeof *mirror->done);
+    give_back(mirror->lags, MIRROR_SHARDS_MAX * sizeof *mirror->lags);
     give_back(mirror->save_text, MIRROR_STATE_BYTES_MAX);
     free(mirror->save_script);
     free(mirror->letters.script);

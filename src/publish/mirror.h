@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "base/statistics.h"
 #include "io/io.h"
 #include "keep/keep_store.h"
 #include "keep/tape_feed.h"
@@ -52,6 +53,7 @@ struct mirror_options {
     // Was this alert delivered already (alert_sender.h)? May be NULL.
     bool (*alert_confirmed)(const void *context, uint64_t identity);
     const void *alert_context;
+    struct statistics_mirror *statistics; // a section to publish figures in; NULL: nobody reads
 };
 
 struct mirror_counters {

@@ -9,6 +9,7 @@
 //     mirror_notes.c    shards of the tapes not yet delivered
 //     mirror_letters.c  messages refused for good, and their return
 //     mirror_save.c     the state on disk
+//     mirror_figures.c  what it tells of itself in the statistics page
 #ifndef RINGTAPE_PUBLISH_MIRROR_INSIDE_H
 #define RINGTAPE_PUBLISH_MIRROR_INSIDE_H
 
@@ -20,6 +21,7 @@
 #include "format/tape_reader.h"
 #include "keep/file_script.h"
 #include "publish/mirror.h"
+#include "publish/mirror_lag.h"
 
 enum {
     MIRROR_STREAMS = MIRROR_SHARDS_MAX + 1, // one a shard, and that of earlier tapes
@@ -57,6 +59,8 @@ struct mirror_flight {
     uint8_t channel;
     uint8_t shard;
     bool ends; // the topic is through with the tape
+    bool sends; // has messages
+    int64_t durable_ns; // monotonic: since when its batch is; 0: it was read from disk
 };
 
 struct mirror_queue { // flights in order
@@ -128,6 +132,7 @@ struct mirror_view {
     uint32_t channels;
     const uint8_t *bytes;
     uint32_t size;
+    int64_t durable_ns; // monotonic; 0: not known, it is not from memory
     struct mirror_file *remade; // a block of its open segment; NULL: `bytes`
 };
 
@@ -236,6 +241,8 @@ struct mirror {
     void *context;
     struct mirror_counters counters; // the loop's own
     _Atomic uint64_t published[sizeof(struct mirror_counters) / sizeof(uint64_t)];
+    struct mirror_lag *lags; // [shards]
+    struct statistics_mirror own; // what is published in the statistics page
     uint32_t done_first; // number of the tape of done[0]
     _Atomic uint16_t *done; // [MIRROR_DONE_MAX] bit c: topic c is through
 };
@@ -337,6 +344,11 @@ int mirror_state_read(struct file_script *script, struct io *start, const struct
 int mirror_state_open(struct mirror *mirror, struct io *start, struct io_message *message);
 // Writes the state if it changed and no write is under way.
 void mirror_save(struct mirror *mirror);
+
+// ---- mirror_figures.c ----
+
+// How far each topic is, and what is counted. Once a second.
+void mirror_figures_tick(struct mirror *mirror);
 
 // Tags: the row, and the flight below it.
 static inline uint64_t mirror_tag(uint32_t flight, uint64_t row)

@@ -84,6 +84,8 @@ static void flight_settle(struct mirror *mirror, uint32_t number)
     struct mirror_flight *flight = &mirror->flights[number];
     ensure(flight->left > 0);
     if (--flight->left > 0) return;
+    if (flight->sends && flight->durable_ns != 0)
+        histogram_add(&mirror->own.latency, io_monotonic_ns(mirror->io) - flight->durable_ns);
     queue_settle(mirror, &mirror->lanes[flight->channel].queue[flight->shard]);
 }
 
@@ -247,6 +249,7 @@ static void topic_refused(struct mirror *mirror, struct mirror_lane *lane, const
 static void sent(struct mirror *mirror, struct mirror_lane *lane, uint32_t flight, uint32_t bytes)
 {
     mirror->flights[flight].left++;
+    mirror->flights[flight].sends = true;
     mirror->counters.sent++;
     mirror->counters.in_flight++;
     lane->in_flight++;
@@ -333,6 +336,7 @@ static enum mirror_step send_batch(struct mirror *mirror, struct mirror_lane *la
     struct row_place place = {.stream = stream};
     place.flight = flight_begin(mirror, lane, view.tape, view.shard);
     if (place.flight == 0) return STEP_BLOCKED;
+    mirror->flights[place.flight].durable_ns = view.durable_ns;
     const struct rows *rows = &batch->rows[lane->channel];
     const uint32_t *arrival = batch->arrival[lane->channel];
     uint64_t until = view.rows;
@@ -382,6 +386,7 @@ static enum mirror_step send_whole(struct mirror *mirror, struct mirror_lane *la
     struct row_place place = {.stream = stream, .row = view.rows - 1};
     place.flight = flight_begin(mirror, lane, view.tape, view.shard);
     if (place.flight == 0) return STEP_BLOCKED;
+    mirror->flights[place.flight].durable_ns = view.durable_ns;
     message->channel = lane->channel;
     message->format = MESSAGE_BATCH;
     message->key = mirror->store; // one key: one partition, so one order over all shards

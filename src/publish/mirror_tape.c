@@ -372,6 +372,7 @@ static bool view_feed(struct mirror *mirror, uint32_t shard, const struct mirror
     if (tape_decode_header(item.bytes, item.size, &header) != TAPE_GOOD) return false;
     view_fill(mirror, item.tape, &header, item.bytes, item.size);
     mirror->view.shard = shard;
+    mirror->view.durable_ns = item.durable_ns;
     return true;
 }
 

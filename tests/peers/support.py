@@ -259,7 +259,8 @@ def feed(simulator, exchange, channels, symbols, **more):
 
 def write_config(path, store, feeds, **top):
     """YAML enough: JSON is a part of it."""
-    config = {"store": str(store), "shards": 1, **top, "feeds": feeds}
+    # Daemons run side by side, so none has the port of the default unless it is given one.
+    config = {"store": str(store), "shards": 1, "http": "off", **top, "feeds": feeds}
     pathlib.Path(path).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n")
     return path
 

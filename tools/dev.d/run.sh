@@ -8,6 +8,7 @@ run_environment() {
     export RINGTAPE_BIN=$root/zig-out/bin
     export RINGTAPE_PYTHON=$deps/venv/bin/python
     export NODE_PATH=$deps/node/node_modules
+    export RINGTAPE_PROMETHEUS=$deps/prometheus/usr/bin
     export PYTHONDONTWRITEBYTECODE=1
     # Tests end without giving back what the system takes back anyway.
     export ASAN_OPTIONS=detect_leaks=0

@@ -6,7 +6,7 @@
 
 zig_version=0.17.1
 deps=$root/.deps
-setup_steps=(packages zig wolfssl python node kafka)
+setup_steps=(packages zig wolfssl python node kafka prometheus)
 
 packages_wanted() {
     cat <<'TEXT'
@@ -25,6 +25,8 @@ libxxhash-dev
 librdkafka-dev
 libjemalloc-dev
 libyaml-dev
+libmicrohttpd-dev
+libncurses-dev
 libcriterion-dev
 libwolfssl-dev
 dpkg-dev

@@ -117,12 +117,12 @@ test_units() {
     done
 }
 
-# Whole lives of the daemon and the simulator. A race that is seen makes the program's exit code 66
-# and the test fail. Criterion puts its tests where the sanitizer's shadow lies, so no unit tests.
+# Whole lives of the daemon and the simulator. A race that is seen ends the program with 66 at once
+# and the test fails. Criterion puts its tests where the sanitizer's shadow lies, so no unit tests.
 test_tsan() {
     [ -e zig-out/tsan/bin/ringtaped ] || return 0
-    RINGTAPE_BIN=$root/zig-out/tsan/bin test_pytest peers-tsan \
-        tests/peers/{stop,reload,live,seal,max_links}_test.py
+    TSAN_OPTIONS=halt_on_error=1 RINGTAPE_BIN=$root/zig-out/tsan/bin test_pytest peers-tsan \
+        tests/peers/{stop,reload,live,seal,max_links,metrics}_test.py
 }
 
 # The libraries inside; glibc, librdkafka and jemalloc (of the daemon alone) outside.
