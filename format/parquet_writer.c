@@ -41,6 +41,7 @@ struct parquet_writer {
     uint64_t rows;
     uint64_t offset; // in the file
     bool group_sorted;
+    bool file_sorted;
     uint32_t group_count;
     struct parquet_group groups[PARQUET_GROUPS_MAX];
     struct parquet_chunk *chunks; // [PARQUET_GROUPS_MAX * column_count]
@@ -99,7 +100,7 @@ int parquet_open(struct parquet_writer **writer, const struct parquet_options *o
     struct parquet_writer *w = calloc(1, sizeof *w);
     if (w == NULL) return -ENOMEM;
     w->options = *options;
-    w->group_sorted = true;
+    w->group_sorted = w->file_sorted = true;
     parquet_crc_init(&w->crc);
     int error = parquet_open_memory(w);
     if (error == 0) {
@@ -382,7 +383,7 @@ void parquet_row_drop(struct parquet_writer *w)
 
 void parquet_unsorted(struct parquet_writer *w)
 {
-    w->group_sorted = false;
+    w->group_sorted = w->file_sorted = false;
 }
 
 bool parquet_is_full(const struct parquet_writer *w)
@@ -433,4 +434,22 @@ int parquet_finish(struct parquet_writer *w)
     memcpy(tail + 4, magic, sizeof magic);
     parquet_write(w, tail, sizeof tail);
     return w->error;
+}
+
+void parquet_file_statistics(const struct parquet_writer *w, uint32_t column,
+                             struct parquet_bounds *bounds, uint64_t *null_count)
+{
+    ensure(column < w->options.column_count && w->page_rows == 0 && w->page_count == 0);
+    parquet_bounds_clear(bounds);
+    *null_count = 0;
+    for (uint32_t g = 0; g < w->group_count; g++) {
+        const struct parquet_chunk *chunk = &w->chunks[g * w->options.column_count + column];
+        parquet_bounds_merge(bounds, &chunk->bounds, w->options.columns[column].type);
+        *null_count += chunk->nulls;
+    }
+}
+
+bool parquet_file_sorted(const struct parquet_writer *w)
+{
+    return w->file_sorted;
 }

@@ -78,6 +78,7 @@ struct parquet_options {
 };
 
 struct parquet_writer;
+struct parquet_bounds; // parquet_bounds.h
 
 // 0, -ENOMEM, or what `write` says to the first four bytes.
 int parquet_open(struct parquet_writer **writer, const struct parquet_options *options);
@@ -107,6 +108,12 @@ uint64_t parquet_byte_count(const struct parquet_writer *writer); // handed to `
 
 // Writes what is left, page index and footer. The file is whole only if this returned 0.
 int parquet_finish(struct parquet_writer *writer);
+// After parquet_finish(): least and greatest value of a column over the whole file, and its nulls
+// (bounds.any is false if there is nothing else).
+void parquet_file_statistics(const struct parquet_writer *writer, uint32_t column,
+                             struct parquet_bounds *bounds, uint64_t *null_count);
+// Every row sorts after the one before it: parquet_unsorted() was never called.
+bool parquet_file_sorted(const struct parquet_writer *writer);
 void parquet_close(struct parquet_writer *writer);
 
 #endif

@@ -40,8 +40,9 @@ struct ringtape_export_work {
     struct ringtape_export *export;
     const struct channel_schema *schema;
     char date[TIME_TEXT_DATE_BYTES];
+    int32_t day;
     int64_t time_from, time_to;
-    const struct catalogue_segment *entries;
+    struct catalogue_segment *entries; // those wanted
     struct ringtape_segment *segments;
     uint32_t segment_count;
     struct ringtape_export_name *names; // sorted
@@ -181,12 +182,52 @@ static int ringtape_export_file_begin(struct ringtape_export_work *work)
     return error;
 }
 
+static struct ringtape_export_partition
+ringtape_export_described(const struct ringtape_export_work *work)
+{
+    return (struct ringtape_export_partition){
+        .exchange = work->exchange,
+        .channel = work->schema->channel,
+        .date = work->date,
+        .day = work->day,
+        .folder = work->partition.path,
+        .key = work->partition.key,
+        .segments = work->entries,
+        .segment_count = work->segment_count,
+        .layout = work->layout,
+    };
+}
+
+// The file is whole and synced: the sink takes it.
+static int ringtape_export_hand_over(struct ringtape_export_work *work)
+{
+    static struct ringtape_export_statistics columns[PARQUET_COLUMNS_MAX];
+    const struct ringtape_export_sink *sink = work->export->sink;
+    const struct ringtape_export_partition partition = ringtape_export_described(work);
+    char path[RINGTAPE_PUBLISH_PATH_BYTES];
+    ensure(work->partition.parts > 0);
+    ringtape_partition_staged(&work->partition, work->partition.parts - 1, path);
+    for (uint32_t c = 0; c < work->layout->column_count; c++)
+        parquet_file_statistics(work->writer, c, &columns[c].bounds, &columns[c].null_count);
+    const struct ringtape_exported_file file = {
+        .partition = &partition,
+        .path = path,
+        .number = work->partition.parts - 1,
+        .bytes = parquet_byte_count(work->writer),
+        .rows = parquet_row_count(work->writer),
+        .columns = columns,
+        .sorted = parquet_file_sorted(work->writer),
+    };
+    return sink->on_file(sink->context, &file);
+}
+
 static int ringtape_export_file_end(struct ringtape_export_work *work)
 {
     int error = parquet_finish(work->writer);
+    if (error == 0) error = ringtape_partition_end(&work->partition);
+    if (error == 0 && work->export->sink != NULL) error = ringtape_export_hand_over(work);
     parquet_close(work->writer);
     work->writer = NULL;
-    if (error == 0) error = ringtape_partition_end(&work->partition);
     return error;
 }
 
@@ -321,12 +362,35 @@ static int ringtape_export_exchange_rows(struct ringtape_export_work *work, size
     return error;
 }
 
+static bool ringtape_export_is_current(const struct ringtape_export_work *work)
+{
+    const struct ringtape_export_sink *sink = work->export->sink;
+    if (sink == NULL) return ringtape_partition_is_current(&work->partition);
+    const struct ringtape_export_partition partition = ringtape_export_described(work);
+    return sink->is_current(sink->context, &partition);
+}
+
+// Files → where readers see them. With `error` the partition is given up.
+static int ringtape_export_place(struct ringtape_export_work *work, bool partial, int error)
+{
+    const struct ringtape_export_sink *sink = work->export->sink;
+    int result = 0;
+    if (sink != NULL) {
+        const struct ringtape_export_partition partition = ringtape_export_described(work);
+        result =
+            sink->on_partition(sink->context, &partition, work->partition.parts, partial, error);
+    } else if (error == 0 && work->partition.parts > 0) {
+        result = ringtape_partition_publish(&work->partition, partial);
+    }
+    return error != 0 ? error : result;
+}
+
 static int ringtape_export_exchange_publish(struct ringtape_export_work *work)
 {
     struct ringtape_export *export = work->export;
     const bool partial = work->merge.damages > 0 || work->refused > 0;
-    if (work->partition.parts == 0) return 0; // no row in the time asked for
-    const int error = ringtape_partition_publish(&work->partition, partial);
+    const int error = ringtape_export_place(work, partial, 0);
+    if (work->partition.parts == 0) return error; // no row in the time asked for
     if (error != 0) return error;
     export->written++;
     export->rows += work->rows - work->refused;
@@ -362,14 +426,15 @@ static int ringtape_export_exchange(struct ringtape_export_work *work, size_t fi
     ringtape_partition_init(&work->partition, &work->export->publish, work->exchange,
                             work->schema->name, work->date, work->export->identity,
                             ringtape_export_key(work, first, end));
-    if (ringtape_partition_is_current(&work->partition)) {
+    if (ringtape_export_is_current(work)) {
         work->export->unchanged++;
         ringtape_export_told(work, "unchanged");
         return 0;
     }
     int error = ringtape_export_open_layout(work, first, end);
     if (error == 0) error = ringtape_export_exchange_rows(work, first, end);
-    if (error == 0) error = ringtape_export_exchange_publish(work);
+    error = error == 0 ? ringtape_export_exchange_publish(work)
+                       : ringtape_export_place(work, true, error);
     if (error != 0) ringtape_partition_abandon(&work->partition);
     if (error != 0)
         (void)ringtape_fail("%s/%s: %s", work->export->directory, work->partition.path,
@@ -413,33 +478,52 @@ static int ringtape_export_partitions(struct ringtape_export_work *work)
     return error;
 }
 
+// The day's segments, those that the sink wants. 0 or -ENOMEM.
+static int ringtape_export_entries(struct ringtape_export_work *work)
+{
+    const struct catalogue *catalogue = store_catalogue(work->export->store);
+    const struct ringtape_export_sink *sink = work->export->sink;
+    work->entries = calloc((size_t)catalogue->segment_count + 1, sizeof work->entries[0]);
+    if (work->entries == NULL) return -ENOMEM;
+    for (uint32_t i = 0; i < catalogue->segment_count; i++) {
+        const struct catalogue_segment *entry = &catalogue->segments[i];
+        if (entry->channel != work->schema->channel || entry->day != work->day) continue;
+        if (sink != NULL && sink->wants_segment != NULL &&
+            !sink->wants_segment(sink->context, entry))
+            continue;
+        work->entries[work->segment_count++] = *entry;
+    }
+    return 0;
+}
+
+static void ringtape_export_free(struct ringtape_export_work *work)
+{
+    for (uint32_t s = 0; s < work->segment_count && work->segments != NULL; s++)
+        ringtape_segment_close(&work->segments[s]);
+    free(work->segments);
+    free(work->entries);
+    free(work->names);
+    free(work);
+}
+
 int ringtape_export_day(struct ringtape_export *export, enum channel channel, int32_t day)
 {
-    const struct catalogue *catalogue = store_catalogue(export->store);
     struct ringtape_export_work *work = calloc(1, sizeof *work);
     if (work == NULL) return -ENOMEM;
     const int64_t start_ns = (int64_t)day * TIME_TEXT_DAY_NS;
     const int64_t end_ns = start_ns + TIME_TEXT_DAY_NS;
     work->export = export;
     work->schema = channel_schema(channel);
+    work->day = day;
     work->time_from = export->query.from > start_ns ? export->query.from : start_ns;
     work->time_to = export->query.to < end_ns ? export->query.to : end_ns;
     time_text_date(work->date, start_ns);
-    for (uint32_t i = 0; i < catalogue->segment_count; i++) {
-        const struct catalogue_segment *entry = &catalogue->segments[i];
-        if (entry->channel != channel || entry->day != day) continue;
-        if (work->segment_count == 0) work->entries = entry; // they lie side by side
-        work->segment_count++;
-    }
     const uint64_t done = export->rows_done;
-    int error = work->segment_count > 0 ? ringtape_export_partitions(work) : 0;
+    int error = ringtape_export_entries(work);
+    if (error == 0 && work->segment_count > 0) error = ringtape_export_partitions(work);
     uint64_t rows = 0;
     for (uint32_t s = 0; s < work->segment_count; s++) rows += work->entries[s].rows;
     export->rows_done = error == -ENOENT ? done : done + rows;
-    for (uint32_t s = 0; s < work->segment_count && work->segments != NULL; s++)
-        ringtape_segment_close(&work->segments[s]);
-    free(work->segments);
-    free(work->names);
-    free(work);
+    ringtape_export_free(work);
     return error;
 }

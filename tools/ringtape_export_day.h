@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "format/store.h"
+#include "tools/ringtape_export_sink.h"
 #include "tools/ringtape_json.h"
 #include "tools/ringtape_progress.h"
 #include "tools/ringtape_publish.h"
@@ -19,6 +20,7 @@ struct ringtape_export {
     struct ringtape_query query;
     const char *directory;
     bool json_wanted;
+    const struct ringtape_export_sink *sink; // NULL: plain Parquet
     struct store *store;
     char identity[2 * LAYOUT_STORE_ID_BYTES + 1];
     struct ringtape_publish publish;

@@ -127,8 +127,8 @@ static void ringtape_partition_name(const struct ringtape_partition *partition, 
                           partial ? "-partial.parquet" : ".parquet");
 }
 
-static void ringtape_partition_staged(const struct ringtape_partition *partition, uint32_t part,
-                                      char out[RINGTAPE_PUBLISH_PATH_BYTES])
+void ringtape_partition_staged(const struct ringtape_partition *partition, uint32_t part,
+                               char out[RINGTAPE_PUBLISH_PATH_BYTES])
 {
     ringtape_publish_path(out, "%s/%s/%016" PRIx64 "-%" PRIu32, partition->publish->directory,
                           staging_name, partition->key, part);

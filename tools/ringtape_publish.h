@@ -57,6 +57,9 @@ bool ringtape_partition_is_current(const struct ringtape_partition *partition);
 int ringtape_partition_begin(struct ringtape_partition *partition); // the next part
 int ringtape_partition_write(struct ringtape_partition *partition, const void *bytes, size_t size);
 int ringtape_partition_end(struct ringtape_partition *partition); // syncs the part
+// Where part `part` lies until it is published.
+void ringtape_partition_staged(const struct ringtape_partition *partition, uint32_t part,
+                               char path[RINGTAPE_PUBLISH_PATH_BYTES]);
 // Replaces what was there by the staged parts. `partial`: rows are missing.
 int ringtape_partition_publish(struct ringtape_partition *partition, bool partial);
 // Removes the staged parts.
