@@ -34,16 +34,39 @@ static size_t parquet_buffer_value_bytes(enum parquet_type type)
     return 0;
 }
 
+bool parquet_buffer_is_int64(const struct parquet_buffer *buffer)
+{
+    const enum parquet_type type = buffer->column->type;
+    return type == PARQUET_INT64 || type == PARQUET_TIMESTAMP || type == PARQUET_DECIMAL_18;
+}
+
+bool parquet_buffer_is_number(const struct parquet_buffer *buffer)
+{
+    return buffer->column->type != PARQUET_CODE && buffer->text == NULL;
+}
+
+bool parquet_buffer_may_have_dictionary(const struct parquet_buffer *buffer)
+{
+    return buffer->dictionary.slots != NULL;
+}
+
+static enum parquet_dictionary_kind parquet_buffer_kind(const struct parquet_buffer *buffer)
+{
+    if (buffer->column->type == PARQUET_DECIMAL_38) return PARQUET_DICTIONARY_INT128;
+    return parquet_buffer_is_variable(buffer->column->type) ? PARQUET_DICTIONARY_TEXT
+                                                            : PARQUET_DICTIONARY_INT64;
+}
+
 static int parquet_buffer_open_codes(struct parquet_buffer *buffer)
 {
     const struct parquet_column *column = buffer->column;
     ensure(column->code_count > 0 && column->code_text != NULL);
     buffer->code_index = calloc(column->code_count, sizeof *buffer->code_index);
     buffer->code_page = calloc(column->code_count, sizeof *buffer->code_page);
-    buffer->dictionary = calloc(column->code_count, sizeof *buffer->dictionary);
-    if (!buffer->code_index || !buffer->code_page || !buffer->dictionary) return -ENOMEM;
+    buffer->code_order = calloc(column->code_count, sizeof *buffer->code_order);
+    if (!buffer->code_index || !buffer->code_page || !buffer->code_order) return -ENOMEM;
     for (uint32_t code = 0; code < column->code_count; code++)
-        buffer->dictionary_bytes_max += 4 + strlen(column->code_text(column->context, code));
+        buffer->code_bytes += 4 + strlen(column->code_text(column->context, code));
     return 0;
 }
 
@@ -58,7 +81,11 @@ int parquet_buffer_open(struct parquet_buffer *buffer, const struct parquet_colu
         buffer->text = malloc(PARQUET_BUFFER_TEXT_BYTES);
         if (buffer->text == NULL) return -ENOMEM;
     }
-    return column->type == PARQUET_CODE ? parquet_buffer_open_codes(buffer) : 0;
+    if (column->type == PARQUET_BOOLEAN) return 0;
+    buffer->places = malloc(PARQUET_PAGE_ROWS * sizeof *buffer->places);
+    if (buffer->places == NULL) return -ENOMEM;
+    if (column->type == PARQUET_CODE) return parquet_buffer_open_codes(buffer);
+    return parquet_dictionary_open(&buffer->dictionary, parquet_buffer_kind(buffer));
 }
 
 void parquet_buffer_close(struct parquet_buffer *buffer)
@@ -67,9 +94,11 @@ void parquet_buffer_close(struct parquet_buffer *buffer)
     free(buffer->values);
     free(buffer->pages);
     free(buffer->text);
+    free(buffer->places);
     free(buffer->code_index);
     free(buffer->code_page);
-    free(buffer->dictionary);
+    free(buffer->code_order);
+    parquet_dictionary_close(&buffer->dictionary);
 }
 
 bool parquet_buffer_has_text(const struct parquet_buffer *buffer)
@@ -77,14 +106,18 @@ bool parquet_buffer_has_text(const struct parquet_buffer *buffer)
     return buffer->text != NULL;
 }
 
+// ---- sizes ----
+
 static size_t parquet_buffer_values_bound(const struct parquet_buffer *buffer, uint32_t count,
                                           size_t text_size)
 {
     const enum parquet_type type = buffer->column->type;
-    if (type == PARQUET_CODE) return 1 + parquet_encode_hybrid_bound(count, 32);
-    if (parquet_buffer_is_variable(type)) return (size_t)count * 4 + text_size;
-    const size_t plain = (size_t)count * parquet_buffer_value_bytes(type);
-    return plain + parquet_encode_delta_bound(count);
+    const int width_max = type == PARQUET_CODE ? 32 : 16;
+    size_t bound = (size_t)count * parquet_buffer_value_bytes(type) + text_size;
+    const size_t places = 1 + parquet_encode_hybrid_bound(count, width_max);
+    const size_t delta = parquet_buffer_is_int64(buffer) ? parquet_encode_delta_bound(count) : 0;
+    if (bound < places) bound = places;
+    return bound < delta ? delta : bound;
 }
 
 size_t parquet_buffer_raw_bound(const struct parquet_buffer *buffer, uint32_t rows)
@@ -93,31 +126,45 @@ size_t parquet_buffer_raw_bound(const struct parquet_buffer *buffer, uint32_t ro
            parquet_buffer_values_bound(buffer, buffer->count, buffer->text_size);
 }
 
+static size_t parquet_buffer_dictionary_max(const struct parquet_buffer *buffer)
+{
+    if (buffer->column->type == PARQUET_CODE) return buffer->code_bytes;
+    if (!parquet_buffer_may_have_dictionary(buffer)) return 0;
+    return parquet_dictionary_bytes_max(buffer->dictionary.kind);
+}
+
 size_t parquet_buffer_raw_max(const struct parquet_buffer *buffer)
 {
     const size_t page =
         parquet_encode_levels_bound(PARQUET_PAGE_ROWS) +
         parquet_buffer_values_bound(buffer, PARQUET_PAGE_ROWS, PARQUET_BUFFER_TEXT_BYTES);
-    return page > buffer->dictionary_bytes_max ? page : buffer->dictionary_bytes_max;
+    const size_t dictionary = parquet_buffer_dictionary_max(buffer);
+    return page > dictionary ? page : dictionary;
 }
 
-// Codes become places in the dictionary; each distinct one enters the bounds once.
+// ---- bounds and places ----
+
+// Each distinct code enters the bounds once.
+static void parquet_buffer_code(struct parquet_buffer *buffer, uint32_t code, uint32_t page_number,
+                                struct parquet_bounds *bounds)
+{
+    const struct parquet_column *column = buffer->column;
+    const char *text = column->code_text(column->context, code);
+    buffer->code_page[code] = page_number;
+    parquet_bounds_add_text(bounds, text, strlen(text));
+    if (buffer->code_index[code] != CODE_NONE) return;
+    buffer->code_order[buffer->code_known++] = code;
+    buffer->code_index[code] = buffer->code_known;
+}
+
 static void parquet_buffer_codes(struct parquet_buffer *buffer, uint32_t page_number,
                                  struct parquet_bounds *bounds)
 {
-    const struct parquet_column *column = buffer->column;
     for (uint32_t i = 0; i < buffer->count; i++) {
         const uint32_t code = buffer->code[i];
-        if (buffer->code_page[code] != page_number) {
-            buffer->code_page[code] = page_number;
-            const char *text = column->code_text(column->context, code);
-            parquet_bounds_add_text(bounds, text, strlen(text));
-            if (buffer->code_index[code] == CODE_NONE) {
-                buffer->dictionary[buffer->dictionary_count++] = code;
-                buffer->code_index[code] = buffer->dictionary_count;
-            }
-        }
-        buffer->code[i] = buffer->code_index[code] - 1;
+        if (buffer->code_page[code] != page_number)
+            parquet_buffer_code(buffer, code, page_number, bounds);
+        buffer->places[i] = buffer->code_index[code] - 1;
     }
 }
 
@@ -141,26 +188,68 @@ void parquet_buffer_bounds(struct parquet_buffer *buffer, uint32_t page_number,
     }
 }
 
-size_t parquet_buffer_encode(struct parquet_buffer *buffer, uint32_t rows, uint8_t *out)
+bool parquet_buffer_places(struct parquet_buffer *buffer, uint32_t first, uint32_t end)
+{
+    struct parquet_dictionary *dictionary = &buffer->dictionary;
+    uint32_t *places = buffer->places + first;
+    ensure(parquet_buffer_may_have_dictionary(buffer) && first <= end && end <= buffer->count);
+    if (dictionary->kind == PARQUET_DICTIONARY_INT64)
+        return parquet_dictionary_int64(dictionary, buffer->int64 + first, end - first, places);
+    if (dictionary->kind == PARQUET_DICTIONARY_INT128)
+        return parquet_dictionary_int128(dictionary, buffer->int128 + first, end - first, places);
+    const uint32_t begin = first > 0 ? buffer->text_end[first - 1] : 0;
+    return parquet_dictionary_texts(dictionary, buffer->text, begin, buffer->text_end + first,
+                                    end - first, places);
+}
+
+// ---- pages ----
+
+uint32_t parquet_buffer_dictionary_count(const struct parquet_buffer *buffer)
+{
+    return buffer->column->type == PARQUET_CODE ? buffer->code_known : buffer->dictionary.count;
+}
+
+// Never width 0: some readers refuse it.
+static size_t parquet_buffer_encode_places(const struct parquet_buffer *buffer,
+                                           enum parquet_mode mode, uint8_t *out)
+{
+    const uint32_t known = parquet_buffer_dictionary_count(buffer);
+    const uint32_t last = known > 1 ? known - 1 : 1;
+    int width = 32 - __builtin_clz(last);
+    if (mode == PARQUET_MODE_PACKED || width > 16) {
+        *out = (uint8_t)width;
+        return 1 + parquet_encode_hybrid(buffer->places, buffer->count, width, out + 1);
+    }
+    width = width <= 8 ? 8 : 16;
+    *out = (uint8_t)width;
+    return 1 + parquet_encode_whole_bytes(buffer->places, buffer->count, width, out + 1);
+}
+
+static size_t parquet_buffer_encode_plain(const struct parquet_buffer *buffer, uint8_t *out)
 {
     const enum parquet_type type = buffer->column->type;
     const uint32_t count = buffer->count;
+    if (type == PARQUET_BOOLEAN) return parquet_encode_booleans(buffer->boolean, count, out);
+    if (type == PARQUET_DECIMAL_38) return parquet_encode_decimals(buffer->int128, count, out);
+    if (parquet_buffer_is_variable(type))
+        return parquet_encode_texts(buffer->text, buffer->text_end, count, out);
+    memcpy(out, buffer->int64, (size_t)count * 8);
+    return (size_t)count * 8;
+}
+
+size_t parquet_buffer_encode(const struct parquet_buffer *buffer, uint32_t rows,
+                             enum parquet_mode mode, uint8_t *out)
+{
     uint8_t *next = out;
-    ensure(count <= rows && rows <= PARQUET_PAGE_ROWS);
+    ensure(buffer->count <= rows && rows <= PARQUET_PAGE_ROWS);
     if (buffer->column->nullable) next += parquet_encode_levels(buffer->present, rows, next);
-    if (type == PARQUET_BOOLEAN) {
-        next += parquet_encode_booleans(buffer->boolean, count, next);
-    } else if (type == PARQUET_DECIMAL_38) {
-        next += parquet_encode_decimals(buffer->int128, count, next);
-    } else if (parquet_buffer_is_variable(type)) {
-        next += parquet_encode_texts(buffer->text, buffer->text_end, count, next);
-    } else if (type == PARQUET_CODE) {
-        const uint32_t last = buffer->dictionary_count > 1 ? buffer->dictionary_count - 1 : 1;
-        const int width = 32 - __builtin_clz(last); // never 0: some readers refuse it
-        *next++ = (uint8_t)width;
-        next += parquet_encode_hybrid(buffer->code, count, width, next);
+    if (mode == PARQUET_MODE_PLAIN) {
+        next += parquet_buffer_encode_plain(buffer, next);
+    } else if (mode == PARQUET_MODE_DELTA) {
+        ensure(parquet_buffer_is_int64(buffer));
+        next += parquet_encode_delta(buffer->int64, buffer->count, next);
     } else {
-        next += parquet_encode_delta(buffer->int64, count, next);
+        next += parquet_buffer_encode_places(buffer, mode, next);
     }
     ensure((size_t)(next - out) <= parquet_buffer_raw_bound(buffer, rows));
     return (size_t)(next - out);
@@ -173,18 +262,25 @@ void parquet_buffer_clear(struct parquet_buffer *buffer, uint32_t rows)
     memset(buffer->present, 0, rows);
 }
 
-size_t parquet_buffer_dictionary(struct parquet_buffer *buffer, uint8_t *out)
+size_t parquet_buffer_dictionary(const struct parquet_buffer *buffer, uint8_t *out)
 {
     const struct parquet_column *column = buffer->column;
     size_t size = 0;
-    for (uint32_t i = 0; i < buffer->dictionary_count; i++) {
-        const uint32_t code = buffer->dictionary[i];
-        const char *text = column->code_text(column->context, code);
+    if (column->type != PARQUET_CODE) return parquet_dictionary_encode(&buffer->dictionary, out);
+    for (uint32_t i = 0; i < buffer->code_known; i++) {
+        const char *text = column->code_text(column->context, buffer->code_order[i]);
         const uint32_t end = (uint32_t)strlen(text);
         size += parquet_encode_texts((const uint8_t *)text, &end, 1, out + size);
-        buffer->code_index[code] = CODE_NONE;
     }
-    buffer->dictionary_count = 0;
-    ensure(size <= buffer->dictionary_bytes_max);
+    ensure(size <= buffer->code_bytes);
     return size;
+}
+
+void parquet_buffer_restart(struct parquet_buffer *buffer)
+{
+    for (uint32_t i = 0; i < buffer->code_known; i++)
+        buffer->code_index[buffer->code_order[i]] = CODE_NONE;
+    buffer->code_known = 0;
+    if (parquet_buffer_may_have_dictionary(buffer)) parquet_dictionary_clear(&buffer->dictionary);
+    buffer->chosen = buffer->begun_without = false;
 }

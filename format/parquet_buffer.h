@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "format/parquet_dictionary.h"
 #include "format/parquet_metadata.h"
 #include "format/parquet_writer.h"
 
@@ -34,13 +35,22 @@ struct parquet_buffer {
         uint32_t *code;
         uint32_t *text_end;
     };
-    uint8_t *text;        // [PARQUET_BUFFER_TEXT_BYTES]
+    uint8_t *text;    // [PARQUET_BUFFER_TEXT_BYTES]
+    uint32_t *places; // [PARQUET_PAGE_ROWS] of the values in the dictionary
+    // Codes: their dictionary.
     uint32_t *code_index; // [code_count] place in the row group's dictionary + 1
     uint32_t *code_page;  // [code_count] number of the last page that has the code
-    uint32_t *dictionary; // [code_count] codes in order of appearance
-    uint32_t dictionary_count;
-    size_t dictionary_bytes_max; // PLAIN, if every code appears
-    struct parquet_page *pages;  // [PARQUET_BUFFER_PAGES_MAX]
+    uint32_t *code_order; // [code_count] codes in order of appearance
+    uint32_t code_known;  // of them
+    size_t code_bytes;    // of their texts, PLAIN
+    // Other types that may have one.
+    struct parquet_dictionary dictionary;
+    // How this row group has the column.
+    bool chosen;        // the mode stays
+    bool begun_without; // a page without a dictionary was written
+    enum parquet_mode mode;
+    enum parquet_mode mode_without; // the best one without a dictionary
+    struct parquet_page *pages;     // [PARQUET_BUFFER_PAGES_MAX]
 };
 
 // 0 or -ENOMEM. `buffer` is zeroed memory.
@@ -48,20 +58,30 @@ int parquet_buffer_open(struct parquet_buffer *buffer, const struct parquet_colu
 void parquet_buffer_close(struct parquet_buffer *buffer);
 
 bool parquet_buffer_has_text(const struct parquet_buffer *buffer);
+bool parquet_buffer_is_int64(const struct parquet_buffer *buffer); // INT64 in the file
+bool parquet_buffer_is_number(const struct parquet_buffer *buffer); // bounds have min and max
+bool parquet_buffer_may_have_dictionary(const struct parquet_buffer *buffer); // codes apart
 // Bytes that any page or dictionary of the column has at most before compression; of the values
 // that are in the buffer.
 size_t parquet_buffer_raw_max(const struct parquet_buffer *buffer);
 size_t parquet_buffer_raw_bound(const struct parquet_buffer *buffer, uint32_t rows);
 
-// Once a page, before parquet_buffer_encode(): least and greatest value. Codes that are new enter
-// the dictionary. `page_number`: another one for each page of the file, from 1.
+// Once a page, before parquet_buffer_encode(): least and greatest value. Codes enter the
+// dictionary. `page_number`: another one for each page of the file, from 1.
 void parquet_buffer_bounds(struct parquet_buffer *buffer, uint32_t page_number,
                            struct parquet_bounds *bounds);
-// Definition levels and values of `rows` rows; returns the bytes written.
-size_t parquet_buffer_encode(struct parquet_buffer *buffer, uint32_t rows, uint8_t *out);
+// Places of values [first, end) in the dictionary, which takes the new ones; false: it is full.
+bool parquet_buffer_places(struct parquet_buffer *buffer, uint32_t first, uint32_t end);
+// Definition levels and values of `rows` rows; returns the bytes written. For the modes with a
+// dictionary parquet_buffer_places() came before, of all values.
+size_t parquet_buffer_encode(const struct parquet_buffer *buffer, uint32_t rows,
+                             enum parquet_mode mode, uint8_t *out);
 // Forgets the values, the dictionary stays.
 void parquet_buffer_clear(struct parquet_buffer *buffer, uint32_t rows);
-// The dictionary in order of places, PLAIN; it is empty afterwards. Returns the bytes written.
-size_t parquet_buffer_dictionary(struct parquet_buffer *buffer, uint8_t *out);
+uint32_t parquet_buffer_dictionary_count(const struct parquet_buffer *buffer);
+// The dictionary in order of places, PLAIN. Returns the bytes written.
+size_t parquet_buffer_dictionary(const struct parquet_buffer *buffer, uint8_t *out);
+// A new row group: the dictionary is empty, the mode open.
+void parquet_buffer_restart(struct parquet_buffer *buffer);
 
 #endif

@@ -34,20 +34,35 @@ static int parquet_encode_width(uint64_t value)
     return value == 0 ? 0 : 64 - __builtin_clzll(value);
 }
 
-// `count` values of `width` bits; the last byte is filled with zeros.
+// Neighbours side by side in one word, as long as two fit: that goes in parallel, and leaves less
+// to the loop behind it, where each step waits for the one before.
+static const uint64_t *parquet_encode_join(const uint64_t *values, uint64_t *room, int *count,
+                                           int *width)
+{
+    while (*width <= 32 && *count % 2 == 0) {
+        *count /= 2;
+        for (int i = 0; i < *count; i++) room[i] = values[2 * i] | values[2 * i + 1] << *width;
+        values = room;
+        *width *= 2;
+    }
+    return values;
+}
+
+// `count` <= 32 values of `width` bits; the last byte is filled with zeros.
 static uint8_t *parquet_encode_pack(uint8_t *out, const uint64_t *values, int count, int width)
 {
-    unsigned __int128 bits = 0;
+    uint64_t room[DELTA_MINIBLOCK / 2], bits = 0;
     int filled = 0;
+    ensure(count <= DELTA_MINIBLOCK && width >= 1 && width <= 64);
+    values = parquet_encode_join(values, room, &count, &width);
     for (int i = 0; i < count; i++) {
-        bits |= (unsigned __int128)values[i] << filled;
+        bits |= values[i] << filled;
         filled += width;
         if (filled < 64) continue;
-        const uint64_t word = (uint64_t)bits;
-        memcpy(out, &word, 8);
+        memcpy(out, &bits, 8);
         out += 8;
-        bits >>= 64;
         filled -= 64;
+        bits = filled > 0 ? values[i] >> (width - filled) : 0;
     }
     for (; filled > 0; filled -= 8, bits >>= 8) *out++ = (uint8_t)bits;
     return out;
@@ -118,15 +133,21 @@ static uint32_t parquet_encode_run(const uint32_t *values, uint32_t from, uint32
     return end - from;
 }
 
+static bool parquet_encode_all_equal(const uint32_t *group) // [RUN_MIN]
+{
+    uint32_t different = 0;
+    for (int i = 1; i < RUN_MIN; i++) different |= group[i] ^ group[0];
+    return different == 0;
+}
+
 // End of the bit-packed part that begins at `from`: whole groups of eight, up to a group that
 // begins a run, or to the end of all values.
 static uint32_t parquet_encode_packed_end(const uint32_t *values, uint32_t from, uint32_t count)
 {
     uint32_t end = from + RUN_MIN;
-    while (end < count && parquet_encode_run(values, end, end + RUN_MIN < count ? end + RUN_MIN
-                                                                               : count) < RUN_MIN)
-        end += RUN_MIN;
-    return end < count ? end : count;
+    while (end + RUN_MIN <= count && !parquet_encode_all_equal(values + end)) end += RUN_MIN;
+    if (end + RUN_MIN > count) end = count;
+    return end;
 }
 
 static uint8_t *parquet_encode_packed(uint8_t *out, const uint32_t *values, uint32_t from,
@@ -163,6 +184,39 @@ size_t parquet_encode_hybrid(const uint32_t *values, uint32_t count, int width, 
     }
     ensure((size_t)(next - out) <= parquet_encode_hybrid_bound(count, width));
     return (size_t)(next - out);
+}
+
+static bool parquet_encode_constant(const uint32_t *values, uint32_t count)
+{
+    uint32_t different = 0;
+    for (uint32_t i = 1; i < count; i++) different |= values[i] ^ values[0];
+    return different == 0;
+}
+
+size_t parquet_encode_whole_bytes_bound(uint32_t count, int width)
+{
+    return VARINT_BYTES_MAX + ((size_t)count + RUN_MIN) * (size_t)width / 8;
+}
+
+size_t parquet_encode_whole_bytes(const uint32_t *values, uint32_t count, int width, uint8_t *out)
+{
+    ensure(width == 8 || width == 16);
+    if (count == 0 || parquet_encode_constant(values, count))
+        return parquet_encode_hybrid(values, count, width, out);
+    const uint32_t groups = (count + RUN_MIN - 1) / RUN_MIN;
+    uint8_t *next = parquet_encode_varint(out, (uint64_t)groups << 1 | 1);
+    if (width == 8) {
+        for (uint32_t i = 0; i < count; i++) next[i] = (uint8_t)values[i];
+    } else {
+        for (uint32_t i = 0; i < count; i++) {
+            const uint16_t narrow = (uint16_t)values[i];
+            memcpy(next + 2 * (size_t)i, &narrow, 2);
+        }
+    }
+    const size_t used = (size_t)count * (size_t)width / 8;
+    const size_t size = (size_t)groups * (size_t)width;
+    memset(next + used, 0, size - used);
+    return (size_t)(next - out) + size;
 }
 
 // ---- levels and plain values ----

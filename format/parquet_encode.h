@@ -18,6 +18,10 @@ size_t parquet_encode_delta(const int64_t *values, uint32_t count, uint8_t *out)
 size_t parquet_encode_hybrid_bound(uint32_t count, int width);
 size_t parquet_encode_hybrid(const uint32_t *values, uint32_t count, int width, uint8_t *out);
 
+// The same numbers, width 8 or 16: a number then has whole bytes, in which zstd finds what repeats.
+size_t parquet_encode_whole_bytes_bound(uint32_t count, int width);
+size_t parquet_encode_whole_bytes(const uint32_t *values, uint32_t count, int width, uint8_t *out);
+
 // Definition levels of a version 1 page: four bytes of length, then the hybrid of width 1.
 // `present`: one byte a row, 0 or 1.
 size_t parquet_encode_levels_bound(uint32_t count);

@@ -36,17 +36,24 @@ enum {
 
 // How each type of column is stored.
 static const struct {
-    int8_t physical, converted, encoding;
+    int8_t physical, converted;
     uint8_t bytes, precision;
 } type_table[PARQUET_TYPE_COUNT] = {
-    [PARQUET_BOOLEAN] = {PHYSICAL_BOOLEAN, CONVERTED_NONE, ENCODING_PLAIN, 0, 0},
-    [PARQUET_INT64] = {PHYSICAL_INT64, CONVERTED_NONE, ENCODING_DELTA, 0, 0},
-    [PARQUET_TIMESTAMP] = {PHYSICAL_INT64, CONVERTED_TIMESTAMP_MICROS, ENCODING_DELTA, 0, 0},
-    [PARQUET_DECIMAL_18] = {PHYSICAL_INT64, CONVERTED_DECIMAL, ENCODING_DELTA, 0, 18},
-    [PARQUET_DECIMAL_38] = {PHYSICAL_FIXED, CONVERTED_DECIMAL, ENCODING_PLAIN, 16, 38},
-    [PARQUET_CODE] = {PHYSICAL_BYTE_ARRAY, CONVERTED_UTF8, ENCODING_RLE_DICTIONARY, 0, 0},
-    [PARQUET_STRING] = {PHYSICAL_BYTE_ARRAY, CONVERTED_UTF8, ENCODING_PLAIN, 0, 0},
-    [PARQUET_BINARY] = {PHYSICAL_BYTE_ARRAY, CONVERTED_NONE, ENCODING_PLAIN, 0, 0},
+    [PARQUET_BOOLEAN] = {PHYSICAL_BOOLEAN, CONVERTED_NONE, 0, 0},
+    [PARQUET_INT64] = {PHYSICAL_INT64, CONVERTED_NONE, 0, 0},
+    [PARQUET_TIMESTAMP] = {PHYSICAL_INT64, CONVERTED_TIMESTAMP_MICROS, 0, 0},
+    [PARQUET_DECIMAL_18] = {PHYSICAL_INT64, CONVERTED_DECIMAL, 0, 18},
+    [PARQUET_DECIMAL_38] = {PHYSICAL_FIXED, CONVERTED_DECIMAL, 16, 38},
+    [PARQUET_CODE] = {PHYSICAL_BYTE_ARRAY, CONVERTED_UTF8, 0, 0},
+    [PARQUET_STRING] = {PHYSICAL_BYTE_ARRAY, CONVERTED_UTF8, 0, 0},
+    [PARQUET_BINARY] = {PHYSICAL_BYTE_ARRAY, CONVERTED_NONE, 0, 0},
+};
+
+static const int8_t mode_encoding[PARQUET_MODE_COUNT] = {
+    [PARQUET_MODE_PLAIN] = ENCODING_PLAIN,
+    [PARQUET_MODE_DELTA] = ENCODING_DELTA,
+    [PARQUET_MODE_PACKED] = ENCODING_RLE_DICTIONARY,
+    [PARQUET_MODE_WHOLE] = ENCODING_RLE_DICTIONARY,
 };
 
 // ---- page headers ----
@@ -62,7 +69,7 @@ static void parquet_metadata_page(struct parquet_thrift *thrift, int page_type,
 }
 
 size_t parquet_metadata_data_page(uint8_t out[PARQUET_PAGE_HEADER_BYTES_MAX],
-                                  enum parquet_type type, uint32_t rows, size_t uncompressed,
+                                  enum parquet_mode mode, uint32_t rows, size_t uncompressed,
                                   size_t compressed, uint32_t crc)
 {
     struct parquet_thrift thrift;
@@ -70,7 +77,7 @@ size_t parquet_metadata_data_page(uint8_t out[PARQUET_PAGE_HEADER_BYTES_MAX],
     parquet_metadata_page(&thrift, PAGE_DATA, uncompressed, compressed, crc);
     parquet_thrift_struct(&thrift, 5);
     parquet_thrift_i32(&thrift, 1, (int32_t)rows);
-    parquet_thrift_i32(&thrift, 2, type_table[type].encoding);
+    parquet_thrift_i32(&thrift, 2, mode_encoding[mode]);
     parquet_thrift_i32(&thrift, 3, ENCODING_RLE);
     parquet_thrift_i32(&thrift, 4, ENCODING_RLE);
     parquet_thrift_end(&thrift);
@@ -241,16 +248,33 @@ static void parquet_metadata_statistics(struct parquet_thrift *thrift,
     parquet_thrift_end(thrift);
 }
 
-static void parquet_metadata_encodings(struct parquet_thrift *thrift,
-                                       const struct parquet_column *column)
+// Data pages of an encoding, numbers of it by mode summed up.
+static uint32_t parquet_metadata_pages(const struct parquet_chunk *chunk, int encoding)
 {
-    const int encoding = type_table[column->type].encoding;
-    const bool dictionary = column->type == PARQUET_CODE;
-    parquet_thrift_list(thrift, 2, PARQUET_THRIFT_I32,
-                        (size_t)1 + column->nullable + dictionary);
-    parquet_thrift_element_i32(thrift, encoding);
-    if (dictionary) parquet_thrift_element_i32(thrift, ENCODING_PLAIN);
-    if (column->nullable) parquet_thrift_element_i32(thrift, ENCODING_RLE);
+    uint32_t pages = 0;
+    for (int mode = 0; mode < PARQUET_MODE_COUNT; mode++)
+        if (mode_encoding[mode] == encoding) pages += chunk->pages[mode];
+    return pages;
+}
+
+static const int data_encodings[] = {ENCODING_PLAIN, ENCODING_DELTA, ENCODING_RLE_DICTIONARY};
+enum { DATA_ENCODINGS = sizeof data_encodings / sizeof data_encodings[0] };
+
+static void parquet_metadata_encodings(struct parquet_thrift *thrift,
+                                       const struct parquet_column *column,
+                                       const struct parquet_chunk *chunk)
+{
+    int used[DATA_ENCODINGS + 1];
+    size_t count = 0;
+    for (size_t e = 0; e < DATA_ENCODINGS; e++) {
+        const bool of_dictionary =
+            data_encodings[e] == ENCODING_PLAIN && chunk->dictionary_offset > 0;
+        if (of_dictionary || parquet_metadata_pages(chunk, data_encodings[e]) > 0)
+            used[count++] = data_encodings[e];
+    }
+    if (column->nullable) used[count++] = ENCODING_RLE;
+    parquet_thrift_list(thrift, 2, PARQUET_THRIFT_I32, count);
+    for (size_t e = 0; e < count; e++) parquet_thrift_element_i32(thrift, used[e]);
 }
 
 static void parquet_metadata_encoding_count(struct parquet_thrift *thrift, int page_type,
@@ -263,14 +287,21 @@ static void parquet_metadata_encoding_count(struct parquet_thrift *thrift, int p
     parquet_thrift_end(thrift);
 }
 
-// Lets a reader know that every data page is dictionary coded, and filter by the dictionary.
-static void parquet_metadata_encoding_stats(struct parquet_thrift *thrift, enum parquet_type type,
-                                            uint32_t pages)
+// Lets a reader know whether every data page is dictionary coded, and filter by the dictionary.
+static void parquet_metadata_encoding_stats(struct parquet_thrift *thrift,
+                                            const struct parquet_chunk *chunk)
 {
-    const bool dictionary = type == PARQUET_CODE;
-    parquet_thrift_list(thrift, 13, PARQUET_THRIFT_STRUCT, (size_t)1 + dictionary);
+    const bool dictionary = chunk->dictionary_offset > 0;
+    size_t count = dictionary;
+    for (size_t e = 0; e < DATA_ENCODINGS; e++)
+        count += parquet_metadata_pages(chunk, data_encodings[e]) > 0;
+    parquet_thrift_list(thrift, 13, PARQUET_THRIFT_STRUCT, count);
     if (dictionary) parquet_metadata_encoding_count(thrift, PAGE_DICTIONARY, ENCODING_PLAIN, 1);
-    parquet_metadata_encoding_count(thrift, PAGE_DATA, type_table[type].encoding, pages);
+    for (size_t e = 0; e < DATA_ENCODINGS; e++) {
+        const uint32_t pages = parquet_metadata_pages(chunk, data_encodings[e]);
+        if (pages > 0)
+            parquet_metadata_encoding_count(thrift, PAGE_DATA, data_encodings[e], pages);
+    }
 }
 
 static void parquet_metadata_chunk(struct parquet_thrift *thrift,
@@ -281,7 +312,7 @@ static void parquet_metadata_chunk(struct parquet_thrift *thrift,
     parquet_thrift_i64(thrift, 2, 0); // file_offset: deprecated, 0 by the specification
     parquet_thrift_struct(thrift, 3);
     parquet_thrift_i32(thrift, 1, type_table[column->type].physical);
-    parquet_metadata_encodings(thrift, column);
+    parquet_metadata_encodings(thrift, column, chunk);
     parquet_thrift_list(thrift, 3, PARQUET_THRIFT_BINARY, 1);
     parquet_thrift_element_binary(thrift, column->name, strlen(column->name));
     parquet_thrift_i32(thrift, 4, CODEC_ZSTD);
@@ -292,7 +323,7 @@ static void parquet_metadata_chunk(struct parquet_thrift *thrift,
     if (chunk->dictionary_offset > 0)
         parquet_thrift_i64(thrift, 11, (int64_t)chunk->dictionary_offset);
     parquet_metadata_statistics(thrift, chunk, column->type);
-    parquet_metadata_encoding_stats(thrift, column->type, chunk->pages);
+    parquet_metadata_encoding_stats(thrift, chunk);
     parquet_thrift_end(thrift);
     parquet_thrift_i64(thrift, 4, (int64_t)chunk->offset_index_offset);
     parquet_thrift_i32(thrift, 5, (int32_t)chunk->offset_index_bytes);

@@ -18,6 +18,15 @@ enum {
     PARQUET_PAGE_HEADER_BYTES_MAX = 64,
 };
 
+// How the values of a data page are coded.
+enum parquet_mode {
+    PARQUET_MODE_PLAIN,
+    PARQUET_MODE_DELTA,  // DELTA_BINARY_PACKED
+    PARQUET_MODE_PACKED, // places in a dictionary, of as few bits as they need
+    PARQUET_MODE_WHOLE,  // places in a dictionary, of one or two whole bytes: zstd finds repeats
+    PARQUET_MODE_COUNT
+};
+
 // One page as it lies in the file.
 struct parquet_page {
     size_t memory_offset;        // of its header, while in memory
@@ -25,6 +34,7 @@ struct parquet_page {
     uint32_t bytes_uncompressed; // with header
     uint32_t rows;
     uint32_t nulls;
+    enum parquet_mode mode;
     struct parquet_bounds bounds;
 };
 
@@ -39,7 +49,7 @@ struct parquet_chunk {
     uint64_t offset_index_offset;
     uint32_t column_index_bytes;
     uint32_t offset_index_bytes;
-    uint32_t pages;
+    uint32_t pages[PARQUET_MODE_COUNT]; // data pages
     struct parquet_bounds bounds;
 };
 
@@ -51,7 +61,7 @@ struct parquet_group {
 
 // Header of a data page: `rows` values, nulls included. Returns its size.
 size_t parquet_metadata_data_page(uint8_t out[PARQUET_PAGE_HEADER_BYTES_MAX],
-                                  enum parquet_type type, uint32_t rows, size_t uncompressed,
+                                  enum parquet_mode mode, uint32_t rows, size_t uncompressed,
                                   size_t compressed, uint32_t crc);
 size_t parquet_metadata_dictionary_page(uint8_t out[PARQUET_PAGE_HEADER_BYTES_MAX],
                                         uint32_t values, size_t uncompressed, size_t compressed,

@@ -2,7 +2,7 @@
 //
 // A row is checked as a whole while its cells are set; the first that does not fit drops the row.
 // The levels of a message are checked before its first row is written, so that none stands alone.
-#include "format/parquet_rows.h"
+#include "format/parquet_rows_inside.h"
 
 #include "format/decimal_text.h"
 #include "format/ensure.h"
@@ -10,9 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { COLUMN_SYMBOL, COLUMN_TS, COLUMN_TS_NS, COLUMN_FIRST }; // places in the file
-enum { LEVEL_INDEX, LEVEL_SIDE, LEVEL_PRICE, LEVEL_QUANTITY, LEVEL_COLUMNS };
-enum { STORE_ID, STORE_TAPE, STORE_TAPE_ROW, STORE_COLUMNS };
 
 const char *parquet_rows_error_text(enum parquet_rows_error error)
 {
@@ -274,7 +271,7 @@ static enum parquet_rows_error parquet_rows_put_message(struct parquet_rows *row
     const int64_t time_ns = rows_time_ns(source, index);
     *column = rows->columns[COLUMN_SYMBOL].name;
     enum parquet_rows_error error = parquet_rows_put_symbol(rows, writer, place->symbol);
-    parquet_set_int64(writer, COLUMN_TS, time_ns / 1000 - (time_ns % 1000 < 0));
+    parquet_set_int64(writer, COLUMN_TS, parquet_rows_micros(time_ns));
     parquet_set_int64(writer, COLUMN_TS_NS, time_ns);
     for (uint32_t c = 0; c < rows->options.schema->column_count && !error; c++) {
         *column = rows->columns[rows->first_own + c].name;
@@ -326,7 +323,7 @@ static enum parquet_rows_error parquet_rows_try_levels(struct parquet_rows *rows
     return error;
 }
 
-static enum parquet_rows_error parquet_rows_end(struct parquet_writer *writer, int *error)
+static enum parquet_rows_error parquet_rows_row_end(struct parquet_writer *writer, int *error)
 {
     *error = parquet_row_end(writer);
     return *error == 0 ? PARQUET_ROWS_GOOD : PARQUET_ROWS_WRITE_FAILED;
@@ -354,7 +351,7 @@ enum parquet_rows_error parquet_rows_put(struct parquet_rows *rows, struct parqu
             parquet_row_drop(writer);
             return result;
         }
-        result = parquet_rows_end(writer, error);
+        result = parquet_rows_row_end(writer, error);
         if (result) return result;
     }
     return PARQUET_ROWS_GOOD;

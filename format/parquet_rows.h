@@ -54,6 +54,10 @@ struct parquet_rows {
     uint32_t store;     // store; tape, tape_row behind it. 0: rows have identity
     char names[EVENT_COLUMNS_MAX][48];
     uint8_t detail[PARQUET_ROWS_DETAIL_BYTES]; // a text for people on its way out
+    // Of the run being written: the row of its source behind each Parquet row; those of them that
+    // have a column.
+    uint32_t run_row[PARQUET_PAGE_ROWS];
+    uint32_t run_pick[PARQUET_PAGE_ROWS];
 };
 
 // Large: not for the stack. Afterwards columns, column_count and sorting are for parquet_open().
@@ -73,5 +77,19 @@ enum parquet_rows_error parquet_rows_put(struct parquet_rows *rows, struct parqu
                                          const struct rows *source, uint32_t index,
                                          const struct parquet_rows_place *place,
                                          const char **column, int *error);
+
+// Many rows at once, column by column: five times as fast.
+struct parquet_rows_run {
+    uint32_t first, count; // consecutive rows of the source, of one symbol
+    uint32_t symbol;       // code, or SYMBOL_NONE
+    const uint32_t *tape;  // by row of the source, or NULL: unknown
+    const uint64_t *tape_row;
+};
+// Writes as many of the run's first rows as the page being built has room for and as fit the types,
+// and returns how many; 0: the first one is for parquet_rows_put() to judge, or *error (errno) is
+// not 0, which is final.
+uint32_t parquet_rows_put_run(struct parquet_rows *rows, struct parquet_writer *writer,
+                              const struct rows *source, const struct parquet_rows_run *run,
+                              int *error);
 
 #endif

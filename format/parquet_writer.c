@@ -6,23 +6,19 @@
 //   column buffers → arena   parquet_page_end: a compressed page of each column, with its header;
 //                            at PARQUET_PAGE_ROWS rows, or when a text buffer is full
 //   arena → file             parquet_group_end: pages column by column, as Parquet wants them; at
-//                            PARQUET_GROUP_ROWS rows, or when the next pages might not fit
+//                            PARQUET_GROUP_ROWS rows, when the next pages might not fit, or when a
+//                            dictionary is full
 //
-// All columns break pages at the same rows. Page indexes of finished groups wait in memory, because
-// readers fetch them in one piece from before the footer.
-#include "format/parquet_writer.h"
+// Page indexes of finished groups wait in memory, because readers fetch them in one piece from
+// before the footer.
+#include "format/parquet_writer_inside.h"
 
 #include "format/ensure.h"
-#include "format/parquet_buffer.h"
-#include "format/parquet_crc.h"
-#include "format/parquet_metadata.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zstd.h>
 
 enum {
-    INDEX_BYTES = 16 << 20,
     FOOTER_BUFFER_BYTES = 1 << 16,
     LEVEL_DEFAULT = 3,
     TAIL_BYTES = 8, // length of the footer, magic
@@ -30,39 +26,13 @@ enum {
 
 static const uint8_t magic[4] = {'P', 'A', 'R', '1'};
 
-struct parquet_writer {
-    struct parquet_options options;
-    struct parquet_buffer *buffers;
-    int error;
-    uint32_t page_rows;
-    uint32_t page_count; // in this group
-    uint32_t page_number; // in the file, from 1
-    uint64_t group_rows;
-    uint64_t rows;
-    uint64_t offset; // in the file
-    bool group_sorted;
-    bool file_sorted;
-    uint32_t group_count;
-    struct parquet_group groups[PARQUET_GROUPS_MAX];
-    struct parquet_chunk *chunks; // [PARQUET_GROUPS_MAX * column_count]
-    uint8_t *arena;
-    size_t arena_size;
-    uint8_t *raw; // one page before compression
-    size_t raw_capacity;
-    uint8_t *index; // page indexes of finished groups
-    size_t index_size;
-    uint8_t *footer;
-    ZSTD_CCtx *zstd;
-    struct parquet_crc crc;
-};
-
 // ---- open and close ----
 
 static int parquet_open_memory(struct parquet_writer *w)
 {
     const uint32_t columns = w->options.column_count;
     w->arena = malloc(PARQUET_ARENA_BYTES);
-    w->index = malloc(INDEX_BYTES);
+    w->index = malloc(PARQUET_INDEX_BYTES);
     w->footer = malloc(FOOTER_BUFFER_BYTES);
     w->chunks = calloc((size_t)PARQUET_GROUPS_MAX * columns, sizeof *w->chunks);
     w->buffers = calloc(columns, sizeof *w->buffers);
@@ -76,7 +46,9 @@ static int parquet_open_memory(struct parquet_writer *w)
         if (w->raw_capacity < raw_max) w->raw_capacity = raw_max;
     }
     w->raw = malloc(w->raw_capacity);
-    return w->raw != NULL ? 0 : -ENOMEM;
+    w->packed_capacity = ZSTD_compressBound(w->raw_capacity);
+    w->packed = malloc(PARQUET_PAGE_HEADER_BYTES_MAX + w->packed_capacity);
+    return w->raw != NULL && w->packed != NULL ? 0 : -ENOMEM;
 }
 
 static void parquet_write(struct parquet_writer *w, const void *bytes, size_t size)
@@ -130,70 +102,9 @@ void parquet_close(struct parquet_writer *w)
     free(w->index);
     free(w->arena);
     free(w->raw);
+    free(w->packed);
     ZSTD_freeCCtx(w->zstd);
     free(w);
-}
-
-// ---- column buffers → arena ----
-
-// Compresses w->raw into the arena behind room for a header; 0 and w->error set on failure.
-static size_t parquet_page_compress(struct parquet_writer *w, size_t raw_size)
-{
-    uint8_t *payload = w->arena + w->arena_size + PARQUET_PAGE_HEADER_BYTES_MAX;
-    const size_t room = PARQUET_ARENA_BYTES - w->arena_size - PARQUET_PAGE_HEADER_BYTES_MAX;
-    ensure(room >= ZSTD_compressBound(raw_size));
-    const size_t size = ZSTD_compress2(w->zstd, payload, room, w->raw, raw_size);
-    if (ZSTD_isError(size)) {
-        w->error = -ENOMEM; // with enough room, memory is all that can be missing
-        return 0;
-    }
-    return size;
-}
-
-// Puts the header right before its payload; returns the header's size.
-static size_t parquet_page_place(struct parquet_writer *w, const uint8_t *header, size_t size,
-                                 size_t payload_size, struct parquet_page *page)
-{
-    ensure(size <= PARQUET_PAGE_HEADER_BYTES_MAX);
-    page->memory_offset = w->arena_size + PARQUET_PAGE_HEADER_BYTES_MAX - size;
-    memcpy(w->arena + page->memory_offset, header, size);
-    page->bytes = (uint32_t)(size + payload_size);
-    w->arena_size = page->memory_offset + page->bytes;
-    return size;
-}
-
-static void parquet_page_column(struct parquet_writer *w, uint32_t c)
-{
-    struct parquet_buffer *buffer = &w->buffers[c];
-    struct parquet_page *page = &buffer->pages[w->page_count];
-    parquet_buffer_bounds(buffer, w->page_number, &page->bounds);
-    const size_t raw_size = parquet_buffer_encode(buffer, w->page_rows, w->raw);
-    const size_t size = parquet_page_compress(w, raw_size);
-    if (w->error != 0) return;
-
-    uint8_t header[PARQUET_PAGE_HEADER_BYTES_MAX];
-    const uint8_t *payload = w->arena + w->arena_size + PARQUET_PAGE_HEADER_BYTES_MAX;
-    const size_t header_size =
-        parquet_metadata_data_page(header, w->options.columns[c].type, w->page_rows, raw_size, size,
-                                   parquet_crc_of(&w->crc, payload, size));
-    page->rows = w->page_rows;
-    page->nulls = w->page_rows - buffer->count;
-    page->bytes_uncompressed =
-        (uint32_t)(raw_size + parquet_page_place(w, header, header_size, size, page));
-    parquet_buffer_clear(buffer, w->page_rows);
-}
-
-// What the pages of the current rows may need in the arena at most, dictionary pages included.
-static size_t parquet_page_bound(const struct parquet_writer *w)
-{
-    size_t bound = 0;
-    for (uint32_t c = 0; c < w->options.column_count; c++) {
-        const struct parquet_buffer *buffer = &w->buffers[c];
-        bound += 2 * PARQUET_PAGE_HEADER_BYTES_MAX +
-                 ZSTD_compressBound(parquet_buffer_raw_bound(buffer, w->page_rows)) +
-                 ZSTD_compressBound(buffer->dictionary_bytes_max);
-    }
-    return bound;
 }
 
 // ---- arena → file ----
@@ -201,32 +112,36 @@ static size_t parquet_page_bound(const struct parquet_writer *w)
 static void parquet_group_dictionary(struct parquet_writer *w, uint32_t c,
                                      struct parquet_chunk *chunk)
 {
-    struct parquet_buffer *buffer = &w->buffers[c];
-    const uint32_t values = buffer->dictionary_count;
+    const struct parquet_buffer *buffer = &w->buffers[c];
+    const uint32_t values = parquet_buffer_dictionary_count(buffer);
     const size_t raw_size = parquet_buffer_dictionary(buffer, w->raw);
+    uint8_t *payload = w->packed + PARQUET_PAGE_HEADER_BYTES_MAX;
     ensure(raw_size <= w->raw_capacity);
-    const size_t size = parquet_page_compress(w, raw_size);
-    if (w->error != 0) return;
-
-    struct parquet_page page;
+    const size_t size =
+        ZSTD_compress2(w->zstd, payload, w->packed_capacity, w->raw, raw_size);
+    if (ZSTD_isError(size)) {
+        w->error = -ENOMEM; // with enough room, memory is all that can be missing
+        return;
+    }
     uint8_t header[PARQUET_PAGE_HEADER_BYTES_MAX];
-    const uint8_t *payload = w->arena + w->arena_size + PARQUET_PAGE_HEADER_BYTES_MAX;
-    const size_t header_size =
-        parquet_metadata_dictionary_page(header, values, raw_size, size,
-                                         parquet_crc_of(&w->crc, payload, size));
-    chunk->bytes_uncompressed += raw_size + parquet_page_place(w, header, header_size, size, &page);
-    chunk->bytes += page.bytes;
+    const size_t header_size = parquet_metadata_dictionary_page(
+        header, values, raw_size, size, parquet_crc_of(&w->crc, payload, size));
+    memcpy(payload - header_size, header, header_size);
+    chunk->bytes_uncompressed += header_size + raw_size;
+    chunk->bytes += header_size + size;
     chunk->dictionary_offset = w->offset;
-    parquet_write(w, w->arena + page.memory_offset, page.bytes);
+    parquet_write(w, payload - header_size, header_size + size);
 }
 
 static void parquet_group_column(struct parquet_writer *w, uint32_t c, struct parquet_chunk *chunk)
 {
     const enum parquet_type type = w->options.columns[c].type;
     const struct parquet_page *pages = w->buffers[c].pages;
-    *chunk = (struct parquet_chunk){.pages = w->page_count};
+    *chunk = (struct parquet_chunk){.bytes = 0};
     parquet_bounds_clear(&chunk->bounds);
-    if (type == PARQUET_CODE) parquet_group_dictionary(w, c, chunk);
+    for (uint32_t i = 0; i < w->page_count; i++) chunk->pages[pages[i].mode]++;
+    if (chunk->pages[PARQUET_MODE_PACKED] + chunk->pages[PARQUET_MODE_WHOLE] > 0)
+        parquet_group_dictionary(w, c, chunk);
     chunk->data_offset = w->offset;
     for (uint32_t i = 0; i < w->page_count && w->error == 0; i++) {
         parquet_write(w, w->arena + pages[i].memory_offset, pages[i].bytes);
@@ -235,10 +150,11 @@ static void parquet_group_column(struct parquet_writer *w, uint32_t c, struct pa
         chunk->nulls += pages[i].nulls;
         parquet_bounds_merge(&chunk->bounds, &pages[i].bounds, type);
     }
+    parquet_buffer_restart(&w->buffers[c]);
 }
 
-// Most that the page indexes of one column may take: two bounds and some numbers a page.
-static size_t parquet_group_index_bound(uint32_t pages)
+// Two bounds and some numbers a page.
+size_t parquet_group_index_bound(uint32_t pages)
 {
     return 64 + (size_t)pages * (2 * (PARQUET_BOUNDS_TEXT_MAX + 2) + 40);
 }
@@ -249,20 +165,22 @@ static void parquet_group_index(struct parquet_writer *w, uint32_t c, struct par
     // 1 tells "at offset 0" from "none".
     const struct parquet_page *pages = w->buffers[c].pages;
     struct parquet_thrift thrift;
-    parquet_thrift_init(&thrift, w->index + w->index_size, INDEX_BYTES - w->index_size, NULL, NULL);
+    parquet_thrift_init(&thrift, w->index + w->index_size, PARQUET_INDEX_BYTES - w->index_size,
+                        NULL, NULL);
     if (parquet_metadata_column_index(&thrift, pages, w->page_count, w->options.columns[c].type)) {
         chunk->column_index_offset = w->index_size + 1;
         chunk->column_index_bytes = (uint32_t)parquet_thrift_finish(&thrift);
         w->index_size += chunk->column_index_bytes;
     }
-    parquet_thrift_init(&thrift, w->index + w->index_size, INDEX_BYTES - w->index_size, NULL, NULL);
+    parquet_thrift_init(&thrift, w->index + w->index_size, PARQUET_INDEX_BYTES - w->index_size,
+                        NULL, NULL);
     parquet_metadata_offset_index(&thrift, pages, w->page_count, chunk->data_offset);
     chunk->offset_index_offset = w->index_size + 1;
     chunk->offset_index_bytes = (uint32_t)parquet_thrift_finish(&thrift);
     w->index_size += chunk->offset_index_bytes;
 }
 
-static void parquet_group_end(struct parquet_writer *w)
+void parquet_group_end(struct parquet_writer *w)
 {
     if (w->page_count == 0 || w->error != 0) return;
     ensure(w->group_count < PARQUET_GROUPS_MAX);
@@ -281,110 +199,7 @@ static void parquet_group_end(struct parquet_writer *w)
     w->group_sorted = true;
 }
 
-static void parquet_page_end(struct parquet_writer *w)
-{
-    if (w->page_rows == 0 || w->error != 0) return;
-    const size_t bound = parquet_page_bound(w);
-    ensure(bound <= PARQUET_ARENA_BYTES);
-    if (bound > PARQUET_ARENA_BYTES - w->arena_size) {
-        // The group that ends here has these rows' sortedness, too: neither claims too much.
-        const bool sorted = w->group_sorted;
-        parquet_group_end(w);
-        w->group_sorted = sorted;
-    }
-    w->page_number++;
-    for (uint32_t c = 0; c < w->options.column_count && w->error == 0; c++)
-        parquet_page_column(w, c);
-    w->group_rows += w->page_rows;
-    w->page_count++;
-    w->page_rows = 0;
-    if (w->group_rows + PARQUET_PAGE_ROWS > PARQUET_GROUP_ROWS ||
-        w->page_count == PARQUET_BUFFER_PAGES_MAX)
-        parquet_group_end(w);
-}
-
-// ---- cells ----
-
-static struct parquet_buffer *parquet_cell(struct parquet_writer *w, uint32_t column)
-{
-    ensure(column < w->options.column_count);
-    struct parquet_buffer *buffer = &w->buffers[column];
-    ensure(!buffer->present[w->page_rows]); // one value a cell
-    buffer->present[w->page_rows] = 1;
-    return buffer;
-}
-
-void parquet_set_bool(struct parquet_writer *w, uint32_t column, bool value)
-{
-    ensure(w->options.columns[column].type == PARQUET_BOOLEAN);
-    struct parquet_buffer *buffer = parquet_cell(w, column);
-    buffer->boolean[buffer->count] = value;
-}
-
-void parquet_set_int64(struct parquet_writer *w, uint32_t column, int64_t value)
-{
-    const enum parquet_type type = w->options.columns[column].type;
-    ensure(type == PARQUET_INT64 || type == PARQUET_TIMESTAMP || type == PARQUET_DECIMAL_18);
-    struct parquet_buffer *buffer = parquet_cell(w, column);
-    buffer->int64[buffer->count] = value;
-}
-
-void parquet_set_int128(struct parquet_writer *w, uint32_t column, __int128 mantissa)
-{
-    ensure(w->options.columns[column].type == PARQUET_DECIMAL_38);
-    struct parquet_buffer *buffer = parquet_cell(w, column);
-    buffer->int128[buffer->count] = mantissa;
-}
-
-void parquet_set_code(struct parquet_writer *w, uint32_t column, uint32_t code)
-{
-    ensure(w->options.columns[column].type == PARQUET_CODE);
-    ensure(code < w->options.columns[column].code_count);
-    struct parquet_buffer *buffer = parquet_cell(w, column);
-    buffer->code[buffer->count] = code;
-}
-
-void parquet_set_text(struct parquet_writer *w, uint32_t column, const void *bytes, uint32_t size)
-{
-    ensure(parquet_buffer_has_text(&w->buffers[column]));
-    ensure(size <= PARQUET_TEXT_BYTES_MAX);
-    struct parquet_buffer *buffer = parquet_cell(w, column);
-    ensure(size <= PARQUET_BUFFER_TEXT_BYTES - buffer->text_size);
-    if (size > 0) memcpy(buffer->text + buffer->text_size, bytes, size);
-    buffer->text_next = buffer->text_size + size;
-    buffer->text_end[buffer->count] = buffer->text_next;
-}
-
-int parquet_row_end(struct parquet_writer *w)
-{
-    if (w->error != 0) return w->error;
-    bool full = false;
-    for (uint32_t c = 0; c < w->options.column_count; c++) {
-        struct parquet_buffer *buffer = &w->buffers[c];
-        ensure(buffer->present[w->page_rows] || w->options.columns[c].nullable);
-        buffer->count += buffer->present[w->page_rows];
-        buffer->text_size = buffer->text_next;
-        full |= buffer->text_size >= PARQUET_PAGE_TEXT_BYTES;
-    }
-    w->rows++;
-    w->page_rows++;
-    if (full || w->page_rows == PARQUET_PAGE_ROWS) parquet_page_end(w);
-    return w->error;
-}
-
-void parquet_row_drop(struct parquet_writer *w)
-{
-    if (w->error != 0) return;
-    for (uint32_t c = 0; c < w->options.column_count; c++) {
-        w->buffers[c].present[w->page_rows] = 0;
-        w->buffers[c].text_next = w->buffers[c].text_size;
-    }
-}
-
-void parquet_unsorted(struct parquet_writer *w)
-{
-    w->group_sorted = w->file_sorted = false;
-}
+// ---- what it holds ----
 
 bool parquet_is_full(const struct parquet_writer *w)
 {
@@ -392,7 +207,8 @@ bool parquet_is_full(const struct parquet_writer *w)
     // the arena splits it.
     const size_t index_bound =
         3 * w->options.column_count * parquet_group_index_bound(PARQUET_BUFFER_PAGES_MAX);
-    return w->group_count + 3 > PARQUET_GROUPS_MAX || w->index_size + index_bound > INDEX_BYTES;
+    return w->group_count + 3 > PARQUET_GROUPS_MAX ||
+           w->index_size + index_bound > PARQUET_INDEX_BYTES;
 }
 
 uint64_t parquet_row_count(const struct parquet_writer *w)
@@ -403,6 +219,11 @@ uint64_t parquet_row_count(const struct parquet_writer *w)
 uint64_t parquet_byte_count(const struct parquet_writer *w)
 {
     return w->offset;
+}
+
+uint64_t parquet_file_bytes(const struct parquet_writer *w)
+{
+    return w->offset + w->arena_size + w->index_size;
 }
 
 // ---- the end of the file ----

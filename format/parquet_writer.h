@@ -5,14 +5,14 @@
 // Cells are set one by one (parquet_set_*), parquet_row_end() closes the row. Every
 // PARQUET_PAGE_ROWS rows all columns are encoded and compressed as one page each; at
 // PARQUET_GROUP_ROWS rows, or when the memory for finished pages is used up, a row group goes out.
-// Pages are of version 1, zstd, with CRC-32; integers, times and decimals of 18 digits are
-// DELTA_BINARY_PACKED, codes are dictionaries, 128-bit decimals and texts PLAIN. Statistics, page
-// index, column orders and (as long as it is true) sorting columns are written. docs/parquet.md
-// gives the reasons.
+// Pages are of version 1, zstd, with CRC-32. Codes are dictionaries; every other column of a row
+// group is PLAIN, DELTA_BINARY_PACKED (numbers of 64 bits) or a dictionary, whichever is smallest
+// by its first page. Statistics, page index, column orders and (as long as it is true) sorting
+// columns are written. docs/parquet.md gives the reasons.
 //
 // Ownership: everything is allocated in parquet_open(), nothing later; what the options point to is
 // the caller's and must outlive the writer. Threading: none. Bounds: below;
-// memory is about PARQUET_ARENA_BYTES plus 16 bytes a cell of one page.
+// memory is at most PARQUET_ARENA_BYTES, 16 bytes a cell of one page and 2 MB a dictionary.
 // Errors: negative errno; an error of the callback or of zstd is final, every later call that
 // writes returns it again.
 // Source: apache/parquet-format (parquet.thrift, Encodings.md, PageIndex.md).
@@ -27,7 +27,8 @@ enum {
     PARQUET_COLUMNS_MAX = 72,
     PARQUET_PAGE_ROWS = 20000,
     PARQUET_GROUP_ROWS = 1000000,
-    PARQUET_GROUPS_MAX = 64,          // then the file is full: parquet_is_full()
+    PARQUET_GROUP_ROWS_MIN = 200000,  // a full dictionary does not end a smaller row group
+    PARQUET_GROUPS_MAX = 256,         // then the file is full: parquet_is_full()
     PARQUET_PAGE_TEXT_BYTES = 1 << 20, // a page ends early when one text column has more
     PARQUET_TEXT_BYTES_MAX = 1 << 20, // one text value
     PARQUET_ARENA_BYTES = 96 << 20,   // compressed pages of the row group being built
@@ -71,7 +72,8 @@ struct parquet_options {
     const char *created_by; // "ringtape version x.y.z (build hash)": parquet-java parses it
     const struct parquet_pair *metadata;
     uint32_t metadata_count;
-    int compression_level; // of zstd; 0: 3
+    int compression_level;  // of zstd; 0: 3
+    uint64_t rows_expected; // of the file, for choosing encodings; 0: unknown
     // Takes `size` bytes at the end of the file; 0 or negative errno.
     int (*write)(void *context, const void *bytes, size_t size);
     void *context;
@@ -96,6 +98,21 @@ void parquet_set_text(struct parquet_writer *writer, uint32_t column, const void
 int parquet_row_end(struct parquet_writer *writer);
 // The row being built is forgotten.
 void parquet_row_drop(struct parquet_writer *writer);
+
+// The same for many rows at once, column by column: values go to parquet_fill() in the memory type
+// of the column (int64_t, __int128, uint8_t for BOOLEAN, uint32_t for CODE), those of rows that
+// have one, one behind the other; parquet_fill_end() then takes them for at most parquet_room()
+// rows. Before it nothing counts: parquet_fill_forget() and the rows were never there.
+uint32_t parquet_room(const struct parquet_writer *writer); // of the page: at least 1
+void *parquet_fill(struct parquet_writer *writer, uint32_t column);
+// Of a column that some rows have and some have not: 0 or 1 for each row.
+uint8_t *parquet_fill_present(struct parquet_writer *writer, uint32_t column);
+// Value number `value` (from 0) of a text column, in order. False: the page has no room for it.
+bool parquet_fill_text(struct parquet_writer *writer, uint32_t column, uint32_t value,
+                       const void *bytes, uint32_t size);
+void parquet_fill_forget(struct parquet_writer *writer, uint32_t rows);
+// values[column_count]: how many were filled; 0: all rows are null there.
+int parquet_fill_end(struct parquet_writer *writer, uint32_t rows, const uint32_t *values);
 // The row being built does not sort after the one before it: its row group is not declared sorted.
 // (The caller sees order, this module does not look.)
 void parquet_unsorted(struct parquet_writer *writer);
@@ -105,6 +122,8 @@ void parquet_unsorted(struct parquet_writer *writer);
 bool parquet_is_full(const struct parquet_writer *writer);
 uint64_t parquet_row_count(const struct parquet_writer *writer);
 uint64_t parquet_byte_count(const struct parquet_writer *writer); // handed to `write` so far
+// Bytes that the file would have if it ended with the last whole page; a little less in truth.
+uint64_t parquet_file_bytes(const struct parquet_writer *writer);
 
 // Writes what is left, page index and footer. The file is whole only if this returned 0.
 int parquet_finish(struct parquet_writer *writer);

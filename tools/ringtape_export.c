@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REFRESHES_MAX = 20 };
+enum { REFRESHES_MAX = 20, FILE_MEGABYTES = 256, FILE_MEGABYTES_MAX = 1 << 20 };
 
 // A channel of a day that has segments.
 struct ringtape_export_item {
@@ -137,6 +137,7 @@ static int ringtape_export_run(struct ringtape_export *export)
 int ringtape_export(int argc, char **argv)
 {
     static struct ringtape_export export;
+    uint64_t megabytes = FILE_MEGABYTES;
     int exit_code = RINGTAPE_EXIT_OK;
     const struct ringtape_option options[] = {
         {.name = "parquet", .kind = RINGTAPE_OPTION_TEXT, .target = &export.directory,
@@ -146,6 +147,8 @@ int ringtape_export(int argc, char **argv)
         RINGTAPE_QUERY_SYMBOL(export.query),
         RINGTAPE_QUERY_FROM(export.query),
         RINGTAPE_QUERY_TO(export.query),
+        {.name = "file-size", .kind = RINGTAPE_OPTION_COUNT, .target = &megabytes, .value = "MB",
+         .help = "a partition is split into files of about so many megabytes (256)"},
         {.name = "json", .kind = RINGTAPE_OPTION_FLAG, .target = &export.json_wanted,
          .help = "one JSON object instead of lines"},
     };
@@ -162,6 +165,12 @@ int ringtape_export(int argc, char **argv)
     if (!ringtape_options_parse(&usage, argc, argv, ringtape_now_ns(), &exit_code))
         return exit_code;
     if (!ringtape_query_check(&export.query, "export")) return RINGTAPE_EXIT_USAGE;
+    if (megabytes < 1 || megabytes > FILE_MEGABYTES_MAX) {
+        (void)fprintf(stderr, "ringtape export: --file-size: give 1 to %d, megabytes a file\n",
+                      FILE_MEGABYTES_MAX);
+        return RINGTAPE_EXIT_USAGE;
+    }
+    export.file_bytes = megabytes << 20;
     exit_code = ringtape_store_open(&export.store, export.query.store);
     if (exit_code != RINGTAPE_EXIT_OK) return exit_code;
     exit_code = ringtape_export_run(&export);

@@ -13,6 +13,7 @@
 #include "format/time_text.h"
 #include "format/version.h"
 #include "tools/ringtape_command.h"
+#include "tools/ringtape_export_names.h"
 #include "tools/ringtape_files.h"
 #include "tools/ringtape_merge.h"
 #include "tools/ringtape_table.h"
@@ -23,18 +24,10 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { PROGRESS_ROWS = 8192, SEGMENTS_TEXT_BYTES = 65536, METADATA_PAIRS = 6 };
+enum { SEGMENTS_TEXT_BYTES = 65536, METADATA_PAIRS = 6 };
 
 // Rows without a symbol, of links and of the daemon itself, get an exchange of their own.
 static const char no_exchange[] = "ringtape";
-
-// One symbol of one segment.
-struct ringtape_export_name {
-    char text[SEGMENT_SYMBOL_BYTES_MAX + 1]; // "binance:BTCUSDT", or empty
-    uint32_t exchange_size;
-    uint32_t segment;
-    uint32_t symbol; // number there, SYMBOL_NONE for the empty name
-};
 
 struct ringtape_export_work {
     struct ringtape_export *export;
@@ -45,8 +38,7 @@ struct ringtape_export_work {
     struct catalogue_segment *entries; // those wanted
     struct ringtape_segment *segments;
     uint32_t segment_count;
-    struct ringtape_export_name *names; // sorted
-    size_t name_count;
+    struct ringtape_export_names names;
     char sources[SEGMENTS_TEXT_BYTES]; // "98 99", for the file's metadata
     // Of the exchange being written.
     char exchange[SEGMENT_SYMBOL_BYTES_MAX + 1];
@@ -57,69 +49,22 @@ struct ringtape_export_work {
     struct ringtape_partition partition;
     struct parquet_writer *writer;
     struct ringtape_merge merge;
-    uint64_t rows, refused;
+    uint64_t rows, refused;  // messages so far, and those of them that do not fit
+    uint64_t rows_expected;  // Parquet rows, at most
     int64_t time_last;
 };
-
-// ---- names ----
-
-static int ringtape_export_name_order(const void *left, const void *right)
-{
-    const struct ringtape_export_name *a = left, *b = right;
-    const int order = strcmp(a->text, b->text);
-    return order != 0 ? order : (a->segment > b->segment) - (a->segment < b->segment);
-}
-
-static void ringtape_export_name_set(struct ringtape_export_name *name, struct event_text text,
-                                     uint32_t segment, uint32_t symbol)
-{
-    ensure(text.size <= SEGMENT_SYMBOL_BYTES_MAX);
-    if (text.size > 0) memcpy(name->text, text.bytes, text.size);
-    name->text[text.size] = 0;
-    const char *colon = strchr(name->text, ':');
-    name->exchange_size = colon ? (uint32_t)(colon - name->text) : 0;
-    name->segment = segment;
-    name->symbol = text.size > 0 ? symbol : SYMBOL_NONE;
-}
-
-static int ringtape_export_names(struct ringtape_export_work *work)
-{
-    size_t room = 0;
-    for (uint32_t s = 0; s < work->segment_count; s++)
-        room += segment_index(work->segments[s].segment)->symbol_count;
-    work->names = calloc(room + 1, sizeof work->names[0]);
-    if (work->names == NULL) return -ENOMEM;
-    for (uint32_t s = 0; s < work->segment_count; s++) {
-        const struct index *index = segment_index(work->segments[s].segment);
-        for (uint32_t i = 0; i < index->symbol_count; i++) {
-            const struct event_text text = index_name(index, i);
-            if (ringtape_query_has_symbol(&work->export->query, text.bytes, text.size))
-                ringtape_export_name_set(&work->names[work->name_count++], text, s, i);
-        }
-    }
-    if (work->name_count > 0)
-        qsort(work->names, work->name_count, sizeof work->names[0], ringtape_export_name_order);
-    return 0;
-}
-
-static bool ringtape_export_same_exchange(const struct ringtape_export_name *a,
-                                          const struct ringtape_export_name *b)
-{
-    return a->exchange_size == b->exchange_size &&
-           memcmp(a->text, b->text, a->exchange_size) == 0 &&
-           (a->text[0] == 0) == (b->text[0] == 0);
-}
-
-static const char *ringtape_export_symbol(const struct ringtape_export_name *name)
-{
-    return name->exchange_size > 0 ? name->text + name->exchange_size + 1 : name->text;
-}
 
 // ---- key ----
 
 static void ringtape_export_hash_text(XXH3_state_t *state, const char *text)
 {
     (void)XXH3_64bits_update(state, text, strlen(text) + 1);
+}
+
+static void ringtape_export_hash_name(XXH3_state_t *state, struct event_text text)
+{
+    if (text.size > 0) (void)XXH3_64bits_update(state, text.bytes, text.size);
+    (void)XXH3_64bits_update(state, "", 1);
 }
 
 static uint64_t ringtape_export_key(const struct ringtape_export_work *work, size_t first,
@@ -139,7 +84,9 @@ static uint64_t ringtape_export_key(const struct ringtape_export_work *work, siz
                                    work->entries[s].bytes};
         (void)XXH3_64bits_update(state, source, sizeof source);
     }
-    for (size_t i = first; i < end; i++) ringtape_export_hash_text(state, work->names[i].text);
+    (void)XXH3_64bits_update(state, &work->export->file_bytes, sizeof work->export->file_bytes);
+    for (size_t i = first; i < end; i++)
+        ringtape_export_hash_name(state, work->names.names[i].text);
     const uint64_t key = XXH3_64bits_digest(state);
     (void)XXH3_freeState(state);
     return key;
@@ -173,6 +120,7 @@ static int ringtape_export_file_begin(struct ringtape_export_work *work)
         .created_by = work->created_by,
         .metadata = work->pairs,
         .metadata_count = METADATA_PAIRS,
+        .rows_expected = work->rows_expected - work->rows,
         .write = ringtape_export_write,
         .context = &work->partition,
     };
@@ -233,7 +181,7 @@ static int ringtape_export_file_end(struct ringtape_export_work *work)
 
 // ---- rows ----
 
-static void ringtape_export_refuse(struct ringtape_export_work *work, const char *symbol,
+static void ringtape_export_refuse(struct ringtape_export_work *work, struct event_text symbol,
                                    int64_t time_ns, const char *column,
                                    enum parquet_rows_error error)
 {
@@ -242,28 +190,64 @@ static void ringtape_export_refuse(struct ringtape_export_work *work, const char
     if (work->export->refused + work->refused > RINGTAPE_EXPORT_REFUSALS_SHOWN) return;
     ringtape_progress_clear(&work->export->progress);
     time_text_format(time, time_ns, 9);
-    (void)ringtape_fail("left out: %s of %s at %s, column %s: %s", work->schema->name,
-                        *symbol ? symbol : "no symbol", time, column,
+    (void)ringtape_fail("left out: %s of %.*s at %s, column %s: %s", work->schema->name,
+                        symbol.size > 0 ? (int)symbol.size : 9,
+                        symbol.size > 0 ? (const char *)symbol.bytes : "no symbol", time, column,
                         parquet_rows_error_text(error));
 }
 
-// 0 or negative errno, final.
+// One row by itself, `at` in the run; 0 or negative errno, final.
 static int ringtape_export_row(struct ringtape_export_work *work,
-                               const struct ringtape_merge_row *row, const char *symbol,
-                               uint32_t code)
+                               const struct ringtape_merge_run *run, uint32_t at,
+                               struct event_text symbol, uint32_t code)
 {
-    const struct parquet_rows_place place = {code, row->tape, row->tape_row};
+    const uint32_t row = run->first + at;
+    const struct parquet_rows_place place = {code, run->tape != NULL ? run->tape[row] : 0,
+                                             run->tape != NULL ? run->tape_row[row] : 0};
     const char *column = NULL;
     int error = 0;
-    if (row->time_ns < work->time_last) parquet_unsorted(work->writer);
-    const enum parquet_rows_error result = parquet_rows_put(
-        work->layout, work->writer, row->rows, row->index, &place, &column, &error);
+    const enum parquet_rows_error result =
+        parquet_rows_put(work->layout, work->writer, run->rows, row, &place, &column, &error);
     if (result == PARQUET_ROWS_WRITE_FAILED) return error;
-    if (result == PARQUET_ROWS_GOOD)
-        work->time_last = row->time_ns;
-    else
-        ringtape_export_refuse(work, symbol, row->time_ns, column, result);
+    if (result != PARQUET_ROWS_GOOD)
+        ringtape_export_refuse(work, symbol, rows_time_ns(run->rows, row), column, result);
     return 0;
+}
+
+// A file that has reached its size ends, and the next one begins.
+static int ringtape_export_file_ready(struct ringtape_export_work *work)
+{
+    int error = 0;
+    if (work->writer != NULL &&
+        (parquet_is_full(work->writer) ||
+         (parquet_file_bytes(work->writer) >= work->export->file_bytes &&
+          work->partition.parts < RINGTAPE_PUBLISH_PARTS_MAX)))
+        error = ringtape_export_file_end(work);
+    if (error == 0 && work->writer == NULL) error = ringtape_export_file_begin(work);
+    return error;
+}
+
+static int ringtape_export_run_rows(struct ringtape_export_work *work,
+                                    const struct ringtape_merge_run *run,
+                                    struct event_text symbol, uint32_t code)
+{
+    int error = 0;
+    for (uint32_t at = 0; at < run->count && error == 0;) {
+        error = ringtape_export_file_ready(work);
+        if (error != 0) return error;
+        if (at == 0 && run->time_first < work->time_last) parquet_unsorted(work->writer);
+        const struct parquet_rows_run rows = {.first = run->first + at,
+                                              .count = run->count - at,
+                                              .symbol = code,
+                                              .tape = run->tape,
+                                              .tape_row = run->tape_row};
+        const uint32_t taken =
+            parquet_rows_put_run(work->layout, work->writer, run->rows, &rows, &error);
+        if (taken == 0 && error == 0) error = ringtape_export_row(work, run, at, symbol, code);
+        at += taken > 0 ? taken : 1;
+    }
+    work->time_last = run->time_last;
+    return error;
 }
 
 // All rows of names[first, end), one symbol in some segments.
@@ -271,56 +255,52 @@ static int ringtape_export_symbol_rows(struct ringtape_export_work *work, size_t
                                        uint32_t code)
 {
     struct ringtape_export *export = work->export;
-    struct ringtape_merge_row row;
+    const struct ringtape_export_name *names = work->names.names;
+    struct ringtape_merge_run run;
     int result = 0;
     ringtape_merge_start(&work->merge);
     for (size_t i = first; i < end && result == 0; i++)
-        result = ringtape_merge_add(&work->merge, work->names[i].segment, work->names[i].symbol);
+        result = ringtape_merge_add(&work->merge, names[i].segment, names[i].symbol);
     if (result != 0) return result;
     ringtape_merge_ready(&work->merge);
     work->time_last = INT64_MIN;
-    while ((result = ringtape_merge_next(&work->merge, &row)) > 0) {
-        if (work->writer != NULL && parquet_is_full(work->writer)) {
-            result = ringtape_export_file_end(work);
-            if (result != 0) return result;
-        }
-        if (work->writer == NULL) {
-            result = ringtape_export_file_begin(work);
-            if (result != 0) return result;
-        }
-        result = ringtape_export_row(work, &row, work->names[first].text, code);
+    while ((result = ringtape_merge_next(&work->merge, &run)) > 0) {
+        result = ringtape_export_run_rows(work, &run, names[first].text, code);
         if (result != 0) return result;
-        work->rows++;
-        export->rows_done++;
-        if (export->rows_done % PROGRESS_ROWS == 0)
-            ringtape_progress_show(&export->progress, export->rows_done, export->rows_total);
+        work->rows += run.count;
+        export->rows_done += run.count;
+        ringtape_progress_show(&export->progress, export->rows_done, export->rows_total);
     }
     return result;
 }
 
 // ---- one exchange ----
 
-static size_t ringtape_export_symbol_end(const struct ringtape_export_work *work, size_t first,
+// At most so many Parquet rows come of names [first, end).
+static uint64_t ringtape_export_expected(const struct ringtape_export_work *work, size_t first,
                                          size_t end)
 {
-    size_t next = first + 1;
-    while (next < end && strcmp(work->names[first].text, work->names[next].text) == 0) next++;
-    return next;
+    uint64_t rows = 0;
+    for (size_t i = first; i < end; i++) rows += work->names.names[i].rows;
+    for (uint32_t s = 0; s < work->segment_count && work->schema->has_levels; s++) {
+        const struct index *index = segment_index(work->segments[s].segment);
+        for (uint32_t b = 0; b < index->block_count; b++) rows += index->blocks[b].levels;
+    }
+    return rows;
 }
 
 static int ringtape_export_open_layout(struct ringtape_export_work *work, size_t first, size_t end)
 {
     uint32_t count = 0;
-    work->symbols = calloc(end - first, sizeof work->symbols[0]);
+    work->symbols = ringtape_export_names_texts(&work->names, first, end, &count);
     work->layout = malloc(sizeof *work->layout);
     if (work->symbols == NULL || work->layout == NULL) return -ENOMEM;
-    for (size_t i = first; i < end; i = ringtape_export_symbol_end(work, i, end))
-        work->symbols[count++] = ringtape_export_symbol(&work->names[i]);
+    work->rows_expected = ringtape_export_expected(work, first, end);
     parquet_rows_init(work->layout, &(struct parquet_rows_options){work->schema,
                                                                    work->export->identity,
                                                                    work->symbols, count});
-    return ringtape_merge_open(&work->merge, work->segments, work->segment_count, work->time_from,
-                               work->time_to);
+    return ringtape_merge_open(&work->merge, work->schema, work->segments, work->segment_count,
+                               work->time_from, work->time_to);
 }
 
 static void ringtape_export_told(struct ringtape_export_work *work, const char *what)
@@ -353,7 +333,7 @@ static int ringtape_export_exchange_rows(struct ringtape_export_work *work, size
     uint32_t code = 0;
     int error = 0;
     for (size_t i = first; i < end && error == 0; code++) {
-        const size_t next = ringtape_export_symbol_end(work, i, end);
+        const size_t next = ringtape_export_names_symbol(&work->names, i);
         const uint32_t symbol = work->symbols[code][0] != 0 ? code : SYMBOL_NONE;
         error = ringtape_export_symbol_rows(work, i, next, symbol);
         i = next;
@@ -407,7 +387,7 @@ static void ringtape_export_exchange_free(struct ringtape_export_work *work)
     work->writer = NULL;
     ringtape_merge_close(&work->merge);
     free(work->layout);
-    free(work->symbols);
+    free((void *)work->symbols);
     work->layout = NULL;
     work->symbols = NULL;
 }
@@ -415,10 +395,10 @@ static void ringtape_export_exchange_free(struct ringtape_export_work *work)
 // Names [first, end) are those of one exchange.
 static int ringtape_export_exchange(struct ringtape_export_work *work, size_t first, size_t end)
 {
-    const struct ringtape_export_name *name = &work->names[first];
+    const struct ringtape_export_name *name = &work->names.names[first];
     if (name->exchange_size > 0)
         (void)snprintf(work->exchange, sizeof work->exchange, "%.*s", (int)name->exchange_size,
-                       name->text);
+                       (const char *)name->text.bytes);
     else
         (void)snprintf(work->exchange, sizeof work->exchange, "%s", no_exchange);
     work->rows = work->refused = 0;
@@ -464,14 +444,13 @@ static int ringtape_export_open_segments(struct ringtape_export_work *work)
 static int ringtape_export_partitions(struct ringtape_export_work *work)
 {
     int error = ringtape_export_open_segments(work);
-    if (error == 0) error = ringtape_export_names(work);
+    if (error == 0)
+        error = ringtape_export_names_open(&work->names, &work->export->query, work->segments,
+                                           work->segment_count);
     if (error != 0 && error != -ENOENT && error != -EBADMSG)
         (void)ringtape_fail("%s: %s", store_path(work->export->store), ringtape_error_text(error));
-    for (size_t first = 0; first < work->name_count && error == 0;) {
-        size_t end = first + 1;
-        while (end < work->name_count &&
-               ringtape_export_same_exchange(&work->names[first], &work->names[end]))
-            end++;
+    for (size_t first = 0; first < work->names.count && error == 0;) {
+        const size_t end = ringtape_export_names_exchange(&work->names, first);
         error = ringtape_export_exchange(work, first, end);
         first = end;
     }
@@ -502,7 +481,7 @@ static void ringtape_export_free(struct ringtape_export_work *work)
         ringtape_segment_close(&work->segments[s]);
     free(work->segments);
     free(work->entries);
-    free(work->names);
+    ringtape_export_names_close(&work->names);
     free(work);
 }
 

@@ -19,6 +19,7 @@ enum { RINGTAPE_EXPORT_REFUSALS_SHOWN = 20 }; // more are counted only
 struct ringtape_export {
     struct ringtape_query query;
     const char *directory;
+    uint64_t file_bytes; // a file ends at about this size
     bool json_wanted;
     const struct ringtape_export_sink *sink; // NULL: plain Parquet
     struct store *store;

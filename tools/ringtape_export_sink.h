@@ -61,7 +61,7 @@ struct ringtape_export_sink {
     // 0 or negative errno, which ends the export; the export tells it.
     int (*on_file)(void *context, const struct ringtape_exported_file *file);
     // `files`: how many on_file() took; may be 0 (no row in the time asked for). `partial`: rows
-    // are missing. `error`: 0, or why the partition was given up (what is returned is ignored then).
+    // are missing. `error`: 0, or why the partition was given up: what is returned is ignored.
     int (*on_partition)(void *context, const struct ringtape_export_partition *partition,
                         uint32_t files, bool partial, int error);
 };

@@ -38,6 +38,16 @@ void ringtape_map_close(struct ringtape_map *map)
     *map = (struct ringtape_map){0};
 }
 
+void ringtape_map_forget(const struct ringtape_map *map, uint64_t offset, uint64_t size)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    const uint64_t begin = offset / page * page;
+    ensure(map->bytes != NULL);
+    if (offset > map->size || size > map->size - offset) return; // an index that is wrong
+    // Advice only: a page of the neighbour comes back from the cache when it is touched.
+    (void)madvise((void *)(uintptr_t)(map->bytes + begin), offset + size - begin, MADV_DONTNEED);
+}
+
 static int ringtape_segment_map(struct ringtape_map *map, const struct store *store,
                                 const struct catalogue_segment *entry, const char *ending)
 {

@@ -24,6 +24,8 @@ struct ringtape_map {
 // 0 or negative errno.
 int ringtape_map_open(struct ringtape_map *map, const char *path);
 void ringtape_map_close(struct ringtape_map *map);
+// These bytes will not be read again soon: they no longer count as memory of this process.
+void ringtape_map_forget(const struct ringtape_map *map, uint64_t offset, uint64_t size);
 
 struct ringtape_segment {
     struct ringtape_map file;

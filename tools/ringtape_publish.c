@@ -220,7 +220,8 @@ bool ringtape_partition_is_current(const struct ringtape_partition *partition)
 int ringtape_partition_begin(struct ringtape_partition *partition)
 {
     char path[RINGTAPE_PUBLISH_PATH_BYTES];
-    ensure(partition->file < 0 && partition->parts < RINGTAPE_PUBLISH_PARTS_MAX);
+    ensure(partition->file < 0);
+    if (partition->parts == RINGTAPE_PUBLISH_PARTS_MAX) return -EFBIG;
     ringtape_partition_staged(partition, partition->parts, path);
     // A new file always: of one whose fsync failed in an earlier run, another fsync proves nothing.
     if (unlink(path) != 0 && errno != ENOENT) return -errno;
