@@ -6,20 +6,24 @@
 //     format_bench recording EXCHANGE CHANNEL SYMBOL FRAMES [DIR [LEVEL]]
 //     format_bench synthetic ROWS [DIR]
 //     format_bench long_tail SYMBOLS TRADES (EXCHANGE SYMBOL FRAMES)...
+//     format_bench long_tail_store DIR SYMBOLS TRADES (EXCHANGE SYMBOL FRAMES)...
 //     format_bench --smoke
 //
 // FRAMES: i64 receive time, u32 bytes, message; again and again. One JSON line: rows, levels, bytes
 // (segment and index), and for both levels of coding bytes and CPU nanoseconds a row to encode and
 // to decode. What is decoded is compared with what was encoded. DIR ("-": none) gets each column
 // as int64, for the peers. `synthetic` makes up trades like those of the recordings. `long_tail`
-// spreads the recordings' trades over a day of many symbols and says the bytes of all of it.
+// spreads the recordings' trades over a day of many symbols and says the bytes of all of it;
+// `long_tail_store` leaves them as the one segment of a new store, for bench/export.py.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "exchange/dialect.h"
+#include "format/catalogue.h"
 #include "format/column_recipe.h"
 #include "format/segment.h"
 #include "tests/segment_fixture.h"
@@ -434,27 +438,36 @@ static void tail_symbol(struct tail *tail, uint32_t symbol)
     }
 }
 
-static int bench_long_tail(int argc, char **argv)
+// argv: SYMBOLS TRADES (EXCHANGE SYMBOL FRAMES)... All trades → tail->bench.image.
+static void tail_make(struct tail *tail, const struct segment_description *what, int argc,
+                      char **argv)
 {
-    struct tail tail = {.symbols = bench_number(argv[2]), .trades = bench_number(argv[3])};
-    struct segment_description what = {.store = "fifteen letters", .salt = 1, .created_ns = 1,
-                                       .channel = CHANNEL_TRADE, .number = 1, .writer = "bench"};
-    ensure(tail.symbols > 0);
-    for (int a = 4; a + 2 < argc && tail.source_count < TAIL_SOURCES_MAX; a += 3) {
+    tail->symbols = bench_number(argv[0]);
+    tail->trades = bench_number(argv[1]);
+    ensure(tail->symbols > 0);
+    for (int a = 2; a + 2 < argc && tail->source_count < TAIL_SOURCES_MAX; a += 3) {
         struct bench source = {.rows = bench_rows(CHANNEL_TRADE, 1 << 16)};
         bench_read(&source, argv[a], argv[a + 1], argv[a + 2]);
-        tail.sources[tail.source_count++] = source.rows;
+        tail->sources[tail->source_count++] = source.rows;
     }
-    if (tail.source_count == 0) {
-        tail.sources[tail.source_count++] = bench_rows(CHANNEL_TRADE, 20000);
-        synthetic_rows(tail.sources[0], 20000);
+    if (tail->source_count == 0) {
+        tail->sources[tail->source_count++] = bench_rows(CHANNEL_TRADE, 20000);
+        synthetic_rows(tail->sources[0], 20000);
     }
-    tail.bench.rows = bench_rows(CHANNEL_TRADE, tail_count(&tail, 0));
-    ensure(segment_writer_open(&tail.writer, &what) == 0);
+    tail->bench.rows = bench_rows(CHANNEL_TRADE, tail_count(tail, 0));
+    ensure(segment_writer_open(&tail->writer, what) == 0);
+    for (uint32_t s = 0; s < tail->symbols; s++)
+        tail_symbol(tail, s);
+    image_end(&tail->bench.image, tail->writer);
+}
+
+static int bench_long_tail(int argc, char **argv)
+{
+    static struct tail tail;
+    struct segment_description what = {.store = "fifteen letters", .salt = 1, .created_ns = 1,
+                                       .channel = CHANNEL_TRADE, .number = 1, .writer = "bench"};
     int64_t start = bench_now_ns();
-    for (uint32_t s = 0; s < tail.symbols; s++)
-        tail_symbol(&tail, s);
-    image_end(&tail.bench.image, tail.writer);
+    tail_make(&tail, &what, argc - 2, argv + 2);
     double seconds = (double)(bench_now_ns() - start) / 1e9;
     const struct segment_image *image = &tail.bench.image;
     printf("{\"rows\": %llu, \"bytes\": %zu, \"index_bytes\": %zu, \"seconds\": %.1f}\n",
@@ -462,6 +475,58 @@ static int bench_long_tail(int argc, char **argv)
            image->index_size, seconds);
     tail.bench.rows->count = (uint32_t)image->summary.rows; // of the whole segment
     bench_print_columns(&tail.bench);
+    return 0;
+}
+
+static void store_file(const char *dir, const char *name, const void *bytes, size_t size)
+{
+    char path[512];
+    ensure(snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path);
+    for (char *slash = strchr(path + strlen(dir) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        (void)mkdir(path, 0755);
+        *slash = '/';
+    }
+    FILE *file = fopen(path, "wb");
+    ensure(file && fwrite(bytes, 1, size, file) == size);
+    ensure(fclose(file) == 0);
+}
+
+static int bench_long_tail_store(int argc, char **argv)
+{
+    static struct tail tail;
+    static struct catalogue catalogue;
+    const char *dir = argv[2];
+    struct segment_description what = {.store = "fifteen letters", .salt = 1, .created_ns = 1,
+                                       .channel = CHANNEL_TRADE, .number = 1, .writer = "bench"};
+    what.day = catalogue_day_of(1723161600000000000);
+    tail_make(&tail, &what, argc - 3, argv + 3);
+    const struct segment_image *image = &tail.bench.image;
+    struct catalogue_segment entry = {.number = 1, .channel = CHANNEL_TRADE, .day = what.day,
+                                      .rows = image->summary.rows, .bytes = image->summary.bytes,
+                                      .time_min = image->summary.time_min,
+                                      .time_max = image->summary.time_max};
+    char name[CATALOGUE_PATH_BYTES_MAX];
+    (void)mkdir(dir, 0755);
+    catalogue_segment_path(&entry, "segment", name);
+    store_file(dir, name, image->bytes, image->size);
+    catalogue_segment_path(&entry, "index", name);
+    store_file(dir, name, image->index, image->index_size);
+    ensure(catalogue_init(&catalogue, what.store) == 0);
+    ensure(catalogue_add_segment(&catalogue, &entry));
+    catalogue.next_segment = 2;
+    catalogue.next_tape = 1;
+    size_t room = catalogue_bytes_max(&catalogue);
+    char *text = malloc(room);
+    ensure(text);
+    store_file(dir, "catalogue", text, catalogue_write(&catalogue, text, room));
+    char identity[2 * LAYOUT_STORE_ID_BYTES + 2];
+    for (int i = 0; i < LAYOUT_STORE_ID_BYTES; i++)
+        (void)snprintf(identity + 2 * i, 3, "%02x", what.store[i]);
+    identity[2 * LAYOUT_STORE_ID_BYTES] = '\n';
+    store_file(dir, "identity", identity, 2 * LAYOUT_STORE_ID_BYTES + 1);
+    printf("{\"rows\": %llu, \"bytes\": %zu}\n", (unsigned long long)image->summary.rows,
+           image->size + image->index_size);
     return 0;
 }
 
@@ -485,5 +550,7 @@ int main(int argc, char **argv)
         return bench_synthetic(bench_number(argv[2]), argc > 3 ? argv[3] : NULL, false);
     if (argc > 3 && strcmp(argv[1], "long_tail") == 0)
         return bench_long_tail(argc, argv);
+    if (argc > 4 && strcmp(argv[1], "long_tail_store") == 0)
+        return bench_long_tail_store(argc, argv);
     return bench_smoke();
 }

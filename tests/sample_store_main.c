@@ -3,9 +3,11 @@
 // sample_store DIR: writes a small store with everything a reader can meet: all channels, three
 // exchanges, two days, segments of one day whose times overlap, a tape not sealed yet. Always the
 // same bytes. `sample_store DIR merged` writes the same rows with the day's trades in one segment,
-// as after a merge; `sample_store DIR unfit` has a trade whose price no Parquet type holds;
-// `sample_store DIR overlap` a third day of twelve segments that all begin together. Without
-// arguments it tries itself out in a folder of its own.
+// as after a merge; `sample_store DIR unfit` has a trade whose price no Parquet type holds,
+// `unfit_quantity` one whose quantity none holds; `overlap` a third day of 36 segments that all
+// begin together; `busy` a third day of 200,000 trades of one symbol; `odd` symbols that are not
+// ASCII, or that shells and paths take for something else. Without arguments it tries itself out
+// in a folder of its own.
 #include "format/catalogue.h"
 #include "format/ensure.h"
 #include "format/segment.h"
@@ -19,8 +21,11 @@
 
 enum { SYMBOLS = 5, ROWS_MAX = 26000, LEVELS_MAX = 60000, TEXT_MAX = 1 << 20, BUSY_ROWS = 12000 };
 
-static const char *const names[SYMBOLS] = {"binance:BTCUSDT", "binance:ETHUSDT", "upbit:KRW-BTC",
-                                           "binance-usdm:BTCUSDT", ""};
+static const char *names[SYMBOLS] = {"binance:BTCUSDT", "binance:ETHUSDT", "upbit:KRW-BTC",
+                                     "binance-usdm:BTCUSDT", ""};
+static const char *const odd_names[SYMBOLS] = {
+    "binance:\xe5\xb8\x81\xe5\xae\x89\xe4\xba\xba\xe7\x94\x9fUSDT", "binance:1000 \"Q\"/..%2F:'*",
+    "upbit:KRW-\xf0\x9f\x9a\x80", "odd/../exchange=x:\xc3\x84", ""};
 static const uint8_t identity[LAYOUT_STORE_ID_BYTES] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55,
                                                         0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb,
                                                         0xcc, 0xdd, 0xee, 0xff};
@@ -261,11 +266,11 @@ static void sample_trades(struct sample *sample, struct rows *rows, int64_t star
     }
 }
 
-// Nine digits behind the point are one more than DECIMAL(18,8) has.
-static void sample_unfit(struct rows *rows, uint32_t index)
+// Nine digits behind the point are one more than DECIMAL(18,8) has, thirteen than DECIMAL(38,12).
+static void sample_unfit(struct rows *rows, uint32_t index, int column)
 {
-    rows->value[TRADE_PRICE][index] = 123456789;
-    rows->scale[TRADE_PRICE][index] = 9;
+    rows->value[column][index] = 123456789;
+    rows->scale[column][index] = column == TRADE_PRICE ? 9 : 13;
 }
 
 static void sample_channel(struct sample *sample, uint32_t *number, int32_t day, int channel)
@@ -290,14 +295,27 @@ static void sample_others(struct sample *sample, uint32_t *number, int32_t day)
     }
 }
 
-// Twelve segments whose blocks all begin at the same time: more than a merge holds open.
+// 36 segments whose blocks all begin at the same time: more than a merge holds open.
 static void sample_overlap(struct sample *sample, uint32_t *number, int32_t day)
 {
     const int64_t start = day_ns + 2 * INT64_C(86400000000000);
-    for (uint32_t segment = 0; segment < 12; segment++) {
+    for (uint32_t segment = 0; segment < 36; segment++) {
         struct rows *rows = sample_rows_new(CHANNEL_TRADE);
-        for (uint32_t r = 0; r < 300; r++)
-            sample_row(sample, rows, 0, start + 1000000 * (int64_t)(r * 12 + segment));
+        for (uint32_t r = 0; r < 100; r++)
+            sample_row(sample, rows, 0, start + 1000000 * (int64_t)(r * 36 + segment));
+        sample_segment(sample, (*number)++, day, rows, 1);
+        free(rows);
+    }
+}
+
+// A day that is more than one small file.
+static void sample_busy(struct sample *sample, uint32_t *number, int32_t day)
+{
+    const int64_t start = day_ns + 2 * INT64_C(86400000000000);
+    for (uint32_t segment = 0; segment < 8; segment++) {
+        struct rows *rows = sample_rows_new(CHANNEL_TRADE);
+        for (uint32_t r = 0; r < 25000; r++)
+            sample_row(sample, rows, 0, start + 1000000 * (int64_t)(segment * 25000 + r));
         sample_segment(sample, (*number)++, day, rows, 1);
         free(rows);
     }
@@ -326,9 +344,11 @@ static void sample_store(const char *folder, const char *variant)
     uint32_t number = 1;
     sample = (struct sample){.folder = folder, .random = {1}};
     (void)mkdir(folder, 0755);
+    if (strcmp(variant, "odd") == 0) memcpy(names, odd_names, sizeof names);
     ensure(catalogue_init(&sample.catalogue, identity) == 0);
     sample_trades(&sample, first, day_ns);
-    if (strcmp(variant, "unfit") == 0) sample_unfit(first, 17);
+    if (strcmp(variant, "unfit") == 0) sample_unfit(first, 17, TRADE_PRICE);
+    if (strcmp(variant, "unfit_quantity") == 0) sample_unfit(first, 17, TRADE_QUANTITY);
     if (!merged) {
         sample_segment(&sample, number++, day, first, 1);
         second = sample_rows_new(CHANNEL_TRADE);
@@ -342,6 +362,7 @@ static void sample_store(const char *folder, const char *variant)
     sample_segment(&sample, number++, day + 1, next, 2);
     sample_others(&sample, &number, day);
     if (strcmp(variant, "overlap") == 0) sample_overlap(&sample, &number, day + 2);
+    if (strcmp(variant, "busy") == 0) sample_busy(&sample, &number, day + 2);
     sample_tape(&sample, 3);
     sample_channel(&sample, &number, day, CHANNEL_CANDLE);
     sample_channel(&sample, &number, day, CHANNEL_ALERT);

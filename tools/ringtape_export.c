@@ -52,18 +52,15 @@ static size_t ringtape_export_items(struct ringtape_export *export,
 static int ringtape_export_item(struct ringtape_export *export,
                                 const struct ringtape_export_item *item)
 {
-    int error = ringtape_export_day(export, item->channel, item->day);
-    for (int i = 0; i < REFRESHES_MAX && error == -ENOENT; i++) {
+    int error = -ENOENT;
+    for (int i = 0; i <= REFRESHES_MAX && error == -ENOENT; i++) {
         // The daemon merged its segments while we came to them.
-        error = store_refresh(export->store, NULL);
+        error = i > 0 ? store_refresh(export->store, NULL) : 0;
+        export->patience_over = i == REFRESHES_MAX;
         if (error == 0) error = ringtape_export_day(export, item->channel, item->day);
     }
     if (error == 0) return RINGTAPE_EXIT_OK;
-    if (error == -EBADMSG) { // told where it was met; other days go on
-        export->damages++;
-        return RINGTAPE_EXIT_OK;
-    }
-    if (error != -ENOENT) return RINGTAPE_EXIT_IO; // told, too
+    if (error != -ENOENT) return RINGTAPE_EXIT_IO; // told where it was met
     return ringtape_fail("%s: %s", export->query.store, ringtape_error_text(error));
 }
 

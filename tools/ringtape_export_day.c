@@ -38,6 +38,7 @@ struct ringtape_export_work {
     struct catalogue_segment *entries; // those wanted
     struct ringtape_segment *segments;
     uint32_t segment_count;
+    uint32_t lost; // segments that cannot be read: their .segment is NULL
     struct ringtape_export_names names;
     char sources[SEGMENTS_TEXT_BYTES]; // "98 99", for the file's metadata
     // Of the exchange being written.
@@ -283,6 +284,7 @@ static uint64_t ringtape_export_expected(const struct ringtape_export_work *work
     uint64_t rows = 0;
     for (size_t i = first; i < end; i++) rows += work->names.names[i].rows;
     for (uint32_t s = 0; s < work->segment_count && work->schema->has_levels; s++) {
+        if (work->segments[s].segment == NULL) continue;
         const struct index *index = segment_index(work->segments[s].segment);
         for (uint32_t b = 0; b < index->block_count; b++) rows += index->blocks[b].levels;
     }
@@ -368,7 +370,7 @@ static int ringtape_export_place(struct ringtape_export_work *work, bool partial
 static int ringtape_export_exchange_publish(struct ringtape_export_work *work)
 {
     struct ringtape_export *export = work->export;
-    const bool partial = work->merge.damages > 0 || work->refused > 0;
+    const bool partial = work->lost > 0 || work->merge.damages > 0 || work->refused > 0;
     const int error = ringtape_export_place(work, partial, 0);
     if (work->partition.parts == 0) return error; // no row in the time asked for
     if (error != 0) return error;
@@ -425,14 +427,30 @@ static int ringtape_export_exchange(struct ringtape_export_work *work, size_t fi
 
 // ---- the day ----
 
+// One segment. What cannot be read of it is told and counted, and the others go on without it.
+static int ringtape_export_open_segment(struct ringtape_export_work *work, uint32_t s)
+{
+    struct ringtape_export *export = work->export;
+    const struct catalogue_segment *entry = &work->entries[s];
+    int error = ringtape_segment_open(&work->segments[s], export->store, entry);
+    if (error == -ENOENT && export->patience_over) {
+        (void)ringtape_fail("%s: segment %" PRIu32 " of %s is listed, but its file is missing",
+                            store_path(export->store), entry->number, work->date);
+        error = -EBADMSG;
+    }
+    if (error != -EBADMSG) return error;
+    export->damages++;
+    work->lost++;
+    return 0;
+}
+
 static int ringtape_export_open_segments(struct ringtape_export_work *work)
 {
     size_t size = 0;
     work->segments = calloc(work->segment_count, sizeof work->segments[0]);
     if (work->segments == NULL) return -ENOMEM;
     for (uint32_t s = 0; s < work->segment_count; s++) {
-        const int error =
-            ringtape_segment_open(&work->segments[s], work->export->store, &work->entries[s]);
+        const int error = ringtape_export_open_segment(work, s);
         if (error != 0) return error;
         if (size > sizeof work->sources - 16) continue; // thousands of segments: the first suffice
         size += (size_t)snprintf(work->sources + size, sizeof work->sources - size, "%s%" PRIu32,
@@ -447,7 +465,7 @@ static int ringtape_export_partitions(struct ringtape_export_work *work)
     if (error == 0)
         error = ringtape_export_names_open(&work->names, &work->export->query, work->segments,
                                            work->segment_count);
-    if (error != 0 && error != -ENOENT && error != -EBADMSG)
+    if (error != 0 && error != -ENOENT)
         (void)ringtape_fail("%s: %s", store_path(work->export->store), ringtape_error_text(error));
     for (size_t first = 0; first < work->names.count && error == 0;) {
         const size_t end = ringtape_export_names_exchange(&work->names, first);

@@ -27,6 +27,7 @@ struct ringtape_export {
     struct ringtape_publish publish;
     struct ringtape_progress progress;
     struct ringtape_json json;
+    bool patience_over; // a segment that is missing now was not merged away
     uint64_t rows_total; // of all segments chosen
     uint64_t rows_done;
     uint64_t written, unchanged; // partitions

@@ -43,11 +43,12 @@ int ringtape_export_names_open(struct ringtape_export_names *names,
 {
     size_t room = 0;
     for (uint32_t s = 0; s < segment_count; s++)
-        room += segment_index(segments[s].segment)->symbol_count;
+        if (segments[s].segment != NULL) room += segment_index(segments[s].segment)->symbol_count;
     names->count = 0;
     names->names = calloc(room + 1, sizeof names->names[0]);
     if (names->names == NULL) return -ENOMEM;
     for (uint32_t s = 0; s < segment_count; s++) {
+        if (segments[s].segment == NULL) continue;
         const struct index *index = segment_index(segments[s].segment);
         for (uint32_t i = 0; i < index->symbol_count; i++) {
             const struct event_text text = index_name(index, i);

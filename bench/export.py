@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What exporting a day of trades to Parquet costs, beside pyarrow writing the same table.
+
+    tools/dev bench export [--smoke] [--trades N] [--symbols N] [--repetitions N]
+
+The store is a day of many symbols, made of the recordings (format_bench long_tail_store: activity
+falls off like Zipf's law, each symbol's trades are those of a recording of like activity), sealed
+densely as the daemon does. `ringtape export` runs as a process of its own, everything counted: CPU
+time of user and system from start to exit, decoding, sorting, files synced. pyarrow, in a process
+of its own, holds the table read from those files (symbols and codes as dictionaries, which is its
+fastest way) and writes it with zstd, one file, decimals of 18 digits on INT64 as ours; only
+write_table() is counted, its CPU time. The two take turns; medians; spread = (max - min) / median.
+
+Sizes: pyarrow's best setting is looked for column by column: dictionary, PLAIN or
+DELTA_BINARY_PACKED at zstd levels 1, 3 and 9, then written as one file. With BYTE_STREAM_SPLIT
+added it is reported as well, and decides nothing: not every engine reads it (docs/parquet.md).
+
+What decides over the exit code: the tables are equal, and (but for smoke runs) the size."""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "peers"))
+sys.path.insert(0, str(ROOT / "bench"))
+
+ENGINE = ROOT / "zig-out" / "bench" / "format_bench"
+CODES = ["symbol", "side", "kind"]
+LEVELS = (1, 3, 9)
+
+
+# ---- pyarrow, in a process of its own ----
+
+
+class Peer:
+    """Runs `peer` below; one line asks, one line answers."""
+
+    def __init__(self, folder, out):
+        command = [sys.executable, __file__, "--peer", folder, out]
+        self.child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, **question):
+        self.child.stdin.write(json.dumps(question) + "\n")
+        self.child.stdin.flush()
+        return json.loads(self.child.stdout.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.stdin.close()
+        self.child.wait()
+
+
+def peer_write(pq, table, path, level, dictionary, encodings):
+    start = time.process_time()
+    pq.write_table(
+        table, path, compression="zstd", compression_level=level, use_dictionary=dictionary,
+        column_encoding=encodings or None, store_decimal_as_integer=True,
+    )  # fmt: skip
+    return time.process_time() - start
+
+
+def peer_sizes(pq, path):
+    """Compressed bytes of each column, dictionaries included."""
+    meta = pq.ParquetFile(path).metadata
+    found = {}
+    for g in range(meta.num_row_groups):
+        for c in range(meta.num_columns):
+            chunk = meta.row_group(g).column(c)
+            found[chunk.path_in_schema] = (
+                found.get(chunk.path_in_schema, 0) + chunk.total_compressed_size
+            )
+    return found
+
+
+def peer_best(pq, table, path, level, more):
+    """{column: (bytes, encoding or None for a dictionary)} at a level, each alone."""
+    best = {}
+    for encoding in (None, "PLAIN", "DELTA_BINARY_PACKED", *more):
+        names = peer_columns(table, encoding)
+        part = table.select(names)
+        given = {} if encoding is None else dict.fromkeys(names, encoding)
+        peer_write(pq, part, path, level, encoding is None, given)
+        for name, size in peer_sizes(pq, path).items():
+            if name not in best or size < best[name][0]:
+                best[name] = (size, encoding)
+    return best
+
+
+def peer_columns(table, encoding):
+    """The columns that an encoding is for."""
+    import pyarrow.types as types
+
+    def fits(field):
+        whole = types.is_integer(field.type) or types.is_timestamp(field.type)
+        whole = whole or (types.is_decimal(field.type) and field.type.precision <= 18)
+        wide = types.is_decimal(field.type) and field.type.precision > 18
+        if encoding == "DELTA_BINARY_PACKED":
+            return whole
+        return encoding != "BYTE_STREAM_SPLIT" or whole or wide
+
+    return [field.name for field in table.schema if fits(field)]
+
+
+def peer_smallest(pq, table, path, more=()):
+    """Bytes of the smallest file, and its setting."""
+    found = []
+    for level in LEVELS:
+        best = peer_best(pq, table, path, level, more)
+        dictionary = [name for name, (_, encoding) in best.items() if encoding is None]
+        encodings = {name: e for name, (_, e) in best.items() if e is not None}
+        peer_write(pq, table, path, level, dictionary or False, encodings)
+        found.append((os.path.getsize(path), level, dictionary, encodings))
+    return min(found, key=lambda setting: setting[0])
+
+
+def peer(folder, out):
+    import pyarrow
+    import pyarrow.parquet as pq
+
+    pyarrow.set_cpu_count(1)
+    files = sorted(pathlib.Path(folder).rglob("*.parquet"))
+    tables = [pq.ParquetFile(file, read_dictionary=CODES).read() for file in files]
+    table = pyarrow.concat_tables(tables).unify_dictionaries()
+    for line in sys.stdin:
+        question = json.loads(line)
+        if question["what"] == "write":
+            seconds = peer_write(pq, table, out, question["level"], True, {})
+            answer = {"seconds": seconds, "bytes": os.path.getsize(out)}
+        elif question["what"] == "best":
+            size, level, dictionary, encodings = peer_smallest(pq, table, out, question["more"])
+            answer = {"bytes": size, "level": level, "dictionary": dictionary,
+                      "encodings": encodings, "columns": peer_sizes(pq, out)}  # fmt: skip
+        else:
+            answer = {"rows": table.num_rows, "columns": table.num_columns,
+                      "own": own_sizes(pq, files)}  # fmt: skip
+        print(json.dumps(answer), flush=True)
+
+
+def own_sizes(pq, files):
+    total = {}
+    for file in files:
+        for name, size in peer_sizes(pq, file).items():
+            total[name] = total.get(name, 0) + size
+    return total
+
+
+# ---- ringtape ----
+
+
+def engine(*arguments):
+    done = subprocess.run([ENGINE, *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"bench export: format_bench failed:\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def make_store(folder, symbols, trades):
+    import format as recordings  # bench/format.py: how recordings are read
+
+    sources = []
+    for exchange, symbol, name in recordings.TAIL:
+        path = recordings.frames(name, folder)
+        if path is not None:
+            sources += [exchange, symbol, path]
+    if not sources:
+        print("bench export: no recordings, trades are made up", file=sys.stderr)
+    return engine("long_tail_store", folder / "store", symbols, trades, *sources)["rows"]
+
+
+def export(store, out):
+    """CPU seconds, peak of resident memory, bytes, rows of one run."""
+    import support
+
+    shutil.rmtree(out, ignore_errors=True)
+    command = [support.program("ringtape"), "export", "--store", store, "--parquet", out, "--json"]
+    child = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE)
+    answer = json.loads(child.stdout.read())
+    _, status, usage = os.wait4(child.pid, 0)
+    if status != 0:
+        sys.exit(f"bench export: ringtape export ended with {os.waitstatus_to_exitcode(status)}")
+    return {"seconds": usage.ru_utime + usage.ru_stime, "rss": usage.ru_maxrss * 1024,
+            "bytes": answer["bytes"], "rows": answer["messages"]}  # fmt: skip
+
+
+# ---- report ----
+
+
+def spread(values):
+    return (max(values) - min(values)) / statistics.median(values)
+
+
+def emit(metric, value, unit, spread=None, peer=None):
+    line = {"bench": "export", "case": "trades", "metric": metric, "value": value, "unit": unit,
+            "spread": spread, "peer": peer}  # fmt: skip
+    print(json.dumps(line), flush=True)
+
+
+def measure(store, folder, repetitions):
+    """Runs of ringtape and of pyarrow in turns, and pyarrow's smallest files."""
+    own, peers = [], []
+    out = folder / "parquet"
+    own.append(export(store, out))  # the files that pyarrow reads; also warms the cache
+    with Peer(out, folder / "peer.parquet") as peer_process:
+        shape = peer_process.ask(what="shape")
+        for _ in range(repetitions):
+            own.append(export(store, folder / "again"))
+            peers.append(peer_process.ask(what="write", level=1))
+        best = peer_process.ask(what="best", more=[])
+        split = peer_process.ask(what="best", more=["BYTE_STREAM_SPLIT"])
+    return own[1:], peers, best, split, shape
+
+
+def columns(own, best):
+    print(f"{'column':<20} {'ours':>12} {'pyarrow':>12}  its encoding", file=sys.stderr)
+    for name, size in own.items():
+        encoding = best["encodings"].get(name, "dictionary")
+        print(f"{name:<20} {size:>12,} {best['columns'][name]:>12,}  {encoding}", file=sys.stderr)
+
+
+def report(rows, own, peers, best, split, shape):
+    rates = [rows / run["seconds"] for run in own]
+    peer_rates = [rows / run["seconds"] for run in peers]
+    ratios = [ours / theirs for ours, theirs in zip(rates, peer_rates)]
+    size = own[-1]["bytes"]
+    rss = max(run["rss"] for run in own) / 2**20
+    emit("rows_per_second", round(statistics.median(rates)), "1/s", round(spread(rates), 3))
+    emit("rows_per_second", round(statistics.median(peer_rates)), "1/s",
+         round(spread(peer_rates), 3), "pyarrow")  # fmt: skip
+    emit("ratio_to_pyarrow", round(statistics.median(ratios), 2), "ratio",
+         round(spread(ratios), 3))  # fmt: skip
+    emit("size_to_pyarrow", round(size / best["bytes"], 4), "ratio", 0)
+    emit("size_to_pyarrow_byte_stream_split", round(size / split["bytes"], 4), "ratio", 0)
+    emit("bytes_per_row", round(size / rows, 3), "byte", 0)
+    emit("bytes_per_row", round(best["bytes"] / rows, 3), "byte", 0, "pyarrow")
+    emit("peak_rss_mb", round(rss, 1), "MB", 0)
+    columns(shape["own"], best)
+    print(
+        f"{rows:,} trades, {shape['columns']} columns: {statistics.median(rates) / 1e6:.2f} M "
+        f"rows/s of CPU, pyarrow {statistics.median(peer_rates) / 1e6:.2f} (x"
+        f"{statistics.median(ratios):.1f}); {size / rows:.3f} bytes a row, pyarrow's best "
+        f"{best['bytes'] / rows:.3f} (level {best['level']}), with BYTE_STREAM_SPLIT "
+        f"{split['bytes'] / rows:.3f}, its default {peers[0]['bytes'] / rows:.3f}; "
+        f"peak {rss:.0f} MB",
+        file=sys.stderr,
+    )
+    return size <= best["bytes"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--trades", type=int)
+    parser.add_argument("--symbols", type=int, default=1500)
+    parser.add_argument("--repetitions", type=int, default=5)
+    chosen = parser.parse_args()
+    trades = chosen.trades or (200000 if chosen.smoke else 8000000)
+    with tempfile.TemporaryDirectory(prefix="bench-export-") as name:
+        folder = pathlib.Path(name)
+        rows = make_store(folder, chosen.symbols, trades)
+        found = measure(folder / "store", folder, 1 if chosen.smoke else chosen.repetitions)
+        own, shape = found[0], found[-1]
+        whole = shape["rows"] == own[0]["rows"] == rows
+        small = report(own[0]["rows"], *found)
+    good = whole and (small or chosen.smoke)
+    print(json.dumps({"bench": "export", "metric": "ok", "value": good}), flush=True)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--peer"]:
+        peer(*sys.argv[2:])
+    else:
+        sys.exit(main())
