@@ -167,6 +167,8 @@ def engine(*arguments):
 
 
 def make_store(folder, symbols, trades):
+    """In a process of its own, so that this one stays small: what a child's peak of memory is told
+    to be includes its parent's size at the fork."""
     import format as recordings  # bench/format.py: how recordings are read
 
     sources = []
@@ -176,7 +178,7 @@ def make_store(folder, symbols, trades):
             sources += [exchange, symbol, path]
     if not sources:
         print("bench export: no recordings, trades are made up", file=sys.stderr)
-    return engine("long_tail_store", folder / "store", symbols, trades, *sources)["rows"]
+    print(json.dumps(engine("long_tail_store", folder / "store", symbols, trades, *sources)))
 
 
 def export(store, out):
@@ -268,7 +270,8 @@ def main():
     trades = chosen.trades or (200000 if chosen.smoke else 8000000)
     with tempfile.TemporaryDirectory(prefix="bench-export-") as name:
         folder = pathlib.Path(name)
-        rows = make_store(folder, chosen.symbols, trades)
+        maker = [sys.executable, __file__, "--store", name, str(chosen.symbols), str(trades)]
+        rows = json.loads(subprocess.run(maker, stdout=subprocess.PIPE, check=True).stdout)["rows"]
         found = measure(folder / "store", folder, 1 if chosen.smoke else chosen.repetitions)
         own, shape = found[0], found[-1]
         whole = shape["rows"] == own[0]["rows"] == rows
@@ -281,5 +284,7 @@ def main():
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--peer"]:
         peer(*sys.argv[2:])
+    elif sys.argv[1:2] == ["--store"]:
+        make_store(pathlib.Path(sys.argv[2]), *sys.argv[3:])
     else:
         sys.exit(main())

@@ -101,6 +101,21 @@ static uint8_t *parquet_encode_delta_block(uint8_t *out, const int64_t *before, 
     return out;
 }
 
+static bool parquet_encode_is_constant(const int64_t *values, uint32_t count)
+{
+    uint64_t different = 0;
+    for (uint32_t i = 1; i < count; i++) different |= (uint64_t)values[i] ^ (uint64_t)values[0];
+    return different == 0;
+}
+
+// Blocks whose deltas are all 0.
+static uint8_t *parquet_encode_delta_zeros(uint8_t *out, uint32_t deltas)
+{
+    const size_t blocks = ((size_t)deltas + DELTA_BLOCK - 1) / DELTA_BLOCK;
+    memset(out, 0, blocks * (1 + DELTA_MINIBLOCKS)); // least delta, widths
+    return out + blocks * (1 + DELTA_MINIBLOCKS);
+}
+
 size_t parquet_encode_delta(const int64_t *values, uint32_t count, uint8_t *out)
 {
     ensure(values != NULL && count <= INT32_MAX);
@@ -108,7 +123,9 @@ size_t parquet_encode_delta(const int64_t *values, uint32_t count, uint8_t *out)
     next = parquet_encode_varint(next, DELTA_MINIBLOCKS);
     next = parquet_encode_varint(next, count);
     next = parquet_encode_zigzag(next, count > 0 ? values[0] : 0);
-    for (uint32_t i = 1; i < count; i += DELTA_BLOCK) {
+    const bool constant = count > 1 && parquet_encode_is_constant(values, count);
+    if (constant) next = parquet_encode_delta_zeros(next, count - 1);
+    for (uint32_t i = 1; i < count && !constant; i += DELTA_BLOCK) {
         const uint32_t left = count - i;
         next = parquet_encode_delta_block(next, values + i - 1,
                                           left < DELTA_BLOCK ? (int)left : DELTA_BLOCK);

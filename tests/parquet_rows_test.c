@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/format_random.h"
+
 enum { ROWS = 16, LEVELS = 64, TEXTS = 4096 };
 
 static int write_nothing(void *context, const void *bytes, size_t size)
@@ -208,4 +210,117 @@ Test(parquet_rows, a_message_goes_out_whole_or_not_at_all)
     cr_expect_eq(fixture_put(&f, &column), PARQUET_ROWS_GOOD);
     cr_expect_eq(parquet_row_count(f.writer), 6);
     fixture_close(&f);
+}
+
+// ---- runs ----
+
+struct output {
+    uint8_t *bytes;
+    size_t size;
+};
+
+static int write_bytes(void *context, const void *bytes, size_t size)
+{
+    struct output *output = context;
+    output->bytes = realloc(output->bytes, output->size + size);
+    cr_assert_not_null(output->bytes);
+    memcpy(output->bytes + output->size, bytes, size);
+    output->size += size;
+    return 0;
+}
+
+static struct parquet_writer *run_open(struct parquet_rows *layout, struct output *output,
+                                       const struct channel_schema *schema)
+{
+    static const char *const symbols[] = {"BTCUSDT"};
+    struct parquet_writer *writer = NULL;
+    parquet_rows_init(layout, &(struct parquet_rows_options){schema, "00ff", symbols, 1});
+    struct parquet_options options = {.columns = layout->columns,
+                                      .column_count = layout->column_count,
+                                      .created_by = "ringtape version 0.0.0 (build test)",
+                                      .write = write_bytes,
+                                      .context = output};
+    cr_assert_eq(parquet_open(&writer, &options), 0);
+    return writer;
+}
+
+static void run_finish(struct parquet_writer *writer)
+{
+    cr_expect_eq(parquet_finish(writer), 0);
+    parquet_close(writer);
+}
+
+// Returns how many rows do not fit.
+static uint32_t run_by_rows(struct parquet_rows *layout, const struct rows *rows,
+                            const uint32_t *tape, const uint64_t *tape_row, struct output *output)
+{
+    struct parquet_writer *writer = run_open(layout, output, rows->schema);
+    uint32_t refused = 0;
+    const char *column;
+    int error;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        const struct parquet_rows_place place = {0, tape[i], tape_row[i]};
+        refused += parquet_rows_put(layout, writer, rows, i, &place, &column, &error) !=
+                   PARQUET_ROWS_GOOD;
+    }
+    run_finish(writer);
+    return refused;
+}
+
+static uint32_t run_by_columns(struct parquet_rows *layout, const struct rows *rows,
+                               const uint32_t *tape, const uint64_t *tape_row,
+                               struct output *output)
+{
+    struct parquet_writer *writer = run_open(layout, output, rows->schema);
+    uint32_t refused = 0;
+    const char *column;
+    int error;
+    for (uint32_t i = 0; i < rows->count;) {
+        const struct parquet_rows_run run = {i, rows->count - i, 0, tape, tape_row};
+        const uint32_t taken = parquet_rows_put_run(layout, writer, rows, &run, &error);
+        cr_assert_eq(error, 0);
+        i += taken;
+        if (taken > 0) continue;
+        const struct parquet_rows_place place = {0, tape[i], tape_row[i]};
+        refused += parquet_rows_put(layout, writer, rows, i, &place, &column, &error) !=
+                   PARQUET_ROWS_GOOD;
+        i++;
+    }
+    run_finish(writer);
+    return refused;
+}
+
+// Goal: the fast way and the plain one write the same file. Method: random rows of every channel,
+// many of which do not fit, both ways; bytes compared.
+Test(parquet_rows, rows_put_by_columns_are_those_put_one_by_one, .timeout = 120)
+{
+    enum { COUNT = 3000 };
+    static uint32_t tape[COUNT];
+    static uint64_t tape_row[COUNT];
+    struct parquet_rows *layout = malloc(sizeof *layout);
+    cr_assert_not_null(layout);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        tape[i] = i % 1000 < 300 ? 0 : 7 + i / 1000;
+        tape_row[i] = i * 3ull;
+    }
+    for (int channel = 0; channel < CHANNEL_COUNT; channel++) {
+        const struct channel_schema *schema = channel_schema((enum channel)channel);
+        for (uint64_t seed = 1; seed <= 12 && schema != NULL; seed++) {
+            struct format_random random = {seed * 100 + (uint64_t)channel};
+            const struct rows_limits limits = {COUNT, schema->has_levels ? 20 * COUNT : 0, 1 << 22};
+            struct rows *rows = random_rows_new((enum channel)channel, limits);
+            random_rows(&random, rows, seed % 3 == 0 ? COUNT : 40, 1);
+            for (uint32_t i = 0; i < rows->count && seed % 4 != 0; i++)
+                rows->present[i] |= schema_required(schema); // else hardly a row would fit
+            struct output one = {.size = 0}, many = {.size = 0};
+            const uint32_t refused = run_by_rows(layout, rows, tape, tape_row, &one);
+            cr_expect_eq(run_by_columns(layout, rows, tape, tape_row, &many), refused);
+            cr_expect(one.size == many.size && memcmp(one.bytes, many.bytes, one.size) == 0,
+                      "%s, seed %d", schema->name, (int)seed);
+            free(one.bytes);
+            free(many.bytes);
+            free(rows);
+        }
+    }
+    free(layout);
 }

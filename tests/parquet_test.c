@@ -6,6 +6,7 @@
 #include "format/decimal_text.h"
 #include "format/parquet_bounds.h"
 #include "format/parquet_crc.h"
+#include "format/parquet_dictionary.h"
 #include "format/parquet_encode.h"
 #include "format/parquet_thrift.h"
 #include "format/parquet_writer.h"
@@ -35,6 +36,21 @@ Test(parquet, crc_has_the_known_values)
     cr_expect_eq(parquet_crc_of(&crc, "123456789", 9), 0xCBF43926u);
     cr_expect_eq(parquet_crc_of(&crc, "The quick brown fox jumps over the lazy dog", 43),
                  0x414FA339u);
+}
+
+Test(parquet, crc_is_the_same_with_and_without_the_cpu)
+{
+    static struct parquet_crc fast, plain;
+    static uint8_t bytes[4096 + 8];
+    uint64_t state = 9;
+    parquet_crc_init(&fast);
+    plain = fast;
+    plain.folds = false;
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)next_random(&state);
+    for (size_t size = 0; size <= 4096; size += size < 300 ? 1 : 37)
+        for (size_t at = 0; at < 8; at += 3)
+            cr_assert_eq(parquet_crc_of(&fast, bytes + at, size),
+                         parquet_crc_of(&plain, bytes + at, size), "%zu at %zu", size, at);
 }
 
 // ---- DELTA_BINARY_PACKED ----
@@ -160,6 +176,81 @@ Test(parquet, hybrid_round_trips_runs_and_noise)
         const bool same = count == 0 || memcmp(values, back, count * sizeof *values) == 0;
         cr_expect(same, "round %d", round);
     }
+}
+
+// The same numbers in whole bytes are the same to a reader of the hybrid.
+Test(parquet, whole_bytes_round_trip)
+{
+    static uint32_t values[20000], back[20008];
+    static uint8_t bytes[1 << 16];
+    uint64_t state = 7;
+    for (int round = 0; round < 200; round++) {
+        const int width = round % 2 ? 8 : 16;
+        const uint32_t count = (uint32_t)(next_random(&state) % (round < 100 ? 40 : 20000));
+        for (uint32_t i = 0; i < count; i++)
+            values[i] = round % 5 == 0 ? 7 : (uint32_t)(next_random(&state) >> (64 - width));
+        const size_t size = parquet_encode_whole_bytes(values, count, width, bytes);
+        cr_assert_leq(size, parquet_encode_whole_bytes_bound(count, width));
+        const size_t decoded = decode_hybrid(bytes, size, width, back);
+        cr_expect(decoded >= count && decoded < count + 8, "round %d", round);
+        cr_expect(count == 0 || memcmp(values, back, count * sizeof *values) == 0);
+    }
+}
+
+// ---- dictionaries ----
+
+Test(parquet, a_dictionary_gives_equal_values_equal_places_until_it_is_full)
+{
+    static int64_t values[PARQUET_DICTIONARY_VALUES_MAX + 1];
+    static uint32_t places[PARQUET_DICTIONARY_VALUES_MAX + 1];
+    struct parquet_dictionary d = {.count = 0};
+    cr_assert_eq(parquet_dictionary_open(&d, PARQUET_DICTIONARY_INT64), 0);
+    for (int round = 0; round < 3; round++) {
+        const uint32_t end = PARQUET_DICTIONARY_VALUES_MAX;
+        for (uint32_t i = 0; i <= end; i++) // multiples of a power of two meet in a hash
+            values[i] = (int64_t)((uint64_t)i << (round * 20)) - (round == 1 ? 1 << 20 : 0);
+        cr_assert(parquet_dictionary_int64(&d, values, end, places));
+        for (uint32_t i = 0; i < end; i++) cr_assert_eq(places[i], i);
+        cr_expect_not(parquet_dictionary_int64(&d, values + end, 1, places));
+        cr_expect_eq(d.count, end);
+        cr_assert(parquet_dictionary_int64(&d, values + 1000, 5, places));
+        for (uint32_t i = 0; i < 5; i++) cr_expect_eq(places[i], 1000 + i);
+        cr_expect_eq(memcmp(d.int64, values, end * sizeof *values), 0);
+        parquet_dictionary_clear(&d);
+    }
+    parquet_dictionary_close(&d);
+}
+
+Test(parquet, a_dictionary_of_wide_numbers_sees_both_halves)
+{
+    const __int128 values[] = {1, (__int128)1 << 64, -1, 1, ((__int128)1 << 64) + 1, -1};
+    const uint32_t wanted[] = {0, 1, 2, 0, 3, 2};
+    uint32_t places[6];
+    struct parquet_dictionary d = {.count = 0};
+    cr_assert_eq(parquet_dictionary_open(&d, PARQUET_DICTIONARY_INT128), 0);
+    cr_assert(parquet_dictionary_int128(&d, values, 6, places));
+    cr_expect_eq(memcmp(places, wanted, sizeof wanted), 0);
+    cr_expect_eq(parquet_dictionary_bytes(&d), 64);
+    parquet_dictionary_close(&d);
+}
+
+Test(parquet, a_dictionary_of_texts_takes_no_long_ones)
+{
+    static uint8_t text[2000], out[64];
+    const uint32_t ends[] = {0, 3, 6, 6, 9, 20};
+    const uint32_t wanted[] = {0, 1, 1, 0, 2, 3};
+    const uint32_t too_long = 20 + PARQUET_DICTIONARY_TEXT_MAX + 1;
+    uint32_t places[6];
+    struct parquet_dictionary d = {.count = 0};
+    memcpy(text, "abcabcabXeleven-bytes", 20);
+    cr_assert_eq(parquet_dictionary_open(&d, PARQUET_DICTIONARY_TEXT), 0);
+    cr_assert(parquet_dictionary_texts(&d, text, 0, ends, 6, places));
+    cr_expect_eq(memcmp(places, wanted, sizeof wanted), 0);
+    cr_expect_not(parquet_dictionary_texts(&d, text, 20, &too_long, 1, places));
+    cr_expect_eq(d.count, 4);
+    cr_expect_eq(parquet_dictionary_encode(&d, out), 4 * 4 + 0 + 3 + 3 + 11);
+    cr_expect_eq(memcmp(out, "\0\0\0\0\3\0\0\0abc\3\0\0\0abX", 18), 0);
+    parquet_dictionary_close(&d);
 }
 
 Test(parquet, levels_round_trip)
