@@ -31,7 +31,7 @@ enum {
     PARQUET_GROUPS_MAX = 256,         // then the file is full: parquet_is_full()
     PARQUET_PAGE_TEXT_BYTES = 1 << 20, // a page ends early when one text column has more
     PARQUET_TEXT_BYTES_MAX = 1 << 20, // one text value
-    PARQUET_ARENA_BYTES = 96 << 20,   // compressed pages of the row group being built
+    PARQUET_ARENA_BYTES = 64 << 20,   // compressed pages of the row group being built
     PARQUET_METADATA_MAX = 32,        // key-value pairs
     PARQUET_SORTING_MAX = 4,
 };
