@@ -346,10 +346,12 @@ static int bench_synthetic(uint32_t count, const char *dir, bool smoke)
 
 enum { TAIL_SOURCES_MAX = 8, TAIL_ZIPF_OFFSET = 3 };
 #define TAIL_DAY_NS (86400ll * 1000000000)
+#define TAIL_START 1723161600000000000
 
 struct tail {
     uint32_t symbols;
     uint64_t trades;
+    bool within_day; // what would come after midnight comes right before
     uint32_t source_count;
     struct rows *sources[TAIL_SOURCES_MAX];
     struct segment_writer *writer;
@@ -399,8 +401,8 @@ static const struct rows *tail_source(const struct tail *tail, uint32_t symbol, 
 
 // Row `from` of a recording as trade number `i` of a symbol: its gap to the trade before stretched
 // (to whole milliseconds, as recorded), its delays and everything else as they were.
-static void tail_row(const struct rows *source, uint32_t from, uint32_t i, double stretch,
-                     int64_t *time, struct rows *out)
+static void tail_row(const struct tail *tail, const struct rows *source, uint32_t from, uint32_t i,
+                     double stretch, int64_t *time)
 {
     static struct event event;
     static struct event_level level;
@@ -408,12 +410,14 @@ static void tail_row(const struct rows *source, uint32_t from, uint32_t i, doubl
     int64_t was = event.value[TRADE_TIME];
     int64_t gap = from == 0 ? 0 : was - source->value[TRADE_TIME][from - 1];
     *time += (int64_t)((double)gap * stretch) / 1000000 * 1000000;
+    if (tail->within_day && *time >= TAIL_START + TAIL_DAY_NS)
+        *time = TAIL_START + TAIL_DAY_NS - 1000000;
     int64_t shift = *time - was;
     event.value[TRADE_TIME] += shift;
     event.value[TRADE_EVENT_TIME] += shift;
     event.value[COLUMN_RECEIVE_TIME] += shift;
     event.value[TRADE_ID] = 1000000 + i;
-    ensure(rows_append(out, &event));
+    ensure(rows_append(tail->bench.rows, &event));
 }
 
 static void tail_symbol(struct tail *tail, uint32_t symbol)
@@ -421,14 +425,14 @@ static void tail_symbol(struct tail *tail, uint32_t symbol)
     uint32_t count = tail_count(tail, symbol);
     const struct rows *source = tail_source(tail, symbol, count);
     double stretch = tail_daily(source) / count;
-    int64_t time = 1723161600000000000;
+    int64_t time = TAIL_START;
     uint32_t from = (uint32_t)((uint64_t)symbol * 7919 % source->count);
     char name[32];
     int size = snprintf(name, sizeof name, "binance:S%uUSDT", symbol);
     struct rows *rows = tail->bench.rows;
     rows_clear(rows);
     for (uint32_t i = 0; i < count; i++)
-        tail_row(source, (from + i) % source->count, i, stretch, &time, rows);
+        tail_row(tail, source, (from + i) % source->count, i, stretch, &time);
     while (!segment_writer_symbol(tail->writer, name, (uint32_t)size, count))
         tail_drain(tail);
     for (uint32_t at = 0; at < count;) {
@@ -499,7 +503,8 @@ static int bench_long_tail_store(int argc, char **argv)
     const char *dir = argv[2];
     struct segment_description what = {.store = "fifteen letters", .salt = 1, .created_ns = 1,
                                        .channel = CHANNEL_TRADE, .number = 1, .writer = "bench"};
-    what.day = catalogue_day_of(1723161600000000000);
+    what.day = catalogue_day_of(TAIL_START);
+    tail.within_day = true;
     tail_make(&tail, &what, argc - 3, argv + 3);
     const struct segment_image *image = &tail.bench.image;
     struct catalogue_segment entry = {.number = 1, .channel = CHANNEL_TRADE, .day = what.day,
@@ -520,6 +525,9 @@ static int bench_long_tail_store(int argc, char **argv)
     char *text = malloc(room);
     ensure(text);
     store_file(dir, "catalogue", text, catalogue_write(&catalogue, text, room));
+    char tapes[512];
+    ensure(snprintf(tapes, sizeof tapes, "%s/tape", dir) < (int)sizeof tapes);
+    (void)mkdir(tapes, 0755);
     char identity[2 * LAYOUT_STORE_ID_BYTES + 2];
     for (int i = 0; i < LAYOUT_STORE_ID_BYTES; i++)
         (void)snprintf(identity + 2 * i, 3, "%02x", what.store[i]);

@@ -216,7 +216,7 @@ static size_t parquet_buffer_encode_places(const struct parquet_buffer *buffer,
     const uint32_t known = parquet_buffer_dictionary_count(buffer);
     const uint32_t last = known > 1 ? known - 1 : 1;
     int width = 32 - __builtin_clz(last);
-    if (mode == PARQUET_MODE_PACKED || width > 16) {
+    if (mode == PARQUET_MODE_PLACES || width > 16) {
         *out = (uint8_t)width;
         return 1 + parquet_encode_hybrid(buffer->places, buffer->count, width, out + 1);
     }
@@ -245,9 +245,10 @@ size_t parquet_buffer_encode(const struct parquet_buffer *buffer, uint32_t rows,
     if (buffer->column->nullable) next += parquet_encode_levels(buffer->present, rows, next);
     if (mode == PARQUET_MODE_PLAIN) {
         next += parquet_buffer_encode_plain(buffer, next);
-    } else if (mode == PARQUET_MODE_DELTA) {
+    } else if (!parquet_mode_has_dictionary(mode)) {
+        const bool whole_bytes = mode == PARQUET_MODE_DELTA_BYTES;
         ensure(parquet_buffer_is_int64(buffer));
-        next += parquet_encode_delta(buffer->int64, buffer->count, next);
+        next += parquet_encode_delta(buffer->int64, buffer->count, whole_bytes, next);
     } else {
         next += parquet_buffer_encode_places(buffer, mode, next);
     }

@@ -68,20 +68,20 @@ static void parquet_choice_dictionary(const struct parquet_choice *choice,
     const uint64_t grown = parquet_choice_growth(choice->rows_expected, half, whole, rows);
     const size_t raw_size = parquet_buffer_dictionary(buffer, choice->raw);
     const uint64_t values = parquet_choice_compressed(choice, raw_size, costs) * grown / whole;
-    costs->of[PARQUET_MODE_PACKED] =
-        values + parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_PACKED, costs);
-    costs->of[PARQUET_MODE_WHOLE] =
-        values + parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_WHOLE, costs);
+    costs->of[PARQUET_MODE_PLACES] =
+        values + parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_PLACES, costs);
+    costs->of[PARQUET_MODE_PLACES_BYTES] =
+        values + parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_PLACES_BYTES, costs);
     // A place among more values has more bits; zstd takes back some of what whole bytes have more.
     const uint64_t bits = 64 - (uint64_t)__builtin_clzll(grown | 1);
     const uint64_t bits_now = 64 - (uint64_t)__builtin_clzll(whole | 1);
-    costs->of[PARQUET_MODE_PACKED] += (bits - bits_now) * choice->rows_expected / 8;
+    costs->of[PARQUET_MODE_PLACES] += (bits - bits_now) * choice->rows_expected / 8;
 }
 
 static enum parquet_mode parquet_choice_best(const struct parquet_costs *costs, bool dictionary)
 {
     enum parquet_mode best = PARQUET_MODE_PLAIN;
-    const int end = dictionary ? PARQUET_MODE_COUNT : PARQUET_MODE_PACKED;
+    const int end = dictionary ? PARQUET_MODE_COUNT : PARQUET_MODE_PLACES;
     for (int mode = 0; mode < end; mode++)
         if (costs->of[mode] < costs->of[best]) best = (enum parquet_mode)mode;
     return best;
@@ -92,9 +92,9 @@ static bool parquet_choice_codes(struct parquet_buffer *buffer, uint32_t rows,
 {
     struct parquet_costs costs = {.failed = false};
     const uint64_t packed =
-        parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_PACKED, &costs);
-    const uint64_t whole = parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_WHOLE, &costs);
-    buffer->mode = whole < packed ? PARQUET_MODE_WHOLE : PARQUET_MODE_PACKED;
+        parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_PLACES, &costs);
+    const uint64_t whole = parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_PLACES_BYTES, &costs);
+    buffer->mode = whole < packed ? PARQUET_MODE_PLACES_BYTES : PARQUET_MODE_PLACES;
     buffer->chosen = true;
     return !costs.failed;
 }
@@ -104,7 +104,7 @@ static void parquet_choice_later(struct parquet_buffer *buffer)
 {
     const enum parquet_type type = buffer->column->type;
     if (type == PARQUET_CODE) {
-        buffer->mode = PARQUET_MODE_PACKED;
+        buffer->mode = PARQUET_MODE_PLACES;
         return;
     }
     buffer->mode = parquet_buffer_is_int64(buffer) ? PARQUET_MODE_DELTA : PARQUET_MODE_PLAIN;
@@ -125,9 +125,10 @@ bool parquet_choose(struct parquet_buffer *buffer, uint32_t rows, bool constant,
     if (parquet_buffer_may_have_dictionary(buffer)) {
         costs.of[PARQUET_MODE_PLAIN] =
             parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_PLAIN, &costs);
-        if (parquet_buffer_is_int64(buffer))
-            costs.of[PARQUET_MODE_DELTA] =
-                parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_DELTA, &costs);
+        for (int mode = PARQUET_MODE_DELTA;
+             mode <= PARQUET_MODE_DELTA_BYTES && parquet_buffer_is_int64(buffer); mode++)
+            costs.of[mode] =
+                parquet_choice_pages(choice, buffer, rows, (enum parquet_mode)mode, &costs);
         if (!buffer->begun_without) parquet_choice_dictionary(choice, buffer, rows, &costs);
     }
     buffer->mode = parquet_choice_best(&costs, true);

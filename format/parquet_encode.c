@@ -76,19 +76,40 @@ size_t parquet_encode_delta_bound(uint32_t count)
     return 4 * VARINT_BYTES_MAX + blocks * (VARINT_BYTES_MAX + DELTA_MINIBLOCKS + DELTA_BLOCK * 8);
 }
 
-// One block of 1 ... 128 deltas. Differences wrap modulo 2^64, as the reader's sums do.
-static uint8_t *parquet_encode_delta_block(uint8_t *out, const int64_t *before, int count)
+// `count` values of `bytes` bytes each: every store but the last is written over by the next.
+static uint8_t *parquet_encode_bytes(uint8_t *out, const uint64_t *values, int count, int bytes)
 {
-    uint64_t delta[DELTA_BLOCK];
-    int64_t least = INT64_MAX;
+    if (bytes == 4) { // most times: the compiler knows how to do these together
+        for (int i = 0; i < count; i++) {
+            const uint32_t narrow = (uint32_t)values[i];
+            memcpy(out + 4 * i, &narrow, 4);
+        }
+        return out + 4 * count;
+    }
+    for (int i = 0; i < count; i++, out += bytes) memcpy(out, &values[i], 8);
+    return out;
+}
+
+// Deltas of one block less the least one, which is returned. Differences wrap modulo 2^64, as the
+// reader's sums do; zeros behind the last one.
+static int64_t parquet_encode_delta_take(uint64_t delta[DELTA_BLOCK], const int64_t *before,
+                                         int count, bool from_zero)
+{
+    int64_t least = from_zero ? 0 : INT64_MAX;
     for (int i = 0; i < count; i++) {
         delta[i] = (uint64_t)before[i + 1] - (uint64_t)before[i];
-        if ((int64_t)delta[i] < least) least = (int64_t)delta[i];
+        least = (int64_t)delta[i] < least ? (int64_t)delta[i] : least;
     }
     for (int i = 0; i < count; i++) delta[i] -= (uint64_t)least;
     for (int i = count; i < DELTA_BLOCK; i++) delta[i] = 0;
+    return least;
+}
 
-    out = parquet_encode_zigzag(out, least);
+// One block of 1 ... 128 deltas.
+static uint8_t *parquet_encode_delta_block(uint8_t *out, const int64_t *before, int count)
+{
+    uint64_t delta[DELTA_BLOCK];
+    out = parquet_encode_zigzag(out, parquet_encode_delta_take(delta, before, count, false));
     uint8_t *widths = out;
     out += DELTA_MINIBLOCKS; // all of them, used or not: some readers insist
     for (int m = 0; m < DELTA_MINIBLOCKS; m++) {
@@ -99,6 +120,17 @@ static uint8_t *parquet_encode_delta_block(uint8_t *out, const int64_t *before, 
         if (widths[m] > 0) out = parquet_encode_pack(out, miniblock, DELTA_MINIBLOCK, widths[m]);
     }
     return out;
+}
+
+static uint8_t *parquet_encode_delta_whole(uint8_t *out, const int64_t *before, int count)
+{
+    uint64_t delta[DELTA_BLOCK], any = 0;
+    out = parquet_encode_zigzag(out, parquet_encode_delta_take(delta, before, count, true));
+    for (int i = 0; i < DELTA_BLOCK; i++) any |= delta[i];
+    const int bytes = (parquet_encode_width(any) + 7) / 8;
+    memset(out, 8 * bytes, DELTA_MINIBLOCKS);
+    out += DELTA_MINIBLOCKS;
+    return bytes > 0 ? parquet_encode_bytes(out, delta, DELTA_BLOCK, bytes) : out;
 }
 
 static bool parquet_encode_is_constant(const int64_t *values, uint32_t count)
@@ -116,7 +148,7 @@ static uint8_t *parquet_encode_delta_zeros(uint8_t *out, uint32_t deltas)
     return out + blocks * (1 + DELTA_MINIBLOCKS);
 }
 
-size_t parquet_encode_delta(const int64_t *values, uint32_t count, uint8_t *out)
+size_t parquet_encode_delta(const int64_t *values, uint32_t count, bool whole_bytes, uint8_t *out)
 {
     ensure(values != NULL && count <= INT32_MAX);
     uint8_t *next = parquet_encode_varint(out, DELTA_BLOCK);
@@ -126,9 +158,9 @@ size_t parquet_encode_delta(const int64_t *values, uint32_t count, uint8_t *out)
     const bool constant = count > 1 && parquet_encode_is_constant(values, count);
     if (constant) next = parquet_encode_delta_zeros(next, count - 1);
     for (uint32_t i = 1; i < count && !constant; i += DELTA_BLOCK) {
-        const uint32_t left = count - i;
-        next = parquet_encode_delta_block(next, values + i - 1,
-                                          left < DELTA_BLOCK ? (int)left : DELTA_BLOCK);
+        const int block = count - i < DELTA_BLOCK ? (int)(count - i) : DELTA_BLOCK;
+        next = whole_bytes ? parquet_encode_delta_whole(next, values + i - 1, block)
+                           : parquet_encode_delta_block(next, values + i - 1, block);
     }
     ensure((size_t)(next - out) <= parquet_encode_delta_bound(count));
     return (size_t)(next - out);

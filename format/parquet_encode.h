@@ -7,12 +7,16 @@
 #ifndef RINGTAPE_FORMAT_PARQUET_ENCODE_H
 #define RINGTAPE_FORMAT_PARQUET_ENCODE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-// DELTA_BINARY_PACKED of int64: blocks of 128 values, four miniblocks of 32.
+// DELTA_BINARY_PACKED of int64: blocks of 128 values, four miniblocks of 32. `whole_bytes`: deltas
+// are not counted from the least one but from 0, if none is below, and have the same whole bytes in
+// all of a block; equal deltas are equal bytes then. `out` needs all of its bound, even where less
+// is returned.
 size_t parquet_encode_delta_bound(uint32_t count);
-size_t parquet_encode_delta(const int64_t *values, uint32_t count, uint8_t *out);
+size_t parquet_encode_delta(const int64_t *values, uint32_t count, bool whole_bytes, uint8_t *out);
 
 // RLE / bit-packing hybrid of numbers below 2^width, 1 <= width <= 32.
 size_t parquet_encode_hybrid_bound(uint32_t count, int width);

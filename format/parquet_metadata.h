@@ -21,11 +21,18 @@ enum {
 // How the values of a data page are coded.
 enum parquet_mode {
     PARQUET_MODE_PLAIN,
-    PARQUET_MODE_DELTA,  // DELTA_BINARY_PACKED
-    PARQUET_MODE_PACKED, // places in a dictionary, of as few bits as they need
-    PARQUET_MODE_WHOLE,  // places in a dictionary, of one or two whole bytes: zstd finds repeats
+    PARQUET_MODE_DELTA,       // DELTA_BINARY_PACKED, as few bits as possible
+    PARQUET_MODE_DELTA_BYTES, // the same in whole bytes: zstd finds what repeats
+    PARQUET_MODE_PLACES,      // places in a dictionary, as few bits as possible
+    PARQUET_MODE_PLACES_BYTES, // in one or two whole bytes
     PARQUET_MODE_COUNT
 };
+
+// Does a page of this mode need a dictionary?
+static inline bool parquet_mode_has_dictionary(enum parquet_mode mode)
+{
+    return mode >= PARQUET_MODE_PLACES;
+}
 
 // One page as it lies in the file.
 struct parquet_page {

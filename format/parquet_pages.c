@@ -93,7 +93,7 @@ static void parquet_page_choose(struct parquet_writer *w, uint32_t c, uint32_t t
     const struct parquet_buffer *other = &w->buffers[twin < c ? twin : c];
     const struct parquet_bounds *bounds = &buffer->pages[w->page_count].bounds;
     if (buffer->chosen) return;
-    if (twin < c && other->chosen && other->mode < PARQUET_MODE_PACKED) {
+    if (twin < c && other->chosen && !parquet_mode_has_dictionary(other->mode)) {
         buffer->mode = buffer->mode_without = other->mode;
         buffer->chosen = true;
         return;
@@ -106,7 +106,7 @@ static void parquet_page_choose(struct parquet_writer *w, uint32_t c, uint32_t t
     const bool constant =
         bounds->any && parquet_buffer_is_number(buffer) && bounds->min == bounds->max;
     if (!parquet_choose(buffer, w->page_rows, constant, &choice)) w->error = -ENOMEM;
-    if (buffer->mode < PARQUET_MODE_PACKED) buffer->begun_without = true;
+    if (!parquet_mode_has_dictionary(buffer->mode)) buffer->begun_without = true;
 }
 
 static void parquet_page_column(struct parquet_writer *w, uint32_t c)
@@ -122,7 +122,7 @@ static void parquet_page_column(struct parquet_writer *w, uint32_t c)
     if (w->error != 0) return;
     const struct parquet_page *same =
         twin < c ? &w->buffers[twin].pages[w->page_count] : NULL;
-    if (same != NULL && same->mode == page->mode && page->mode < PARQUET_MODE_PACKED)
+    if (same != NULL && same->mode == page->mode && !parquet_mode_has_dictionary(page->mode))
         parquet_page_copy(w, same, page);
     else
         parquet_page_encode(w, c, page);
@@ -140,7 +140,7 @@ static bool parquet_page_places(struct parquet_writer *w)
     for (uint32_t c = 0; c < w->options.column_count && good; c++) {
         struct parquet_buffer *buffer = &w->buffers[c];
         known[c] = buffer->dictionary.count;
-        if (buffer->column->type == PARQUET_CODE || buffer->mode < PARQUET_MODE_PACKED ||
+        if (buffer->column->type == PARQUET_CODE || !parquet_mode_has_dictionary(buffer->mode) ||
             !buffer->chosen || parquet_buffer_places(buffer, 0, buffer->count))
             continue;
         if (w->group_rows < PARQUET_GROUP_ROWS_MIN)

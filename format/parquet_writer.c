@@ -20,7 +20,7 @@
 
 enum {
     FOOTER_BUFFER_BYTES = 1 << 16,
-    LEVEL_DEFAULT = 3,
+    LEVEL_DEFAULT = 1,
     TAIL_BYTES = 8, // length of the footer, magic
 };
 
@@ -140,7 +140,7 @@ static void parquet_group_column(struct parquet_writer *w, uint32_t c, struct pa
     *chunk = (struct parquet_chunk){.bytes = 0};
     parquet_bounds_clear(&chunk->bounds);
     for (uint32_t i = 0; i < w->page_count; i++) chunk->pages[pages[i].mode]++;
-    if (chunk->pages[PARQUET_MODE_PACKED] + chunk->pages[PARQUET_MODE_WHOLE] > 0)
+    if (chunk->pages[PARQUET_MODE_PLACES] + chunk->pages[PARQUET_MODE_PLACES_BYTES] > 0)
         parquet_group_dictionary(w, c, chunk);
     chunk->data_offset = w->offset;
     for (uint32_t i = 0; i < w->page_count && w->error == 0; i++) {

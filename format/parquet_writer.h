@@ -28,7 +28,7 @@ enum {
     PARQUET_PAGE_ROWS = 20000,
     PARQUET_GROUP_ROWS = 1000000,
     PARQUET_GROUP_ROWS_MIN = 200000,  // a full dictionary does not end a smaller row group
-    PARQUET_GROUPS_MAX = 256,         // then the file is full: parquet_is_full()
+    PARQUET_GROUPS_MAX = 128,         // then the file is full: parquet_is_full()
     PARQUET_PAGE_TEXT_BYTES = 1 << 20, // a page ends early when one text column has more
     PARQUET_TEXT_BYTES_MAX = 1 << 20, // one text value
     PARQUET_ARENA_BYTES = 64 << 20,   // compressed pages of the row group being built
@@ -72,7 +72,7 @@ struct parquet_options {
     const char *created_by; // "ringtape version x.y.z (build hash)": parquet-java parses it
     const struct parquet_pair *metadata;
     uint32_t metadata_count;
-    int compression_level;  // of zstd; 0: 3
+    int compression_level;  // of zstd; 0: 1
     uint64_t rows_expected; // of the file, for choosing encodings; 0: unknown
     // Takes `size` bytes at the end of the file; 0 or negative errno.
     int (*write)(void *context, const void *bytes, size_t size);
