@@ -277,11 +277,20 @@ size_t parquet_buffer_dictionary(const struct parquet_buffer *buffer, uint8_t *o
     return size;
 }
 
+void parquet_buffer_keep_mode(struct parquet_buffer *buffer)
+{
+    ensure(!buffer->chosen);
+    buffer->chosen = true;
+    buffer->groups_left = PARQUET_BUFFER_CHOICE_GROUPS;
+}
+
 void parquet_buffer_restart(struct parquet_buffer *buffer)
 {
     for (uint32_t i = 0; i < buffer->code_known; i++)
         buffer->code_index[buffer->code_order[i]] = CODE_NONE;
     buffer->code_known = 0;
     if (parquet_buffer_may_have_dictionary(buffer)) parquet_dictionary_clear(&buffer->dictionary);
-    buffer->chosen = buffer->begun_without = false;
+    buffer->begun_without = false;
+    if (buffer->chosen) buffer->groups_left--;
+    if (buffer->groups_left == 0) buffer->chosen = false;
 }

@@ -19,6 +19,7 @@
 enum {
     PARQUET_BUFFER_PAGES_MAX = 64, // of one column in one row group
     PARQUET_BUFFER_TEXT_BYTES = PARQUET_PAGE_TEXT_BYTES + PARQUET_TEXT_BYTES_MAX,
+    PARQUET_BUFFER_CHOICE_GROUPS = 4, // row groups that a choice of mode is good for
 };
 
 struct parquet_buffer {
@@ -48,6 +49,7 @@ struct parquet_buffer {
     // How this row group has the column.
     bool chosen;        // the mode stays
     bool begun_without; // a page without a dictionary was written
+    uint32_t groups_left; // that the choice is good for
     enum parquet_mode mode;
     enum parquet_mode mode_without; // the best one without a dictionary
     struct parquet_page *pages;     // [PARQUET_BUFFER_PAGES_MAX]
@@ -81,7 +83,9 @@ void parquet_buffer_clear(struct parquet_buffer *buffer, uint32_t rows);
 uint32_t parquet_buffer_dictionary_count(const struct parquet_buffer *buffer);
 // The dictionary in order of places, PLAIN. Returns the bytes written.
 size_t parquet_buffer_dictionary(const struct parquet_buffer *buffer, uint8_t *out);
-// A new row group: the dictionary is empty, the mode open.
+// Once the mode is chosen.
+void parquet_buffer_keep_mode(struct parquet_buffer *buffer);
+// A new row group: the dictionary is empty, and from time to time the mode open.
 void parquet_buffer_restart(struct parquet_buffer *buffer);
 
 #endif

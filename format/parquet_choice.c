@@ -95,7 +95,7 @@ static bool parquet_choice_codes(struct parquet_buffer *buffer, uint32_t rows,
         parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_PLACES, &costs);
     const uint64_t whole = parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_PLACES_BYTES, &costs);
     buffer->mode = whole < packed ? PARQUET_MODE_PLACES_BYTES : PARQUET_MODE_PLACES;
-    buffer->chosen = true;
+    parquet_buffer_keep_mode(buffer);
     return !costs.failed;
 }
 
@@ -133,6 +133,6 @@ bool parquet_choose(struct parquet_buffer *buffer, uint32_t rows, bool constant,
     }
     buffer->mode = parquet_choice_best(&costs, true);
     buffer->mode_without = parquet_choice_best(&costs, false);
-    buffer->chosen = true;
+    parquet_buffer_keep_mode(buffer);
     return !costs.failed;
 }

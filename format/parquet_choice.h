@@ -2,10 +2,10 @@
 //
 // parquet_choice: which coding of a column makes a row group smallest. Part of parquet_writer.
 //
-// Once a row group, its first page is coded and compressed in every way that the type has. What a
-// dictionary will cost is extrapolated: the values that the second half of the page added to those
-// of the first half, over again for each doubling of the rows. So 2 pages in 100 are coded three
-// or four times, all others once.
+// Once in some row groups, the first page is coded and compressed in every way that the type has.
+// What a dictionary will cost is extrapolated: the values that the second half of the page added to
+// those of the first half, over again for each doubling of the rows. So one page in 200 is coded
+// four or five times, all others once.
 //
 // Threading: none. Bounds: those of the buffers given.
 #ifndef RINGTAPE_FORMAT_PARQUET_CHOICE_H
@@ -24,7 +24,7 @@ struct parquet_choice {
 };
 
 // buffer->mode for the values in the buffer (`rows` with nulls) and, when `chosen` is set by it,
-// for the rest of the row group. In modes with a dictionary, the places are looked up afterwards.
+// for what follows. In modes with a dictionary, the places are looked up afterwards.
 // `constant`: all values are equal. False: zstd ran out of memory.
 bool parquet_choose(struct parquet_buffer *buffer, uint32_t rows, bool constant,
                     const struct parquet_choice *choice);

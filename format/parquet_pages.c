@@ -42,14 +42,26 @@ static void parquet_page_encode(struct parquet_writer *w, uint32_t c, struct par
 
 // ---- columns with the same values ----
 
+// In parallel, which memcmp() is not everywhere.
+static bool parquet_page_equal(const int64_t *a, const int64_t *b, uint32_t count)
+{
+    enum { PART = 1024 }; // columns that differ do so soon
+    for (uint32_t i = 0; i < count;) {
+        const uint32_t end = count - i < PART ? count : i + PART;
+        uint64_t different = 0;
+        for (; i < end; i++) different |= (uint64_t)a[i] ^ (uint64_t)b[i];
+        if (different != 0) return false;
+    }
+    return true;
+}
+
 static bool parquet_page_is_twin(const struct parquet_writer *w, uint32_t c, uint32_t other)
 {
     const struct parquet_buffer *a = &w->buffers[other], *b = &w->buffers[c];
     if (!parquet_buffer_is_int64(a) || a->column->nullable) return false;
     const struct parquet_page *left = &a->pages[w->page_count], *right = &b->pages[w->page_count];
     return left->bounds.min == right->bounds.min && left->bounds.max == right->bounds.max &&
-           a->int64[0] == b->int64[0] &&
-           memcmp(a->int64, b->int64, (size_t)w->page_rows * sizeof a->int64[0]) == 0;
+           parquet_page_equal(a->int64, b->int64, w->page_rows);
 }
 
 // An earlier column whose page has the same bytes (`time` is one of the channel's own times, as a
@@ -92,10 +104,13 @@ static void parquet_page_choose(struct parquet_writer *w, uint32_t c, uint32_t t
     struct parquet_buffer *buffer = &w->buffers[c];
     const struct parquet_buffer *other = &w->buffers[twin < c ? twin : c];
     const struct parquet_bounds *bounds = &buffer->pages[w->page_count].bounds;
+    const bool empty = parquet_buffer_dictionary_count(buffer) == 0; // of nulls alone, so far
+    if (buffer->chosen && parquet_mode_has_dictionary(buffer->mode) && empty)
+        buffer->chosen = false;
     if (buffer->chosen) return;
     if (twin < c && other->chosen && !parquet_mode_has_dictionary(other->mode)) {
         buffer->mode = buffer->mode_without = other->mode;
-        buffer->chosen = true;
+        parquet_buffer_keep_mode(buffer);
         return;
     }
     const struct parquet_choice choice = {.zstd = w->zstd,
@@ -143,9 +158,10 @@ static bool parquet_page_places(struct parquet_writer *w)
         if (buffer->column->type == PARQUET_CODE || !parquet_mode_has_dictionary(buffer->mode) ||
             !buffer->chosen || parquet_buffer_places(buffer, 0, buffer->count))
             continue;
-        if (w->group_rows < PARQUET_GROUP_ROWS_MIN)
+        if (w->group_rows < PARQUET_GROUP_ROWS_MIN) {
             buffer->mode = buffer->mode_without;
-        else
+            buffer->groups_left = 1;
+        } else
             good = false;
         if (good) continue;
         // The tables are emptied with the group that ends here, so that counts are all to restore.

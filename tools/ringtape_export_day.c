@@ -5,7 +5,7 @@
 //     → for each exchange: up to date? else for each symbol: merge by time → Parquet → publish
 //
 // The key of a partition is a hash of all that its content depends on: layout, store, segments,
-// symbols, the part of the day asked for.
+// symbols and the part of the day asked for, size of files.
 #include "tools/ringtape_export_day.h"
 
 #include "format/ensure.h"
@@ -38,7 +38,7 @@ struct ringtape_export_work {
     struct catalogue_segment *entries; // those wanted
     struct ringtape_segment *segments;
     uint32_t segment_count;
-    uint32_t lost; // segments that cannot be read: their .segment is NULL
+    uint32_t lost; // segments that cannot be read, or not as a whole; .segment may be NULL
     struct ringtape_export_names names;
     char sources[SEGMENTS_TEXT_BYTES]; // "98 99", for the file's metadata
     // Of the exchange being written.
@@ -62,14 +62,8 @@ static void ringtape_export_hash_text(XXH3_state_t *state, const char *text)
     (void)XXH3_64bits_update(state, text, strlen(text) + 1);
 }
 
-static void ringtape_export_hash_name(XXH3_state_t *state, struct event_text text)
-{
-    if (text.size > 0) (void)XXH3_64bits_update(state, text.bytes, text.size);
-    (void)XXH3_64bits_update(state, "", 1);
-}
-
-static uint64_t ringtape_export_key(const struct ringtape_export_work *work, size_t first,
-                                    size_t end)
+// Not of what can be read today: what was exported whole stays when a segment is damaged later.
+static uint64_t ringtape_export_key(const struct ringtape_export_work *work)
 {
     XXH3_state_t *state = XXH3_createState();
     ensure(state != NULL); // half a kilobyte
@@ -86,8 +80,8 @@ static uint64_t ringtape_export_key(const struct ringtape_export_work *work, siz
         (void)XXH3_64bits_update(state, source, sizeof source);
     }
     (void)XXH3_64bits_update(state, &work->export->file_bytes, sizeof work->export->file_bytes);
-    for (size_t i = first; i < end; i++)
-        ringtape_export_hash_name(state, work->names.names[i].text);
+    for (uint32_t i = 0; i < work->export->query.symbols.count; i++)
+        ringtape_export_hash_text(state, work->export->query.symbols.text[i]);
     const uint64_t key = XXH3_64bits_digest(state);
     (void)XXH3_freeState(state);
     return key;
@@ -407,7 +401,7 @@ static int ringtape_export_exchange(struct ringtape_export_work *work, size_t fi
     ringtape_export_describe(work);
     ringtape_partition_init(&work->partition, &work->export->publish, work->exchange,
                             work->schema->name, work->date, work->export->identity,
-                            ringtape_export_key(work, first, end));
+                            ringtape_export_key(work));
     if (ringtape_export_is_current(work)) {
         work->export->unchanged++;
         ringtape_export_told(work, "unchanged");
@@ -427,6 +421,22 @@ static int ringtape_export_exchange(struct ringtape_export_work *work, size_t fi
 
 // ---- the day ----
 
+// Where footer and index are lost, blocks are found by walking: those that the file still has.
+static int ringtape_export_check_segment(struct ringtape_export_work *work, uint32_t s)
+{
+    const struct catalogue_segment *entry = &work->entries[s];
+    const struct index *index = segment_index(work->segments[s].segment);
+    uint64_t rows = 0;
+    for (uint32_t b = 0; b < index->block_count; b++) rows += index->blocks[b].rows;
+    if (rows == entry->rows) return 0;
+    (void)ringtape_fail("damaged: segment %" PRIu32 ": %" PRIu64 " of its %" PRIu64
+                        " rows are found",
+                        entry->number, rows, entry->rows);
+    work->export->damages++;
+    work->lost++;
+    return 0;
+}
+
 // One segment. What cannot be read of it is told and counted, and the others go on without it.
 static int ringtape_export_open_segment(struct ringtape_export_work *work, uint32_t s)
 {
@@ -438,6 +448,7 @@ static int ringtape_export_open_segment(struct ringtape_export_work *work, uint3
                             store_path(export->store), entry->number, work->date);
         error = -EBADMSG;
     }
+    if (error == 0) return ringtape_export_check_segment(work, s);
     if (error != -EBADMSG) return error;
     export->damages++;
     work->lost++;
