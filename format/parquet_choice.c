@@ -93,7 +93,8 @@ static bool parquet_choice_codes(struct parquet_buffer *buffer, uint32_t rows,
     struct parquet_costs costs = {.failed = false};
     const uint64_t packed =
         parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_PLACES, &costs);
-    const uint64_t whole = parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_PLACES_BYTES, &costs);
+    const uint64_t whole =
+        parquet_choice_pages(choice, buffer, rows, PARQUET_MODE_PLACES_BYTES, &costs);
     buffer->mode = whole < packed ? PARQUET_MODE_PLACES_BYTES : PARQUET_MODE_PLACES;
     parquet_buffer_keep_mode(buffer);
     return !costs.failed;

@@ -503,7 +503,8 @@ Test(parquet, a_failing_output_is_reported_for_good)
     }
 }
 
-// Long texts end pages and groups early; two groups less than there may be fill a file; nothing is lost on the way.
+// Long texts end pages and groups early; two groups less than there may be fill a file; nothing is
+// lost on the way.
 Test(parquet, a_file_fills_up_and_says_so)
 {
     static const struct parquet_column one = {.name = "frame", .type = PARQUET_BINARY};

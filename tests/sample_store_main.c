@@ -6,8 +6,8 @@
 // as after a merge; `sample_store DIR unfit` has a trade whose price no Parquet type holds,
 // `unfit_quantity` one whose quantity none holds; `overlap` a third day of 36 segments that all
 // begin together; `busy` a third day of 200,000 trades of one symbol; `odd` symbols that are not
-// ASCII, or that shells and paths take for something else. Without arguments it tries itself out
-// in a folder of its own.
+// ASCII, or that shells and paths take for something else; `heavy` a third day of whatever takes
+// most memory. Without arguments it tries itself out in a folder of its own.
 #include "format/catalogue.h"
 #include "format/ensure.h"
 #include "format/segment.h"
@@ -321,6 +321,79 @@ static void sample_busy(struct sample *sample, uint32_t *number, int32_t day)
     }
 }
 
+// ---- what takes most memory ----
+
+enum { HEAVY_FRAME = 180000, HEAVY_FRAMES = 40, HEAVY_LEVELS = 5000, HEAVY_BOOKS = 12 };
+
+// Frames that no compression helps with: a block of 7 MB each time.
+static void sample_heavy_raw(struct sample *sample, struct rows *rows, int64_t time)
+{
+    static struct event event;
+    static uint8_t frame[HEAVY_FRAME];
+    for (uint32_t r = 0; r < HEAVY_FRAMES; r++) {
+        for (size_t i = 0; i + 8 <= sizeof frame; i += 8) {
+            const uint64_t number = random_next(&sample->random);
+            memcpy(frame + i, &number, 8);
+        }
+        event_clear(&event, CHANNEL_RAW, 0);
+        event_set(&event, COLUMN_RECEIVE_TIME, time + (int64_t)r * 1000000000);
+        event_set(&event, COLUMN_FLAGS, 0);
+        event_set(&event, RAW_REASON, 0);
+        event_set_text(&event, RAW_FRAME, frame, sizeof frame);
+        ensure(rows_append(rows, &event));
+    }
+}
+
+static void sample_heavy_books(struct sample *sample, struct rows *rows, int64_t time)
+{
+    static struct event event;
+    static struct event_level levels[HEAVY_LEVELS];
+    for (uint32_t r = 0; r < HEAVY_BOOKS; r++) {
+        for (uint32_t l = 0; l < HEAVY_LEVELS; l++) {
+            const uint64_t number = random_next(&sample->random);
+            levels[l] = (struct event_level){.price = (int64_t)(number % 100000000),
+                                             .quantity = (int64_t)(number >> 30),
+                                             .price_scale = 2,
+                                             .quantity_scale = 5,
+                                             .side = l >= HEAVY_LEVELS / 2};
+        }
+        event_clear(&event, CHANNEL_BOOK, 0);
+        for (int c = 0; c < rows->schema->column_count; c++)
+            if (schema_required(rows->schema) >> c & 1) event_set(&event, c, 1);
+        event_set(&event, COLUMN_RECEIVE_TIME, time + (int64_t)r * 1000000000);
+        event_set(&event, BOOK_EVENT_TIME, time + (int64_t)r * 1000000000);
+        event.level_count = HEAVY_LEVELS;
+        event.levels = levels;
+        ensure(rows_append(rows, &event));
+    }
+}
+
+// All segments of a channel overlap from begin to end, and there are more than a merge holds open.
+static void sample_heavy(struct sample *sample, uint32_t *number, int32_t day)
+{
+    const int64_t start = day_ns + 2 * INT64_C(86400000000000);
+    for (int64_t segment = 0; segment < 400; segment++) {
+        struct rows *rows = sample_rows_new(CHANNEL_TRADE);
+        for (uint32_t r = 0; r < 40; r++)
+            sample_row(sample, rows, r % 2, start + r * INT64_C(1000000000) + segment);
+        sample_segment(sample, (*number)++, day, rows, 1);
+        free(rows);
+    }
+    for (int64_t segment = 0; segment < 16; segment++) {
+        const struct rows_limits limits = {HEAVY_FRAMES, 0, HEAVY_FRAME * HEAVY_FRAMES};
+        struct rows *rows = random_rows_new(CHANNEL_RAW, limits);
+        if (segment < 8) {
+            sample_heavy_raw(sample, rows, start + segment);
+            sample_segment(sample, (*number)++, day, rows, 1);
+        }
+        free(rows);
+        rows = sample_rows_new(CHANNEL_BOOK);
+        sample_heavy_books(sample, rows, start + segment);
+        sample_segment(sample, (*number)++, day, rows, 1);
+        free(rows);
+    }
+}
+
 static void sample_catalogue(struct sample *sample)
 {
     const size_t room = catalogue_bytes_max(&sample->catalogue);
@@ -363,6 +436,7 @@ static void sample_store(const char *folder, const char *variant)
     sample_others(&sample, &number, day);
     if (strcmp(variant, "overlap") == 0) sample_overlap(&sample, &number, day + 2);
     if (strcmp(variant, "busy") == 0) sample_busy(&sample, &number, day + 2);
+    if (strcmp(variant, "heavy") == 0) sample_heavy(&sample, &number, day + 2);
     sample_tape(&sample, 3);
     sample_channel(&sample, &number, day, CHANNEL_CANDLE);
     sample_channel(&sample, &number, day, CHANNEL_ALERT);

@@ -38,7 +38,7 @@ struct ringtape_export_work {
     struct catalogue_segment *entries; // those wanted
     struct ringtape_segment *segments;
     uint32_t segment_count;
-    uint32_t lost; // segments that cannot be read, or not as a whole; .segment may be NULL
+    uint32_t lost; // segments that cannot be read, or not as a whole
     struct ringtape_export_names names;
     char sources[SEGMENTS_TEXT_BYTES]; // "98 99", for the file's metadata
     // Of the exchange being written.
@@ -278,9 +278,9 @@ static uint64_t ringtape_export_expected(const struct ringtape_export_work *work
     uint64_t rows = 0;
     for (size_t i = first; i < end; i++) rows += work->names.names[i].rows;
     for (uint32_t s = 0; s < work->segment_count && work->schema->has_levels; s++) {
-        if (work->segments[s].segment == NULL) continue;
-        const struct index *index = segment_index(work->segments[s].segment);
-        for (uint32_t b = 0; b < index->block_count; b++) rows += index->blocks[b].levels;
+        const struct index *index = ringtape_segment_index(&work->segments[s]);
+        for (uint32_t b = 0; index != NULL && b < index->block_count; b++)
+            rows += index->blocks[b].levels;
     }
     return rows;
 }
@@ -425,7 +425,8 @@ static int ringtape_export_exchange(struct ringtape_export_work *work, size_t fi
 static int ringtape_export_check_segment(struct ringtape_export_work *work, uint32_t s)
 {
     const struct catalogue_segment *entry = &work->entries[s];
-    const struct index *index = segment_index(work->segments[s].segment);
+    ringtape_segment_slim(&work->segments[s]);
+    const struct index *index = ringtape_segment_index(&work->segments[s]);
     uint64_t rows = 0;
     for (uint32_t b = 0; b < index->block_count; b++) rows += index->blocks[b].rows;
     if (rows == entry->rows) return 0;

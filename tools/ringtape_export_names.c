@@ -42,15 +42,16 @@ int ringtape_export_names_open(struct ringtape_export_names *names,
                                const struct ringtape_segment *segments, uint32_t segment_count)
 {
     size_t room = 0;
-    for (uint32_t s = 0; s < segment_count; s++)
-        if (segments[s].segment != NULL) room += segment_index(segments[s].segment)->symbol_count;
+    for (uint32_t s = 0; s < segment_count; s++) {
+        const struct index *index = ringtape_segment_index(&segments[s]);
+        room += index != NULL ? index->symbol_count : 0;
+    }
     names->count = 0;
     names->names = calloc(room + 1, sizeof names->names[0]);
     if (names->names == NULL) return -ENOMEM;
     for (uint32_t s = 0; s < segment_count; s++) {
-        if (segments[s].segment == NULL) continue;
-        const struct index *index = segment_index(segments[s].segment);
-        for (uint32_t i = 0; i < index->symbol_count; i++) {
+        const struct index *index = ringtape_segment_index(&segments[s]);
+        for (uint32_t i = 0; index != NULL && i < index->symbol_count; i++) {
             const struct event_text text = index_name(index, i);
             if (ringtape_query_has_symbol(query, text.bytes, text.size))
                 names->names[names->count++] = ringtape_export_name_of(index, s, i);

@@ -28,7 +28,7 @@ struct ringtape_export_names {
     size_t count;
 };
 
-// Those that the query wants; segments whose .segment is NULL are passed over. 0 or -ENOMEM.
+// Those that the query wants; segments that are not open are passed over. 0 or -ENOMEM.
 int ringtape_export_names_open(struct ringtape_export_names *names,
                                const struct ringtape_query *query,
                                const struct ringtape_segment *segments, uint32_t segment_count);

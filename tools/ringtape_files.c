@@ -61,7 +61,7 @@ static int ringtape_segment_map(struct ringtape_map *map, const struct store *st
 int ringtape_segment_open(struct ringtape_segment *opened, const struct store *store,
                           const struct catalogue_segment *entry)
 {
-    *opened = (struct ringtape_segment){0};
+    *opened = (struct ringtape_segment){.number = entry->number};
     const int error = ringtape_segment_map(&opened->file, store, entry, "segment");
     if (error != 0) return error;
     // Without its index a segment is read all the same.
@@ -84,6 +84,23 @@ void ringtape_segment_close(struct ringtape_segment *opened)
     ringtape_map_close(&opened->index);
     ringtape_map_close(&opened->file);
     opened->segment = NULL;
+    opened->view = (struct index){.header = NULL};
+}
+
+void ringtape_segment_slim(struct ringtape_segment *opened)
+{
+    ensure(opened->segment != NULL);
+    if (segment_rebuilt(opened->segment)) return; // its index is in the segment's memory alone
+    const bool good = index_open(&opened->view, opened->index.bytes, opened->index.size);
+    ensure(good); // the segment uses it
+    segment_close(opened->segment);
+    opened->segment = NULL;
+}
+
+const struct index *ringtape_segment_index(const struct ringtape_segment *opened)
+{
+    if (opened->segment != NULL) return segment_index(opened->segment);
+    return opened->view.header != NULL ? &opened->view : NULL;
 }
 
 int ringtape_store_open(struct store **store, const char *path)

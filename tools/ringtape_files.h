@@ -31,7 +31,9 @@ struct ringtape_segment {
     struct ringtape_map file;
     struct ringtape_map index;
     struct source source;
-    struct segment *segment;
+    struct segment *segment; // NULL after ringtape_segment_slim()
+    struct index view;       // of the index file, then
+    uint32_t number;
 };
 
 // The segment of the catalogue's entry. 0; -ENOENT: it is gone (merged: refresh the store);
@@ -39,6 +41,11 @@ struct ringtape_segment {
 int ringtape_segment_open(struct ringtape_segment *opened, const struct store *store,
                           const struct catalogue_segment *entry);
 void ringtape_segment_close(struct ringtape_segment *opened);
+// For who holds thousands of segments and reads blocks through readers of his own: gives back the
+// memory for decoding, if the index file is what it should be.
+void ringtape_segment_slim(struct ringtape_segment *opened);
+// NULL: it is not open.
+const struct index *ringtape_segment_index(const struct ringtape_segment *opened);
 
 // Opens the store or tells why not on standard error. 0 or RINGTAPE_EXIT_IO.
 int ringtape_store_open(struct store **store, const char *path);

@@ -72,7 +72,7 @@ static int ringtape_merge_add_block(struct ringtape_merge *merge, uint32_t segme
 int ringtape_merge_add(struct ringtape_merge *merge, uint32_t segment, uint32_t symbol)
 {
     ensure(segment < merge->segment_count);
-    const struct index *index = segment_index(merge->segments[segment].segment);
+    const struct index *index = ringtape_segment_index(&merge->segments[segment]);
     const uint32_t wanted = symbol == SYMBOL_NONE ? index_find(index, "", 0) : symbol;
     if (wanted >= index->symbol_count) return 0;
     const struct layout_index_symbol *entry = &index->symbols[wanted];
@@ -185,7 +185,7 @@ static enum segment_error ringtape_merge_decode(struct ringtape_merge *merge,
 {
     const struct ringtape_segment *opened = &merge->segments[block->segment];
     const struct layout_index_block *entry =
-        &segment_index(opened->segment)->blocks[block->number];
+        &ringtape_segment_index(opened)->blocks[block->number];
     const bool same = cursor->reader != NULL && cursor->segment == block->segment;
     enum segment_error error = SEGMENT_GOOD;
     if (same && cursor->loaded && cursor->number == block->number) return SEGMENT_GOOD;
@@ -211,10 +211,10 @@ static int ringtape_merge_read(struct ringtape_merge *merge, struct ringtape_mer
     if (error == SEGMENT_GOOD && (cursor->block.unknown_columns || cursor->block.unknown_levels))
         error = SEGMENT_NEWER; // not absent: a table must not say so for ever
     if (error != SEGMENT_GOOD) {
-        const struct segment *segment = merge->segments[block->segment].segment;
         merge->damages++;
-        (void)ringtape_fail("damaged: segment %u, block %u: %s", segment_header(segment)->number,
-                            block->number, segment_error_text(error));
+        (void)ringtape_fail("damaged: segment %u, block %u: %s",
+                            merge->segments[block->segment].number, block->number,
+                            segment_error_text(error));
         return 0;
     }
     ringtape_merge_fill(merge, cursor, block->symbol);

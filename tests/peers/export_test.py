@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import subprocess
+import sys
 from collections import defaultdict
 from decimal import Decimal
 
@@ -329,6 +330,32 @@ def test_a_segment_that_cannot_be_read_costs_its_rows_only(tmp_path, how):
     again = run(store, tmp_path / "before", "--channel", "trade")
     assert again.returncode == 1
     assert json.loads(again.stdout)["unchanged"] == len(whole["partitions"])
+
+
+# A small process between: the peak told of a child includes its parent's size at the fork.
+PEAK = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(done.returncode)
+"""
+
+
+def test_memory_is_bounded_whatever_the_day(tmp_path):
+    """400 segments of trades that all overlap, frames of 7 MB a block, books of 5,000 levels."""
+    store, folder = make(tmp_path / "store", "heavy"), tmp_path / "parquet"
+    command = [support.program("ringtape"), "export", "--store", store, "--parquet", folder]
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, *command], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) * 1024 <= 256 << 20
+    (raw,) = folder.glob("exchange=binance/channel=raw/date=2024-08-10/*")
+    assert {len(frame) for frame in parquet_strict.check(raw)["frame"]} == {180000}
+    (book,) = folder.glob("exchange=binance/channel=book/date=2024-08-10/*")
+    assert pq.ParquetFile(book).metadata.num_rows == 16 * 12 * 5000
+    trades = folder.glob("exchange=binance/channel=trade/date=2024-08-10/*")
+    assert sum(pq.ParquetFile(path).metadata.num_rows for path in trades) == 400 * 40
 
 
 def test_a_day_without_data_is_nothing_to_do(tmp_path):
