@@ -148,7 +148,8 @@ static void parquet_fill_take(struct parquet_writer *w, uint32_t column, uint32_
 {
     struct parquet_buffer *buffer = &w->buffers[column];
     ensure(values <= rows && (values == rows || buffer->column->nullable));
-    if (values == rows) memset(buffer->present + w->page_rows, 1, rows);
+    if (values == rows && buffer->column->nullable) // else nobody asks
+        memset(buffer->present + w->page_rows, 1, rows);
     buffer->count += values;
     buffer->text_size = buffer->text_next;
 }
