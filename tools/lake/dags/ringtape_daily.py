@@ -67,7 +67,8 @@ with DAG(
     dag_id="ringtape_daily",
     description="A day of the store: closed, exported, summed up, reported.",
     schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
-    start_date=datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc),
+    # Days before it could not be backfilled.
+    start_date=datetime.datetime(2017, 1, 1, tzinfo=datetime.timezone.utc),
     catchup=False,
     max_active_runs=1,  # one committer a table
     default_args={
