@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -52,9 +53,15 @@ appender.console.layout.pattern=%d %p %m%n
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the kernel gives to connections: a broker that comes back needs its own."""
+    while True:
+        port = random.randrange(15000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Broker:
