@@ -77,9 +77,6 @@ def test_every_reader_finds_the_same_rows(store, tmp_path):
     for channel in CHANNELS:
         frame = pl.read_delta(str(tables / channel))
         assert_frame_equal(by_all(frame), delta_rs(tables, channel), check_column_order=False)
-    slowest = max(commit["commit_ns"] for commit in told["commits"]) / 1e6
-    print(f"slowest of {len(told['commits'])} commits: {slowest:.1f} ms")
-    assert slowest < COMMIT_MS or os.environ.get("CI")
 
 
 def test_sums_are_exact_and_filters_find_everything(store, tmp_path):
