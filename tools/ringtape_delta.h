@@ -46,22 +46,22 @@ struct ringtape_delta {
     bool announced; // tapes and days that wait were told
     bool again;     // the day `again_day` is written again, whatever the table has
     int32_t again_day;
+    int64_t done[CHANNEL_COUNT]; // up to which frontier a channel is exported as a whole
+    bool uncompactable;          // table and store disagree: told once
+    // ---- of the last ringtape_delta_export() ----
+    int64_t frontier;   // when it began
+    uint32_t behind;    // bit c: not all of the channel could be exported
+    uint32_t changed;   // bit c: something was committed
+    int32_t day_oldest; // of these commits
     // ---- of the table in hand ----
     enum channel channel;
     struct delta *table;
     char path[RINGTAPE_PUBLISH_PATH_BYTES];
-    int64_t frontier;
-    uint32_t behind; // bit c: not all of the channel could be exported
-    // ---- of this run of the program ----
-    int64_t done[CHANNEL_COUNT]; // the frontier up to which a channel was exported as a whole
-    uint32_t changed;            // bit c: the last ringtape_delta_export() committed something
-    int32_t day_oldest;          // of these commits
     // ---- of the day in hand ----
     int32_t day;
     char date[11];
     struct ringtape_delta_plan plan;
     const char *only; // exchange; NULL: all
-    bool uncompactable; // table and store disagree: told once
     struct delta_text schema; // of the files taken
     uint32_t columns_added;
     struct ringtape_delta_taken taken[RINGTAPE_DELTA_FILES_MAX];

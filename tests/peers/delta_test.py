@@ -77,9 +77,6 @@ def test_every_reader_finds_the_same_rows(store, tmp_path):
     for channel in CHANNELS:
         frame = pl.read_delta(str(tables / channel))
         assert_frame_equal(by_all(frame), delta_rs(tables, channel), check_column_order=False)
-    slowest = max(commit["commit_ns"] for commit in told["commits"]) / 1e6
-    print(f"slowest of {len(told['commits'])} commits: {slowest:.1f} ms")
-    assert slowest < COMMIT_MS or os.environ.get("CI")
 
 
 def test_sums_are_exact_and_filters_find_everything(store, tmp_path):
@@ -315,8 +312,9 @@ def killed(killer, at, *arguments, full=False):
 
 @pytest.mark.parametrize("full", [False, True], ids=["killed", "disk_full"])
 def test_whatever_ends_a_run_the_next_completes_the_table(store, tmp_path, killer, full):
+    """Killed before every odd step, and without room from every even one on."""
     wanted = plain(store, tmp_path / "plain", "instrument")
-    at, alive = 1, True
+    at, alive = 2 if full else 1, True
     while alive:
         tables = tmp_path / f"lake{at}"
         arguments = ("export", "--delta", tables, "--store", store, "--channel", "instrument")
@@ -325,10 +323,10 @@ def test_whatever_ends_a_run_the_next_completes_the_table(store, tmp_path, kille
             delta_rs(tables, "instrument")  # whatever is there can be read
         run(*arguments)
         assert_frame_equal(delta_rs(tables, "instrument"), wanted, check_column_order=False)
-        if at % 5 == 0:
+        if at % 10 < 2:
             assert export(store, tables, "--channel", "instrument")["commits"] == []
         shutil.rmtree(tables)
-        at += 2 if full else 1
+        at += 2
     assert at > 20
 
 
