@@ -84,18 +84,16 @@ def peer_sizes(pq, path):
     return found
 
 
-def peer_best(pq, table, path, level, more):
-    """{column: (bytes, encoding or None for a dictionary)} at a level, each alone."""
-    best = {}
-    for encoding in (None, "PLAIN", "DELTA_BINARY_PACKED", *more):
+def peer_alone(pq, table, path, level):
+    """{column: {encoding, or None for a dictionary: bytes}} at a level."""
+    found = {name: {} for name in table.column_names}
+    for encoding in (None, "PLAIN", "DELTA_BINARY_PACKED", "BYTE_STREAM_SPLIT"):
         names = peer_columns(table, encoding)
-        part = table.select(names)
         given = {} if encoding is None else dict.fromkeys(names, encoding)
-        peer_write(pq, part, path, level, encoding is None, given)
+        peer_write(pq, table.select(names), path, level, encoding is None, given)
         for name, size in peer_sizes(pq, path).items():
-            if name not in best or size < best[name][0]:
-                best[name] = (size, encoding)
-    return best
+            found[name][encoding] = size
+    return found
 
 
 def peer_columns(table, encoding):
@@ -113,16 +111,27 @@ def peer_columns(table, encoding):
     return [field.name for field in table.schema if fits(field)]
 
 
-def peer_smallest(pq, table, path, more=()):
-    """Bytes of the smallest file, and its setting."""
+def peer_setting(pq, table, path, level, alone, without):
+    """The file whose columns have the best encodings but those of `without`."""
+    best = {}
+    for name, sizes in alone.items():
+        allowed = [encoding for encoding in sizes if encoding not in without]
+        best[name] = min(allowed, key=sizes.get)
+    dictionary = [name for name, encoding in best.items() if encoding is None]
+    encodings = {name: encoding for name, encoding in best.items() if encoding is not None}
+    seconds = peer_write(pq, table, path, level, dictionary or False, encodings)
+    return {"bytes": os.path.getsize(path), "level": level, "seconds": seconds,
+            "encodings": encodings, "columns": peer_sizes(pq, path)}  # fmt: skip
+
+
+def peer_smallest(pq, table, path):
+    """The smallest files: without, and with, BYTE_STREAM_SPLIT."""
     found = []
     for level in LEVELS:
-        best = peer_best(pq, table, path, level, more)
-        dictionary = [name for name, (_, encoding) in best.items() if encoding is None]
-        encodings = {name: e for name, (_, e) in best.items() if e is not None}
-        seconds = peer_write(pq, table, path, level, dictionary or False, encodings)
-        found.append((os.path.getsize(path), level, dictionary, encodings, seconds))
-    return min(found, key=lambda setting: setting[0])
+        alone = peer_alone(pq, table, path, level)
+        usual = peer_setting(pq, table, path, level, alone, ("BYTE_STREAM_SPLIT",))
+        found.append((usual, peer_setting(pq, table, path, level, alone, ())))
+    return [min(each, key=lambda setting: setting["bytes"]) for each in zip(*found)]
 
 
 def peer(folder, out):
@@ -138,11 +147,7 @@ def peer(folder, out):
             seconds = peer_write(pq, table, out, question["level"], True, {})
             answer = {"seconds": seconds, "bytes": os.path.getsize(out)}
         elif question["what"] == "best":
-            size, level, dictionary, encodings, seconds = peer_smallest(
-                pq, table, out, question["more"]
-            )
-            answer = {"bytes": size, "level": level, "dictionary": dictionary, "seconds": seconds,
-                      "encodings": encodings, "columns": peer_sizes(pq, out)}  # fmt: skip
+            answer = peer_smallest(pq, table, out)
         else:
             answer = {"rows": table.num_rows, "columns": table.num_columns,
                       "own": own_sizes(pq, files)}  # fmt: skip
@@ -220,8 +225,7 @@ def measure(store, folder, repetitions):
         for _ in range(repetitions):
             own.append(export(store, folder / "again"))
             peers.append(peer_process.ask(what="write", level=1))
-        best = peer_process.ask(what="best", more=[])
-        split = peer_process.ask(what="best", more=["BYTE_STREAM_SPLIT"])
+        best, split = peer_process.ask(what="best")
     return own[1:], peers, best, split, shape
 
 

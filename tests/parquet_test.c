@@ -6,7 +6,6 @@
 #include "format/decimal_text.h"
 #include "format/parquet_bounds.h"
 #include "format/parquet_crc.h"
-#include "format/parquet_dictionary.h"
 #include "format/parquet_encode.h"
 #include "format/parquet_thrift.h"
 #include "format/parquet_writer.h"
@@ -197,62 +196,6 @@ Test(parquet, whole_bytes_round_trip)
         cr_expect(decoded >= count && decoded < count + 8, "round %d", round);
         cr_expect(count == 0 || memcmp(values, back, count * sizeof *values) == 0);
     }
-}
-
-// ---- dictionaries ----
-
-Test(parquet, a_dictionary_gives_equal_values_equal_places_until_it_is_full)
-{
-    static int64_t values[PARQUET_DICTIONARY_VALUES_MAX + 1];
-    static uint32_t places[PARQUET_DICTIONARY_VALUES_MAX + 1];
-    struct parquet_dictionary d = {.count = 0};
-    cr_assert_eq(parquet_dictionary_open(&d, PARQUET_DICTIONARY_INT64), 0);
-    for (int round = 0; round < 3; round++) {
-        const uint32_t end = PARQUET_DICTIONARY_VALUES_MAX;
-        for (uint32_t i = 0; i <= end; i++) // multiples of a power of two meet in a hash
-            values[i] = (int64_t)((uint64_t)i << (round * 20)) - (round == 1 ? 1 << 20 : 0);
-        cr_assert(parquet_dictionary_int64(&d, values, end, places));
-        for (uint32_t i = 0; i < end; i++) cr_assert_eq(places[i], i);
-        cr_expect_not(parquet_dictionary_int64(&d, values + end, 1, places));
-        cr_expect_eq(d.count, end);
-        cr_assert(parquet_dictionary_int64(&d, values + 1000, 5, places));
-        for (uint32_t i = 0; i < 5; i++) cr_expect_eq(places[i], 1000 + i);
-        cr_expect_eq(memcmp(d.int64, values, end * sizeof *values), 0);
-        parquet_dictionary_clear(&d);
-    }
-    parquet_dictionary_close(&d);
-}
-
-Test(parquet, a_dictionary_of_wide_numbers_sees_both_halves)
-{
-    const __int128 values[] = {1, (__int128)1 << 64, -1, 1, ((__int128)1 << 64) + 1, -1};
-    const uint32_t wanted[] = {0, 1, 2, 0, 3, 2};
-    uint32_t places[6];
-    struct parquet_dictionary d = {.count = 0};
-    cr_assert_eq(parquet_dictionary_open(&d, PARQUET_DICTIONARY_INT128), 0);
-    cr_assert(parquet_dictionary_int128(&d, values, 6, places));
-    cr_expect_eq(memcmp(places, wanted, sizeof wanted), 0);
-    cr_expect_eq(parquet_dictionary_bytes(&d), 64);
-    parquet_dictionary_close(&d);
-}
-
-Test(parquet, a_dictionary_of_texts_takes_no_long_ones)
-{
-    static uint8_t text[2000], out[64];
-    const uint32_t ends[] = {0, 3, 6, 6, 9, 20};
-    const uint32_t wanted[] = {0, 1, 1, 0, 2, 3};
-    const uint32_t too_long = 20 + PARQUET_DICTIONARY_TEXT_MAX + 1;
-    uint32_t places[6];
-    struct parquet_dictionary d = {.count = 0};
-    memcpy(text, "abcabcabXeleven-bytes", 20);
-    cr_assert_eq(parquet_dictionary_open(&d, PARQUET_DICTIONARY_TEXT), 0);
-    cr_assert(parquet_dictionary_texts(&d, text, 0, ends, 6, places));
-    cr_expect_eq(memcmp(places, wanted, sizeof wanted), 0);
-    cr_expect_not(parquet_dictionary_texts(&d, text, 20, &too_long, 1, places));
-    cr_expect_eq(d.count, 4);
-    cr_expect_eq(parquet_dictionary_encode(&d, out), 4 * 4 + 0 + 3 + 3 + 11);
-    cr_expect_eq(memcmp(out, "\0\0\0\0\3\0\0\0abc\3\0\0\0abX", 18), 0);
-    parquet_dictionary_close(&d);
 }
 
 Test(parquet, levels_round_trip)

@@ -5,7 +5,7 @@
 // same bytes. `sample_store DIR merged` writes the same rows with the day's trades in one segment,
 // as after a merge; `sample_store DIR unfit` has a trade whose price no Parquet type holds,
 // `unfit_quantity` one whose quantity none holds; `overlap` a third day of 36 segments that all
-// begin together; `busy` a third day of 200,000 trades of one symbol; `odd` symbols that are not
+// begin together; `busy` a third day of 100,000 trades of one symbol; `odd` symbols that are not
 // ASCII, or that shells and paths take for something else; `heavy` a third day of whatever takes
 // most memory. Without arguments it tries itself out in a folder of its own.
 #include "format/catalogue.h"
@@ -312,7 +312,7 @@ static void sample_overlap(struct sample *sample, uint32_t *number, int32_t day)
 static void sample_busy(struct sample *sample, uint32_t *number, int32_t day)
 {
     const int64_t start = day_ns + 2 * INT64_C(86400000000000);
-    for (uint32_t segment = 0; segment < 8; segment++) {
+    for (uint32_t segment = 0; segment < 4; segment++) {
         struct rows *rows = sample_rows_new(CHANNEL_TRADE);
         for (uint32_t r = 0; r < 25000; r++)
             sample_row(sample, rows, 0, start + 1000000 * (int64_t)(segment * 25000 + r));

@@ -38,7 +38,9 @@ struct ringtape_export_partition {
     int32_t day;          // since 1970
     const char *folder;   // "exchange=binance/channel=trade/date=2024-08-08", escaped as a path
     uint64_t key;         // hash of everything the content depends on
-    const struct catalogue_segment *segments; // [segment_count] of the day, those wanted
+    // [segment_count] of the day, those wanted; also those that turn out to be damaged, in part or
+    // as a whole: `partial` tells of them.
+    const struct catalogue_segment *segments;
     uint32_t segment_count;
     const struct parquet_rows *layout;        // columns; NULL in is_current
 };

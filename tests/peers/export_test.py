@@ -115,20 +115,20 @@ def test_the_strict_check_finds_what_is_wrong(exported, tmp_path):
 def test_a_partition_is_split_near_the_size_asked_for(tmp_path):
     store, day = make(tmp_path / "store", "busy"), ("--channel", "trade", "--from", "2024-08-10")
     (whole,) = export(store, tmp_path / "whole", *day)["partitions"]
-    (split,) = export(store, tmp_path / "split", *day, "--file-size", "2")["partitions"]
-    assert whole["files"] == 1 and split["files"] == 4
+    (split,) = export(store, tmp_path / "split", *day, "--file-size", "1")["partitions"]
+    assert whole["files"] == 1 and split["files"] == 3
     found = files(tmp_path / "split")
     parts = sorted(found, key=lambda file: int(file.name.split("-")[3].split("of")[0]))
     # A file ends with the page that reaches the size: of these rows a megabyte.
-    assert all(2 <= part.stat().st_size / 2**20 < 3.1 for part in parts[:-1])
-    rows = [parquet_strict.check(part) for part in parts]
-    times = [time for part in rows for time in part["ts_ns"]]
-    assert times == sorted(times) and len(times) == 200000
+    assert all(1 <= part.stat().st_size / 2**20 < 2.1 for part in parts[:-1])
+    assert len(parquet_strict.check(parts[-1])["ts_ns"]) == 20000
+    times = [t for part in parts for t in pq.ParquetFile(part).read()["ts_ns"].to_pylist()]
+    assert times == sorted(times) and len(times) == 100000
     (together,) = files(tmp_path / "whole")
     table = pa.concat_tables([pq.ParquetFile(part).read() for part in parts])
     assert table.equals(pq.ParquetFile(together).read())
     # Another size is another export: it replaces; the same one changes nothing.
-    assert export(store, tmp_path / "split", *day, "--file-size", "2")["unchanged"] == 1
+    assert export(store, tmp_path / "split", *day, "--file-size", "1")["unchanged"] == 1
     assert export(store, tmp_path / "split", *day)["written"] == 1
     assert len(files(tmp_path / "split")) == 1
 

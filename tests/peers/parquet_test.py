@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+import parquet_strict
 import support
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
@@ -28,7 +29,7 @@ def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("parquet")
     assert UNIT_TEST.exists(), f"{UNIT_TEST} is missing: run 'tools/dev zig build stage-test'"
     subprocess.run(
-        [UNIT_TEST, "--filter", "parquet/leaves_files_for_other_readers"],
+        [UNIT_TEST, "--filter", "@(parquet|parquet_dictionary)/leaves_files_*"],
         env={**os.environ, "RINGTAPE_PARQUET_OUT": str(made)},
         check=True,
         capture_output=True,
@@ -169,3 +170,46 @@ def test_a_flipped_bit_is_noticed(folder, tmp_path):
     damaged.write_bytes(bytes_)
     with pytest.raises(OSError):
         pq.ParquetFile(damaged, page_checksum_verification=True).read()
+
+
+# ---- dictionaries that fill up ----
+
+MANY = {"fallback": (200000, 100000), "split": (330000, 250000)}  # rows, where new values begin
+
+
+@functools.cache
+def many(name):
+    """What tests/parquet_dictionary_test.c wrote: (id, price, quantity, kind)."""
+    rows, turn = MANY[name]
+    found = []
+    for row in range(rows):
+        i = (row * 2654435761 % 2**32 >> 8) % (10000 if row < turn else 1000000)
+        price, quantity = Decimal(i * i * 1003), Decimal(i * 10**12 + 17)
+        kind = f"K{i}" if row % 3 else None
+        found.append((row, price.scaleb(-8), quantity.scaleb(-12), kind))
+    return found
+
+
+@pytest.mark.parametrize("name", list(MANY))
+def test_dictionaries_that_fill_up_lose_nothing(folder, name):
+    wanted = [list(column) for column in zip(*many(name))]
+    file = folder / f"{name}.parquet"
+    assert list(parquet_strict.check(file).values()) == wanted
+    table = pq.ParquetFile(file, page_checksum_verification=True).read()
+    assert [column.to_pylist() for column in table.columns] == wanted
+    assert [column.to_list() for column in pl.read_parquet(file)] == wanted
+    found = duckdb.sql(f"SELECT sum(id), sum(price), sum(quantity), count(kind) FROM '{file}'")
+    assert found.fetchall() == [
+        (*map(sum, wanted[:3]), sum(kind is not None for kind in wanted[3]))
+    ]
+
+
+def test_a_full_dictionary_ends_the_row_group_or_its_own_use(folder):
+    plain, dictionary = 0, 8
+    found = parquet_strict.encodings(folder / "fallback.parquet")
+    assert found["quantity"] == {plain, dictionary}
+    assert pq.ParquetFile(folder / "fallback.parquet").num_row_groups == 1
+    split = pq.ParquetFile(folder / "split.parquet").metadata
+    assert split.num_row_groups == 2 and split.row_group(0).num_rows in range(200000, 330000)
+    first = split.row_group(0).column(2)
+    assert first.path_in_schema == "quantity" and "RLE_DICTIONARY" in first.encodings
