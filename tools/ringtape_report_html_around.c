@@ -43,10 +43,7 @@ static void around_more(FILE *out, uint64_t all, uint64_t shown, const char *com
 static void around_time(FILE *out, const struct report *report, int64_t time_ns)
 {
     char text[TIME_TEXT_BYTES_MAX];
-    if (time_ns == 0) {
-        (void)fputs("-", out);
-        return;
-    }
+    ensure(report->from_ns < report->to_ns);
     (void)time_text_format(text, time_ns, 3);
     const bool inside = time_ns >= report->from_ns && time_ns < report->to_ns;
     if (inside && !report->week)
@@ -158,6 +155,16 @@ static void around_ids(FILE *out, const struct report_hole *hole)
         (void)fprintf(out, "from %" PRId64, hole->first);
 }
 
+// Either end may not be known.
+static void around_times(FILE *out, const struct report *report, int64_t from_ns, int64_t to_ns)
+{
+    if (from_ns != 0 && to_ns == 0) (void)fputs("from ", out);
+    if (from_ns == 0 && to_ns != 0) (void)fputs("until ", out);
+    if (from_ns != 0) around_time(out, report, from_ns);
+    if (from_ns != 0 && to_ns != 0) (void)fputs(" \xe2\x80\x93 ", out);
+    if (to_ns != 0) around_time(out, report, to_ns);
+}
+
 static void around_hole(FILE *out, const struct report *report, const struct report_hole *hole)
 {
     const bool open = hole->kind == STATUS_HOLE_OPENED;
@@ -166,9 +173,7 @@ static void around_hole(FILE *out, const struct report *report, const struct rep
     html_text(out, hole->symbol);
     (void)fprintf(out, "</bdi></td><td class=\"w\">%s</td><td>",
                   channel_schema(hole->channel)->name);
-    around_time(out, report, hole->from_ns);
-    (void)fputs(" \xe2\x80\x93 ", out);
-    around_time(out, report, hole->to_ns);
+    around_times(out, report, hole->from_ns, hole->to_ns);
     (void)fputs("</td><td class=\"w2\">", out);
     around_ids(out, hole);
     (void)fputs("</td><td class=\"w\">", out);

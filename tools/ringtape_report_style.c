@@ -62,6 +62,7 @@ const char report_style[] =
     "svg.line path{fill:none;stroke:currentColor;stroke-width:1.3;vector-effect:"
     "non-scaling-stroke;stroke-linejoin:round}\n"
     "svg text{font-size:112px;fill:var(--soft)}\n"
+    "svg.delays text{font-size:145px}\n"
     "svg .grid{stroke:var(--hair);stroke-width:1;vector-effect:non-scaling-stroke;fill:none}\n"
     "svg .wick{fill:none;stroke-width:1;vector-effect:non-scaling-stroke}\n"
     "svg .wick.up,svg .box.up{stroke:var(--up)}svg .wick.down,svg .box.down{stroke:var(--down)}\n"

@@ -67,7 +67,8 @@ CASES = {
     **{
         f"{name}_help": f"{name} --help"
         for name in (
-            "ls inspect cat verify coverage day mirror recover seal reload export compact vacuum"
+            "ls inspect cat verify coverage day report mirror recover seal reload export compact "
+            "vacuum"
         ).split()
     },
     "option_unknown": "ls --stor X",
