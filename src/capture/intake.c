@@ -65,8 +65,8 @@ static struct statistics_exchange *intake_whose(struct intake *intake, const str
     return intake_exchange(intake, symbols_name(intake->symbols, event->symbol)->exchange);
 }
 
-// How long it was on its way, by the exchange's clock and ours. Inline and for each message it takes
-// some nanoseconds of two hundred, so: one in INTAKE_TIMED_MESSAGES, out of line.
+// How long it was on its way, by the exchange's clock and ours. Inline and for each message it
+// takes some nanoseconds of two hundred, so: one in INTAKE_TIMED_MESSAGES, out of line.
 __attribute__((noinline)) static void intake_wire(struct intake *intake,
                                                   struct statistics_exchange *exchange,
                                                   const struct event *event)

@@ -2,8 +2,8 @@
 //
 // shard_statistics: the shard's section of the statistics page. Contract: what counts is counted
 // where it happens, in memory of the shard's own; ten times a second all of it is copied into the
-// section, which takes some ten microseconds. What takes longer (holes, symbols) is looked at once a
-// second.
+// section, which takes some ten microseconds. What takes longer (holes, symbols) is looked at once
+// a second.
 #include "capture/shard_parts.h"
 
 #include "format/ensure.h"
