@@ -302,4 +302,12 @@ enum statistics_found statistics_page_choose(const void *bytes, size_t size, uin
 
 const char *statistics_link_state(uint8_t state);
 
+// Since `then_ns`; 0 where that is later (another clock, or a page that somebody made up).
+static inline int64_t statistics_age_ns(int64_t now_ns, int64_t then_ns)
+{
+    int64_t age_ns;
+    if (__builtin_sub_overflow(now_ns, then_ns, &age_ns) || age_ns < 0) return 0;
+    return age_ns;
+}
+
 #endif

@@ -222,6 +222,12 @@ static uint64_t read_page(struct writer *writer)
     return found;
 }
 
+static void unlinked(struct io *io, struct io_op *op)
+{
+    (void)io;
+    cr_assert_eq(op->result, 0);
+}
+
 Test(statistics, each_page_is_there_once_it_is_written)
 {
     struct writer writer = {0};
@@ -233,6 +239,20 @@ Test(statistics, each_page_is_there_once_it_is_written)
     while (!statistics_file_stop(&writer.file))
         cr_assert(sim_world_run(writer.world, LIMIT_MILLISECOND_NS));
     cr_assert_eq(sim_disk_size(writer.world, "/data/store/run/statistics.new"), -2, "-ENOENT");
+    writer_end(&writer);
+}
+
+Test(statistics, a_file_that_somebody_deleted_is_made_anew)
+{
+    struct writer writer = {0};
+    writer_begin(&writer, 2);
+    cr_assert(write_page(&writer, 1));
+    struct io_op op = {0};
+    io_unlink(writer.io, &op, "/data/store/run/statistics", unlinked);
+    for (uint64_t n = 2; n <= 2 + STATISTICS_FILE_LOOK; n++) cr_assert(write_page(&writer, n));
+    cr_assert_eq(read_page(&writer), 2 + STATISTICS_FILE_LOOK);
+    while (!statistics_file_stop(&writer.file))
+        cr_assert(sim_world_run(writer.world, LIMIT_MILLISECOND_NS));
     writer_end(&writer);
 }
 

@@ -62,7 +62,7 @@ static bool same_namespace(const struct statistics_page *page)
 enum ringtape_page_state ringtape_page_state(const char *store, const struct statistics_page *page,
                                              int64_t now_ns)
 {
-    const int64_t age_ns = now_ns - page->head.time_ns;
+    const int64_t age_ns = statistics_age_ns(now_ns, page->head.time_ns);
     const bool fresh = age_ns < STATISTICS_FRESH_NS;
     if (page->daemon.state == STATISTICS_ENDED) return RINGTAPE_PAGE_ENDED;
     const bool there = same_namespace(page)
@@ -229,7 +229,7 @@ static void trouble_shards(struct trouble_list *list, const struct statistics_pa
     char time[RINGTAPE_PAGE_TIME_BYTES];
     for (uint32_t s = 0; s < page->head.shards; s++) {
         const struct statistics_shard *shard = &page->shards[s];
-        const int64_t age_ns = page->head.monotonic_ns - shard->heartbeat_ns;
+        const int64_t age_ns = statistics_age_ns(page->head.monotonic_ns, shard->heartbeat_ns);
         if (age_ns >= STATISTICS_FRESH_NS)
             trouble(list, "shard %u has not moved for %s\n", s, ringtape_page_time(time, age_ns));
         if (shard->streams_dark > 0)

@@ -143,10 +143,8 @@ static void status_link(const struct status_view *view, struct ringtape_table *t
     ringtape_table_cell(table, "%s",
                         link->message_ns == 0
                             ? "-"
-                            : ringtape_page_time(time,
-                                                 view->page->head.time_ns > link->message_ns
-                                                     ? view->page->head.time_ns - link->message_ns
-                                                     : 0));
+                            : ringtape_page_time(time, statistics_age_ns(view->page->head.time_ns,
+                                                                         link->message_ns)));
     if (both == 0) ringtape_table_cell(table, "-");
     else ringtape_table_cell(table, "%" PRIu64 " %%", link->first * 100 / both);
     ringtape_table_cell(table, "%" PRIu64, link->downs);

@@ -117,14 +117,14 @@ static void top_link(struct top *top, uint32_t shard, const struct statistics_li
 {
     const struct statistics_page *page = top->page;
     const uint64_t before = link_messages_before(top, shard, link->number);
-    const int64_t age_ns = page->head.time_ns - link->message_ns;
+    const int64_t age_ns = statistics_age_ns(page->head.time_ns, link->message_ns);
     struct top_link *out = &top->links[top->link_count];
     *out = (struct top_link){
         .link = link,
         .shard = shard,
         .exchange = page->shards[shard].exchanges[link->exchange % STATISTICS_EXCHANGES_MAX].name,
         .rate = ringtape_page_rate(before, link->messages, top->over_ns),
-        .age_ns = link->message_ns == 0 ? -1 : age_ns > 0 ? age_ns : 0};
+        .age_ns = link->message_ns == 0 ? -1 : age_ns};
     top->link_count += top_wanted(top, out);
 }
 

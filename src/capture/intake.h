@@ -39,6 +39,8 @@ struct intake_counters {
     uint64_t holes_lost;
 };
 
+enum { INTAKE_TIMED_MESSAGES = 8 }; // of one in so many the way from the exchange is measured
+
 struct intake_unknown { // one (exchange, message, key)
     uint64_t hash;  // 0: free
     uint64_t count;

@@ -45,9 +45,6 @@ static void link_shutdown_notice(struct link *link)
 
 static void link_message(struct link *link, const struct websocket_event *event)
 {
-    link->figures.messages++;
-    link->figures.bytes += event->size;
-    link->figures.message_ns = link->receive.completed_ns;
     const struct dialect_frame *frame =
         intake_message(link->shared->intake, &link->source, event->data, event->size,
                        link->receive.completed_ns);
@@ -222,11 +219,19 @@ static void link_received_end(struct link *link, int64_t result)
 static void link_received(struct io *io, struct io_op *op)
 {
     struct link *link = io_owner(op, struct link, receive);
+    const struct intake_counters *counters = &link->shared->intake->counters;
+    const uint64_t messages = counters->messages;
+    const uint64_t bytes = counters->bytes;
     if (op->clock_stepped) link_shared_clock(link->shared, link->number);
     if (op->result <= 0)
         link_received_end(link, op->result);
     else if (!link->hanging_up)
         link_decrypt(link, op->data, (size_t)op->result);
+    if (counters->messages != messages) { // all that came since is this link's
+        link->figures.messages += counters->messages - messages;
+        link->figures.bytes += counters->bytes - bytes;
+        link->figures.message_ns = op->completed_ns;
+    }
     if (op->result > 0 && ++link->shared->receives % LINK_TIMED_RECEIVES == 0)
         histogram_add(&link->shared->decode, io_utc_ns(io) - op->completed_ns);
     link_check(link);

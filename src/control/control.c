@@ -442,8 +442,9 @@ static void control_serve(struct control *control)
     atomic_store(&control->statistics.facts.state, STATISTICS_RUNNING);
     notify_manager("READY=1");
     log_write(&control->log, LOG_LEVEL_INFO, io_utc_ns(control->io), "ringtaped runs",
-              "version=%s store=\"%s\" shards=%u tls=\"%s\"", RINGTAPE_VERSION,
-              control->config.store, control->shard_count, tls_library_text());
+              "version=%s store=\"%s\" shards=%u http=%s tls=\"%s\"", RINGTAPE_VERSION,
+              control->config.store, control->shard_count,
+              control->config.http.off ? "off" : control->config.http.listen, tls_library_text());
     while (!atomic_load(&control->signals.stop) || !io_idle(&control->tick))
         (void)io_run(control->io, -1);
 }

@@ -251,7 +251,7 @@ const struct metric metrics_table[] = {
      "Events of single symbols, as configured.",
      METRIC_COUNTER, METRIC_WORD, METRIC_OF_SYMBOL, offsetof(struct statistics_symbol, events)},
     {"ringtape_wire_latency_seconds",
-     "From the exchange's event time to receipt, by two clocks.",
+     "From the exchange's event time to receipt, by two clocks; one message of eight.",
      METRIC_HISTOGRAM, METRIC_WORD, EXCHANGE(wire)},
     {"ringtape_decode_latency_seconds",
      "From receipt to decoded and judged; one receive of sixteen.",

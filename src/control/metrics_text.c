@@ -124,9 +124,9 @@ static void add_value(struct metrics_work *work, const void *base, const char *l
     add_name(work, labels);
     metrics_text_add(work->out, " ");
     if (metric->unit == METRIC_AGE)
-        add_seconds(work->out, head->time_ns > ns ? head->time_ns - ns : 0);
+        add_seconds(work->out, statistics_age_ns(head->time_ns, ns));
     else if (metric->unit == METRIC_BEAT)
-        add_seconds(work->out, head->monotonic_ns > ns ? head->monotonic_ns - ns : 0);
+        add_seconds(work->out, statistics_age_ns(head->monotonic_ns, ns));
     else if (metric->unit == METRIC_SECONDS || metric->unit == METRIC_TIME)
         add_seconds(work->out, ns);
     else

@@ -123,9 +123,20 @@ static void file_stepped(struct io *io, struct io_op *op)
         file_next(file);
 }
 
+// Somebody deleted it: what is written would be seen by nobody.
+static bool file_is_gone(const struct statistics_file *file)
+{
+    return file->sequence % STATISTICS_FILE_LOOK == 0 && io_file_size(file->io, file->path) < 0;
+}
+
 bool statistics_file_write(struct statistics_file *file, const struct statistics_page *page)
 {
     ensure(file->page != NULL);
+    if (file->state == STATISTICS_FILE_READY && file_is_gone(file)) {
+        file->sequence++; // looked at
+        file_start(file, STATISTICS_FILE_CLOSING);
+        return false;
+    }
     const bool make = file->state == STATISTICS_FILE_NONE && !file->stopping &&
                       io_monotonic_ns(file->io) >= file->retry_ns;
     if (!make && file->state != STATISTICS_FILE_READY) return false;

@@ -9,7 +9,7 @@
 // the disk, so a disk that stands still makes the page old and nothing else.
 //
 // A failure (no room, read-only) is counted and told to the log once; the file is tried again every
-// STATISTICS_FILE_RETRY_NS.
+// STATISTICS_FILE_RETRY_NS. One that somebody deleted is made anew.
 //
 // Memory: one page, in statistics_file_open(). Threading: the loop's thread.
 #ifndef RINGTAPE_KEEP_STATISTICS_FILE_H
@@ -25,6 +25,7 @@
 #include "keep/keep_store.h"
 
 #define STATISTICS_FILE_RETRY_NS (10 * LIMIT_SECOND_NS)
+enum { STATISTICS_FILE_LOOK = 16 }; // pages between two looks whether the file is still there
 
 enum statistics_file_state {
     STATISTICS_FILE_NONE,
