@@ -62,6 +62,7 @@ def spark():
         PYSPARK_SUBMIT_ARGS=f"--master local[2] --driver-memory 1500m --jars {jars} "
         "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' "
         "--conf spark.sql.shuffle.partitions=2 --conf spark.ui.enabled=false "
+        "--conf spark.ui.showConsoleProgress=false "
         "--conf spark.databricks.delta.snapshotPartitions=1 pyspark-shell",
     )  # fmt: skip
     made = lake_session.session("lake-test")
@@ -91,8 +92,10 @@ class Job:
     def told(self, what):
         found = []
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith('{"stream"'):
-                event = json.loads(line)
+            # Java writes into the same log, now and then into the same line.
+            begin = line.find('{"stream"')
+            if begin >= 0 and "}" in line[begin:]:
+                event = json.JSONDecoder().raw_decode(line, begin)[0]
                 if event["stream"] == what:
                     found.append(event)
         return found

@@ -60,14 +60,25 @@ airflow_install() {
     cp tools/lake/airflow.lock "$deps/airflow/airflow.lock"
 }
 
+browser_present() {
+    command -v chromium >/dev/null
+}
+
+# shellcheck disable=SC2034
+browser_remedy="check that apt-get can install chromium"
+# shellcheck disable=SC2034
+browser_fallback="the tests of the report in a browser are left out"
+browser_install() {
+    packages_get chromium
+}
+
 # Arguments go to pytest: 'tools/dev lake-test -k daily'.
 verb_lake-test() {
-    local status=0
-    setup_step spark
-    setup_step lake
-    setup_step airflow
+    local status=0 step
+    for step in spark lake airflow browser; do setup_step "$step"; done
     rm -rf "$test_logs/lake" && mkdir -p "$test_logs/lake"
-    zig_build install >&2
+    # The browser's pages are of stores that a test program makes.
+    zig_build install stage-test >&2
     run_environment
     export RINGTAPE_SPARK=$deps/spark RINGTAPE_AIRFLOW=$deps/airflow
     export RINGTAPE_LAKE_LOGS=$root/$test_logs/lake

@@ -29,7 +29,8 @@ COUNTS_WAIT_S = 20.0
 
 def tell(what: str, **more: Any) -> None:
     """One JSON line on standard error."""
-    print(json.dumps({"stream": what, **more}), file=sys.stderr, flush=True)
+    sys.stderr.write(json.dumps({"stream": what, **more}) + "\n")
+    sys.stderr.flush()
 
 
 def start(writer: DataStreamWriter, options: argparse.Namespace, name: str) -> StreamingQuery:
