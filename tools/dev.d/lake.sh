@@ -60,14 +60,26 @@ airflow_install() {
     cp tools/lake/airflow.lock "$deps/airflow/airflow.lock"
 }
 
+browser_present() {
+    command -v chromium >/dev/null
+}
+
+# shellcheck disable=SC2034
+browser_remedy="install Debian's chromium; without it the test of the report's page is left out"
+browser_install() {
+    packages_get chromium
+}
+
 # Arguments go to pytest: 'tools/dev lake-test -k daily'.
 verb_lake-test() {
     local status=0
     setup_step spark
     setup_step lake
     setup_step airflow
+    setup_step browser
     rm -rf "$test_logs/lake" && mkdir -p "$test_logs/lake"
-    zig_build install >&2
+    # The browser's pages are of a made-up store, which a program of the tests writes.
+    zig_build install stage-test >&2
     run_environment
     export RINGTAPE_SPARK=$deps/spark RINGTAPE_AIRFLOW=$deps/airflow
     export RINGTAPE_LAKE_LOGS=$root/$test_logs/lake
