@@ -65,7 +65,7 @@ browser_present() {
 }
 
 # shellcheck disable=SC2034
-browser_remedy="install Debian's chromium; without it the test of the report's page is left out"
+browser_fallback="install Debian's chromium; the test of the report's page is left out"
 browser_install() {
     packages_get chromium
 }
