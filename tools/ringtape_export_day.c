@@ -434,7 +434,6 @@ static int ringtape_export_check_segment(struct ringtape_export_work *work, uint
     (void)ringtape_fail("damaged: segment %" PRIu32 ": %" PRIu64 " of its %" PRIu64
                         " rows are found",
                         entry->number, rows, entry->rows);
-    work->export->damages++;
     work->lost++;
     return 0;
 }
@@ -452,7 +451,6 @@ static int ringtape_export_open_segment(struct ringtape_export_work *work, uint3
     }
     if (error == 0) return ringtape_export_check_segment(work, s);
     if (error != -EBADMSG) return error;
-    export->damages++;
     work->lost++;
     return 0;
 }
@@ -534,6 +532,7 @@ int ringtape_export_day(struct ringtape_export *export, enum channel channel, in
     uint64_t rows = 0;
     for (uint32_t s = 0; s < work->segment_count; s++) rows += work->entries[s].rows;
     export->rows_done = error == -ENOENT ? done : done + rows;
+    if (error != -ENOENT) export->damages += work->lost; // else it comes again
     ringtape_export_free(work);
     return error;
 }
