@@ -166,7 +166,7 @@ def test_a_market_with_late_trades_killed_and_started_again(tmp_path):
     top = {"candles": {"intervals": ["1m", "5m", "15m"], "grace": "1s"}}
     with support.Simulator(
         "--symbols=binance:20", "--symbols=upbit:10", "--rate=2000", "--seconds=75",
-        "--whole-market", "--faults=late=2,drop=5,reorder=3", "--begin-streams=30",
+        "--whole-market", "--faults=late=0.5,drop=5,reorder=3", "--begin-streams=30",
     ) as simulator:  # fmt: skip
         feeds = [
             support.feed(simulator, "binance", ["trade"], "all"),
