@@ -403,23 +403,32 @@ static bool mend_audit_due(struct mend_exchange *exchange, int64_t now_ns)
             audit_board_claim(exchange->mend->board, exchange->board_place, now_ns));
 }
 
+// False: there is nothing to ask.
+static bool mend_begin(struct mend_slot *slot, struct arbiter_now now)
+{
+    struct mend_exchange *exchange = slot->exchange;
+    bool audit = mend_audit_due(exchange, now.monotonic_ns);
+    uint8_t number = (uint8_t)(exchange->number + 1); // as the keys say it
+    ensure(slot->state == MEND_FREE);
+    if (!repair_next(&exchange->mend->intake->arbiter, exchange->dialect->history, number,
+                     &exchange->cursor, audit, now, &slot->job))
+        return false;
+    if (slot->job.kind == REPAIR_LAST_IDS)
+        exchange->audit_ns = now.monotonic_ns + REPAIR_AUDIT_NS;
+    slot->state = MEND_WAITING;
+    return true;
+}
+
 static void mend_pump(struct mend_exchange *exchange)
 {
     struct mend *mend = exchange->mend;
     struct arbiter_now now = mend_now(mend);
+    bool more = true; // there may be a next question; a slot behind may wait in any case
     if (now.monotonic_ns < exchange->hold_ns) return;
     for (uint32_t i = 0; i < MEND_SLOTS; i++) {
         struct mend_slot *slot = &exchange->slots[i];
-        if (slot->state == MEND_FREE && slot->rest.state == REST_IDLE) {
-            bool audit = mend_audit_due(exchange, now.monotonic_ns);
-            uint8_t number = (uint8_t)(exchange->number + 1); // as the keys say it
-            if (!repair_next(&mend->intake->arbiter, exchange->dialect->history, number,
-                             &exchange->cursor, audit, now, &slot->job))
-                return;
-            if (slot->job.kind == REPAIR_LAST_IDS)
-                exchange->audit_ns = now.monotonic_ns + REPAIR_AUDIT_NS;
-            slot->state = MEND_WAITING;
-        }
+        if (more && slot->state == MEND_FREE && slot->rest.state == REST_IDLE)
+            more = mend_begin(slot, now);
         if (slot->state == MEND_WAITING) mend_ask(slot);
         if (slot->state == MEND_WAITING) return; // no permit now
     }
