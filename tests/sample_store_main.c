@@ -5,9 +5,10 @@
 // same bytes. `sample_store DIR merged` writes the same rows with the day's trades in one segment,
 // as after a merge; `sample_store DIR unfit` has a trade whose price no Parquet type holds,
 // `unfit_quantity` one whose quantity none holds; `overlap` a third day of 36 segments that all
-// begin together; `busy` a third day of 100,000 trades of one symbol; `odd` symbols that are not
-// ASCII, or that shells and paths take for something else; `heavy` a third day of whatever takes
-// most memory. Without arguments it tries itself out in a folder of its own.
+// begin together; `busy` a third day of 100,000 trades of one symbol; `not_text` a symbol that is
+// no UTF-8; `odd` symbols that are not ASCII, or that shells and paths take for something else;
+// `heavy` a third day of whatever takes most memory. Without arguments it tries itself out in a
+// folder of its own.
 #include "format/catalogue.h"
 #include "format/ensure.h"
 #include "format/segment.h"
@@ -418,6 +419,7 @@ static void sample_store(const char *folder, const char *variant)
     sample = (struct sample){.folder = folder, .random = {1}};
     (void)mkdir(folder, 0755);
     if (strcmp(variant, "odd") == 0) memcpy(names, odd_names, sizeof names);
+    if (strcmp(variant, "not_text") == 0) names[1] = "binance:ETH\xff\xfeUSDT";
     ensure(catalogue_init(&sample.catalogue, identity) == 0);
     sample_trades(&sample, first, day_ns);
     if (strcmp(variant, "unfit") == 0) sample_unfit(first, 17, TRADE_PRICE);

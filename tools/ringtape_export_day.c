@@ -10,6 +10,7 @@
 
 #include "format/ensure.h"
 #include "format/parquet_rows.h"
+#include "format/text_utf8.h"
 #include "format/time_text.h"
 #include "format/version.h"
 #include "tools/ringtape_command.h"
@@ -245,12 +246,24 @@ static int ringtape_export_run_rows(struct ringtape_export_work *work,
     return error;
 }
 
+// Rows whose symbol would make readers refuse the file.
+static void ringtape_export_refuse_run(struct ringtape_export_work *work,
+                                       const struct ringtape_merge_run *run,
+                                       struct event_text symbol)
+{
+    for (uint32_t row = run->first; row < run->first + run->count; row++)
+        ringtape_export_refuse(work, symbol, rows_time_ns(run->rows, row), "symbol",
+                               PARQUET_ROWS_NOT_UTF8);
+}
+
 // All rows of names[first, end), one symbol in some segments.
 static int ringtape_export_symbol_rows(struct ringtape_export_work *work, size_t first, size_t end,
                                        uint32_t code)
 {
     struct ringtape_export *export = work->export;
     const struct ringtape_export_name *names = work->names.names;
+    const struct event_text symbol = names[first].text;
+    const bool is_text = text_utf8_valid(symbol.bytes, symbol.size);
     struct ringtape_merge_run run;
     int result = 0;
     ringtape_merge_start(&work->merge);
@@ -260,8 +273,11 @@ static int ringtape_export_symbol_rows(struct ringtape_export_work *work, size_t
     ringtape_merge_ready(&work->merge);
     work->time_last = INT64_MIN;
     while ((result = ringtape_merge_next(&work->merge, &run)) > 0) {
-        result = ringtape_export_run_rows(work, &run, names[first].text, code);
-        if (result != 0) return result;
+        if (is_text)
+            result = ringtape_export_run_rows(work, &run, symbol, code);
+        else
+            ringtape_export_refuse_run(work, &run, symbol);
+        if (is_text && result != 0) return result;
         work->rows += run.count;
         export->rows_done += run.count;
         ringtape_progress_show(&export->progress, export->rows_done, export->rows_total);

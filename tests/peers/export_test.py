@@ -298,6 +298,16 @@ def test_a_quantity_that_does_not_fit_is_named(tmp_path):
     assert sum(names_of(tmp_path / "parquet").values()) == 37949
 
 
+def test_a_symbol_that_is_no_text_is_named_and_left_out(tmp_path):
+    store = make(tmp_path / "store", "not_text")
+    done = run(store, tmp_path / "parquet", "--channel", "trade")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["left_out"] == 900  # of 300 in each of three segments
+    lines = [line for line in done.stderr.splitlines() if b"column symbol" in line]
+    assert len(lines) == 20 and all(line.endswith(b"the text is not UTF-8") for line in lines)
+    assert sum(names_of(tmp_path / "parquet").values()) == 37950 - 900
+
+
 def damage(path, at, size):
     content = bytearray(path.read_bytes())
     content[at : at + size] = os.urandom(size)
