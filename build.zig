@@ -380,7 +380,8 @@ pub fn build(b: *std.Build) void {
 /// Of format/ all but the writer of Parquet: libringtape reads.
 fn installLibrary(v: Variant) void {
     const every = list(v.b, "format", ".c");
-    const files = without(v.b, every, matching(v.b, every, "format/parquet"));
+    const files = without(v.b, without(v.b, every, matching(v.b, every, "format/parquet")),
+        matching(v.b, every, "format/delta"));
     const m = v.module();
     m.addCSourceFiles(.{ .root = v.b.path(""), .files = files, .flags = v.flags(&.{}) });
     // Debian's archives are not position-independent: a shared library takes the shared ones.

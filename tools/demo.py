@@ -183,6 +183,29 @@ def report_kafka(kafka, folder):
     return good
 
 
+def timed(name, arguments):
+    started = time.monotonic()
+    print(f"ringtape {name} ...", end=" ", flush=True)
+    run([support.program("ringtape"), *arguments])
+    print(f"{time.monotonic() - started:.1f} s", flush=True)
+
+
+def report_lake(folder, rows):
+    """Delta tables as delta-rs reads them against what is stored; True where both have as much."""
+    import deltalake
+
+    print()
+    good = True
+    for channel in ("trade", "quote", "ticker"):
+        table = deltalake.DeltaTable(str(folder / "lake" / channel))
+        found = table.to_pyarrow_dataset().count_rows()
+        stored = sum(r.stored for r in rows if r.channel == channel)
+        print(f"Delta table {channel}: version {table.version()}, {found:,} rows by delta-rs, "
+              f"{stored:,} stored")  # fmt: skip
+        good = good and found == stored
+    return good
+
+
 def bytes_a_trade(folder):
     """Sealed bytes by trade, out of 'ringtape ls'."""
     listing = json.loads(
@@ -231,20 +254,23 @@ def main():
     if simulator.terminate() != 0:
         fail("exchange-sim:\n" + "\n".join(simulator.errors))
 
-    ringtape, store, parquet = support.program("ringtape"), folder / "store", folder / "parquet"
-    for command in (["seal"], ["verify"], ["export", "--parquet", parquet]):
-        started = time.monotonic()
-        print(f"ringtape {command[0]} ...", end=" ", flush=True)
-        run([ringtape, command[0], "--store", store, *command[1:]])
-        print(f"{time.monotonic() - started:.1f} s", flush=True)
+    store, parquet, page = folder / "store", folder / "parquet", folder / "report.html"
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    for command in (["seal"], ["verify"], ["export", "--parquet", parquet],
+                    ["export", "--delta", folder / "lake"],
+                    ["report", "--day", day, "--html", page]):  # fmt: skip
+        name = " ".join(str(part) for part in command[:2])
+        timed(name, [command[0], "--store", store, *command[1:]])
     rows = truth.compare(folder / "sent.truth", parquet)
     good = report(folder, rows, simulator.event("ended"))
     same = report_kafka(kafka, folder)
     kafka.close()
+    tables = report_lake(folder, rows)
     most, problems = check_memory(memory)
     size = bytes_a_trade(folder)
     print(f"\nmemory at most {megabytes(most)}"
           + (f"; {size:.2f} bytes a trade on disk" if size else ""))  # fmt: skip
+    print(f"a page about the day is {page}, Delta tables are in {folder / 'lake'}")
     print(f"the store is in {store}, the Parquet files are in {parquet}; to query them:\n")
     print(f"  {query_command(parquet)}\n")
     for problem in problems:
@@ -253,7 +279,9 @@ def main():
         print("demo: what is stored differs from what was sent", file=sys.stderr)
     if not same:
         print("demo: what came from Kafka differs from what is stored", file=sys.stderr)
-    if problems or not good or not same:
+    if not tables:
+        print("demo: the Delta tables differ from what is stored", file=sys.stderr)
+    if problems or not good or not same or not tables:
         sys.exit(1)
     print("everything that was sent is stored, once and exactly; Kafka has its candles and alerts")
 
