@@ -130,10 +130,11 @@ static void budget_add(struct permits_budget *budget, uint64_t weight, int64_t n
 
 int64_t permits_spend(struct permits *permits, uint32_t number, uint32_t weight, int64_t utc_ns)
 {
-    ensure(number < permits->budget_count && weight > 0 && utc_ns > 0);
+    ensure(number < PERMITS_BUDGETS_MAX && weight > 0 && utc_ns > 0);
     struct permits_budget *budget = &permits->budgets[number];
     int64_t wait_ns = 0;
     permits_lock(permits);
+    ensure(number < permits->budget_count); // another shard may be adding one
     uint32_t needed = weight < budget->limit ? weight : budget->limit;
     if (utc_ns < budget->pause_ns)
         wait_ns = budget->pause_ns - utc_ns;
@@ -148,9 +149,10 @@ int64_t permits_spend(struct permits *permits, uint32_t number, uint32_t weight,
 
 void permits_used(struct permits *permits, uint32_t number, uint32_t used, int64_t utc_ns)
 {
-    ensure(number < permits->budget_count && utc_ns > 0);
+    ensure(number < PERMITS_BUDGETS_MAX && utc_ns > 0);
     struct permits_budget *budget = &permits->budgets[number];
     permits_lock(permits);
+    ensure(number < permits->budget_count);
     uint64_t spent = budget_spent(budget, utc_ns);
     if (used > spent) budget_add(budget, used - spent, budget_part(budget, utc_ns));
     permits_unlock(permits);
@@ -158,8 +160,9 @@ void permits_used(struct permits *permits, uint32_t number, uint32_t used, int64
 
 void permits_pause(struct permits *permits, uint32_t number, int64_t until_ns)
 {
-    ensure(number < permits->budget_count);
+    ensure(number < PERMITS_BUDGETS_MAX);
     permits_lock(permits);
+    ensure(number < permits->budget_count);
     if (until_ns > permits->budgets[number].pause_ns)
         permits->budgets[number].pause_ns = until_ns;
     permits_unlock(permits);
