@@ -132,7 +132,8 @@ static void plan_recent(struct arbiter *arbiter, uint32_t number, struct arbiter
     job->first = key->coverage.proven_ns - ARBITER_LATE_NS;
     if (job->first < floor_ns + 1) job->first = floor_ns + 1;
     if (job->first < key->coverage.first) job->first = key->coverage.first;
-    job->last = INT64_MAX;
+    // What is younger may be under way on a link, which brings more of it than REST does.
+    job->last = now.utc_ns - ARBITER_LATE_NS;
     job->stored = key->stored;
     plan_walk(job, now);
 }
@@ -340,7 +341,7 @@ static int64_t walk_reach_ns(const struct repair_job *job)
 // True: the walk goes on.
 static bool walk_on(struct repair_job *job, const struct dialect_history *history)
 {
-    if (walk_reach_ns(job) < job->first) return false;
+    if (walk_reach_ns(job) < job->first || job->last < job->first) return false;
     if (job->seen > 0) return true; // a short page is not the day's beginning: an empty one is
     int64_t day_ns = (job->began_ns / DAY_NS - job->days_ago) * DAY_NS;
     if (day_ns <= job->first || job->days_ago >= history->days_back) return false;
@@ -385,8 +386,8 @@ static void walk_done(struct repair_job *job, struct arbiter *arbiter,
     // Not a trade between others, but the newest of all: no link brings anything.
     if (job->rows > 0 && job->high >= coverage->last_ns)
         arbiter->keys[job->key].audit_found_ns = now.monotonic_ns;
-    if (job->rows > 0 && job->first <= job->began_ns) // left out live: opened, repaired in one
-        arbiter_resolved(arbiter, job->key, job->first, job->began_ns, job->rows, false,
+    if (job->rows > 0 && job->first <= job->last) // left out live: opened, repaired in one
+        arbiter_resolved(arbiter, job->key, job->first, job->last, job->rows, false,
                          coverage_cause_text(COVERAGE_AUDIT));
     if (coverage->proven_ns == 0 || job->first > coverage->proven_ns)
         coverage->proven_from_ns = job->first;
