@@ -6,7 +6,8 @@
 exchange-sim, ringtaped (TLS, durable tape, mirror in JSON), a broker of one node (1 GB of heap, as
 its own script starts it) and a consumer (confluent-kafka-python) on one machine and by one clock.
 Each trade has the time at which exchange-sim was to send it, whether or not it could
-(docs/exchange-sim.md), so that what waits counts as waiting. Its latency is the time at which the consumer was handed the message, less that.
+(docs/exchange-sim.md), so that what waits counts as waiting. Its latency is the time at which the
+consumer was handed the message, less that.
 wire: from there on. durable: of it, from the receive time (the last byte in ringtaped) on.
 
 alert: prices jump by 8 %, at known times, one symbol at a time; the latency of an alert is counted
