@@ -232,10 +232,22 @@ Test(repair, what_is_older_than_seven_days_is_lost)
     now.utc_ns += 9 * DAY_NS;
     now.monotonic_ns += 9 * DAY_NS;
     cr_assert(next(upbit));
-    job.days_ago = 7; // mend would ask for day 9, which there is not
-    cr_assert(!repair_answered(&job, &arbiter, upbit, now));
+    if (job.kind == REPAIR_RECENT) (void)next(upbit); // day 9 is not asked for: there is none
     cr_assert_eq(lost, 1);
     cr_assert_eq(arbiter.pool.used, 0);
+}
+
+Test(repair, a_walk_that_meets_midnight_is_begun_again)
+{
+    (void)cut_market();
+    pass(NOON + 12 * 3600 * LIMIT_SECOND_NS - 5 * LIMIT_SECOND_NS - now.utc_ns);
+    while (next(upbit) && job.kind != REPAIR_TIMES)
+        repair_failed(&job, &arbiter, LIMIT_MINUTE_NS, NULL, now);
+    cr_assert_eq(job.kind, REPAIR_TIMES);
+    pass(10 * LIMIT_SECOND_NS); // "today" is another day now, without trades
+    cr_assert(!repair_answered(&job, &arbiter, upbit, now));
+    cr_assert_eq(repaired, 0);
+    cr_assert_eq(arbiter.pool.used, 1, "it is open still");
 }
 
 Test(repair, markets_are_audited_one_after_the_other)

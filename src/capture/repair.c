@@ -8,12 +8,14 @@
 #include <string.h>
 
 #define DAY_NS (24 * LIMIT_HOUR_NS)
+#define MIDNIGHT_NS (2 * LIMIT_SECOND_NS)
 #define FRESH_NS (10 * LIMIT_MINUTE_NS) // an end this new is walked to from the newest trade
 
 // Searched at once: keys are large, and there are 25,000 of Binance.
 enum { KEYS_A_TIME = 2048 };
 
 static const char nowhere[] = "the exchange does not have these ids";
+static const char too_old[] = "older than the exchange gives";
 
 // ---- choosing ----
 
@@ -57,6 +59,13 @@ static void plan_ids(const struct arbiter *arbiter, const struct coverage_hole *
     }
 }
 
+// A walk goes by days of UTC, by the exchange's clock: not while the two may have different ones.
+static bool near_midnight(int64_t utc_ns)
+{
+    int64_t of_day_ns = utc_ns % DAY_NS;
+    return of_day_ns < MIDNIGHT_NS || of_day_ns >= DAY_NS - MIDNIGHT_NS;
+}
+
 // Where a walk back in time begins.
 static void plan_walk(struct repair_job *job, struct arbiter_now now)
 {
@@ -66,10 +75,22 @@ static void plan_walk(struct repair_job *job, struct arbiter_now now)
     job->low = INT64_MAX;
 }
 
+// Older than what a walk can reach: nobody is asked. The next one is looked at then.
+static bool out_of_reach(struct arbiter *arbiter, const struct dialect_history *history,
+                         const struct coverage_hole *hole, struct arbiter_now now)
+{
+    int64_t reach_ns = (now.utc_ns / DAY_NS - history->days_back) * DAY_NS;
+    if (arbiter->keys[hole->key].rule != ARBITER_SET || hole->last >= reach_ns) return false;
+    arbiter_resolved(arbiter, hole->key, hole->first, hole->last, 0, true, too_old);
+    return true;
+}
+
 static bool plan_hole(struct arbiter *arbiter, const struct dialect_history *history,
                       uint8_t exchange, struct arbiter_now now, struct repair_job *job)
 {
     const struct coverage_hole *hole = newest_hole(arbiter, exchange, now);
+    while (hole != NULL && out_of_reach(arbiter, history, hole, now))
+        hole = newest_hole(arbiter, exchange, now);
     if (hole == NULL) return false;
     job->key = hole->key;
     if (arbiter->keys[hole->key].rule == ARBITER_SEQUENCE) {
@@ -153,6 +174,7 @@ static bool plan_by_cursor(struct arbiter *arbiter, const struct dialect_history
                            struct arbiter_now now, struct repair_job *job)
 {
     bool turn = cursor->turn;
+    if (near_midnight(now.utc_ns)) return false;
     cursor->turn = !turn;
     if (turn && plan_audit(arbiter, exchange, cursor, now, job)) return true;
     return plan_hole(arbiter, history, exchange, now, job) ||
@@ -374,8 +396,7 @@ static void walk_done(struct repair_job *job, struct arbiter *arbiter,
     if (job->kind == REPAIR_TIMES) {
         if (job->first < reach_ns) {
             int64_t end_ns = job->last < reach_ns ? job->last : reach_ns;
-            arbiter_resolved(arbiter, job->key, job->first, end_ns, 0, true,
-                             "older than the exchange gives");
+            arbiter_resolved(arbiter, job->key, job->first, end_ns, 0, true, too_old);
             job->first = end_ns + 1;
         }
         if (job->first <= job->last)
@@ -411,6 +432,11 @@ bool repair_answered(struct repair_job *job, struct arbiter *arbiter,
     } else if (job->kind == REPAIR_TAIL) {
         arbiter_tail_found(arbiter, job->key, job->high, now);
     } else if (job->kind != REPAIR_SNAPSHOT) {
+        // The pages before were of another day than the exchange now says it is.
+        if (now.utc_ns / DAY_NS != job->began_ns / DAY_NS || near_midnight(now.utc_ns)) {
+            repair_failed(job, arbiter, REPAIR_PAUSE_NS, NULL, now);
+            return false;
+        }
         if (walk_on(job, history)) {
             job->seen = 0;
             return true;
@@ -441,6 +467,8 @@ void repair_failed(struct repair_job *job, struct arbiter *arbiter, int64_t paus
     if (job_of_ids(job)) run_flush(job, arbiter);
     if (lost != NULL) repair_gone(job, arbiter, lost, now);
     if (job->kind != REPAIR_IDS && job->kind != REPAIR_TIMES) return;
+    if (job->kind == REPAIR_TIMES) walk_narrow(job, arbiter);
+    if (job->first > job->last) return;
     // Pages of a walk that did come are not walked again.
     int64_t reach_ns = walk_reach_ns(job);
     if (job->kind == REPAIR_TIMES && reach_ns < job->last && reach_ns > job->first) {

@@ -16,7 +16,6 @@
 #include "keep/sealer.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,13 +50,18 @@ void sealer_finish_stop(struct sealer *sealer)
         stopped(sealer->context);
 }
 
+// jemalloc's, where the program has it (man 3 jemalloc); weak, since tests do not.
+int mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size)
+    __attribute__((weak));
+
 // Between jobs the daemon should weigh what capture alone weighs: memory of rows, of decoding and
 // what the allocator keeps of writers and readers goes back to the system.
 static void rest(struct sealer *sealer)
 {
     gather_rest(&sealer->gather);
     ensure(madvise(sealer->decode_memory, SEALER_DECODE_BYTES, MADV_DONTNEED) == 0);
-    (void)malloc_trim(0);
+    // 4096: of all arenas.
+    if (mallctl != NULL) (void)mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
 }
 
 void sealer_next(struct sealer *sealer)

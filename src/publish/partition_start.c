@@ -9,6 +9,22 @@
 
 enum partition_state { PARTITION_UNTRIED, PARTITION_WAITING, PARTITION_PROVEN };
 
+static void begin_anew(struct partition_start *start)
+{
+    memset(start->state, PARTITION_UNTRIED, sizeof start->state);
+    start->waiting = 0;
+    start->proven = 0;
+    start->unknown_waiting = false;
+}
+
+void partition_start_look(struct partition_start *start)
+{
+    int32_t count = atomic_load_explicit(&start->count, memory_order_relaxed);
+    if (count == start->seen) return;
+    if (start->seen != 0) begin_anew(start);
+    start->seen = count;
+}
+
 bool partition_start_may(const struct partition_start *start, int32_t partition)
 {
     ensure(partition >= PARTITION_UNKNOWN);
@@ -44,6 +60,11 @@ static void prove(struct partition_start *start, int32_t partition)
 // anew: the broker has taken it all the same. One that was refused proves nothing.
 void partition_start_reported(struct partition_start *start, int32_t partition, bool delivered)
 {
+    // Nobody knows which one waited: the topic is gone, or not for us.
+    if (partition < 0 && !start->unknown_waiting) {
+        begin_anew(start);
+        return;
+    }
     bool known = partition >= 0 && partition < PARTITION_START_MAX;
     bool waited = known && start->state[partition] == PARTITION_WAITING;
     if (start->unknown_waiting) {

@@ -30,6 +30,7 @@ enum { PARTITION_UNKNOWN = -1 };
 
 struct partition_start {
     _Atomic int32_t count; // of partitions, 0: not known as yet
+    int32_t seen;          // the count that `state` is of
     uint32_t waiting;      // first messages under way
     uint32_t proven;       // of the partitions
     uint8_t state[PARTITION_START_MAX];
@@ -43,6 +44,9 @@ void partition_start_sent(struct partition_start *start, int32_t partition);
 // The report of a message; to be told of all as long as `waiting`.
 void partition_start_reported(struct partition_start *start, int32_t partition, bool delivered);
 void partition_start_again(struct partition_start *start);
+// To be called before the others: where the topic has another number of partitions than it had, all
+// of them begin anew, and what was under way is not waited for: it may come to lie in another one.
+void partition_start_look(struct partition_start *start);
 
 // All partitions have taken a message.
 static inline bool partition_start_over(const struct partition_start *start)

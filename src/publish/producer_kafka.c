@@ -248,9 +248,7 @@ static rd_kafka_topic_t *open_topic(struct kafka *kafka, enum channel channel)
     rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(kafka->client);
     rd_kafka_topic_conf_set_opaque(conf, &kafka->start[channel]);
     rd_kafka_topic_conf_set_partitioner_cb(conf, place);
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(kafka->client, name, conf);
-    if (topic == NULL) rd_kafka_topic_conf_destroy(conf);
-    return topic;
+    return rd_kafka_topic_new(kafka->client, name, conf); // which takes `conf`
 }
 
 // Where place() puts the message.
@@ -263,14 +261,24 @@ static int32_t partition_of(const struct kafka *kafka, const struct producer_mes
                                                    message->key_size, count, NULL, NULL);
 }
 
+static struct partition_start *start_of(struct kafka *kafka, enum channel channel)
+{
+    struct partition_start *start = &kafka->start[channel];
+    uint32_t waiting = start->waiting;
+    partition_start_look(start);
+    kafka->starting -= waiting - start->waiting;
+    return start;
+}
+
 static int kafka_produce(struct producer *producer, const struct producer_message *message,
                          const char **cause)
 {
     struct kafka *kafka = (struct kafka *)producer;
+    ensure(message->key != NULL); // librdkafka places a message without key anywhere
     rd_kafka_topic_t **topic = &kafka->topics[message->channel];
     if (*topic == NULL) *topic = open_topic(kafka, message->channel);
     if (*topic == NULL) return -ENOBUFS; // no memory
-    struct partition_start *start = &kafka->start[message->channel];
+    struct partition_start *start = start_of(kafka, message->channel);
     bool starts = !partition_start_over(start);
     int32_t partition = starts ? partition_of(kafka, message) : PARTITION_UNKNOWN;
     if (starts && !partition_start_may(start, partition)) return -ENOBUFS;
@@ -386,7 +394,7 @@ static void told_error(struct kafka *kafka, rd_kafka_event_t *event)
 static void start_reported(struct kafka *kafka, const rd_kafka_message_t *m)
 {
     if (kafka->starting == 0) return;
-    struct partition_start *start = &kafka->start[channel_of(kafka, m->rkt)];
+    struct partition_start *start = start_of(kafka, channel_of(kafka, m->rkt));
     uint32_t waiting = start->waiting;
     partition_start_reported(start, m->partition, m->err == RD_KAFKA_RESP_ERR_NO_ERROR);
     kafka->starting -= waiting - start->waiting;
