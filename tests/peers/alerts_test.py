@@ -132,7 +132,8 @@ def test_silence_is_told_about_an_exchange(tmp_path):
         feed = support.feed(simulator, "binance", ["trade"], "all")
         top = {"alerts": rules}
         with support.Ringtaped(tmp_path / "c.yaml", tmp_path / "store", [feed], top=top) as daemon:
-            daemon.wait_counters(lambda c: c["alerts"] > 0, 30, "an alert")
+            # Looked for when a minute closes.
+            daemon.wait_counters(lambda c: c["alerts"] > 0, 90, "an alert")
             assert daemon.terminate() == 0, daemon.errors
     support.export(tmp_path / "store", tmp_path / "parquet")
     files = f"{tmp_path}/parquet/exchange=*/channel=alert/**/*.parquet"
