@@ -303,3 +303,9 @@ Test(arbiter_overload, every_trade_is_stored_once_or_listed)
     uint64_t seed = random_start("arbiter_overload").state;
     for (uint32_t i = 0; i < SEEDS; i++) run(seed + i);
 }
+
+// A row that a walk had fetched was refused by the tape, and the hole was closed all the same.
+Test(arbiter_overload, a_hole_stays_open_when_a_row_of_it_was_refused)
+{
+    run(700017);
+}

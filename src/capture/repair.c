@@ -421,6 +421,13 @@ static void walk_done(struct repair_job *job, struct arbiter *arbiter,
     if (key->ended_lost) arbiter_tail_back(arbiter, key);
 }
 
+// A row of the hole may have been fetched and not been stored: the hole is walked again.
+static bool walk_refused(const struct repair_job *job, const struct arbiter *arbiter)
+{
+    int64_t refused_ns = arbiter->keys[job->key].refused_ns;
+    return job->kind == REPAIR_TIMES && refused_ns != 0 && refused_ns <= job->last;
+}
+
 bool repair_answered(struct repair_job *job, struct arbiter *arbiter,
                      const struct dialect_history *history, struct arbiter_now now)
 {
@@ -440,6 +447,10 @@ bool repair_answered(struct repair_job *job, struct arbiter *arbiter,
         if (walk_on(job, history)) {
             job->seen = 0;
             return true;
+        }
+        if (walk_refused(job, arbiter)) {
+            repair_failed(job, arbiter, REPAIR_PAUSE_NS, NULL, now);
+            return false;
         }
         walk_done(job, arbiter, history, now);
     }
@@ -471,7 +482,8 @@ void repair_failed(struct repair_job *job, struct arbiter *arbiter, int64_t paus
     if (job->first > job->last) return;
     // Pages of a walk that did come are not walked again.
     int64_t reach_ns = walk_reach_ns(job);
-    if (job->kind == REPAIR_TIMES && reach_ns < job->last && reach_ns > job->first) {
+    bool done = !walk_refused(job, arbiter);
+    if (done && job->kind == REPAIR_TIMES && reach_ns < job->last && reach_ns > job->first) {
         arbiter_resolved(arbiter, job->key, reach_ns + 1, job->last, job->rows, false, "by REST");
         job->last = reach_ns;
     }
