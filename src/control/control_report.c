@@ -9,6 +9,7 @@
 // Contract: at most one child; nothing here waits.
 #include "control/control_report.h"
 
+#include "base/child.h"
 #include "format/ensure.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -55,23 +56,6 @@ static bool control_report_program(char *path, size_t size)
     return access(path, X_OK) == 0;
 }
 
-// The daemon's threads block signals, which the program must not inherit.
-static int control_report_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    int error = posix_spawnattr_setsigmask(attributes, &none);
-    if (error == 0) error = posix_spawnattr_setsigdefault(attributes, &all);
-    if (error == 0) error = posix_spawnattr_setpgroup(attributes, 0);
-    if (error == 0)
-        error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK |
-                                                         POSIX_SPAWN_SETSIGDEF |
-                                                         POSIX_SPAWN_SETPGROUP);
-    return error;
-}
-
 static int control_report_spawn(struct control_report *report, char *program)
 {
     posix_spawn_file_actions_t actions;
@@ -83,7 +67,7 @@ static int control_report_spawn(struct control_report *report, char *program)
     if (posix_spawn_file_actions_init(&actions) != 0) return -ENOMEM;
     int error = posix_spawnattr_init(&attributes);
     ensure(error == 0); // fails in no C library
-    error = control_report_attributes(&attributes);
+    error = child_attributes(&attributes);
     for (int stream = STDIN_FILENO; stream <= STDOUT_FILENO && error == 0; stream++)
         error = posix_spawn_file_actions_addopen(&actions, stream, "/dev/null", O_RDWR, 0);
     if (error == 0)

@@ -8,6 +8,7 @@
 // The child is looked at every COMMAND_LOOK_NS, on the sender's thread, which waits for nothing.
 #include "publish/alert_sink.h"
 
+#include "base/child.h"
 #include "format/ensure.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -49,23 +50,6 @@ static int command_input(const struct alert_delivery *delivery)
     return -EIO;
 }
 
-// The daemon's threads block signals, which the program must not inherit.
-static int command_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t none;
-    sigset_t all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    int error = posix_spawnattr_setsigmask(attributes, &none);
-    if (error == 0) error = posix_spawnattr_setsigdefault(attributes, &all);
-    if (error == 0) error = posix_spawnattr_setpgroup(attributes, 0);
-    if (error == 0)
-        error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK |
-                                                         POSIX_SPAWN_SETSIGDEF |
-                                                         POSIX_SPAWN_SETPGROUP);
-    return error;
-}
-
 static int command_spawn(struct alert_command *command, int input)
 {
     posix_spawn_file_actions_t actions;
@@ -75,7 +59,7 @@ static int command_spawn(struct alert_command *command, int input)
     if (posix_spawn_file_actions_init(&actions) != 0) return -ENOMEM;
     int error = posix_spawnattr_init(&attributes);
     ensure(error == 0); // fails in no C library
-    error = command_attributes(&attributes);
+    error = child_attributes(&attributes);
     if (error == 0) error = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
     if (error == 0)
         error = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
