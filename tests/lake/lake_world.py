@@ -22,27 +22,12 @@ SPARK = pathlib.Path(os.environ.get("RINGTAPE_SPARK", support.ROOT / ".deps" / "
 AIRFLOW = pathlib.Path(os.environ.get("RINGTAPE_AIRFLOW", support.ROOT / ".deps" / "airflow"))
 SCHEMAS = support.ROOT / "docs" / "schema"
 
-SHIFT = """
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <stdlib.h>
-#include <time.h>
-int clock_gettime(clockid_t id, struct timespec *now)
-{
-    static int (*real)(clockid_t, struct timespec *);
-    if (real == NULL) real = dlsym(RTLD_NEXT, "clock_gettime");
-    int result = real(id, now);
-    if (id == CLOCK_REALTIME) now->tv_sec += atol(getenv("SHIFT_SECONDS"));
-    return result;
-}
-"""
-
 
 def shifted(folder, seconds):
     """The environment of programs whose clock is so many seconds ahead."""
     source, library = folder / "shift.c", folder / "shift.so"
     if not library.exists():
-        source.write_text(SHIFT)
+        source.write_text(support.SHIFT)
         compiler = [str(support.ROOT / "tools" / "dev"), "zig", "cc"]
         subprocess.run([*compiler, "-shared", "-fPIC", "-o", library, source], check=True)
     return {**os.environ, "LD_PRELOAD": str(library), "SHIFT_SECONDS": str(int(seconds))}

@@ -12,27 +12,11 @@ import pytest
 import support
 
 DAY_S = 86400
-SHIFT = """
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <stdlib.h>
-#include <time.h>
-int clock_gettime(clockid_t id, struct timespec *now)
-{
-    static int (*real)(clockid_t, struct timespec *);
-    if (real == NULL) real = dlsym(RTLD_NEXT, "clock_gettime");
-    int result = real(id, now);
-    if (id == CLOCK_REALTIME) now->tv_sec += atol(getenv("SHIFT_SECONDS"));
-    return result;
-}
-"""
-
-
 @pytest.fixture
 def shift(tmp_path):
     """The environment of programs whose clock is so many seconds ahead."""
     source, library = tmp_path / "shift.c", tmp_path / "shift.so"
-    source.write_text(SHIFT)
+    source.write_text(support.SHIFT)
     compiler = [str(support.ROOT / "tools" / "dev"), "zig", "cc"]
     subprocess.run([*compiler, "-shared", "-fPIC", "-o", library, source], check=True)
     return lambda seconds: {

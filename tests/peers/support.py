@@ -43,6 +43,23 @@ def trust(folder):
     return ssl.create_default_context(cafile=str(pathlib.Path(folder) / "ca.pem"))
 
 
+# A library that puts the clock of a program SHIFT_SECONDS ahead.
+SHIFT = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <time.h>
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+    static int (*real)(clockid_t, struct timespec *);
+    if (real == NULL) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(id, now);
+    if (id == CLOCK_REALTIME) now->tv_sec += atol(getenv("SHIFT_SECONDS"));
+    return result;
+}
+"""
+
+
 def wait_for(condition, seconds=20, what="the condition"):
     """The condition's value as soon as it is true; it is asked again every few milliseconds.
     `what`: text, or a function that makes it when it is too late."""
