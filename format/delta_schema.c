@@ -162,6 +162,19 @@ static __int128 widen(__int128 value, bool greatest)
     return value < 0 ? -(__int128)rounded : (__int128)rounded;
 }
 
+// Has the rounded bound a digit more than its type? delta-rs skips files by such a bound in which
+// there are rows; without one it skips nothing.
+static bool is_beyond(const struct parquet_column *column, const struct parquet_bounds *bounds,
+                      bool greatest)
+{
+    if (column->type != PARQUET_DECIMAL_18 && column->type != PARQUET_DECIMAL_38) return false;
+    const __int128 value = widen(greatest ? bounds->max : bounds->min, greatest);
+    __int128 most = 1;
+    for (int digits = column->type == PARQUET_DECIMAL_18 ? 18 : 38; digits > 0; digits--)
+        most *= 10;
+    return value >= most || value <= -most;
+}
+
 static void put_decimal(struct delta_text *out, __int128 value, uint8_t scale)
 {
     char text[DECIMAL_TEXT_BYTES_MAX];
@@ -200,7 +213,9 @@ static void put_bounds(struct delta_text *out, const struct parquet_column *colu
 {
     bool first = true;
     for (uint32_t c = 0; c < count; c++) {
-        if (!has_bounds(&columns[c]) || !bounds[c]->any || !bounds[c]->exact) continue;
+        if (!has_bounds(&columns[c]) || !bounds[c]->any || !bounds[c]->exact ||
+            is_beyond(&columns[c], bounds[c], greatest))
+            continue;
         delta_text_print(out, "%s", first ? "" : ",");
         delta_text_quote(out, columns[c].name);
         delta_text_print(out, ":");

@@ -111,6 +111,27 @@ Test(delta_schema, nothing_is_said_of_what_is_not_known)
                               "\"price\":0,\"volume\":3,\"detail\":0,\"flag\":0,\"id\":0}}");
 }
 
+Test(delta_schema, a_bound_that_rounding_makes_too_large_is_left_out)
+{
+    struct parquet_bounds bounds[COLUMNS];
+    __int128 most = 1;
+    for (int digits = 0; digits < 38; digits++) most *= 10;
+    for (int c = 0; c < COLUMNS; c++) parquet_bounds_clear(&bounds[c]);
+    parquet_bounds_add_int64(&bounds[2], (int64_t[]){-7, 999999999999999999}, 2);
+    parquet_bounds_add_int128(&bounds[3], (__int128[]){1 - most, 7}, 2);
+    expect_statistics(bounds, "{\"numRecords\":9,\"tightBounds\":false,\"minValues\":{\"price\":"
+                              "-0.00000007},\"maxValues\":{\"volume\":0.000000000007},"
+                              "\"nullCount\":{\"symbol\":0,\"ts\":0,\"price\":0,\"volume\":3,"
+                              "\"detail\":0,\"flag\":0,\"id\":0}}");
+    bounds[2].max = 999999999999999000; // the greatest that stays
+    bounds[3].min = 0;
+    bounds[3].max = 0;
+    expect_statistics(bounds, "{\"numRecords\":9,\"tightBounds\":false,\"minValues\":{\"price\":"
+                              "-0.00000007,\"volume\":0},\"maxValues\":{\"price\":"
+                              "9999999999.99999,\"volume\":0},\"nullCount\":{\"symbol\":0,\"ts\":0,"
+                              "\"price\":0,\"volume\":3,\"detail\":0,\"flag\":0,\"id\":0}}");
+}
+
 // ---- JSON ----
 
 static void expect_text(const char *json, const char *expected)
