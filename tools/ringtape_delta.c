@@ -107,12 +107,16 @@ static int tell_lost(struct ringtape_delta *delta)
 }
 
 // Writes and commits what the plan says. 0, an errno to come again (-ENOENT, -ECANCELED), or
-// others, told.
+// others, told; -ESTALE: the tables' folder is gone.
 static int carry_out(struct ringtape_delta *delta)
 {
+    const struct ringtape_publish *publish = &delta->export->publish;
+    if (ringtape_publish_check(publish) != RINGTAPE_EXIT_OK) return -ESTALE;
     const int error = ringtape_export_day(delta->export, delta->channel, delta->day);
     if (error != 0) {
         ringtape_delta_discard(delta);
+        // What is missing may be the store's, merged meanwhile, or the folder of the tables.
+        if (error == -ENOENT && ringtape_publish_check(publish) != RINGTAPE_EXIT_OK) return -ESTALE;
         return error;
     }
     // Without a file there is no schema as yet: every row was refused, and was told.
@@ -336,8 +340,22 @@ static int compact_partition(struct ringtape_delta *delta, const struct partitio
     if (error == 0) return RINGTAPE_EXIT_OK;
     // Somebody was faster, or it cannot be: the files stay as they are, and nothing is lost by it.
     if (error == -ENOENT || error == -ECANCELED) return RINGTAPE_EXIT_OK;
-    delta->uncompactable = true;
+    if (error != -EPERM && error != -EBADMSG) return RINGTAPE_EXIT_IO; // another time it may be
+    const uint32_t at = delta->uncompactable_count++ % RINGTAPE_DELTA_UNCOMPACTABLE_MAX;
+    delta->uncompactable[at].channel = delta->channel;
+    delta->uncompactable[at].day = delta->day;
     return RINGTAPE_EXIT_FOUND;
+}
+
+static bool is_uncompactable(const struct ringtape_delta *delta, int32_t day)
+{
+    const uint32_t count = delta->uncompactable_count < RINGTAPE_DELTA_UNCOMPACTABLE_MAX
+                               ? delta->uncompactable_count
+                               : RINGTAPE_DELTA_UNCOMPACTABLE_MAX;
+    for (uint32_t i = 0; i < count; i++)
+        if (delta->uncompactable[i].channel == delta->channel && delta->uncompactable[i].day == day)
+            return true;
+    return false;
 }
 
 static int compact_channel(struct ringtape_delta *delta, uint32_t files_max, bool whole,
@@ -352,12 +370,13 @@ static int compact_channel(struct ringtape_delta *delta, uint32_t files_max, boo
         const struct delta_file *files = delta_files(delta->table, &count);
         if (stop != NULL && stop()) break;
         if (!files[i].live || !catalogue_day_parse(files[i].date, strlen(files[i].date), &day) ||
-            day < scope->day_from || day > scope->day_to ||
+            day < scope->day_from || day > scope->day_to || is_uncompactable(delta, day) ||
             !gather(delta, files, count, i, &partition) || partition.count <= files_max)
             continue;
         begin_day(delta, day);
         const int result = compact_partition(delta, &partition, whole);
         if (result != RINGTAPE_EXIT_OK) exit_code = result;
+        if (result == RINGTAPE_EXIT_IO) break; // a full disk is full for the next one, too
     }
     return exit_code;
 }
@@ -368,8 +387,7 @@ int ringtape_delta_compact(struct ringtape_delta *delta, uint32_t files_max, boo
     int exit_code = RINGTAPE_EXIT_OK;
     ringtape_progress_start(&delta->export->progress, "compacting");
     for (int c = CHANNEL_NONE + 1; c < CHANNEL_COUNT; c++) {
-        if ((scope->channels >> c & 1) == 0 || delta->uncompactable ||
-            channel_schema((enum channel)c) == NULL ||
+        if ((scope->channels >> c & 1) == 0 || channel_schema((enum channel)c) == NULL ||
             !ringtape_query_has_channel(&delta->export->query, (enum channel)c))
             continue;
         int result = ringtape_delta_open_table(delta, (enum channel)c);

@@ -26,6 +26,7 @@ enum {
     RINGTAPE_DELTA_EXCHANGE_BYTES = 256,
     RINGTAPE_DELTA_COMPACT_FILES = 32,  // of a partition: more are compacted by --follow
     RINGTAPE_DELTA_ENGINE_BYTES = 64,
+    RINGTAPE_DELTA_UNCOMPACTABLE_MAX = 64,
     RINGTAPE_DELTA_TARGET_BYTES = 256 << 20, // of a file
 };
 #define RINGTAPE_DELTA_KEEP_MS (7ll * 86400 * 1000) // history of a table, in its log
@@ -47,7 +48,13 @@ struct ringtape_delta {
     bool again;     // the day `again_day` is written again, whatever the table has
     int32_t again_day;
     int64_t done[CHANNEL_COUNT]; // up to which frontier a channel is exported as a whole
-    bool uncompactable;          // table and store disagree: told once
+    // Days whose table and store disagree: told once. The newest ones; of one more the oldest is
+    // forgotten, and told again.
+    struct ringtape_delta_uncompactable {
+        enum channel channel;
+        int32_t day;
+    } uncompactable[RINGTAPE_DELTA_UNCOMPACTABLE_MAX];
+    uint32_t uncompactable_count; // ever
     // ---- of the last ringtape_delta_export() ----
     int64_t frontier;   // when it began
     uint32_t behind;    // bit c: not all of the channel could be exported

@@ -58,6 +58,7 @@ static int ringtape_export_item(struct ringtape_export *export,
         // The daemon merged its segments while we came to them.
         error = i > 0 ? store_refresh(export->store, NULL) : 0;
         export->patience_over = i == REFRESHES_MAX;
+        if (ringtape_publish_check(&export->publish) != RINGTAPE_EXIT_OK) return RINGTAPE_EXIT_IO;
         if (error == 0) error = ringtape_export_day(export, item->channel, item->day);
     }
     if (error == 0) return RINGTAPE_EXIT_OK;

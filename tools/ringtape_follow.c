@@ -19,6 +19,7 @@ enum {
     COMPACT_DAYS = 2, // today and yesterday may be compacted as they grow; older days whole
 };
 #define LATE_FILES 8 // of a day that is over: repairs
+#define COMPACT_AGAIN_NS (600ll * 1000000000) // after one that failed, as for want of room
 
 static volatile sig_atomic_t ending;
 
@@ -60,13 +61,15 @@ static int compact(struct ringtape_delta *delta, uint32_t files)
     const struct ringtape_delta_scope fresh = {delta->changed, growing, INT32_MAX};
     const struct ringtape_delta_scope late = {delta->changed, delta->day_oldest, growing - 1};
     const int exit_code = ringtape_delta_compact(delta, files, false, &fresh, must_end);
-    if (exit_code != RINGTAPE_EXIT_OK || must_end() || late.day_from > late.day_to)
+    if (exit_code == RINGTAPE_EXIT_IO || must_end() || late.day_from > late.day_to)
         return exit_code;
     return ringtape_delta_compact(delta, files < LATE_FILES ? files : LATE_FILES, true, &late,
                                   must_end);
 }
 
-static int round_once(struct ringtape_delta *delta, uint32_t compact_files)
+// `compact_after_ns`: not before; a compaction that fails ends no export.
+static int round_once(struct ringtape_delta *delta, uint32_t compact_files,
+                      int64_t *compact_after_ns)
 {
     const int error = ringtape_delta_seal(delta->export->store, must_end);
     if (error != 0)
@@ -74,7 +77,10 @@ static int round_once(struct ringtape_delta *delta, uint32_t compact_files)
     if (must_end()) return RINGTAPE_EXIT_OK;
     int exit_code = ringtape_delta_export(delta, must_end);
     delta->announced = true; // what stays as it is is told once
-    if (exit_code == RINGTAPE_EXIT_OK && !must_end()) exit_code = compact(delta, compact_files);
+    if (exit_code == RINGTAPE_EXIT_OK && !must_end() &&
+        ringtape_monotonic_ns() >= *compact_after_ns &&
+        compact(delta, compact_files) == RINGTAPE_EXIT_IO)
+        *compact_after_ns = ringtape_monotonic_ns() + COMPACT_AGAIN_NS;
     return exit_code == RINGTAPE_EXIT_FOUND ? RINGTAPE_EXIT_OK : exit_code;
 }
 
@@ -82,11 +88,12 @@ int ringtape_follow(struct ringtape_delta *delta, int64_t every_ns, uint32_t com
 {
     int exit_code = RINGTAPE_EXIT_OK;
     int failures = 0;
+    int64_t compact_after_ns = 0;
     ensure(every_ns > 0 && compact_files > 0);
     listen();
     while (!must_end() && failures < FAILURES_MAX) {
         const int64_t start_ns = ringtape_monotonic_ns();
-        exit_code = round_once(delta, compact_files);
+        exit_code = round_once(delta, compact_files, &compact_after_ns);
         failures = exit_code == RINGTAPE_EXIT_OK ? 0 : failures + 1;
         if (failures == FAILURES_MAX) break;
         sleep_until(start_ns + every_ns);

@@ -118,6 +118,18 @@ void ringtape_publish_close(struct ringtape_publish *publish)
     publish->lock = -1;
 }
 
+int ringtape_publish_check(const struct ringtape_publish *publish)
+{
+    struct stat locked, named;
+    ensure(publish->lock >= 0);
+    if (fstat(publish->lock, &locked) == 0 && stat(publish->directory, &named) == 0 &&
+        locked.st_dev == named.st_dev && locked.st_ino == named.st_ino)
+        return 0;
+    return ringtape_fail("%s: the folder was moved, removed or replaced while the export ran; "
+                         "export again where it is now",
+                         publish->directory);
+}
+
 // ---- names ----
 
 static void ringtape_partition_name(const struct ringtape_partition *partition, uint32_t part,

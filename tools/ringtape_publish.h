@@ -35,6 +35,9 @@ struct ringtape_publish {
 // an exit code; the reason has been told.
 int ringtape_publish_open(struct ringtape_publish *publish, const char *directory);
 void ringtape_publish_close(struct ringtape_publish *publish);
+// Is the name still that of the folder which is locked? Else it was moved, removed or replaced, and
+// nothing may be written under it. 0 or an exit code, told.
+int ringtape_publish_check(const struct ringtape_publish *publish);
 
 struct ringtape_partition {
     const struct ringtape_publish *publish;

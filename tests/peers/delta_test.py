@@ -474,7 +474,38 @@ def test_a_compaction_killed_at_any_step_changes_no_row(copied, tmp_path, killer
     assert_frame_equal(delta_rs(tables, "trade"), wanted)
 
 
+def test_a_damaged_day_keeps_no_other_from_being_compacted(copied):
+    store, tables = copied
+    before = len(live(tables, "quote"))
+    assert before > 1
+    for segment in (store / "segment").glob("*/trade-*.segment"):
+        content = bytearray(segment.read_bytes())
+        content[len(content) // 2] ^= 0x10
+        segment.write_bytes(content)
+    done = run("compact", tables, "--store", store)
+    assert done.returncode == 1 and b"stays as it is" in done.stderr, done.stderr
+    assert len(live(tables, "quote")) < before
+
+
 # ---- following ----
+
+
+def test_a_folder_that_is_moved_away_is_told(store, tmp_path):
+    tables = tmp_path / "lake"
+    command = [support.program("ringtape"), "export", "--delta", tables, "--store", store,
+               "--follow", "--every", "100ms", "--channel", "trade"]  # fmt: skip
+    with support.Process(command) as follow:
+        support.wait_for(lambda: newest_ns(tables) > 0, 30, "a first commit")
+        rows = delta_rs(tables, "trade").height
+        tables.rename(tmp_path / "moved")
+        tables.mkdir()
+        run("seal", "--store", store)
+        assert follow.finish(60) == 74
+    assert all("was moved, removed or replaced" in line for line in follow.errors), follow.errors
+    assert list(tables.iterdir()) == []
+    export(store, tmp_path / "moved", "--channel", "trade")
+    assert delta_rs(tmp_path / "moved", "trade").height > rows
+
 
 
 def newest_ns(tables):
