@@ -4,9 +4,9 @@
 //
 // Only what ringtape writes is looked at: ringtape-*.parquet below exchange=…/date=…, and leftovers
 // of its own in the log's folder. A file that is removed from the table goes when that was long
-// enough ago; one that the table does not know, when it was written long enough ago: it may be of
-// an export that commits in a moment. With an age of less than an hour the folder is therefore
-// locked, so that no export runs.
+// enough ago; one that the table does not know, when it was written long enough ago, and a day at
+// least: it may be of an export that commits in a moment. With an age of less than an hour the
+// folder is locked instead, so that no export runs.
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +26,7 @@
 #include "tools/ringtape_table.h"
 
 #define SAFE_NS (3600ll * 1000000000)
+#define COMMITTED_NS (24 * SAFE_NS) // what is of that age and not in the table, nobody writes
 enum { NAME_BYTES = 1024 };
 
 struct vacuum {
@@ -35,6 +36,7 @@ struct vacuum {
     bool dry_run;
     bool json_wanted;
     int64_t before_ns;
+    int64_t unknown_before_ns; // of files that the table does not know
     struct delta *table;
     const char *path; // of the table
     uint64_t files, bytes, kept;
@@ -49,7 +51,7 @@ static bool is_old(const struct vacuum *vacuum, const char *name, const struct s
     const struct delta_file *file = delta_file_at(vacuum->table, name);
     const int64_t written_ns =
         (int64_t)status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec;
-    if (file == NULL) return written_ns < vacuum->before_ns;
+    if (file == NULL) return written_ns < vacuum->unknown_before_ns;
     return !file->live && file->time_ms * 1000000 < vacuum->before_ns;
 }
 
@@ -171,8 +173,12 @@ static int vacuum_run(struct vacuum *vacuum)
     struct stat status;
     if (stat(vacuum->directory, &status) != 0)
         return ringtape_fail("%s: %s", vacuum->directory, strerror(errno));
-    if (!vacuum->dry_run && ringtape_now_ns() - vacuum->before_ns < SAFE_NS)
-        exit_code = ringtape_publish_open(&publish, vacuum->directory);
+    const int64_t now_ns = ringtape_now_ns();
+    const bool locks = now_ns - vacuum->before_ns < SAFE_NS;
+    vacuum->unknown_before_ns = vacuum->before_ns;
+    if (!locks && vacuum->unknown_before_ns > now_ns - COMMITTED_NS)
+        vacuum->unknown_before_ns = now_ns - COMMITTED_NS;
+    if (!vacuum->dry_run && locks) exit_code = ringtape_publish_open(&publish, vacuum->directory);
     if (exit_code != RINGTAPE_EXIT_OK) return exit_code;
     for (int c = CHANNEL_NONE + 1; c < CHANNEL_COUNT; c++) {
         if (channel_schema((enum channel)c) == NULL ||

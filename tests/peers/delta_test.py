@@ -487,6 +487,19 @@ def test_a_damaged_day_keeps_no_other_from_being_compacted(copied):
     assert len(live(tables, "quote")) < before
 
 
+def test_vacuum_leaves_what_an_export_may_still_commit(store, tmp_path):
+    tables = tmp_path / "lake"
+    export(store, tables, "--channel", "trade")
+    unknown = tables / "trade" / "exchange=upbit" / "date=2024-08-08" / "ringtape-x.parquet"
+    unknown.touch()
+    for hours, age, gone in ((2, "1h", False), (25, "1h", True), (2, "59m", True)):
+        unknown.touch()
+        written = time.time() - 3600 * hours
+        os.utime(unknown, (written, written))
+        done = run("vacuum", tables, "--older-than", age)
+        assert done.returncode == 0 and unknown.exists() != gone, (hours, age, done)
+
+
 # ---- following ----
 
 
