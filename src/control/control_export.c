@@ -11,12 +11,14 @@
 #include "format/delta_disk.h"
 #include "format/ensure.h"
 #include "format/export_state.h"
+#include "format/time_text.h"
 
 struct view { // of one look
     struct control_export *export;
     int64_t now_ns;
     uint32_t exported[CHANNEL_COUNT];
     uint32_t mergeable[CHANNEL_COUNT];
+    bool warned;
 };
 
 static void lower(uint32_t *value, uint32_t to)
@@ -36,9 +38,24 @@ static void hold_all(struct view *view, const char *path, const char *cause)
     export->told = true;
 }
 
-static void take(struct view *view, const struct export_state *state)
+// Given up, or one that fails: where nobody knows of it, the disk fills in spite of `keep`.
+static void warn(struct view *view, const char *path, const struct export_state *state)
+{
+    const struct control_export *export = view->export;
+    char since[TIME_TEXT_BYTES_MAX];
+    if (view->now_ns < export->warn_after_ns || export->log == NULL) return;
+    time_text_format(since, state->time_ns, 0);
+    log_write(export->log, LOG_LEVEL_WARNING, view->now_ns,
+              "an export has not run for days; what it has not exported is never deleted",
+              "tables=\"%s\" last=%s remedy=\"export again, or give it up: remove %s\"",
+              state->tables, since, path);
+    view->warned = true;
+}
+
+static void take(struct view *view, const char *path, const struct export_state *state)
 {
     const bool recent = view->now_ns - state->time_ns < CONTROL_EXPORT_MERGE_HOLD_NS;
+    if (!recent) warn(view, path, state);
     for (int c = 0; c < CHANNEL_COUNT; c++) {
         if ((state->channels >> c & 1) == 0) continue;
         lower(&view->exported[c], state->tape[c]);
@@ -63,7 +80,7 @@ static void see(void *to, const char *name)
         free(bytes);
     }
     if (error == 0)
-        take(view, &state);
+        take(view, path, &state);
     else
         hold_all(view, path, error == -EBADMSG ? "damaged" : strerror(-error));
 }
@@ -79,6 +96,7 @@ void control_export_look(struct control_export *export, int64_t now_ns)
     (void)snprintf(path, sizeof path, "%.900s/export", keep_store_path(export->store));
     const int error = delta_disk_host.list(NULL, path, see, &view);
     if (error != 0 && error != -ENOENT) hold_all(&view, path, strerror(-error));
+    if (view.warned) export->warn_after_ns = now_ns + CONTROL_EXPORT_TELL_NS;
     for (int c = 0; c < CHANNEL_COUNT; c++) {
         atomic_store(&export->exported[c], view.exported[c]);
         atomic_store(&export->mergeable[c], view.mergeable[c]);

@@ -3,7 +3,8 @@
 // control_export: what Delta exports still need, by the files they leave in STORE/export
 // (format/export_state.h): a segment whose rows are not in every table yet is neither deleted nor
 // merged. Not deleted for ever; not merged for EXPORT_MERGE_HOLD_NS after the export was last seen,
-// for then its next run writes whole days again, which costs it time and nothing else.
+// for then its next run writes whole days again, which costs it time and nothing else. From then on
+// the log warns of it once a day: what it has not exported stays, on a full disk too.
 //
 // Threading: opened and asked to look by the control thread (or by whoever seals), asked by the
 // sealer: numbers in between are atomic.
@@ -19,12 +20,14 @@
 
 #define CONTROL_EXPORT_LOOK_NS LIMIT_SECOND_NS
 #define CONTROL_EXPORT_MERGE_HOLD_NS (48 * LIMIT_HOUR_NS)
+#define CONTROL_EXPORT_TELL_NS (24 * LIMIT_HOUR_NS) // between two warnings of exports not seen
 
 struct control_export {
     const struct keep_store *store;
     const struct log *log;
     int64_t look_after_ns; // UTC
     bool told;             // of a file that cannot be read
+    int64_t warn_after_ns; // UTC: of exports that were not seen for long
     _Atomic uint32_t exported[CHANNEL_COUNT]; // tapes up to it; UINT32_MAX: nobody needs it
     _Atomic uint32_t mergeable[CHANNEL_COUNT];
 };

@@ -520,6 +520,24 @@ def test_a_folder_that_is_moved_away_is_told(store, tmp_path):
     assert delta_rs(tmp_path / "moved", "trade").height > rows
 
 
+def test_the_daemon_warns_of_an_export_that_was_given_up(store, tmp_path):
+    (tmp_path / "shift.c").write_text(support.SHIFT)
+    library = tmp_path / "shift.so"
+    compiler = [support.ROOT / "tools" / "dev", "zig", "cc"]
+    subprocess.run([*compiler, "-shared", "-fPIC", "-o", library, tmp_path / "shift.c"], check=True)
+    for days, tables in ((1, tmp_path / "new"), (3, tmp_path / "old")):
+        shift = {"LD_PRELOAD": str(library), "SHIFT_SECONDS": str(-86400 * days)}
+        run("export", "--delta", tables, "--store", store, env={**os.environ, **shift})
+    with support.Simulator("--symbols=binance:2", "--rate=10") as simulator:
+        feeds = [support.feed(simulator, "binance", ["trade"], "all")]
+        with support.Ringtaped(tmp_path / "c.yaml", store, feeds) as daemon:
+            told = "an export has not run for days"
+            support.wait_for(lambda: any(told in line for line in daemon.errors))
+            time.sleep(2.5)  # it looks once a second
+            (line,) = [line for line in daemon.errors if told in line]
+    assert f'tables="{tmp_path}/old"' in line and f"remove {store}/export/" in line
+
+
 
 def newest_ns(tables):
     if not (tables / "trade" / "_delta_log" / f"{0:020}.json").exists():
