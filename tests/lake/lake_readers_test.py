@@ -2,6 +2,7 @@
 """Spark (vectorised reader on and off) and fastparquet read what ringtape exported: the same rows
 as the store has, exact sums, the same answer with and without push-down."""
 
+import datetime
 from decimal import Decimal
 from fractions import Fraction
 
@@ -130,6 +131,26 @@ def test_push_down_changes_no_answer(spark, lake, plain, two_days, kind):
     ]
     assert plainly == found["true"]
     assert sum(one[0] > 0 for one in found["true"]) >= 10, "the filters find something"
+
+
+def test_spark_begins_with_our_checkpoint(spark, two_days, tmp_path):
+    """The commits up to the newest checkpoint are gone, as they are after seven days."""
+    table = tmp_path / "tables" / "candle"
+    days = lake_world.stored(two_days, "candle")[0]["time"] // (86400 * 10**9)
+    day = str(datetime.date(1970, 1, 1) + datetime.timedelta(days=days))
+    for _ in range(11):
+        support.ringtape("export", "--delta", table.parent, "--store", two_days, "--channel",
+                         "candle", "--again", day)  # fmt: skip
+    names = ["exchange", "symbol", "date", "ts_ns", "interval", "close", "volume"]
+    wanted = sorted([row[name] for name in names] for row in lake_world.rows_of(table))
+    log = table / "_delta_log"
+    checkpoint = max(log.glob("*.checkpoint.parquet")).name[:20]
+    gone = [path for path in log.glob("*.json") if path.name[:20] <= checkpoint]
+    assert len(gone) >= 10
+    for path in gone:
+        path.unlink()
+    rows = spark.read.format("delta").load(str(table))
+    assert sorted(list(row) for row in rows.select(*names).collect()) == wanted
 
 
 # ---- fastparquet ----
