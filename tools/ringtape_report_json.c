@@ -134,14 +134,19 @@ static void json_spreads(struct ringtape_json *json, const struct summary *summa
     json_decimal(json, "spread_time_weighted", weighted, mean, SUMMARY_DECIMALS);
 }
 
-// Of the days with rows of the channel; 0 where one of them is not closed.
-static uint64_t json_generation(const struct report *report, enum channel channel)
+// Of all that the numbers are made of, so that a repair of any of it raises it: the sum over the
+// channels with rows, and the days. 0 where one of them is not closed.
+static uint64_t json_generation(const struct report *report)
 {
+    static const enum channel channels[] = {CHANNEL_TRADE, CHANNEL_AGG_TRADE, CHANNEL_QUOTE};
     uint64_t generation = 0;
     for (uint32_t d = 0; d < report->day_count; d++) {
-        if (report->days[d].rows[channel] == 0) continue;
-        if (report->days[d].generation[channel] == 0) return 0;
-        generation += report->days[d].generation[channel];
+        const struct report_day *day = &report->days[d];
+        for (size_t c = 0; c < sizeof channels / sizeof *channels; c++) {
+            if (day->rows[channels[c]] == 0) continue;
+            if (day->generation[channels[c]] == 0) return 0;
+            generation += day->generation[channels[c]];
+        }
     }
     return report->made_ns >= report->to_ns ? generation : 0;
 }
@@ -164,8 +169,7 @@ static void json_symbol(struct ringtape_json *json, const struct report *report,
     ringtape_json_count(json, "holes_open", symbol->holes_open);
     ringtape_json_count(json, "holes_repaired", symbol->holes_repaired);
     ringtape_json_count(json, "holes_lost", symbol->holes_lost);
-    const uint64_t generation = json_generation(
-        report, symbol->trade_rows == 0 && symbol->rows > 0 ? CHANNEL_AGG_TRADE : CHANNEL_TRADE);
+    const uint64_t generation = json_generation(report);
     json_count_or_null(json, "generation", generation > 0, generation);
     ringtape_json_object_end(json);
 }

@@ -156,11 +156,15 @@ def files(lake, table):
 
 
 def write_days(path, **generations):
+    """A day's generations of trade, agg_trade and quote; one number: of trade alone."""
     lines = []
-    for day, generation in generations.items():
-        closed = generation is not None
-        channel = {"channel": "trade", "closed": closed, "generation": generation or 0}
-        lines.append(json.dumps({"day": day.replace("_", "-")[1:], "channels": [channel]}))
+    for day, told in generations.items():
+        channels = [
+            {"channel": name, "closed": generation is not None, "generation": generation or 0}
+            for name, generation in zip(
+                aggregates.READ, told if isinstance(told, tuple) else (told,))
+        ] + [{"channel": "ticker", "closed": False, "generation": 0}]
+        lines.append(json.dumps({"day": day.replace("_", "-")[1:], "channels": channels}))
     path.write_text("\n".join(lines) + "\n")
     return str(path)
 
@@ -207,6 +211,16 @@ def test_a_changed_generation_does_just_that_day_again(spark, done, tmp_path):
     week = numbers_of(lake, "aggregates_weekly", "week")[place, WEEK]
     volumes = [row["volume"] for (symbol, _), row in second.items() if symbol == place]
     assert week["volume"] == sum(volumes) and week["generation"] == 1 + 1 + 2
+
+
+def test_a_repair_of_any_channel_counts(tmp_path):
+    def told(*generations):
+        return aggregates.days_told(write_days(tmp_path / "days", _2025_01_01=generations))[FIRST]
+
+    assert told(1) == 1
+    assert (told(1, 1, 1), told(1, 2, 1), told(1, 1, 7)) == (3, 4, 9)
+    assert told(1, None, 1) is None, "numbers of it may still change"
+    assert aggregates.days_told(write_days(tmp_path / "none", _2025_01_01=()))[FIRST] is None
 
 
 def test_a_day_that_is_not_closed_is_always_done(spark, done, tmp_path):

@@ -38,6 +38,7 @@ NUMBERS = """symbol STRING, open DECIMAL(18,8), high DECIMAL(18,8), low DECIMAL(
 DAILY = lake_session.columns(NUMBERS + ", date DATE")
 WEEKLY = lake_session.columns(NUMBERS + ", week STRING")
 ISO_WEEK = "format_string('%d-W%02d', extract(YEAROFWEEK from date), extract(WEEK from date))"
+READ = ("trade", "agg_trade", "quote")
 PARTS_TABLE, DAILY_TABLE, WEEKLY_TABLE = "aggregates_parts", "aggregates_daily", "aggregates_weekly"
 
 
@@ -224,14 +225,16 @@ def run(
 
 
 def days_told(path: str) -> dict[str, Optional[int]]:
-    """Lines of `ringtape day --json`: {day: generation of trade, None while it is not closed}."""
+    """Lines of `ringtape day --json`: {day: generation, None while it is not closed}. It is the sum
+    of those of all channels that the numbers are made of: a repair of any of them raises it."""
     found: dict[str, Optional[int]] = {}
     with open(path, encoding="utf-8") as file:
         for line in filter(str.strip, file):
             told = json.loads(line)
-            of = {channel["channel"]: channel for channel in told["channels"]}
-            trade = of.get("trade", of.get("agg_trade", {"closed": False}))
-            found[told["day"]] = trade["generation"] if trade["closed"] else None
+            read = [channel for channel in told["channels"]
+                    if channel["channel"] in READ and channel.get("rows", 1) > 0]  # fmt: skip
+            closed = bool(read) and all(channel["closed"] for channel in read)
+            found[told["day"]] = sum(each["generation"] for each in read) if closed else None
     return found
 
 
