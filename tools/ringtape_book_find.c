@@ -13,17 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
-#include "exchange/history.h"
 #include "format/ensure.h"
 #include "format/time_text.h"
 #include "tools/ringtape_coverage.h"
 #include "tools/ringtape_ledger.h"
 
+#define HOUR_NS 3600000000000ll
 // A snapshot without a time of the exchange has our clock's, which may be ahead.
-#define CLOCK_MARGIN_NS LIMIT_MINUTE_NS
+#define CLOCK_MARGIN_NS (HOUR_NS / 60)
 // The daemon renews snapshots hourly, so the first window has one unless it was down.
-static const int64_t windows_ns[] = {2 * LIMIT_HOUR_NS, 48 * LIMIT_HOUR_NS, INT64_MAX};
+static const int64_t windows_ns[] = {2 * HOUR_NS, 48 * HOUR_NS, INT64_MAX};
 
 static const uint64_t depth_columns = 1ull << DEPTH_EVENT_TIME | 1ull << DEPTH_TRANSACTION_TIME |
                                       1ull << DEPTH_FIRST_ID | 1ull << DEPTH_LAST_ID |
@@ -92,7 +91,7 @@ static void take_edges(struct book_found *found)
     for (int side = 0; side < 2; side++) {
         uint32_t count = 0;
         if (book_levels_sorted(&found->levels, side, &levels, &count) < 0) continue;
-        found->cut[side] = count >= HISTORY_DEPTH_LEVELS;
+        found->cut[side] = count >= BOOK_REST_LEVELS;
         if (count > 0) found->edge[side] = levels[count - 1].price;
         free(levels);
     }

@@ -21,8 +21,6 @@ enum history_kind {
     HISTORY_LAST_IDS,   // the newest trade id of every symbol
 };
 
-enum { HISTORY_DEPTH_LEVELS = 1000 }; // asked for, a side
-
 struct history_ask {
     enum history_kind kind;
     const char *symbol;  // the exchange's spelling, terminated; LAST_IDS: unused

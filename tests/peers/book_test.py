@@ -61,7 +61,8 @@ def recorded(tmp_path_factory):
     """Two lives of a daemon with a pause between them: depth has a hole."""
     folder = tmp_path_factory.mktemp("book")
     with support.Simulator(
-        "--symbols=binance:2", "--symbols=upbit:1", "--rate=600", "--seconds=14", "--begin-streams=5",
+        "--symbols=binance:2", "--symbols=upbit:1", "--rate=600", "--seconds=11",
+        "--begin-streams=5",
         f"--truth={folder / 'truth'}", f"--books={folder / 'books'}",
     ) as simulator:  # fmt: skip
         feeds = [support.feed(simulator, "binance", ["trade", "depth"], "all"),
@@ -206,7 +207,7 @@ class Tail(support.Process):
 def test_rows_follow_as_they_become_durable(tmp_path):
     """A thin feed, whose tape alone would tell of a row up to two seconds later."""
     with support.Simulator(
-        "--symbols=binance:1", "--rate=4", "--seconds=12", "--begin-streams=1",
+        "--symbols=binance:1", "--rate=4", "--seconds=9", "--begin-streams=1",
         f"--truth={tmp_path / 'truth'}",
     ) as simulator:  # fmt: skip
         feed = support.feed(simulator, "binance", ["trade"], "all")
