@@ -207,7 +207,7 @@ class Tail(support.Process):
 def test_rows_follow_as_they_become_durable(tmp_path):
     """A thin feed, whose tape alone would tell of a row up to two seconds later."""
     with support.Simulator(
-        "--symbols=binance:1", "--rate=4", "--seconds=9", "--begin-streams=1",
+        "--symbols=binance:1", "--rate=2", "--seconds=10", "--begin-streams=1",
         f"--truth={tmp_path / 'truth'}",
     ) as simulator:  # fmt: skip
         feed = support.feed(simulator, "binance", ["trade"], "all")
@@ -235,9 +235,9 @@ def test_rows_follow_as_they_become_durable(tmp_path):
     ids = [json.loads(line)["id"] for line in stored.splitlines()]
     assert [json.loads(line)["id"] for line in whole.lines] == ids
     tail_ids = [json.loads(line)["id"] for line in late.lines]
-    assert len(tail_ids) > 10 and tail_ids == ids[-len(tail_ids) :]
+    assert len(tail_ids) > 5 and tail_ids == ids[-len(tail_ids) :]
     print(f"{len(delays)} rows, {statistics.median(delays):.1f} ms after they were received")
-    assert statistics.median(delays) < 150
+    assert statistics.median(delays) < 350, "the next row alone would tell it later"
 
 
 def test_a_limit_and_a_closed_pipe_end_it(recorded):
