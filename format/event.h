@@ -181,6 +181,8 @@ enum book_columns {
     BOOK_COLUMN_COUNT
 };
 
+enum { BOOK_REST_LEVELS = 1000 }; // a side, as the recorder asks for them
+
 enum book_source { // levels asked for; REST: the depth snapshot
     BOOK_SOURCE_DEPTH5 = 0,
     BOOK_SOURCE_DEPTH10 = 1,

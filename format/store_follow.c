@@ -7,12 +7,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/durable_slot.h"
 #include "format/ensure.h"
 #include "format/store_scan_inside.h"
 
+enum { DURABLE_FILE_BYTES_MAX = 64 * sizeof(struct durable_slot) }; // of as many shards
+
 // ---- one tape ----
 
-// The order matters: what the mark says is durable is in the file by then.
+// What the running daemon says; without it, or with one that cannot be read, the tape tells.
+static void ask_daemon(const struct store_scan *scan, const struct tape_reader *reader,
+                       uint64_t *sequence, uint32_t *revision)
+{
+    struct store_file file;
+    uint8_t slots[DURABLE_FILE_BYTES_MAX];
+    int64_t got = 0;
+    if (store_file_open(&file, scan->store, DURABLE_SLOT_FILE) < 0)
+        return;
+    const struct source source = store_file_source(&file);
+    (void)source_get(&source, 0, sizeof slots, slots, &got);
+    store_file_close(&file);
+    if (got > 0)
+        durable_slot_raise(slots, (size_t)got, reader->header.salt, sequence, revision);
+}
+
+// The order matters: what the mark and the daemon say is durable is in the file by then.
 int scan_follow_tape(struct store_scan *scan, struct scan_entry *entry)
 {
     struct scan_tape *tape = entry->tape;
@@ -21,14 +40,22 @@ int scan_follow_tape(struct store_scan *scan, struct scan_entry *entry)
     int64_t mark = scan_read_mark(scan, entry);
     if (mark > 0)
         tape_reader_set_mark(&tape->reader, tape->mark, (size_t)mark);
+    uint64_t told_sequence = 0;
+    uint32_t told_revision = 0;
+    if (!entry->final)
+        ask_daemon(scan, &tape->reader, &told_sequence, &told_revision);
     int error = mark < 0 ? (int)mark : store_file_measure(&entry->file);
     if (error < 0)
         return error;
     tape->reader.source = store_file_source(&entry->file); // the entry may lie elsewhere, too
     uint64_t sequence = UINT64_MAX;
     uint32_t revision = UINT32_MAX;
-    if (!entry->final)
+    if (!entry->final && error == 0)
         error = tape_reader_durable(&tape->reader, &sequence, &revision);
+    if (told_sequence > sequence || (told_sequence == sequence && told_revision > revision)) {
+        sequence = told_sequence;
+        revision = told_revision;
+    }
     tape->reader.limit_sequence = sequence;
     tape->reader.limit_revision = revision;
     return error;

@@ -146,6 +146,42 @@ Test(repair, a_short_page_is_asked_on_and_what_nobody_has_is_given_up)
     cr_assert_eq(coverage_missing(&arbiter.pool, &arbiter.keys[key].coverage), 0);
 }
 
+static bool depth(int64_t first, int64_t last)
+{
+    struct event event;
+    event_clear(&event, CHANNEL_DEPTH, 0);
+    event_set(&event, DEPTH_FIRST_ID, first);
+    event_set(&event, DEPTH_LAST_ID, last);
+    return arbiter_judge(&arbiter, &event, &link, now) == ARBITER_NEW;
+}
+
+Test(repair, a_snapshot_of_whole_depth_is_renewed_every_hour_after_all_else)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    arbiter.keys[key].exchange = 1;
+    arbiter.keys[key].links_live = 1;
+    cr_assert(depth(1, 10));
+    cr_assert(next(binance));
+    cr_assert_eq(job.kind, REPAIR_SNAPSHOT);
+    cr_assert(arbiter_anchored(&arbiter, key, 10, now.utc_ns));
+    cr_assert(!repair_answered(&job, &arbiter, binance, now));
+    pass(REPAIR_SNAPSHOT_NS - 1);
+    cr_assert(!next(binance));
+    pass(1);
+    cr_assert(next(binance));
+    cr_assert_eq(job.kind, REPAIR_SNAPSHOT);
+    // One that is refused is not asked for at once again, and costs nothing that is covered.
+    repair_failed(&job, &arbiter, LIMIT_SECOND_NS, "no such symbol", now);
+    cr_assert_eq(lost, 0);
+    pass(REPAIR_SNAPSHOT_PAUSE_NS - 1);
+    cr_assert(!next(binance));
+    pass(1);
+    cr_assert(next(binance));
+    cr_assert(arbiter_anchored(&arbiter, key, 10, now.utc_ns));
+    cr_assert(!repair_answered(&job, &arbiter, binance, now));
+    cr_assert(!next(binance));
+}
+
 Test(repair, a_refusal_keeps_the_hole_and_an_unknown_symbol_ends_it)
 {
     (void)key_open(ARBITER_SEQUENCE);

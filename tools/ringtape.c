@@ -10,6 +10,7 @@ static const struct ringtape_command commands[] = {
     {"ls", "what a store holds: segments, tapes, symbols", ringtape_ls},
     {"inspect", "one segment, tape or index file in detail", ringtape_inspect},
     {"cat", "rows as CSV or JSON lines", ringtape_cat},
+    {"book", "the order book of a symbol at a moment", ringtape_book},
     {"verify", "prove that a store is whole", ringtape_verify},
     {"coverage", "what is covered, missing, repaired, proven", ringtape_coverage},
     {"day", "is a UTC day closed", ringtape_day},

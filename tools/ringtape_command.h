@@ -25,6 +25,7 @@ struct ringtape_command {
 int ringtape_ls(int argc, char **argv);
 int ringtape_inspect(int argc, char **argv);
 int ringtape_cat(int argc, char **argv);
+int ringtape_book(int argc, char **argv);
 int ringtape_verify(int argc, char **argv);
 int ringtape_coverage(int argc, char **argv);
 int ringtape_day(int argc, char **argv);

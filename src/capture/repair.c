@@ -128,6 +128,13 @@ static bool wants_snapshot(const struct arbiter_key *key, struct arbiter_now now
     return key->rule == ARBITER_RANGE && key->wants_snapshot && key->coverage.started;
 }
 
+// proven_ns of depth: of the newest snapshot.
+static bool wants_renewal(const struct arbiter_key *key, struct arbiter_now now)
+{
+    return key->rule == ARBITER_RANGE && key->coverage.started && key->coverage.proven != 0 &&
+           now.utc_ns - key->coverage.proven_ns >= REPAIR_SNAPSHOT_NS;
+}
+
 static bool wants_tail(const struct arbiter_key *key, struct arbiter_now now)
 {
     (void)now;
@@ -191,6 +198,16 @@ static bool plan_snapshot(const struct arbiter *arbiter, uint8_t exchange,
     return true;
 }
 
+static bool plan_renewal(const struct arbiter *arbiter, uint8_t exchange,
+                         struct repair_cursor *cursor, struct arbiter_now now,
+                         struct repair_job *job)
+{
+    if (!plan_key(arbiter, exchange, &cursor->renewal, wants_renewal, now, &job->key))
+        return false;
+    job->kind = REPAIR_SNAPSHOT;
+    return true;
+}
+
 static bool plan_tail(const struct arbiter *arbiter, uint8_t exchange,
                       struct repair_cursor *cursor, struct arbiter_now now,
                       struct repair_job *job)
@@ -214,7 +231,8 @@ static bool plan_by_ids(struct arbiter *arbiter, const struct dialect_history *h
     if (turn && plan_snapshot(arbiter, exchange, cursor, now, job)) return true;
     return plan_hole(arbiter, history, exchange, now, job) ||
            plan_snapshot(arbiter, exchange, cursor, now, job) ||
-           plan_tail(arbiter, exchange, cursor, now, job);
+           plan_tail(arbiter, exchange, cursor, now, job) ||
+           plan_renewal(arbiter, exchange, cursor, now, job);
 }
 
 bool repair_next(struct arbiter *arbiter, const struct dialect_history *history, uint8_t exchange,
@@ -475,6 +493,8 @@ void repair_failed(struct repair_job *job, struct arbiter *arbiter, int64_t paus
     ensure(key->in_mending);
     key->in_mending = false;
     key->retry_ns = now.monotonic_ns + pause_ns;
+    if (job->kind == REPAIR_SNAPSHOT && !key->wants_snapshot && pause_ns < REPAIR_SNAPSHOT_PAUSE_NS)
+        key->retry_ns = now.monotonic_ns + REPAIR_SNAPSHOT_PAUSE_NS;
     if (job_of_ids(job)) run_flush(job, arbiter);
     if (lost != NULL) repair_gone(job, arbiter, lost, now);
     if (job->kind != REPAIR_IDS && job->kind != REPAIR_TIMES) return;

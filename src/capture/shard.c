@@ -57,6 +57,7 @@ static int shard_open_tape(struct shard *shard)
         .tape_bytes = shard->options.tape_bytes,
         .tape_age_ns = shard->options.tape_age_ns,
         .feed = shard->options.feed,
+        .note = true,
     };
     return tape_writer_open(&shard->writer, shard->io, &options);
 }

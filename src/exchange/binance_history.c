@@ -16,7 +16,7 @@
 #include "format/ensure.h"
 
 #define MINUTE_NS 60000000000ll
-enum { PAGE = 1000, PAGE_USDM = 500, DEPTH_LEVELS = 1000 };
+enum { PAGE = 1000, PAGE_USDM = 500 };
 
 // ---- questions ----
 
@@ -49,7 +49,7 @@ static uint32_t put_path(const struct history_ask *ask, const char *root, const 
         break;
     case HISTORY_DEPTH:
         size = snprintf(out, out_size, "%s/depth?symbol=%s&limit=%d", root, ask->symbol,
-                        DEPTH_LEVELS);
+                        BOOK_REST_LEVELS);
         break;
     case HISTORY_LAST_IDS: size = snprintf(out, out_size, "%s/%s", root, last_ids); break;
     }

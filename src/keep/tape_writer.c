@@ -119,6 +119,9 @@ static void write_durable(struct tape_writer *writer, struct tape_pending *pendi
     file->writes_pending--;
     if (writer->options.feed)
         tape_feed_put(writer->options.feed, file->cursor.number, &pending->write, bytes, now_ns);
+    if (writer->options.note)
+        durable_note_put(&writer->note, file->cursor.number, file->cursor.salt,
+                         file->cursor.durable_sequence, file->cursor.durable_revision);
 }
 
 static void half_reset(struct tape_half *half)
@@ -425,14 +428,15 @@ bool tape_writer_append(struct tape_writer *writer, const struct event *event)
 
 // ---- life ----
 
-static bool all_closed(const struct tape_writer *writer)
+static bool all_closed(struct tape_writer *writer)
 {
     for (int i = 0; i < TAPE_WRITER_FILES; i++) {
         if (writer->files[i].state != TAPE_FILE_IDLE)
             return false;
     }
     return io_idle(&writer->tick_op) && io_idle(&writer->commit_op) &&
-           io_idle(&writer->limit_op);
+           io_idle(&writer->limit_op) &&
+           (!writer->options.note || durable_note_stop(&writer->note));
 }
 
 // What could not be written in time is dropped and counted.
@@ -483,6 +487,11 @@ void tape_writer_pump(struct tape_writer *writer)
         writer->stopped = NULL;
         stopped(writer->context, !writer->given_up);
     }
+}
+
+void tape_writer_note_ended(void *context)
+{
+    tape_writer_pump(context);
 }
 
 static void limit_reached(struct io *io, struct io_op *op)

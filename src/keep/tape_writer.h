@@ -42,6 +42,7 @@ struct tape_writer_options {
     int64_t tape_age_ns;        // 0: 10 minutes
     uint32_t queue_bytes;       // encoded bytes waiting at most, twice; 0: 16 MiB
     struct tape_feed *feed;     // gets what is durable; NULL: nobody wants it
+    bool note;                  // followers of the store are told what is durable (durable_note.h)
 };
 
 struct tape_writer_counters {

@@ -5,6 +5,7 @@
 #define RINGTAPE_KEEP_TAPE_WRITER_INSIDE_H
 
 #include "keep/batch.h"
+#include "keep/durable_note.h"
 #include "keep/tape_file.h"
 #include "keep/tape_writer.h"
 
@@ -64,6 +65,7 @@ struct tape_writer {
     struct io_op tick_op;
     struct io_op limit_op;
     struct tape_file files[TAPE_WRITER_FILES];
+    struct durable_note note;  // where options.note says so
     struct tape_file *current; // takes new batches; NULL: none is ready
     uint32_t paused; // bit c: channel c, as of the last tick
     struct tape_hole holes[CHANNEL_COUNT];
@@ -92,6 +94,8 @@ bool tape_writer_switch(struct tape_writer *writer);
 void tape_writer_tick(struct io *io, struct io_op *op);
 // Whatever can be done now: encode, write, close, prepare.
 void tape_writer_pump(struct tape_writer *writer);
+// The same, for durable_note.h.
+void tape_writer_note_ended(void *context);
 
 // Takes a status row of the writer's own; false: no room now.
 bool tape_writer_status(struct tape_writer *writer, const struct event *event);

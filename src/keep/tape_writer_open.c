@@ -74,6 +74,9 @@ int tape_writer_open(struct tape_writer **out, struct io *io,
     writer->io = io;
     writer->options = *options;
     set_defaults(&writer->options);
+    if (writer->options.note)
+        durable_note_init(&writer->note, io, keep_store_path(options->store), options->shard,
+                          tape_writer_note_ended, writer);
     writer->batch = &writer->batch_memory[0];
     writer->spare = &writer->batch_memory[1];
     int result = open_parts(writer);
