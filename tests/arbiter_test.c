@@ -10,6 +10,7 @@
 
 #define T0 1700000000000000000ll
 #define MS LIMIT_MILLISECOND_NS
+#define SECOND LIMIT_SECOND_NS
 
 static struct arbiter arbiter;
 static struct arbiter_link link_a = {.number = 1, .copy = 0};
@@ -475,6 +476,35 @@ Test(arbiter, stored_depth_is_covered_from_its_stored_snapshot_on)
     arbiter_close(&next);
     arbiter_recall_status(&arbiter, key, STATUS_HOLE_LOST, 31, 45);
     cr_assert_eq(missing(key), 0);
+}
+
+// Killed before any ledger knew of it.
+Test(arbiter, quotes_are_covered_from_their_first_row_on_in_whatever_order_it_is_read)
+{
+    const int64_t up = T0 + 10 * SECOND;
+    for (int later_first = 0; later_first < 2; later_first++) {
+        uint32_t key = arbiter_key_open(&arbiter, (uint32_t)later_first, CHANNEL_QUOTE,
+                                        ARBITER_RISING);
+        if (later_first == 1) {
+            arbiter_recall_status(&arbiter, key, STATUS_HOLE_OPENED, up - SECOND, COVERAGE_ENDLESS);
+            arbiter_recall_row(&arbiter, key, 9, 9, 8, up + SECOND);
+        }
+        arbiter_recall_row(&arbiter, key, 5, 5, 4, T0);
+        if (later_first == 0) {
+            arbiter_recall_row(&arbiter, key, 9, 9, 8, up + SECOND);
+            arbiter_recall_status(&arbiter, key, STATUS_HOLE_OPENED, up - SECOND, COVERAGE_ENDLESS);
+        }
+        arbiter_recall_status(&arbiter, key, STATUS_HOLE_OPENED, up - SECOND, up);
+        cr_assert_eq(covered(key)->first, T0);
+        cr_assert_eq(missing(key), SECOND + 1);
+        arbiter_recall_status(&arbiter, key, STATUS_HOLE_LOST, up - SECOND, up);
+        cr_assert_eq(missing(key), 0);
+        arbiter_recall_stopped(&arbiter, key, up + SECOND, now);
+        int32_t hole = covered(key)->holes;
+        cr_assert_neq(hole, COVERAGE_NONE);
+        cr_assert_eq(arbiter.pool.holes[hole].first, up + SECOND);
+        cr_assert_eq(arbiter.pool.holes[hole].last, COVERAGE_ENDLESS);
+    }
 }
 
 Test(arbiter, updates_that_a_snapshot_was_ahead_of_are_stored)

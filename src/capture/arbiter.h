@@ -104,6 +104,7 @@ struct arbiter_key {
     uint32_t named;      // round of the last audit that named the symbol
     bool ended_lost;     // what is behind is listed as lost
     bool wants_tail;     // SEQUENCE: not named any more: what came behind the last event is asked
+    bool by_rows;        // recalled, RISING and LEADER: rows alone say where it began, no ledger
     uint64_t stored;     // events, since the start
     uint64_t audited;    // SET: of them, when the last audit began
 };

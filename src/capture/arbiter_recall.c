@@ -107,6 +107,28 @@ void arbiter_recall_snapshot(struct arbiter *arbiter, uint32_t number, int64_t l
     coverage->first_ns = coverage->proven_ns = time_ns;
 }
 
+// Covered from its first row on, if no ledger says otherwise. Segments may bring a later one first;
+// nothing before the end of a series counts.
+static void recall_begin(struct arbiter *arbiter, struct arbiter_key *key, int64_t time_ns)
+{
+    struct coverage *coverage = &key->coverage;
+    if (time_ns <= key->restart_ns) return;
+    if (!coverage->started) {
+        coverage_start(&arbiter->pool, coverage, time_ns, time_ns);
+        key->by_rows = true;
+    } else if (key->by_rows && time_ns < coverage->first) {
+        coverage->first = coverage->first_ns = time_ns;
+    }
+}
+
+static void recall_seen(struct arbiter *arbiter, struct arbiter_key *key, int64_t received_ns)
+{
+    struct coverage *coverage = &key->coverage;
+    recall_begin(arbiter, key, received_ns);
+    if (coverage->started && received_ns > coverage->last)
+        coverage->last = coverage->last_ns = received_ns;
+}
+
 void arbiter_recall_row(struct arbiter *arbiter, uint32_t number, int64_t first, int64_t last,
                         int64_t before, int64_t time_ns)
 {
@@ -125,8 +147,9 @@ void arbiter_recall_row(struct arbiter *arbiter, uint32_t number, int64_t first,
         return;
     case ARBITER_RISING:
         if (first > key->tail) key->tail = first;
+        recall_seen(arbiter, key, time_ns);
         return;
-    case ARBITER_LEADER:
+    case ARBITER_LEADER: recall_seen(arbiter, key, time_ns); return;
     case ARBITER_NONE: return;
     }
 }
@@ -146,8 +169,10 @@ static int32_t recall_find(const struct arbiter *arbiter, const struct arbiter_k
 static void recall_down(struct arbiter *arbiter, struct arbiter_key *key, int64_t first)
 {
     struct coverage *coverage = &key->coverage;
+    // Nothing is told of a key before its first event, which may not have been read yet.
+    if (key->rule != ARBITER_SET) recall_begin(arbiter, key, first - 1);
     int32_t at = coverage->holes;
-    if (!coverage->started) return;
+    if (!coverage->started || (key->rule != ARBITER_SET && first <= coverage->first)) return;
     if (at != COVERAGE_NONE && arbiter->pool.holes[at].last == COVERAGE_ENDLESS) {
         if (arbiter->pool.holes[at].first >= first) return;
         arbiter->pool.holes[at].last = first - 1;
@@ -199,9 +224,13 @@ static void recall_lost(struct arbiter *arbiter, struct arbiter_key *key, int64_
     (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
 }
 
-static void recall_series_end(struct arbiter *arbiter, struct arbiter_key *key)
+static void recall_series_end(struct arbiter *arbiter, struct arbiter_key *key, int64_t last)
 {
     coverage_forget(&arbiter->pool, &key->coverage);
+    if (key->rule == ARBITER_RISING || key->rule == ARBITER_LEADER) {
+        key->restart_ns = last;
+        return;
+    }
     if (key->rule == ARBITER_SEQUENCE && key->restart_id != 0)
         coverage_start(&arbiter->pool, &key->coverage, key->restart_id, key->restart_ns);
     key->restart_id = 0;
@@ -217,7 +246,7 @@ void arbiter_recall_status(struct arbiter *arbiter, uint32_t number, enum status
     if (first == COVERAGE_NONE || last < first) return;
     bool timed = counts_by_time(key);
     if (kind == STATUS_INTERVAL_CLOSED) {
-        if (last >= key->coverage.last) recall_series_end(arbiter, key);
+        if (last >= key->coverage.last) recall_series_end(arbiter, key, last);
     } else if (kind == STATUS_HOLE_OPENED) {
         if (timed && last == COVERAGE_ENDLESS) recall_down(arbiter, key, first);
         if (timed && last != COVERAGE_ENDLESS) recall_up(arbiter, key, first, last);

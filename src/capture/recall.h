@@ -11,7 +11,7 @@
 // nor told lost. Rows of depth are followed while they have no gap. Keys that count by times are
 // down from the last durable row of their shard on (less ARBITER_LATE_NS), if no row says that they
 // were before; what is stored since is remembered, as much as a window holds, to be told from what
-// REST brings.
+// REST brings. One that no ledger knows yet begins with its first row.
 //
 // Memory: an arbiter of its own. Threading: made by one thread, then read by any.
 #ifndef RINGTAPE_CAPTURE_RECALL_H

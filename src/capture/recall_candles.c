@@ -62,6 +62,7 @@ static int candles_pass(struct recall_work *work, recall_take *take, uint32_t ch
 {
     work->take = take;
     work->channels = channels;
+    work->again = true;
     work->tape_count = 0;
     const int result = recall_segments(work);
     return result != 0 ? result : recall_load_tapes(work);

@@ -11,8 +11,10 @@
 
 enum {
     RECALL_TAPES_MAX = 65536,
+    RECALL_WINDOW_BYTES = 256 << 10, // of a tape, read at once
     RECALL_COVERED = 1 << CHANNEL_TRADE | 1 << CHANNEL_AGG_TRADE | 1 << CHANNEL_DEPTH |
-                     1 << CHANNEL_QUOTE | 1 << CHANNEL_BOOK | 1 << CHANNEL_STATUS,
+                     1 << CHANNEL_QUOTE | 1 << CHANNEL_BOOK | 1 << CHANNEL_TICKER |
+                     1 << CHANNEL_KLINE | 1 << CHANNEL_STATUS,
 };
 
 struct recall_tape {
@@ -28,6 +30,7 @@ typedef int64_t recall_take(struct recall *recall, const struct rows *rows,
 struct recall_work {
     recall_take *take;
     uint32_t channels; // bit c: segments of channel c are read
+    bool again;        // tapes were read and synced before: batches without `channels` are left out
     struct recall *recall;
     struct io *io;
     struct keep_store *store;
@@ -39,6 +42,9 @@ struct recall_work {
     struct recall_tape *tapes;
     uint32_t tape_count;
     int handle;
+    uint8_t *window; // NULL: none
+    uint64_t window_at;
+    size_t window_size;
     struct io_op op;
 };
 

@@ -55,15 +55,30 @@ static void recall_event_row(struct recall *recall, const struct rows *rows, uin
         int64_t tail = rows->value[AGG_TRADE_LAST_ID][row];
         if (tail > of->tail) of->tail = tail;
     }
-    if (first <= last)
-        arbiter_recall_row(&recall->arbiter, key, first, last, before, rows_time_ns(rows, row));
+    // Quotes count by the time of receipt.
+    int64_t time_ns = channel == CHANNEL_QUOTE ? rows->value[COLUMN_RECEIVE_TIME][row]
+                                               : rows_time_ns(rows, row);
+    if (first <= last) arbiter_recall_row(&recall->arbiter, key, first, last, before, time_ns);
+}
+
+// Of channels without ids: that there was one.
+static void recall_seen_row(struct recall *recall, const struct rows *rows, uint32_t row,
+                            const struct event_text *name)
+{
+    uint32_t key = recall_key(recall, (const char *)name->bytes, name->size, rows->schema->channel);
+    int64_t received_ns = rows->value[COLUMN_RECEIVE_TIME][row];
+    if (key != ARBITER_KEY_NONE)
+        arbiter_recall_row(&recall->arbiter, key, 0, 0, 0, received_ns);
 }
 
 static void recall_book_row(struct recall *recall, const struct rows *rows, uint32_t row,
                             const struct event_text *name)
 {
-    if (rows->value[BOOK_SOURCE][row] != BOOK_SOURCE_REST || !row_has(rows, BOOK_LAST_ID, row))
+    if (rows->value[BOOK_SOURCE][row] != BOOK_SOURCE_REST) {
+        recall_seen_row(recall, rows, row, name);
         return;
+    }
+    if (!row_has(rows, BOOK_LAST_ID, row)) return;
     uint32_t key = recall_key(recall, (const char *)name->bytes, name->size, CHANNEL_DEPTH);
     if (key != ARBITER_KEY_NONE)
         arbiter_recall_snapshot(&recall->arbiter, key, rows->value[BOOK_LAST_ID][row],
@@ -77,7 +92,8 @@ int64_t recall_rows(struct recall *recall, const struct rows *rows,
     enum channel channel = rows->schema->channel;
     bool wanted = channel == CHANNEL_TRADE || channel == CHANNEL_AGG_TRADE ||
                   channel == CHANNEL_DEPTH || channel == CHANNEL_QUOTE ||
-                  channel == CHANNEL_BOOK;
+                  channel == CHANNEL_BOOK || channel == CHANNEL_TICKER ||
+                  channel == CHANNEL_KLINE;
     for (uint32_t row = 0; row < rows->count; row++) {
         int64_t received_ns = rows->value[COLUMN_RECEIVE_TIME][row];
         if (received_ns > latest_ns) latest_ns = received_ns;
@@ -88,6 +104,8 @@ int64_t recall_rows(struct recall *recall, const struct rows *rows,
             recall_status_row(recall, rows, row, name);
         else if (channel == CHANNEL_BOOK)
             recall_book_row(recall, rows, row, name);
+        else if (channel == CHANNEL_TICKER || channel == CHANNEL_KLINE)
+            recall_seen_row(recall, rows, row, name);
         else
             recall_event_row(recall, rows, row, name);
         recall->rows++;
@@ -117,6 +135,7 @@ static int64_t file_open(struct recall_work *work, const char *path)
     finish_now(work);
     if (work->op.result < 0) return work->op.result;
     work->handle = (int)work->op.result;
+    work->window_size = 0;
     return size;
 }
 
@@ -136,7 +155,19 @@ static int file_sync(struct recall_work *work)
 static int64_t file_read(void *context, uint64_t offset, void *out, size_t size)
 {
     struct recall_work *work = context;
-    return io_read_now(work->io, work->handle, out, size, (int64_t)offset);
+    if (work->window == NULL || size > RECALL_WINDOW_BYTES)
+        return io_read_now(work->io, work->handle, out, size, (int64_t)offset);
+    if (offset < work->window_at || offset + size > work->window_at + work->window_size) {
+        int64_t got = io_read_now(work->io, work->handle, work->window, RECALL_WINDOW_BYTES,
+                                  (int64_t)offset);
+        work->window_at = offset;
+        work->window_size = got > 0 ? (size_t)got : 0;
+        // A bad sector further on, or the end.
+        if (got < (int64_t)size)
+            return io_read_now(work->io, work->handle, out, size, (int64_t)offset);
+    }
+    memcpy(out, work->window + (offset - work->window_at), size);
+    return (int64_t)size;
 }
 
 static void tape_note(struct recall_work *work, uint32_t number, int64_t last_ns)
@@ -177,6 +208,7 @@ static int tape_walk(struct recall_work *work, uint32_t number, const struct sou
     if (result != 0) return result;
     while ((result = tape_reader_next(&reader, &item)) > 0) {
         if (item.is_damage) continue;
+        if (work->again && (item.header.channels & work->channels) == 0) continue;
         result = batch_load(work, &item, &latest_ns);
         if (result < 0) break;
     }
@@ -211,7 +243,7 @@ static int tape_recall(struct recall_work *work, uint32_t number)
     int result = tape_walk(work, number, &source, mark_size > 0 ? mark : NULL, (size_t)mark_size);
     // A killed process leaves rows that were written and not yet durable. The ledger will say that
     // they are stored, so they have to be.
-    if (result == 0) result = file_sync(work);
+    if (result == 0 && !work->again) result = file_sync(work);
     file_close(work);
     return result;
 }
@@ -246,11 +278,14 @@ int recall_load_tapes(struct recall_work *work)
     struct listing listing = {work, calloc(RECALL_TAPES_MAX, sizeof(uint32_t)), 0};
     char path[KEEP_FILE_NAME_BYTES_MAX];
     if (listing.numbers == NULL) return -ENOMEM;
+    work->window = malloc(RECALL_WINDOW_BYTES); // without: the same, slower
     (void)snprintf(path, sizeof path, "%s/tape", keep_store_path(work->store));
     int result = io_list(work->io, path, list_tape, &listing);
     qsort(listing.numbers, listing.count, sizeof(uint32_t), compare_numbers);
     for (uint32_t i = 0; i < listing.count && result == 0; i++)
         result = tape_recall(work, listing.numbers[i]);
+    free(work->window);
+    work->window = NULL;
     free(listing.numbers);
     return result;
 }
