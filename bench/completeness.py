@@ -187,18 +187,22 @@ def wait_proven(store, ended):
         time.sleep(5)
 
 
+def wait_repaired(daemon, audits):
+    if audits > 0:
+        daemon.wait_counters(lambda c: c["audits"] >= audits, 300, "an audit")
+    else:
+        time.sleep(70)
+    time.sleep(4)
+    daemon.wait_counters(lambda c: c["holes_open"] == 0, 1800, "no open hole")
+
+
 def settle(daemon, case, audits):
     """Until an audit of everything after the last event is judged and what it found is repaired,
     or, without REST, nothing comes any more. `audits`: soon after a start; 0: one a minute."""
     if case == "unrepaired":
         time.sleep(0.5)  # REST refuses only until the end of sending
     else:
-        if audits > 0:
-            daemon.wait_counters(lambda c: c["audits"] >= audits, 300, "an audit")
-        else:
-            time.sleep(70)
-        time.sleep(4)
-        daemon.wait_counters(lambda c: c["holes_open"] == 0, 1800, "no open hole")
+        wait_repaired(daemon, audits)
     counters = daemon.counters()
     assert daemon.terminate() == 0, daemon.errors[-5:]
     return counters
@@ -209,7 +213,7 @@ def settle(daemon, case, audits):
 
 def load(db, folder):
     """Tables truth (symbol, id, due), stored (symbol, id), holes (what coverage lists); depth
-    (symbol, n, payload) and, of Upbit, upbit_truth (symbol, n, id, time_ns)."""
+    (symbol, n, payload) and, of Upbit, upbit_truth (symbol, n, id, time_ns, due)."""
     db.execute(
         "CREATE TABLE lines AS SELECT row_number() OVER () AS n, column0::BIGINT AS due,"
         " column1 AS exchange, upper(split_part(column2, '@', 1)) AS symbol,"
@@ -226,7 +230,7 @@ def load(db, folder):
     db.execute(
         r"CREATE TABLE upbit_truth AS SELECT symbol, n, regexp_extract(payload, '\"sid\":(\d+)',"
         r" 1)::BIGINT AS id, regexp_extract(payload, '\"ttms\":(\d+)', 1)::BIGINT * 1000000"
-        " AS time_ns FROM lines WHERE exchange = 'upbit' AND channel = 'trade'"
+        " AS time_ns, due FROM lines WHERE exchange = 'upbit' AND channel = 'trade'"
     )
     db.execute(
         "CREATE TABLE depth AS SELECT symbol, n, payload FROM lines"

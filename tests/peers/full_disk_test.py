@@ -4,12 +4,13 @@ itself, and its data tells the hole. On a small file system of its own; skipped 
 mounted."""
 
 import json
-import os
 import subprocess
 
 import pytest
 
+import small_disk
 import support
+from small_disk import fill
 
 MIB = 1 << 20
 
@@ -19,23 +20,12 @@ def small(tmp_path):
     """A file system of 96 MiB."""
     place = tmp_path / "small"
     place.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", place], capture_output=True
-    )
-    if done.returncode != 0:
-        pytest.skip("cannot mount a file system here (needs root): " + done.stderr.decode().strip())
+    try:
+        small_disk.mount_tmpfs(place, "96m")
+    except small_disk.Missing as missing:
+        pytest.skip(f"cannot mount a file system here (needs root): {missing}")
     yield place
     subprocess.run(["umount", "-l", place], check=True)
-
-
-def free(place):
-    status = os.statvfs(place)
-    return status.f_bavail * status.f_frsize
-
-
-def fill(place, leave):
-    with (place / "others").open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free(place) - leave)
 
 
 def market(certificates):

@@ -92,9 +92,16 @@ class Broker:
         )  # fmt: skip
 
     def start(self, seconds=90):
+        self.launch()
+        return self.wait_up(seconds)
+
+    def launch(self):
+        """In a thread that lives as long: the child is killed with it."""
+        self.child = self._java("kafka.Kafka", self.folder / "server.properties")
+
+    def wait_up(self, seconds=90):
         from confluent_kafka.admin import AdminClient
 
-        self.child = self._java("kafka.Kafka", self.folder / "server.properties")
         end = time.monotonic() + seconds
         while True:
             try:
@@ -110,6 +117,11 @@ class Broker:
         if self.child is not None and self.child.poll() is None:
             os.kill(self.child.pid, signal.SIGKILL)
             self.child.wait()
+
+    def stop(self, seconds=60):
+        """An orderly end."""
+        self.child.terminate()
+        self.child.wait(seconds)
 
     def topics(self, *names, partitions=3, **config):
         from confluent_kafka.admin import AdminClient, NewTopic
