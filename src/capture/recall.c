@@ -289,9 +289,11 @@ int recall_open(struct recall *recall, struct io *io, struct keep_store *store, 
     memset(recall, 0, sizeof *recall);
     recall->symbols = symbols_open(LIMIT_SHARD_SYMBOLS);
     recall->alive_ns = calloc(ARBITER_KEYS_MAX, sizeof *recall->alive_ns);
+    recall->ends = calloc(RECALL_TAPES_MAX, sizeof *recall->ends);
     work.tapes = calloc(RECALL_TAPES_MAX, sizeof *work.tapes);
     int result = arbiter_open(&recall->arbiter, nothing_told, nothing_released, NULL);
-    if (recall->symbols == NULL || recall->alive_ns == NULL || work.tapes == NULL)
+    if (recall->symbols == NULL || recall->alive_ns == NULL || recall->ends == NULL ||
+        work.tapes == NULL)
         result = -ENOMEM;
     if (result == 0) result = ledger_init(&ledger);
     if (result == 0) result = recall_read(&work, &ledger, shards);
@@ -314,6 +316,7 @@ void recall_close(struct recall *recall)
     arbiter_close(&recall->arbiter);
     if (recall->symbols != NULL) symbols_close(recall->symbols);
     free(recall->alive_ns);
+    free(recall->ends);
     candles_close(&recall->candles);
     memset(recall, 0, sizeof *recall);
 }

@@ -27,6 +27,12 @@
 // Where there is no ledger, rows count that are not older.
 #define RECALL_WITHOUT_LEDGER_NS (48 * LIMIT_HOUR_NS)
 
+// Where the batches of a tape end. What is behind is preallocated: 32 MiB of nothing.
+struct recall_end {
+    uint32_t tape;
+    uint64_t bytes;
+};
+
 struct recall {
     struct symbols *symbols;
     struct arbiter arbiter;
@@ -36,6 +42,8 @@ struct recall {
     int64_t since_ns;
     uint32_t keys;
     uint64_t rows; // read again
+    struct recall_end *ends; // of the tapes read, in rising order
+    uint32_t end_count;
     struct candles candles; // as the store has them; memory NULL: nothing is known
     int64_t grace_ns;       // of the candles; negative: by the exchange
 };

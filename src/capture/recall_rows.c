@@ -178,6 +178,25 @@ static void tape_note(struct recall_work *work, uint32_t number, int64_t last_ns
 
 // ---- tapes ----
 
+// The first time a tape is read to the end of the file, to find what lies behind damage; then only
+// as far as there were batches.
+static uint64_t tape_bytes(const struct recall_work *work, uint32_t number, uint64_t size)
+{
+    const struct recall *recall = work->recall;
+    for (uint32_t i = 0; work->again && i < recall->end_count; i++) {
+        if (recall->ends[i].tape == number && recall->ends[i].bytes < size)
+            return recall->ends[i].bytes;
+    }
+    return size;
+}
+
+static void tape_ends(struct recall_work *work, uint32_t number, const struct tape_reader *reader)
+{
+    struct recall *recall = work->recall;
+    if (work->again || recall->end_count == RECALL_TAPES_MAX) return;
+    recall->ends[recall->end_count++] = (struct recall_end){number, reader->offset};
+}
+
 static int batch_load(struct recall_work *work, const struct tape_item *item, int64_t *latest_ns)
 {
     struct tape_batch batch;
@@ -216,6 +235,7 @@ static int tape_walk(struct recall_work *work, uint32_t number, const struct sou
     if (shard < LIMIT_SHARDS && latest_ns > work->alive_ns[shard])
         work->alive_ns[shard] = latest_ns;
     tape_note(work, number, latest_ns);
+    if (result == 0) tape_ends(work, number, &reader);
     tape_reader_close(&reader);
     return result;
 }
@@ -239,7 +259,8 @@ static int tape_recall(struct recall_work *work, uint32_t number)
     keep_store_tape_path(work->store, number, "tape", path);
     int64_t size = file_open(work, path);
     if (size < 0) return size == -ENOENT ? 0 : (int)size;
-    const struct source source = {.size = (uint64_t)size, .read = file_read, .context = work};
+    const struct source source = {.size = tape_bytes(work, number, (uint64_t)size),
+                                  .read = file_read, .context = work};
     int result = tape_walk(work, number, &source, mark_size > 0 ? mark : NULL, (size_t)mark_size);
     // A killed process leaves rows that were written and not yet durable. The ledger will say that
     // they are stored, so they have to be.
