@@ -379,6 +379,8 @@ def print_kinds(db, faults):
 
 
 def judge(folder, faults, lives, follower, mirrored):
+    for error in follower.errors:
+        say(f"the follower opened the store again: {error}")
     db = duckdb.connect(folder / "judge.db")
     load_times(db, folder, follower)
     away = outages(folder)
