@@ -32,9 +32,8 @@ static void hold_all(struct view *view, const char *path, const char *cause)
     struct control_export *export = view->export;
     memset(view->exported, 0, sizeof view->exported);
     if (!export->told && export->log != NULL)
-        log_write(export->log, LOG_LEVEL_ERROR, view->now_ns,
-                  "an export's state cannot be read: nothing is deleted; export again or remove it",
-                  "file=\"%s\" cause=\"%s\"", path, cause);
+        log_write(export->log, LOG_EXPORT_UNREADABLE, view->now_ns, "file=\"%s\" cause=\"%s\"",
+                  path, cause);
     export->told = true;
 }
 
