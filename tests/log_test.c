@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 enum { LINES_BYTES = 1 << 20 };
@@ -191,12 +192,25 @@ static void fill_and_drain(int writer, int reader)
     cr_assert_eq(limiter.lost, 0);
 }
 
+static bool pipes_need_not_wait(void)
+{
+    struct utsname name;
+    char *rest;
+    cr_assert_eq(uname(&name), 0);
+    const long major = strtol(name.release, &rest, 10);
+    return major > 6 || (major == 6 && strtol(rest + 1, NULL, 10) >= 4);
+}
+
 Test(log, a_reader_that_does_not_read_is_not_waited_for)
 {
     int pair[2];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     cr_assert_eq(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0); // the reader alone
     fill_and_drain(pair[1], pair[0]);
+    if (!pipes_need_not_wait()) {
+        cr_log_warn("before Linux 6.4 a write to a pipe cannot be told not to wait: not tried");
+        return;
+    }
     cr_assert_eq(pipe(pair), 0);
     cr_assert_eq(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
     fill_and_drain(pair[1], pair[0]);

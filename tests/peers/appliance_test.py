@@ -23,10 +23,11 @@ def block(language, beginning):
     return found.group(1)
 
 
-def recipe(name, *arguments):
+def recipe(name, *arguments, first=""):
+    """`first`: a folder whose programs come before all others."""
     if shutil.which("rsync") is None:
         pytest.fail("rsync is missing: run 'tools/dev setup'")
-    path = f"{support.BIN}:{os.environ['PATH']}"
+    path = f"{first}:{support.BIN}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", block("bash", f"# {name} "), name, *map(str, arguments)],
         capture_output=True,
@@ -52,6 +53,21 @@ def gaps(ids):
     return sum(max(n) - min(n) + 1 - len(n) for n in by_symbol.values())
 
 
+def restless_rsync(folder, store, times):
+    """An rsync that has the store sealed before it copies, the first few times: what a recipe
+    copied before is out of date then."""
+    folder.mkdir()
+    (folder / "left").write_text(f"{times}\n")
+    script = f"""#!/bin/sh
+left=$(cat {folder}/left)
+[ "$left" = 0 ] || ringtape seal --store {store} && echo $((left > 0 ? left - 1 : 0)) >{folder}/left
+exec {shutil.which("rsync")} "$@"
+"""
+    (folder / "rsync").write_text(script)
+    (folder / "rsync").chmod(0o755)
+    return folder
+
+
 SEAL = {"seal_after": {"size": "1MiB", "time": "1s"}, "shards": 2}
 
 
@@ -61,9 +77,10 @@ def test_backup_of_a_live_store_and_its_restoration(tmp_path):
         feeds = [support.feed(simulator, "binance", ["trade", "depth"], "all")]
         with support.Ringtaped(config, store, feeds, top=SEAL) as daemon:
             sealed = daemon.wait_counters(lambda c: c["tapes_sealed"] >= 2)["tapes_sealed"]
-            for _ in range(2):  # anew, then what is new
+            restless = restless_rsync(tmp_path / "bin", store, 6)
+            for first in (restless, ""):  # anew, then what is new
                 before = trades(store)
-                recipe("backup.sh", store, backup)
+                recipe("backup.sh", store, backup, first=first)
                 copied = trades(backup)
                 assert before <= copied
                 daemon.wait_counters(lambda c: c["tapes_sealed"] >= sealed + 2)
