@@ -112,6 +112,9 @@
     MESSAGE(EXPORT_UNREADABLE, STORE, ERROR,                                                       \
             "an export's state cannot be read: nothing is deleted",                                \
             "run that export again, or remove the file if it is given up")                         \
+    MESSAGE(EXPORT_LATE, STORE, WARNING,                                                           \
+            "an export has not run for days; what it has not exported is never deleted",           \
+            "run that export again, or remove the file if it is given up")                         \
     MESSAGE(DISK_LOW, STORE, ERROR,                                                                \
             "the disk is nearly full; what `keep` allows to delete goes, then channels pause",     \
             "free space, or set `keep`; nothing has to be restarted")                              \

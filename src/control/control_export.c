@@ -44,9 +44,7 @@ static void warn(struct view *view, const char *path, const struct export_state 
     char since[TIME_TEXT_BYTES_MAX];
     if (view->now_ns < export->warn_after_ns || export->log == NULL) return;
     time_text_format(since, state->time_ns, 0);
-    log_write(export->log, LOG_LEVEL_WARNING, view->now_ns,
-              "an export has not run for days; what it has not exported is never deleted",
-              "tables=\"%s\" last=%s remedy=\"export again, or give it up: remove %s\"",
+    log_write(export->log, LOG_EXPORT_LATE, view->now_ns, "tables=\"%s\" last=%s file=\"%s\"",
               state->tables, since, path);
     view->warned = true;
 }
