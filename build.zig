@@ -93,7 +93,7 @@ const Variant = struct {
     prefix: []const u8,
     fuzzed: bool = false,
     format: ?*Compile = null,
-    /// By room; `io` without io_uring.c, `control` without main.c.
+    /// By room; `io` without io_uring*.c, `control` without main.c.
     room: [rooms.len]?*Compile = @splat(null),
     io_uring: ?*Compile = null,
 
@@ -103,11 +103,14 @@ const Variant = struct {
         v.format = v.archive("format", list(b, "format", ".c"), &.{});
         for (rooms, 0..) |name, i| {
             const dir = b.fmt("src/{s}", .{name});
-            const apart = [_][]const u8{ "src/io/io_uring.c", "src/control/main.c" };
+            const apart = [_][]const u8{
+                "src/io/io_uring.c", "src/io/io_uring_probe.c", "src/control/main.c",
+            };
             const own = without(b, list(b, dir, ".c"), &apart);
             v.room[i] = v.archive(name, own, &.{});
         }
-        v.io_uring = v.archive("io_uring", present(b, "src/io/io_uring.c"), &.{});
+        const ring = matching(b, list(b, "src/io", ".c"), "src/io/io_uring");
+        v.io_uring = v.archive("io_uring", ring, &.{});
         return v;
     }
 

@@ -30,7 +30,7 @@ struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns)
     sim_loop_elsewhere(life->peer_io);
     life->peer = market_peer_create(life->peer_io, life->world, pause_ns);
     life->log.file = getenv("LIFE_TEST_LOG") != NULL ? 2 : -1;
-    life->log.level = LOG_LEVEL_INFO;
+    life->log.levels.all = LOG_LEVEL_INFO;
     return life;
 }
 

@@ -31,7 +31,7 @@ Test(config, all_but_the_feeds_has_defaults)
     cr_assert_eq(config.list_interval_ns, 300 * LIMIT_SECOND_NS);
     cr_assert_eq(config.seal_size_bytes, 32 << 20);
     cr_assert_eq(config.seal_time_ns, 600 * LIMIT_SECOND_NS);
-    cr_assert_eq(config.log_level, LOG_LEVEL_INFO);
+    cr_assert_eq(config.log.all, LOG_LEVEL_INFO);
     cr_assert(config.report);
     static const struct retention_rules for_ever;
     cr_assert_eq(memcmp(&config.keep, &for_ever, sizeof for_ever), 0);
@@ -71,7 +71,8 @@ Test(config, every_key_is_read)
     cr_assert(parse("store: /s\nshards: 3\ncommit_interval: 20ms\nlist_interval: 7s\n"
                     "seal_after: {size: 1GiB, time: "
                     "2h}\nkeep: {age: 90d, size: 500GiB, channels: {depth: {age: 7d}, book: {size: "
-                    "1TiB}}}\ndisk: {reserve: 2GiB}\nreport: off\nlog_level: debug\n"
+                    "1TiB}}}\ndisk: {reserve: 2GiB}\nreport: off\n"
+                    "log: {level: debug, link: error, reports: info}\n"
                     "feeds:\n  - symbols: "
                     "all\n    channels: [trade, kline_5m]\n    exchange: binance\n    url: "
                     "ws://[::1]:9000/x/\n    rest_url: "
@@ -80,6 +81,9 @@ Test(config, every_key_is_read)
               "%s", mistakes.text[0]);
     const struct config_feed *feed = &config.feeds[0];
     cr_assert_not(config.report);
+    cr_assert(config.log.all == LOG_LEVEL_DEBUG && config.log.room[LOG_ROOM_LINK] == 1);
+    cr_assert(config.log.room[LOG_ROOM_REPORTS] == LOG_LEVEL_INFO &&
+              config.log.room[LOG_ROOM_FEED] == LOG_LEVEL_NONE);
     cr_assert(config.shards == 3 && config.commit_interval_ns == 20 * LIMIT_MILLISECOND_NS);
     cr_assert_eq(config.list_interval_ns, 7 * LIMIT_SECOND_NS);
     cr_assert_eq(config.keep.all.age_ns, 90 * 24 * LIMIT_HOUR_NS);
@@ -219,7 +223,7 @@ static const struct {
     {"feeds:\n", "r.yaml:1: feeds: expected a list of feeds, found nothing"},
     {FEED "shard: 2\n", "r.yaml:5: unknown key \"shard\"; there are store, shards, "
                         "commit_interval, seal_after, list_interval, keep, disk, candles, kafka, "
-                        "alerts, alert_sinks, report, http, log_level, feeds"},
+                        "alerts, alert_sinks, report, http, log, feeds"},
     {FEED "keep: 90d\n", "r.yaml:5: keep: expected a mapping of keys and values, found \"90d\""},
     {FEED "keep: {age: 90}\n",
      "r.yaml:5: keep.age: expected a duration from 1h to 36500d, like 90d, found \"90\""},
@@ -256,8 +260,8 @@ static const struct {
                                "\"10m\""},
     {FEED "seal_after:\n  size: 32MB\n", "r.yaml:6: seal_after.size: expected a size from 1MiB to "
                                          "1GiB, like 32MiB, found \"32MB\""},
-    {FEED "log_level: loud\n",
-     "r.yaml:5: log_level: expected error, warning, info or debug, found \"loud\""},
+    {FEED "log: {link: loud}\n",
+     "r.yaml:5: log.link: expected error, warning, info or debug, found \"loud\""},
     {FEED "    keep_raw: yes\n", "r.yaml:5: feeds[0].keep_raw: expected true or false, found "
                                  "\"yes\""},
     {FEED "    redundancy: 9\n",
@@ -312,8 +316,8 @@ Test(config, broken_yaml_names_its_line)
 
 Test(config, what_is_quoted_cannot_steer_a_terminal)
 {
-    cr_assert_not(parse("log_level: \"a\\e[2J\\nb\\x7f\"\n" FEED));
-    cr_assert_str_eq(mistakes.text[0], "r.yaml:1: log_level: expected error, warning, info or "
+    cr_assert_not(parse("log: {level: \"a\\e[2J\\nb\\x7f\"}\n" FEED));
+    cr_assert_str_eq(mistakes.text[0], "r.yaml:1: log.level: expected error, warning, info or "
                                        "debug, found \"a?[2J?b?\"");
 }
 
@@ -335,7 +339,7 @@ Test(config, damaged_files_never_crash)
 {
     // Bytes of a good file are changed at random: it is read or refused, and nothing leaks.
     static const char good[] = FEED "shards: 2\nseal_after: {size: 2MiB, time: 1m}\n"
-                                    "store: &a /s\nlog_level: debug\n";
+                                    "store: &a /s\nlog: {level: debug}\n";
     struct protocol_random random = random_start("config");
     for (int round = 0; round < 3000; round++) {
         char text[sizeof good];
@@ -389,7 +393,7 @@ Test(config, the_reference_has_every_key)
         (void)snprintf(quoted, sizeof quoted, "`%s`", key);
         cr_assert(strstr(page, quoted) != NULL, "docs/operating.md lacks %s", quoted);
     }
-    cr_assert_eq(count, 70);
+    cr_assert_eq(count, 79);
 }
 
 // ---- single values and the command line ----

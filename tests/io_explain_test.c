@@ -43,4 +43,9 @@ Test(io_explain, a_missing_operation_is_named)
     io_explain_operation(&message, &facts, "mkdirat");
     cr_assert(strstr(message.text, "mkdirat") != NULL);
     cr_assert(strstr(message.text, facts.kernel) != NULL);
+    char list[16] = "";
+    io_explain_list(list, sizeof list, "renameat");
+    io_explain_list(list, sizeof list, "recv");
+    io_explain_list(list, sizeof list, "mkdirat"); // does not fit
+    cr_assert_str_eq(list, "renameat, recv");
 }

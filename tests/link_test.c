@@ -113,7 +113,7 @@ static struct rig *rig_create(uint64_t seed, uint32_t streams)
     sim_world_name(rig->world, "peer.test", "127.0.0.1");
     rig->peer = peer_create(rig->peer_io);
     rig->log.file = getenv("LINK_TEST_LOG") != NULL ? 2 : -1;
-    rig->log.level = LOG_LEVEL_DEBUG;
+    rig->log.levels.all = LOG_LEVEL_DEBUG;
     rig->symbols = symbols_open(STREAMS_MAX + 1);
     permits_init(&rig->permits);
     rig->shared = (struct link_shared){.io = rig->io,

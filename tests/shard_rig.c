@@ -21,7 +21,7 @@ struct rig *rig_create(uint64_t seed, uint32_t shards)
                  message.text);
     rig->peer = peer_create(rig->peer_io);
     rig->log.file = getenv("SHARD_TEST_LOG") != NULL ? 2 : -1;
-    rig->log.level = LOG_LEVEL_DEBUG;
+    rig->log.levels.all = LOG_LEVEL_DEBUG;
     permits_init(&rig->permits);
     (void)permits_kind(&rig->permits, "binance", 300, 300 * LIMIT_SECOND_NS);
     memcpy(rig->channel.text, "trade", 6);

@@ -193,7 +193,8 @@ def format_is_a_library(tree):
 
 # Of each library: its headers and its functions, and the files that may name them.
 CONFINED = [
-    (r"<liburing|\bio_uring_\w+\s*\(", ("src/io/io_uring.c",), "liburing"),
+    (r"<liburing|\bio_uring_\w+\s*\(", ("src/io/io_uring.c", "src/io/io_uring_probe.c"),
+     "liburing"),
     (r"<wolfssl", ("src/protocol/tls_wolfssl.h",), "wolfSSL's headers"),
     (
         r"\bwolfSSL_\w+\s*\(|\bwolfssl_hook_\w+\s*\(|\bwc_[A-Z]\w+\s*\(|tls_wolfssl\.h",
@@ -348,6 +349,16 @@ def the_tree_speaks_of_itself(tree):
                 yield f"{file.path}:{number}: {match.group(0)}"
 
 
+def log_messages_are_said(tree):
+    """The compiler holds that what is said is in the catalogue; this is the other way."""
+    catalogue = next((file for file in tree if file.path == "src/base/log_messages.h"), None)
+    names = re.findall(r"\bMESSAGE\((\w+),", catalogue.code) if catalogue else []
+    said = "\n".join(f.code for f in tree if f.path.startswith("src/") and f.path.endswith(".c"))
+    for name in names:
+        if not re.search(rf"\bLOG_{name}\b", said):
+            yield f"src/base/log_messages.h:1: nobody says LOG_{name}"
+
+
 def headers_stand_alone(tree):
     headers = [file.path for file in tree if file.path.endswith(".h")]
     base = ["gcc", "-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax-only"]
@@ -390,6 +401,7 @@ RULES = [
     (documents_have_one_title, ("docs/a.md", "# One\n\n# Two\n")),
     (the_tree_knows_no_machine, ("docs/a.md", "# See /wo" "rk/shared\n")),
     (the_tree_speaks_of_itself, ("docs/a.md", "# As is" "sue 3 says\n")),
+    (log_messages_are_said, ("src/base/log_messages.h", C + "MESSAGE(NOBODY, LINK, INFO)\n")),
     (headers_stand_alone, ("tests/tidy.py.h", "uint8_t x;\n")),
 ]
 

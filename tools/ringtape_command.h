@@ -38,6 +38,7 @@ int ringtape_compact(int argc, char **argv);
 int ringtape_vacuum(int argc, char **argv);
 int ringtape_status(int argc, char **argv);
 int ringtape_top(int argc, char **argv);
+int ringtape_doctor(int argc, char **argv);
 int ringtape_alerts(int argc, char **argv);
 int ringtape_candles(int argc, char **argv);
 int ringtape_report(int argc, char **argv);

@@ -233,10 +233,8 @@ static void intake_unknown_tell(struct intake *intake, const struct intake_sourc
                                           .symbol = SYMBOL_NONE,
                                           .count = (int64_t)count,
                                           .detail = detail});
-    log_write(intake->log, LOG_LEVEL_WARNING, intake->last_ns, "unknown key in messages",
-              "link=%u key=\"%s\" count=%llu remedy=\"the rows are stored; the first %d whole "
-              "messages are in the raw channel; look for a newer ringtape\"",
-              source->link, detail, (unsigned long long)count, LIMIT_UNKNOWN_KEY_FRAMES);
+    log_write(intake->log, LOG_UNKNOWN_KEY, intake->last_ns,
+              "link=%u key=\"%s\" count=%llu", source->link, detail, (unsigned long long)count);
 }
 
 // True if this frame is still kept whole.

@@ -98,8 +98,7 @@ void link_shared_clock(struct link_shared *shared, uint32_t link)
                                           .symbol = SYMBOL_NONE,
                                           .count = forward ? forward_ns : INTAKE_NO_COUNT,
                                           .detail = forward ? "forward" : "back"});
-    log_write(shared->log, LOG_LEVEL_WARNING, now_ns, "the clock stepped",
-              "direction=%s remedy=\"receive times around it are off; let a time daemon slew\"",
+    log_write(shared->log, LOG_CLOCK_STEPPED, now_ns, "direction=%s",
               forward ? "forward" : "back");
 }
 
@@ -230,7 +229,7 @@ static void link_arm_after(struct link *link, int64_t after_ns)
 
 void link_enter(struct link *link, enum link_state state, int64_t limit_ns)
 {
-    log_write(link->shared->log, LOG_LEVEL_DEBUG, io_utc_ns(link->shared->io), "link state",
+    log_write(link->shared->log, LOG_LINK_STATE, io_utc_ns(link->shared->io),
               "link=%u from=%s to=%s", link->number, link_state_name(link->state),
               link_state_name(state));
     link->state = state;
@@ -297,10 +296,12 @@ void link_fail(struct link *link, enum status_kind status, const char *format, .
                    link->address_text, link_state_name(link->state), link->cause,
                    link_merit(link));
     link_status(link, status, INTAKE_NO_COUNT, detail);
-    log_write(link->shared->log, LOG_LEVEL_WARNING, io_utc_ns(link->shared->io), "link down",
-              "link=%u exchange=%s host=%s address=%s state=%s cause=\"%s\" %s", link->number,
-              link->feed->dialect->name, link->feed->url.host, link->address_text,
-              link_state_name(link->state), link->cause, link->merit);
+    log_write(link->shared->log, LOG_LINK_DOWN, io_utc_ns(link->shared->io),
+              "link=%u exchange=%s host=%s address=%s state=%s cause=\"%s\" "
+              "first=%llu second=%llu lost=%llu",
+              link->number, link->feed->dialect->name, link->feed->url.host, link->address_text,
+              link_state_name(link->state), link->cause, (unsigned long long)link->arbiter.first,
+              (unsigned long long)link->arbiter.second, (unsigned long long)link->arbiter.lost);
     int64_t live_ns = io_monotonic_ns(link->shared->io) - link->live_ns;
     if (link->state == LINK_LIVE && live_ns >= LINK_STEADY_NS) link->failures = 0;
     if (link->failures < UINT8_MAX) link->failures++;

@@ -262,7 +262,7 @@ void link_enter_live(struct link *link)
     (void)snprintf(detail, sizeof detail, "%s %s %s, %u streams", dialect->name,
                    link->address_text, tls_cipher_text(link->tls), link->streams.count);
     link_status(link, STATUS_LINK_UP, link->streams.count, detail);
-    log_write(link->shared->log, LOG_LEVEL_INFO, io_utc_ns(link->shared->io), "link up",
+    log_write(link->shared->log, LOG_LINK_UP, io_utc_ns(link->shared->io),
               "link=%u exchange=%s host=%s address=%s cipher=\"%s\" streams=%u", link->number,
               dialect->name, link->feed->url.host, link->address_text,
               tls_cipher_text(link->tls), link->streams.count);

@@ -37,8 +37,7 @@ static void link_reply(struct link *link, const struct dialect_frame *frame)
 static void link_shutdown_notice(struct link *link)
 {
     link_status(link, STATUS_SERVER_SHUTDOWN, INTAKE_NO_COUNT, link->feed->dialect->name);
-    log_write(link->shared->log, LOG_LEVEL_INFO, io_utc_ns(link->shared->io),
-              "the exchange will close this link: a new one is opened", "link=%u exchange=%s",
+    log_write(link->shared->log, LOG_LINK_ENDS, io_utc_ns(link->shared->io), "link=%u exchange=%s",
               link->number, link->feed->dialect->name);
     link_want_renewal(link);
 }

@@ -74,7 +74,7 @@ bool mend_exchange_open(struct mend *mend, const struct dialect *dialect, uint8_
     exchange->tls = *tls;
     *tls = NULL;
     if (exchange_open(exchange)) return true;
-    log_write(mend->log, LOG_LEVEL_ERROR, io_utc_ns(mend->io), "holes cannot be repaired",
+    log_write(mend->log, LOG_REPAIR_NONE, io_utc_ns(mend->io),
               "exchange=%s rest_url=%s cause=\"out of memory\"",
               dialect->name, url->authority);
     exchange_release(exchange);
@@ -277,9 +277,7 @@ static void mend_tell(struct mend_exchange *exchange, const struct rest *rest)
 {
     if (exchange->told) return;
     exchange->told = true;
-    log_write(exchange->mend->log, LOG_LEVEL_WARNING, io_utc_ns(exchange->mend->io),
-              "the exchange does not answer questions about holes; they stay listed and are asked "
-              "for again",
+    log_write(exchange->mend->log, LOG_REST_FAILS, io_utc_ns(exchange->mend->io),
               "exchange=%s rest=%s cause=\"%s\"", exchange->dialect->name,
               exchange->url.authority, rest->failure);
 }
@@ -334,8 +332,8 @@ static void mend_good(struct mend_exchange *exchange)
     exchange->bans = 0;
     if (!exchange->told) return;
     exchange->told = false;
-    log_write(exchange->mend->log, LOG_LEVEL_INFO, io_utc_ns(exchange->mend->io),
-              "the exchange answers again", "exchange=%s", exchange->dialect->name);
+    log_write(exchange->mend->log, LOG_REST_ANSWERS, io_utc_ns(exchange->mend->io),
+              "exchange=%s", exchange->dialect->name);
 }
 
 static void mend_answered(void *context, struct rest *rest)

@@ -140,8 +140,7 @@ static void load_keys(struct recall *recall, const struct ledger *ledger)
 
 static void tell_bad(const struct recall_work *work, int shard, int error)
 {
-    log_write(work->log, LOG_LEVEL_ERROR, io_utc_ns(work->io),
-              "a file of the ledger cannot be read; coverage is read from the rows instead",
+    log_write(work->log, LOG_LEDGER_UNREADABLE, io_utc_ns(work->io),
               "store=\"%s\" file=%s%d cause=\"%s\"", keep_store_path(work->store),
               shard < 0 ? "base" : "shard-", shard < 0 ? 0 : shard,
               error == -EBADMSG ? "damaged" : strerror(-error));
@@ -272,9 +271,7 @@ static int recall_read(struct recall_work *work, struct ledger *ledger, uint32_t
     result = save(work, ledger, shards);
     // The old base stands, and more rows are read at the next start: no reason not to record.
     if (result != 0)
-        log_write(work->log, LOG_LEVEL_WARNING, io_utc_ns(work->io),
-                  "the ledger cannot be written",
-                  "store=\"%s\" cause=\"%s\" remedy=\"free space on the disk of the store\"",
+        log_write(work->log, LOG_LEDGER_UNWRITTEN, io_utc_ns(work->io), "store=\"%s\" cause=\"%s\"",
                   keep_store_path(work->store), strerror(-result));
     return 0;
 }
@@ -300,13 +297,12 @@ int recall_open(struct recall *recall, struct io *io, struct keep_store *store, 
     ledger_free(&ledger);
     free(work.tapes);
     if (result == 0) {
-        log_write(log, LOG_LEVEL_INFO, io_utc_ns(io), "coverage is known",
-                  "keys=%u rows_read=%llu holes=%u", recall->keys,
-                  (unsigned long long)recall->rows, recall->arbiter.pool.used);
+        log_write(log, LOG_COVERAGE_KNOWN, io_utc_ns(io), "keys=%u rows_read=%llu holes=%u",
+                  recall->keys, (unsigned long long)recall->rows, recall->arbiter.pool.used);
         return 0;
     }
-    log_write(log, LOG_LEVEL_ERROR, io_utc_ns(io), "coverage cannot be read",
-              "store=\"%s\" cause=\"%s\"", keep_store_path(store), strerror(-result));
+    log_write(log, LOG_COVERAGE_UNREADABLE, io_utc_ns(io), "store=\"%s\" cause=\"%s\"",
+              keep_store_path(store), strerror(-result));
     recall_close(recall);
     return result;
 }

@@ -106,8 +106,8 @@ int recall_load_candles(struct recall *recall, struct io *io, struct keep_store 
     }
     free(work.tapes);
     if (result != 0)
-        log_write(log, LOG_LEVEL_ERROR, io_utc_ns(io), "open candles cannot be read",
-                  "store=\"%s\" cause=\"%s\"", keep_store_path(store), strerror(-result));
+        log_write(log, LOG_CANDLES_UNREADABLE, io_utc_ns(io), "store=\"%s\" cause=\"%s\"",
+                  keep_store_path(store), strerror(-result));
     return result;
 }
 

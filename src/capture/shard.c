@@ -272,8 +272,8 @@ uint32_t shard_link_open(struct shard *shard, uint32_t place, const struct link_
         }
         why = "out of memory";
     }
-    log_write(shard->options.log, LOG_LEVEL_ERROR, io_utc_ns(shard->io), "no link could be opened",
-              "shard=%u exchange=%s cause=\"%s\" remedy=\"more shards or memory\"",
+    log_write(shard->options.log, LOG_LINK_NONE, io_utc_ns(shard->io),
+              "shard=%u exchange=%s cause=\"%s\"",
               shard->options.index, feed->links.dialect->name, why);
     return SHARD_NONE;
 }
@@ -361,17 +361,15 @@ static void shard_trouble_tell(struct shard *shard, const struct tape_writer_cou
     if (failing && (trouble->told_ns == 0 || now_ns - trouble->told_ns >= SHARD_TROUBLE_NS)) {
         trouble->told_ns = now_ns;
         trouble->failures = tape->failures;
-        log_write(shard->options.log, LOG_LEVEL_ERROR, io_utc_ns(shard->io),
-                  "the tape cannot be written",
-                  "shard=%u failures=%llu rows_waiting=%llu rows_lost=%llu remedy=\"free space on "
-                  "or mend the disk of the store; capture goes on, what is lost is listed\"",
+        log_write(shard->options.log, LOG_TAPE_FAILS, io_utc_ns(shard->io),
+                  "shard=%u failures=%llu rows_waiting=%llu rows_lost=%llu",
                   shard->options.index, (unsigned long long)tape->failures,
                   (unsigned long long)(tape->rows - tape->rows_durable),
                   (unsigned long long)tape->rows_refused);
     } else if (!failing && trouble->told_ns != 0 && tape->rows == tape->rows_durable) {
         trouble->told_ns = 0;
-        log_write(shard->options.log, LOG_LEVEL_INFO, io_utc_ns(shard->io),
-                  "the tape is written again", "shard=%u", shard->options.index);
+        log_write(shard->options.log, LOG_TAPE_WRITTEN, io_utc_ns(shard->io), "shard=%u",
+                  shard->options.index);
     }
 }
 

@@ -173,7 +173,7 @@ bool shard_feed_change(struct shard *shard, uint32_t index, struct shard_feed *f
         change_mark(&change, shard->feeds[index].feed->share, CHANGE_OLD);
         change_mark(&change, feed->share, CHANGE_NEW);
         change_feed(&change, feed);
-        log_write(shard->options.log, LOG_LEVEL_INFO, io_utc_ns(shard->io), "feed changed",
+        log_write(shard->options.log, LOG_FEED_CHANGED, io_utc_ns(shard->io),
                   "shard=%u exchange=%s symbols_before=%u symbols=%u", shard->options.index,
                   feed->share->dialect->name, before, feed->share->symbol_count);
     }

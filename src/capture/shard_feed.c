@@ -109,9 +109,8 @@ static bool shard_feed_fill(struct shard *shard, struct shard_feed_place *place)
     ensure(place->links.context.exchange < SYMBOL_EXCHANGES_MAX);
     ensure((place->links.tls != NULL) == place->links.url.tls);
     if (shard_feed_number(shard, place->feed->share, place->links.context.exchange)) return true;
-    log_write(shard->options.log, LOG_LEVEL_ERROR, io_utc_ns(shard->io),
-              "a feed cannot be recorded",
-              "exchange=%s cause=\"more than %d symbols on a shard\" remedy=\"more shards\"",
+    log_write(shard->options.log, LOG_FEED_FAILED, io_utc_ns(shard->io),
+              "exchange=%s cause=\"more than %d symbols on a shard\"",
               dialect->name, LIMIT_SHARD_SYMBOLS);
     return false;
 }
@@ -128,7 +127,7 @@ static void shard_feed_connect(struct shard *shard, uint32_t index)
         if (shard_link_open(shard, index, &streams, SHARD_NONE) == SHARD_NONE)
             shard->feeds_failed++;
     }
-    log_write(shard->options.log, LOG_LEVEL_INFO, io_utc_ns(shard->io), "feed added",
+    log_write(shard->options.log, LOG_FEED_ADDED, io_utc_ns(shard->io),
               "shard=%u exchange=%s symbols=%u streams=%u links=%u", shard->options.index,
               share->dialect->name, share->symbol_count, share->stream_count, share->link_count);
 }
@@ -166,8 +165,9 @@ void shard_feed_add(struct shard *shard, struct shard_feed *feed)
     if (shard_feed_changed(shard, feed)) return;
     uint32_t index = shard_feed_free_place(shard);
     if (index == LIMIT_SHARD_FEEDS) {
-        log_write(shard->options.log, LOG_LEVEL_ERROR, io_utc_ns(shard->io),
-                  "a feed cannot be recorded", "cause=\"too many feeds\" remedy=\"reload later\"");
+        log_write(shard->options.log, LOG_FEED_FAILED, io_utc_ns(shard->io),
+                  "exchange=%s cause=\"too many feeds at once; reload later\"",
+                  feed->share->dialect->name);
         shard->feeds_failed++;
         shard_feed_destroy(feed);
         return;
@@ -205,7 +205,7 @@ void shard_feed_free(struct shard *shard, struct shard_feed_place *place)
     ensure(place->slots == 0 && place->feed != NULL);
     if (shard->state == SHARD_RUNNING) {
         shard_feed_release(shard, (uint32_t)(place - shard->feeds));
-        log_write(shard->options.log, LOG_LEVEL_INFO, io_utc_ns(shard->io), "feed removed",
+        log_write(shard->options.log, LOG_FEED_REMOVED, io_utc_ns(shard->io),
                   "shard=%u exchange=%s symbols=%u", shard->options.index,
                   place->links.dialect->name, place->feed->share->symbol_count);
     }

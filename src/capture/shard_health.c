@@ -88,13 +88,12 @@ static void lag_tell(struct shard *shard, uint32_t exchange, int64_t lag_ns, boo
                                           .symbol = SYMBOL_NONE,
                                           .count = lag_ns,
                                           .detail = name});
-    log_write(shard->options.log, off ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, io_utc_ns(shard->io),
-              off ? "this machine's clock and the exchange's disagree"
-                  : "this machine's clock and the exchange's agree again",
-              "exchange=%s least_lag_ms=%lld%s", name, (long long)(lag_ns / 1000000),
-              !off         ? ""
-              : lag_ns < 0 ? " remedy=\"the clock is behind: let a time daemon slew it\""
-                           : " remedy=\"the clock is ahead, or the network or this machine lags\"");
+    log_write(shard->options.log,
+              !off         ? LOG_CLOCK_AGREES
+              : lag_ns < 0 ? LOG_CLOCK_BEHIND
+                           : LOG_CLOCK_AHEAD,
+              io_utc_ns(shard->io), "exchange=%s least_lag_ms=%lld", name,
+              (long long)(lag_ns / 1000000));
 }
 
 static void lag_check(struct shard *shard, uint32_t exchange)

@@ -85,10 +85,8 @@ void shard_keys_open(struct shard *shard, uint32_t place)
     uint64_t missing = shard->keys_missing;
     keys_each(shard, &shard->feeds[place], keys_open_one);
     if (shard->keys_missing == missing) return;
-    log_write(shard->options.log, LOG_LEVEL_ERROR, io_utc_ns(shard->io),
-              "copies and holes of some symbols are not told apart",
-              "shard=%u keys=%llu cause=\"more than %d symbols times channels\" "
-              "remedy=\"more shards\"",
+    log_write(shard->options.log, LOG_KEYS_MISSING, io_utc_ns(shard->io),
+              "shard=%u keys=%llu cause=\"more than %d symbols times channels\"",
               shard->options.index, (unsigned long long)(shard->keys_missing - missing),
               ARBITER_KEYS_MAX);
 }

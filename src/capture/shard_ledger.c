@@ -93,11 +93,8 @@ static void ledger_written(void *context, int result)
     ensure(ledger->state == SHARD_LEDGER_WRITING);
     ledger->state = SHARD_LEDGER_IDLE;
     if (result == 0) return;
-    log_write(shard->options.log, LOG_LEVEL_WARNING, io_utc_ns(shard->io),
-              "the ledger cannot be written",
-              "shard=%u cause=\"%s\" remedy=\"free space on the disk of the store; coverage is "
-              "read from the rows at the next start\"",
-              shard->options.index, strerror(-result));
+    log_write(shard->options.log, LOG_LEDGER_UNWRITTEN, io_utc_ns(shard->io),
+              "shard=%u cause=\"%s\"", shard->options.index, strerror(-result));
 }
 
 void shard_ledger_tick(struct shard *shard)

@@ -72,7 +72,7 @@ struct config {
     struct config_sinks sinks;
     bool report; // of each day that closes
     struct config_http http;
-    enum log_level log_level;
+    struct log_levels log;
     struct config_feed feeds[LIMIT_FEEDS];
     uint32_t feed_count;
     uint64_t hash; // XXH3-64 of the file's bytes

@@ -55,6 +55,24 @@ static const struct config_entry config_disk[] = {
     {0},
 };
 
+#define CONFIG_LOG_ROOM(name, which, help)                                                         \
+    {name, CONFIG_LEVEL, offsetof(struct config, log.room[which]), 0, 0, "",                       \
+     "error, warning, info or debug", help, NULL}
+
+static const struct config_entry config_log[] = {
+    {"level", CONFIG_LEVEL, offsetof(struct config, log.all), 0, 0, "info",
+     "error, warning, info or debug", "of everything that has no level of its own", NULL},
+    CONFIG_LOG_ROOM("control", LOG_ROOM_CONTROL, "start, end, configuration, signals"),
+    CONFIG_LOG_ROOM("feed", LOG_ROOM_FEED, "what is recorded"),
+    CONFIG_LOG_ROOM("link", LOG_ROOM_LINK, "connections and clocks"),
+    CONFIG_LOG_ROOM("repair", LOG_ROOM_REPAIR, "coverage, holes, questions to REST"),
+    CONFIG_LOG_ROOM("store", LOG_ROOM_STORE, "tapes, segments, the disk, closed days"),
+    CONFIG_LOG_ROOM("kafka", LOG_ROOM_KAFKA, "the mirror"),
+    CONFIG_LOG_ROOM("alerts", LOG_ROOM_ALERTS, "their delivery"),
+    CONFIG_LOG_ROOM("reports", LOG_ROOM_REPORTS, "of days"),
+    {0},
+};
+
 static const struct config_entry config_candles[] = {
     {"intervals", CONFIG_INTERVALS, offsetof(struct config, candles), 0, CANDLE_INTERVALS_MAX,
      "1m 5m 15m", "a list of whole minutes that divide a day, 1h at most, like [1m, 5m, 15m]",
@@ -162,8 +180,8 @@ const struct config_entry config_top[] = {
     {"http", CONFIG_SWITCH, CONFIG_PUT_HTTP_OFF, 0, 0, "",
      "`off`, or a mapping with listen and symbols",
      "metrics for Prometheus and health checks (docs/metrics.md)", config_http_keys},
-    {"log_level", CONFIG_LEVEL, offsetof(struct config, log_level), 0, 0, "info",
-     "error, warning, info or debug", "how much is logged", NULL},
+    {"log", CONFIG_SECTION, 0, 0, 0, "", "a mapping with level, link, ...", "how much is logged",
+     config_log},
     {"feeds", CONFIG_FEEDS, 0, 1, LIMIT_FEEDS, NULL, "a list of feeds", "what is recorded",
      config_feed_keys},
     {0},

@@ -17,10 +17,9 @@
 
 static void control_tick_done(struct io *io, struct io_op *op);
 
-static void control_log(struct control *control, enum log_level level, const char *message,
-                        const char *cause)
+static void control_log(struct control *control, enum log_message message, const char *cause)
 {
-    log_write(&control->log, level, io_utc_ns(control->io), message, "cause=\"%s\"", cause);
+    log_write(&control->log, message, io_utc_ns(control->io), "cause=\"%s\"", cause);
 }
 
 // ---- permits over restarts ----
@@ -81,7 +80,7 @@ static int control_open_store(struct control *control)
         keep_store_set_rules(control->store, &control->config.keep);
         return 0;
     }
-    log_write(&control->log, LOG_LEVEL_ERROR, io_utc_ns(control->io), "the store cannot be used",
+    log_write(&control->log, LOG_STORE_UNUSABLE, io_utc_ns(control->io),
               "store=\"%s\" error=%d cause=\"%s\"", control->config.store, error, message.text);
     return error == -EIO || error == -EBADMSG ? EX_IOERR : EX_CANTCREAT;
 }
@@ -94,9 +93,8 @@ static int control_open_loop(struct control *control, struct io **io, const char
     if (error == 0) return 0;
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now); // there may be no loop to ask
-    log_write(&control->log, LOG_LEVEL_ERROR, now.tv_sec * LIMIT_SECOND_NS + now.tv_nsec,
-              "the kernel lacks what ringtaped needs", "error=%d cause=\"%s\"", error,
-              message.text);
+    log_write(&control->log, LOG_KERNEL_LACKS, now.tv_sec * LIMIT_SECOND_NS + now.tv_nsec,
+              "error=%d cause=\"%s\"", error, message.text);
     return EX_UNAVAILABLE;
 }
 
@@ -170,7 +168,7 @@ static int control_open_shard(struct control *control, uint32_t index)
                              control->io, control_shard_main, control_shard_close, place);
     }
     if (error == 0) return 0;
-    control_log(control, LOG_LEVEL_ERROR, "a shard cannot be started", strerror(-error));
+    control_log(control, LOG_SHARD_UNSTARTED, strerror(-error));
     return EX_OSERR;
 }
 
@@ -221,7 +219,7 @@ static int control_open_sealer(struct control *control)
         error = worker_start(&place->worker, "sealer", -1, control->io, control_sealer_main,
                              control_sealer_close, place);
     if (error == 0) return 0;
-    control_log(control, LOG_LEVEL_ERROR, "the sealer cannot be started", strerror(-error));
+    control_log(control, LOG_SEALER_UNSTARTED, strerror(-error));
     return EX_OSERR;
 }
 
@@ -231,7 +229,7 @@ static int control_open_kafka(struct control *control)
     int error = control_kafka_open(&control->kafka, &control->config, control->store, control->io,
                                    &control->log, &message);
     if (error == 0) return 0;
-    control_log(control, LOG_LEVEL_ERROR, "the Kafka mirror cannot be started",
+    control_log(control, LOG_MIRROR_UNSTARTED,
                 message.text[0] != '\0' ? message.text : strerror(-error));
     return EX_IOERR;
 }
@@ -240,7 +238,7 @@ static int control_statistics_failed(struct control *control, int error,
                                      const struct io_message *message)
 {
     if (error == 0) return 0;
-    control_log(control, LOG_LEVEL_ERROR, "the statistics cannot be started",
+    control_log(control, LOG_STATISTICS_UNSTARTED,
                 message->text[0] != '\0' ? message->text : strerror(-error));
     return EX_OSERR;
 }
@@ -292,7 +290,7 @@ static int control_apply_sinks(struct control *control, const struct config *con
     const int error =
         control_sinks_apply(&control->sinks, &config->sinks, text, sizeof text);
     if (error == 0) return 0;
-    control_log(control, LOG_LEVEL_ERROR, "alert_sinks cannot be started", text);
+    control_log(control, LOG_SINKS_UNSTARTED, text);
     return EX_OSERR;
 }
 
@@ -318,7 +316,7 @@ static int control_open(struct control *control)
     if (code != 0) return code;
     int error = signals_start(&control->signals, control->io);
     if (error == 0) return 0;
-    control_log(control, LOG_LEVEL_ERROR, "no thread for signals", strerror(-error));
+    control_log(control, LOG_SIGNALS_UNSTARTED, strerror(-error));
     return EX_OSERR;
 }
 
@@ -329,7 +327,7 @@ static void control_roll(struct control *control)
 {
     for (uint32_t i = 0; i < control->shard_count; i++)
         (void)shard_post(control->shards[i].shard, &(struct shard_command){.kind = SHARD_ROLL});
-    control_log(control, LOG_LEVEL_INFO, "tapes end now, to be sealed", "asked by SIGUSR1");
+    control_log(control, LOG_TAPES_END, "asked by SIGUSR1");
 }
 
 // Rules that stay the same keep their state.
@@ -344,7 +342,7 @@ static void control_alerts(struct control *control, const struct alert_rules *ru
         const struct shard_command command = {.kind = SHARD_ALERTS, .alerts = given};
         if (!shard_post(control->shards[i].shard, &command)) free(given);
     }
-    control_log(control, LOG_LEVEL_INFO, "rules of alerts have changed", "SIGHUP");
+    control_log(control, LOG_RULES_CHANGED, "SIGHUP");
 }
 
 static void control_reload(struct control *control)
@@ -358,10 +356,9 @@ static void control_reload(struct control *control)
     notify_manager("RELOADING=1");
     if (!config_read(config, control->config_path, &mistakes)) {
         for (uint32_t i = 0; i < mistakes.count && i < LIMIT_CONFIG_MISTAKES; i++)
-            control_log(control, LOG_LEVEL_ERROR, "the new configuration is not used",
-                        mistakes.text[i]);
+            control_log(control, LOG_CONFIG_REFUSED, mistakes.text[i]);
     } else if (!control_config_possible(config, text, sizeof text)) {
-        control_log(control, LOG_LEVEL_ERROR, "the new configuration is not used", text);
+        control_log(control, LOG_CONFIG_REFUSED, text);
     } else {
         if (config->shards != control->config.shards ||
             strcmp(config->store, control->config.store) != 0 ||
@@ -371,11 +368,11 @@ static void control_reload(struct control *control)
             memcmp(&config->candles, &control->config.candles, sizeof config->candles) != 0 ||
             memcmp(&config->kafka, &control->config.kafka, sizeof config->kafka) != 0 ||
             memcmp(&config->http, &control->config.http, sizeof config->http) != 0)
-            control_log(control, LOG_LEVEL_WARNING, "a part of the configuration needs a restart",
+            control_log(control, LOG_CONFIG_RESTART,
                         "store, shards, commit_interval, seal_after, candles, kafka, http");
         control_alerts(control, &config->alerts);
         (void)control_apply_sinks(control, config);
-        log_set_level(&control->log, config->log_level);
+        log_set_levels(&control->log, &config->log);
         keep_store_set_rules(control->store, &config->keep);
         control->config.keep = config->keep;
         atomic_fetch_sub(&facts->reloads_failed, 1);
@@ -386,7 +383,7 @@ static void control_reload(struct control *control)
         control->config.report = config->report;
         control_status_configured(control, config->hash);
         control_feeds_apply(control, config);
-        control_log(control, LOG_LEVEL_INFO, "configuration read again", "SIGHUP");
+        control_log(control, LOG_CONFIG_READ, "SIGHUP");
     }
     config_free(config);
     free(config);
@@ -409,6 +406,7 @@ static void control_tick_done(struct io *io, struct io_op *op)
     if (atomic_exchange(&control->signals.reload, false)) control_reload(control);
     if (atomic_exchange(&control->signals.roll, false)) control_roll(control);
     control_feeds_tick(control);
+    log_flush(&control->log, io_utc_ns(io), false);
     control_news(control);
     control_permits_save(control);
     control_export_look(&control->export, io_utc_ns(io));
@@ -441,7 +439,7 @@ static void control_serve(struct control *control)
     io_timeout(control->io, &control->tick, 0, control_tick_done);
     atomic_store(&control->statistics.facts.state, STATISTICS_RUNNING);
     notify_manager("READY=1");
-    log_write(&control->log, LOG_LEVEL_INFO, io_utc_ns(control->io), "ringtaped runs",
+    log_write(&control->log, LOG_RUNS, io_utc_ns(control->io),
               "version=%s store=\"%s\" shards=%u http=%s tls=\"%s\"", RINGTAPE_VERSION,
               control->config.store, control->shard_count,
               control->config.http.off ? "off" : control->config.http.listen, tls_library_text());
@@ -473,17 +471,13 @@ static void control_tell_late(struct control *control)
     for (uint32_t i = 0; i < control->shard_count; i++) {
         struct worker *worker = &control->shards[i].worker;
         if (worker->started && !atomic_load(&worker->ended))
-            log_write(&control->log, LOG_LEVEL_ERROR, io_utc_ns(control->io),
-                      "a shard did not end in time", "shard=%u remedy=\"%s\"", i,
-                      "a slow or stuck disk? what was acknowledged is durable");
+            log_write(&control->log, LOG_SHARD_LATE, io_utc_ns(control->io), "shard=%u", i);
     }
     struct worker *sealer = &control->sealer.worker;
     if (sealer->started && !atomic_load(&sealer->ended))
-        control_log(control, LOG_LEVEL_WARNING, "the sealer did not end in time",
-                    "its step is done again at the next start");
+        control_log(control, LOG_SEALER_LATE, "its step takes too long");
     if (control_shards_ended(control) && !control_kafka_stop(&control->kafka))
-        control_log(control, LOG_LEVEL_WARNING, "the Kafka mirror did not end in time",
-                    "what it had under way is sent again at the next start");
+        control_log(control, LOG_MIRROR_LATE, "messages are still under way");
 }
 
 // True: in time.
@@ -558,8 +552,8 @@ static int control_close(struct control *control, int code)
     control_feeds_free(control);
     audit_board_free(&control->board);
     if (code == 0)
-        control_log(control, durable ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "ringtaped ends",
-                    durable ? "signal" : "not everything that arrived became durable");
+        control_log(control, durable ? LOG_ENDS : LOG_ENDS_SHORT, "signal");
+    log_flush(&control->log, io_utc_ns(control->io), true);
     signals_stop(&control->signals);
     io_close_loop(control->io);
     return code != 0 ? code : durable ? 0 : EX_IOERR;
@@ -567,7 +561,8 @@ static int control_close(struct control *control, int code)
 
 int control_run(struct control *control)
 {
-    log_init(&control->log, STDERR_FILENO, control->config.log_level);
+    log_init(&control->log, STDERR_FILENO, control->config.log.all, &control->log_limiter);
+    log_set_levels(&control->log, &control->config.log);
     int code = control_open(control);
     if (code == 0) control_serve(control);
     return control_close(control, code);

@@ -70,6 +70,7 @@ struct control {
     int64_t counters_every_ns;
     int64_t counters_after_ns;
     struct log log;
+    struct log_limiter log_limiter;
     struct io *io;
     struct keep_store *store;
     struct recall recall;

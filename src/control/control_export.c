@@ -32,9 +32,8 @@ static void hold_all(struct view *view, const char *path, const char *cause)
     struct control_export *export = view->export;
     memset(view->exported, 0, sizeof view->exported);
     if (!export->told && export->log != NULL)
-        log_write(export->log, LOG_LEVEL_ERROR, view->now_ns,
-                  "an export's state cannot be read: nothing is deleted; export again or remove it",
-                  "file=\"%s\" cause=\"%s\"", path, cause);
+        log_write(export->log, LOG_EXPORT_UNREADABLE, view->now_ns, "file=\"%s\" cause=\"%s\"",
+                  path, cause);
     export->told = true;
 }
 
@@ -45,9 +44,7 @@ static void warn(struct view *view, const char *path, const struct export_state 
     char since[TIME_TEXT_BYTES_MAX];
     if (view->now_ns < export->warn_after_ns || export->log == NULL) return;
     time_text_format(since, state->time_ns, 0);
-    log_write(export->log, LOG_LEVEL_WARNING, view->now_ns,
-              "an export has not run for days; what it has not exported is never deleted",
-              "tables=\"%s\" last=%s remedy=\"export again, or give it up: remove %s\"",
+    log_write(export->log, LOG_EXPORT_LATE, view->now_ns, "tables=\"%s\" last=%s file=\"%s\"",
               state->tables, since, path);
     view->warned = true;
 }

@@ -19,10 +19,10 @@
 #define CONTROL_ASK_PAUSE_MIN_NS LIMIT_SECOND_NS
 #define CONTROL_ASK_PAUSE_MAX_NS (5 * LIMIT_MINUTE_NS)
 
-static void control_say(struct control *control, enum log_level level, const char *message,
+static void control_say(struct control *control, enum log_message message,
                         const struct control_feed *feed, const char *cause)
 {
-    log_write(&control->log, level, io_utc_ns(control->io), message,
+    log_write(&control->log, message, io_utc_ns(control->io),
               "exchange=%s url=%s cause=\"%s\"", feed->config.dialect->name, feed->config.url_text,
               cause);
 }
@@ -46,8 +46,7 @@ static bool control_send(struct control *control, uint32_t shard,
                          const struct shard_command *command)
 {
     if (shard_post(control->shards[shard].shard, command)) return true;
-    log_write(&control->log, LOG_LEVEL_ERROR, io_utc_ns(control->io),
-              "a shard does not take its commands", "shard=%u remedy=\"send SIGHUP again\"", shard);
+    log_write(&control->log, LOG_SHARD_DEAF, io_utc_ns(control->io), "shard=%u", shard);
     return false;
 }
 
@@ -74,7 +73,7 @@ static struct tls_context *control_trust(struct control *control, const struct c
     struct tls_failure failure = {0};
     struct tls_context *tls = tls_context_create(&options, &failure);
     if (tls == NULL)
-        control_say(control, LOG_LEVEL_ERROR, "a feed cannot be recorded", feed, failure.text);
+        control_say(control, LOG_FEED_FAILED, feed, failure.text);
     return tls;
 }
 
@@ -122,7 +121,7 @@ static void control_give_shard(struct control *control, struct control_feed *fee
         share == NULL ? NULL : control_share_create(control, feed, id, share, spare);
     const struct shard_command command = {.kind = SHARD_FEED_ADD, .feed = given};
     if (given != NULL && control_send(control, shard, &command)) return;
-    control_say(control, LOG_LEVEL_ERROR, "a feed cannot be recorded", feed, "no memory or room");
+    control_say(control, LOG_FEED_FAILED, feed, "no memory or room");
     control->feeds_failed++;
     shard_feed_destroy(given);
 }
@@ -136,7 +135,7 @@ static void control_give(struct control *control, struct control_feed *feed)
         char cause[96];
         (void)snprintf(cause, sizeof cause, "needs %u links, max_links is %u", links,
                        feed->config.links_max);
-        control_say(control, LOG_LEVEL_ERROR, "a feed cannot be recorded", feed, cause);
+        control_say(control, LOG_FEED_FAILED, feed, cause);
         control->feeds_failed++; // one that ran before goes on as it was
         return;
     }
@@ -175,7 +174,7 @@ static void control_feed_start(struct control *control, struct control_feed *fee
     if (control_listed_start(feed))
         control_give(control, feed);
     else
-        control_say(control, LOG_LEVEL_ERROR, "a feed cannot be recorded", feed, "out of memory");
+        control_say(control, LOG_FEED_FAILED, feed, "out of memory");
 }
 
 // ---- applying a configuration ----
@@ -254,8 +253,9 @@ static void control_take(struct control *control, struct config_feed *config, bo
     }
     struct control_feed *feed = control_free_place(control);
     if (feed == NULL) {
-        log_write(&control->log, LOG_LEVEL_ERROR, io_utc_ns(control->io),
-                  "a feed cannot be recorded", "cause=\"too many feeds\"");
+        log_write(&control->log, LOG_FEED_FAILED, io_utc_ns(control->io),
+                  "exchange=%s cause=\"too many feeds at once; reload later\"",
+                  config->dialect->name);
         free(config->symbols);
         config->symbols = NULL;
         return;
@@ -342,8 +342,7 @@ static void control_listed(struct control *control, struct control_feed *feed,
                        listing->count * sizeof *listing->symbols) == 0;
     if (same || listing->count == 0) {
         if (listing->count == 0)
-            control_say(control, LOG_LEVEL_WARNING, "the exchange lists nothing that trades", feed,
-                        "0 symbols");
+            control_say(control, LOG_LIST_EMPTY, feed, "0 symbols");
         free(listing->symbols);
         return;
     }
@@ -381,8 +380,7 @@ static void control_ask_again(struct control *control, struct control_feed *feed
     if (pause_ns < asked_ns) pause_ns = asked_ns;
     feed->ask_after_ns = io_monotonic_ns(control->io) + pause_ns;
     feed->asking = true;
-    control_say(control, LOG_LEVEL_WARNING, "instruments could not be had; asking again later",
-                feed, cause);
+    control_say(control, LOG_LIST_FAILED, feed, cause);
 }
 
 static void control_answered(struct control *control, struct control_feed *feed)

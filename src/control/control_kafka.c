@@ -100,7 +100,7 @@ static int open_alerts(struct control_kafka *kafka, const struct config *config,
 {
     struct io_options loop = {.name = "alerts"};
     if (!(config_kafka_channels(&config->kafka) >> CHANNEL_ALERT & 1)) return 0;
-    kafka->alert_maker = (struct kafka_maker){&kafka->config.options, KAFKA_AT_ONCE, log, 0, 0};
+    kafka->alert_maker = (struct kafka_maker){&kafka->config.options, KAFKA_AT_ONCE, log};
     const struct alert_sender_options options = {
         .shards = config->shards,
         .channel = CHANNEL_ALERT,
@@ -120,7 +120,7 @@ int control_kafka_open(struct control_kafka *kafka, const struct config *config,
 {
     if (config->kafka.options.brokers[0] == '\0') return 0;
     kafka->config = config->kafka;
-    kafka->maker = (struct kafka_maker){&kafka->config.options, kafka->config.profile, log, 0, 0};
+    kafka->maker = (struct kafka_maker){&kafka->config.options, kafka->config.profile, log};
     struct io_options loop = {.name = "mirror"};
     int error = open_feeds(kafka, config->shards);
     if (error == 0) error = io_open_loop(&kafka->io, &loop, message);

@@ -20,11 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void control_report_say(const struct control_report *report, enum log_level level,
-                               const char *message, const char *cause, const char *remedy)
+static void control_report_say(const struct control_report *report, enum log_message message,
+                               const char *cause)
 {
-    log_write(report->log, level, io_utc_ns(report->io), message, "cause=\"%s\" remedy=\"%s\"",
-              cause, remedy);
+    log_write(report->log, message, io_utc_ns(report->io), "cause=\"%s\"", cause);
 }
 
 void control_report_init(struct control_report *report, struct io *io, const struct log *log,
@@ -92,9 +91,8 @@ static void control_report_start(struct control_report *report)
     report->wanted = false;
     if (!control_report_program(program, sizeof program)) {
         if (!report->told)
-            control_report_say(report, LOG_LEVEL_WARNING, "reports of days are not made",
-                               "there is no program ringtape beside ringtaped",
-                               "install it there, or configure 'report: off'");
+            control_report_say(report, LOG_REPORTS_NONE,
+                               "there is no program ringtape beside ringtaped");
         report->told = true;
         return;
     }
@@ -102,8 +100,7 @@ static void control_report_start(struct control_report *report)
     report->killed = false;
     report->end_ns = io_monotonic_ns(report->io) + CONTROL_REPORT_LIMIT_NS;
     if (error == 0) return;
-    control_report_say(report, LOG_LEVEL_WARNING, "a report cannot be started", strerror(-error),
-                       "it is tried again in ten minutes; by hand: ringtape report --refresh");
+    control_report_say(report, LOG_REPORT_UNSTARTED, strerror(-error));
     control_report_again(report);
 }
 
@@ -115,9 +112,8 @@ static void control_report_ended(struct control_report *report, int status)
     if (!report->killed && WIFEXITED(status) && WEXITSTATUS(status) <= 1) {
         report->made++;
         if (WEXITSTATUS(status) == 1)
-            control_report_say(report, LOG_LEVEL_WARNING, "a day's report is not whole",
-                               "stored data are damaged; the report names where",
-                               "ringtape verify, then ringtape recover");
+            control_report_say(report, LOG_REPORT_PARTIAL,
+                               "stored data are damaged; the report names where");
         return;
     }
     if (report->killed)
@@ -127,8 +123,7 @@ static void control_report_ended(struct control_report *report, int status)
     else
         (void)snprintf(why, sizeof why, "its exit status is %d, see its words above",
                        WEXITSTATUS(status));
-    control_report_say(report, LOG_LEVEL_WARNING, "a day's report was not made", why,
-                       "it is tried again in ten minutes; by hand: ringtape report --refresh");
+    control_report_say(report, LOG_REPORT_UNMADE, why);
     control_report_again(report);
 }
 

@@ -4,6 +4,7 @@
 // see options_help().
 #include "control/control.h"
 #include "control/options.h"
+#include "control/probe.h"
 #include "control/seal.h"
 #include "format/version.h"
 
@@ -71,6 +72,8 @@ int main(int count, char **arguments)
     case OPTIONS_RUN:
     case OPTIONS_CHECK: return main_configured(&options);
     case OPTIONS_SEAL: return seal_store(options.seal);
+    case OPTIONS_PROBE:
+        return probe_print(&control.config, &mistakes, options.config, RINGTAPE_COMMIT);
     case OPTIONS_VERSION:
         (void)printf("ringtaped %s (%s), %s\n", RINGTAPE_VERSION, RINGTAPE_COMMIT,
                      tls_library_text());

@@ -14,6 +14,7 @@ void options_help(FILE *out)
     (void)fputs(
         "usage: ringtaped --config FILE [--check] [--print-counters EVERY]\n"
         "       ringtaped --seal STORE\n"
+        "       ringtaped --probe [--config FILE]\n"
         "       ringtaped --help | --help-config | --version\n"
         "\n"
         "Records exchanges completely and exactly into a store.\n"
@@ -21,6 +22,8 @@ void options_help(FILE *out)
         "  --config FILE           the configuration (YAML); - reads standard input\n"
         "  --check                 say whether the configuration is good, and end\n"
         "  --print-counters EVERY  one JSON line of counters on standard output, e.g. every 1s\n"
+        "  --probe                 what is needed here and what of it there is, for ringtape\n"
+        "                          doctor; records nothing\n"
         "  --seal STORE            record nothing; bring all tapes of a store into segments\n"
         "  --help-config           every key of the configuration\n"
         "  --help, --version\n"
@@ -67,6 +70,7 @@ static bool options_plain(struct options *options, const char *argument)
         const char *name;
         enum options_action action;
     } known[] = {{"--check", OPTIONS_CHECK},
+                 {"--probe", OPTIONS_PROBE},
                  {"--version", OPTIONS_VERSION},
                  {"--help", OPTIONS_HELP},
                  {"--help-config", OPTIONS_HELP_CONFIG}};

@@ -12,6 +12,7 @@
 enum options_action {
     OPTIONS_RUN,
     OPTIONS_CHECK,
+    OPTIONS_PROBE,
     OPTIONS_SEAL,
     OPTIONS_VERSION,
     OPTIONS_HELP,
@@ -21,7 +22,7 @@ enum options_action {
 
 struct options {
     enum options_action action;
-    const char *config;        // path; required for RUN and CHECK
+    const char *config;        // path; required for RUN and CHECK, not for PROBE
     const char *seal;          // SEAL: path of the store
     int64_t counters_every_ns; // 0: no counter lines
     char mistake[160];

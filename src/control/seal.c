@@ -101,7 +101,7 @@ int seal_store(const char *path)
         return EX_UNAVAILABLE;
     }
     struct log log;
-    log_init(&log, 2, LOG_LEVEL_WARNING);
+    log_init(&log, 2, LOG_LEVEL_WARNING, NULL);
     struct keep_store *store;
     int code = EX_CANTCREAT;
     if (io_file_size(io, path) < 0)

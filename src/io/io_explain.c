@@ -88,6 +88,15 @@ void io_explain(struct io_message *message, const struct io_explain_facts *facts
     }
 }
 
+void io_explain_list(char *list, size_t size, const char *name)
+{
+    const size_t used = strnlen(list, size);
+    const size_t wanted = strlen(name) + (used > 0 ? 2 : 0);
+    ensure(used < size);
+    if (wanted < size - used)
+        (void)snprintf(list + used, size - used, "%s%s", used > 0 ? ", " : "", name);
+}
+
 void io_explain_operation(struct io_message *message, const struct io_explain_facts *facts,
                           const char *operation)
 {

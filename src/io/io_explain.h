@@ -18,7 +18,9 @@ void io_explain_facts(struct io_explain_facts *facts);
 // `step` names what failed ("io_uring_setup"), `error` is the negative errno it gave.
 void io_explain(struct io_message *message, const struct io_explain_facts *facts, const char *step,
                 int error);
-// The kernel has io_uring but not this operation.
+// Adds a name to a list "a, b"; what does not fit is left out.
+void io_explain_list(char *list, size_t size, const char *name);
+// The kernel has io_uring but not this operation, or these.
 void io_explain_operation(struct io_message *message, const struct io_explain_facts *facts,
                           const char *operation);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// The loop over the kernel: the only file that calls liburing (2.3 of Debian 12, or newer).
+// The loop over the kernel; with io_uring_probe.c all that calls liburing (2.3 of Debian 12, or
+// newer).
 //
 // What an operation goes through is in loop_core.c; here its entries are moved in and out of the
 // ring. A start only appends to the backlog; submission queue entries are written in one place, so
@@ -13,6 +14,7 @@
 #include "io/io.h"
 #include "io/io_enqueue.h"
 #include "io/io_explain.h"
+#include "io/io_uring_probe.h"
 #include "io/loop_core.h"
 
 #include <errno.h>
@@ -380,45 +382,6 @@ void io_on_wake(struct io *io, void (*callback)(void *context), void *context)
 
 // ---- life ----
 
-static const struct {
-    int operation;
-    const char *name;
-} loop_needs[] = {
-    {IORING_OP_CONNECT, "connect"},     {IORING_OP_ACCEPT, "accept"},
-    {IORING_OP_RECV, "receive"},        {IORING_OP_SEND, "send"},
-    {IORING_OP_READ, "read"},           {IORING_OP_WRITE, "write"},
-    {IORING_OP_FSYNC, "fsync"},         {IORING_OP_FALLOCATE, "fallocate"},
-    {IORING_OP_OPENAT, "openat"},       {IORING_OP_CLOSE, "close"},
-    {IORING_OP_RENAMEAT, "renameat"},   {IORING_OP_UNLINKAT, "unlinkat"},
-    {IORING_OP_MKDIRAT, "mkdirat"},     {IORING_OP_ASYNC_CANCEL, "cancellation"},
-};
-
-static int loop_probe(struct io *io, const struct io_explain_facts *facts,
-                      struct io_message *message)
-{
-    // A ring that is not enabled yet refuses to be entered with -EBADFD; a filter says something
-    // else.
-    int error = io_uring_enter((unsigned)io->ring.ring_fd, 0, 0, 0, NULL);
-    if (error != -EBADFD && error != 0) {
-        io_explain(message, facts, "io_uring_enter", error);
-        return error;
-    }
-    struct io_uring_probe *probe = io_uring_get_probe_ring(&io->ring);
-    if (probe == NULL) {
-        io_explain(message, facts, "io_uring_register", -EPERM);
-        return -EPERM;
-    }
-    error = 0;
-    for (size_t i = 0; i < sizeof loop_needs / sizeof loop_needs[0] && error == 0; i++) {
-        if (!io_uring_opcode_supported(probe, loop_needs[i].operation)) {
-            io_explain_operation(message, facts, loop_needs[i].name);
-            error = -ENOSYS;
-        }
-    }
-    io_uring_free_probe(probe);
-    return error;
-}
-
 static int loop_setup_ring(struct io *io, const struct io_options *options,
                            const struct io_explain_facts *facts, struct io_message *message)
 {
@@ -431,11 +394,13 @@ static int loop_setup_ring(struct io *io, const struct io_options *options,
     // Room for every receive buffer and for a burst of everything else: overflow is a slow path.
     parameters.cq_entries = 4 * entries + 2 * io->buffer_count;
     int error = io_uring_queue_init_params(entries, &io->ring, &parameters);
-    if (error != 0) {
+    if (error == -EINVAL)
+        loop_explain_flags(facts, message);
+    else if (error != 0)
         io_explain(message, facts, "io_uring_setup with DEFER_TASKRUN", error);
+    if (error != 0)
         return error;
-    }
-    error = loop_probe(io, facts, message);
+    error = loop_probe(&io->ring, facts, message);
     if (error != 0)
         io_uring_queue_exit(&io->ring);
     return error;

@@ -27,11 +27,10 @@
 
 static void close_inputs(struct sealer *sealer);
 
-static void say(struct sealer *sealer, enum log_level level, const char *message, const char *path,
-                int code)
+static void say(struct sealer *sealer, enum log_message message, const char *path, int code)
 {
     if (sealer->log)
-        log_write(sealer->log, level, io_utc_ns(sealer->io), message, "file=\"%s\" cause=\"%s\"",
+        log_write(sealer->log, message, io_utc_ns(sealer->io), "file=\"%s\" cause=\"%s\"",
                   path, strerror(-code));
 }
 
@@ -136,7 +135,7 @@ void sealer_fail(struct sealer *sealer, int failure, const char *what)
     sealer->failure = failure;
     if (failure != -ECANCELED) { // stopping
         sealer->counters.failures++;
-        say(sealer, LOG_LEVEL_ERROR, "sealing failed, trying again", what, failure);
+        say(sealer, LOG_SEALING_FAILED, what, failure);
         if (sealer->merge.input_count > 0)
             sealer->merge.tries++;
     }
@@ -208,7 +207,7 @@ static void removed(void *context, int result, const char *path)
     struct sealer *sealer = context;
     // What could not be removed is found and removed at the next start.
     if (result < 0)
-        say(sealer, LOG_LEVEL_WARNING, "not removed", path, result);
+        say(sealer, LOG_FILE_STAYS, path, result);
     else if (sealer->tape.number != 0)
         (void)catalogue_forget_tape(sealer->catalogue, sealer->tape.number);
     if (sealer->tape.number != 0)
@@ -288,7 +287,7 @@ static void swapped(void *context, int result, const char *path)
         revert(sealer);
         sealer->failure = result;
         sealer->counters.failures++;
-        say(sealer, LOG_LEVEL_ERROR, "sealing failed, trying again", path, result);
+        say(sealer, LOG_SEALING_FAILED, path, result);
         retry_later(sealer);
         return;
     }
@@ -306,7 +305,7 @@ void sealer_swap(struct sealer *sealer)
     sealer->state = SEALER_SWAPPING;
     if (!apply(sealer)) {
         sealer->failure = -EOVERFLOW;
-        say(sealer, LOG_LEVEL_ERROR, "the catalogue is full", "catalogue", -EOVERFLOW);
+        say(sealer, LOG_CATALOGUE_FULL, "catalogue", -EOVERFLOW);
         retry_later(sealer);
         return;
     }

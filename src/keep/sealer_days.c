@@ -52,11 +52,10 @@ void sealer_days_deinit(struct sealer *sealer)
     free(sealer->days);
 }
 
-static void say(const struct sealer *sealer, enum log_level level, const char *message,
-                const char *cause)
+static void say(const struct sealer *sealer, enum log_message message, const char *cause)
 {
     if (sealer->log)
-        log_write(sealer->log, level, io_utc_ns(sealer->io), message, "file=\"%s\" cause=\"%s\"",
+        log_write(sealer->log, message, io_utc_ns(sealer->io), "file=\"%s\" cause=\"%s\"",
                   sealer->days->path, cause);
 }
 
@@ -75,7 +74,7 @@ void sealer_days_finish(struct sealer *sealer)
 
 void sealer_days_fail(struct sealer *sealer, const char *cause)
 {
-    say(sealer, LOG_LEVEL_WARNING, "closed days are not marked, trying again in a minute", cause);
+    say(sealer, LOG_DAYS_UNMARKED, cause);
     sealer->days->failed = true;
     sealer->counters.failures++;
 }
@@ -186,8 +185,8 @@ static void tell_marker(const struct sealer *sealer)
     char day[11];
     catalogue_day_text(days->days[days->day].day, day);
     if (sealer->log)
-        log_write(sealer->log, LOG_LEVEL_INFO, io_utc_ns(sealer->io),
-                  marker->generation == 1 ? "day closed" : "closed day changed",
+        log_write(sealer->log, marker->generation == 1 ? LOG_DAY_CLOSED : LOG_DAY_CHANGED,
+                  io_utc_ns(sealer->io),
                   "day=%s channel=%s generation=%" PRIu64 " rows=%" PRIu64 " open=%" PRIu64
                   " lost=%" PRIu64,
                   day, channel_schema(days->channel)->name, marker->generation, marker->rows,
@@ -251,8 +250,7 @@ static bool marker_stays(struct sealer *sealer)
     const char *content =
         text ? day_marker_parse(text, (size_t)size, &days->marker, &content_size) : NULL;
     if (!content && !days->told_damaged)
-        say(sealer, LOG_LEVEL_ERROR, "a day's marker cannot be read",
-            "damaged; delete it, and the day is judged anew");
+        say(sealer, LOG_DAY_UNREADABLE, "damaged");
     days->told_damaged = days->told_damaged || !content;
     bool same = content && content_size == days->content_size &&
                 memcmp(content, days->content, content_size) == 0;

@@ -74,8 +74,7 @@ void sealer_drop_removed(struct sealer *sealer)
                    channel_schema(drop->segments[0].channel)->name, day, rows, drop->count,
                    retention_cause_text(drop->cause));
     if (sealer->log)
-        log_write(sealer->log, LOG_LEVEL_INFO, io_utc_ns(sealer->io), "data deleted",
-                  "what=\"%s\"", detail);
+        log_write(sealer->log, LOG_DATA_DELETED, io_utc_ns(sealer->io), "what=\"%s\"", detail);
     keep_store_tell(sealer->store, STATUS_DATA_DELETED, detail);
     sealer->counters.deleted += drop->count;
     drop->count = 0;
@@ -117,8 +116,7 @@ bool sealer_spare_start(struct sealer *sealer)
     if (!is_released(sealer, tape)) {
         sealer->counters.tapes_pressed++;
         if (sealer->log)
-            log_write(sealer->log, LOG_LEVEL_WARNING, io_utc_ns(sealer->io),
-                      "a sealed tape goes for want of room; who has not read it reads its segments",
+            log_write(sealer->log, LOG_TAPE_GOES, io_utc_ns(sealer->io),
                       "tape=%" PRIu32 " tapes_left=%" PRIu32, tape,
                       sealer->catalogue->tape_count - 1);
     }
@@ -130,22 +128,17 @@ bool sealer_spare_start(struct sealer *sealer)
 
 static void say_news(struct sealer *sealer, enum disk_watch_news news, int64_t free_bytes)
 {
-    static const struct {
-        enum log_level level;
-        const char *text;
-    } said[] = {
-        [DISK_WATCH_LOW] = {LOG_LEVEL_ERROR, "the disk is nearly full; what `keep` allows to "
-                                             "delete goes, then channels pause"},
-        [DISK_WATCH_PAUSED] = {LOG_LEVEL_ERROR, "a channel pauses: it is not recorded until there "
-                                                "is room"},
-        [DISK_WATCH_RESUMED] = {LOG_LEVEL_WARNING, "a channel is recorded again"},
-        [DISK_WATCH_WELL] = {LOG_LEVEL_INFO, "the disk has room again"},
+    static const enum log_message said[] = {
+        [DISK_WATCH_LOW] = LOG_DISK_LOW,
+        [DISK_WATCH_PAUSED] = LOG_CHANNEL_PAUSED,
+        [DISK_WATCH_RESUMED] = LOG_CHANNEL_RESUMED,
+        [DISK_WATCH_WELL] = LOG_DISK_WELL,
     };
     const struct channel_schema *schema = channel_schema((enum channel)sealer->disk.channel);
     bool channel = news == DISK_WATCH_PAUSED || news == DISK_WATCH_RESUMED;
     ensure(news != DISK_WATCH_NOTHING && (!channel || schema));
     if (sealer->log)
-        log_write(sealer->log, said[news].level, io_utc_ns(sealer->io), said[news].text,
+        log_write(sealer->log, said[news], io_utc_ns(sealer->io),
                   "channel=%s free_bytes=%" PRId64 " reserve_bytes=%" PRId64,
                   channel ? schema->name : "-", free_bytes, sealer->disk.reserve_bytes);
     char detail[KEEP_NEWS_BYTES];

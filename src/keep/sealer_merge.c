@@ -67,8 +67,8 @@ static void refuse(struct sealer *sealer, const struct sealer_input *input, cons
 {
     leave_apart(sealer, input);
     if (sealer->log)
-        log_write(sealer->log, LOG_LEVEL_ERROR, io_utc_ns(sealer->io),
-                  "segment cannot be merged; run `ringtape verify`", "file=\"%s\" cause=\"%s\"",
+        log_write(sealer->log, LOG_MERGE_FAILED, io_utc_ns(sealer->io),
+                  "file=\"%s\" cause=\"%s\"",
                   input->path, why);
 }
 

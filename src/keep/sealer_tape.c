@@ -28,8 +28,7 @@ static void damage(struct sealer *sealer, const char *what, uint64_t offset, uin
     tape->damaged = true;
     tape->rows_lost += rows;
     if (sealer->log)
-        log_write(sealer->log, LOG_LEVEL_ERROR, io_utc_ns(sealer->io),
-                  "tape damaged; the rest is sealed, the file is kept in quarantine/",
+        log_write(sealer->log, LOG_TAPE_DAMAGED, io_utc_ns(sealer->io),
                   "file=\"%s\" offset=%llu rows_lost=%llu cause=\"%s\"", tape->path,
                   (unsigned long long)offset, (unsigned long long)rows, what);
 }

@@ -81,11 +81,8 @@ static void file_failed(struct statistics_file *file, int error)
     file->error = error;
     file->retry_ns = io_monotonic_ns(file->io) + STATISTICS_FILE_RETRY_NS;
     if (!file->told && file->log != NULL)
-        log_write(file->log, LOG_LEVEL_WARNING, io_utc_ns(file->io),
-                  "the statistics page cannot be written",
-                  "path=\"%s\" cause=\"%s\" remedy=\"free space or permissions there; recording "
-                  "goes on, ringtape status has nothing to show until then\"",
-                  file->path, strerror(-error));
+        log_write(file->log, LOG_STATISTICS_UNWRITTEN, io_utc_ns(file->io),
+                  "file=\"%s\" cause=\"%s\"", file->path, strerror(-error));
     file->told = true;
     file_start(file, file->handle >= 0 ? STATISTICS_FILE_CLOSING : STATISTICS_FILE_NONE);
 }

@@ -69,9 +69,8 @@ void alert_delivery_end(struct alert_delivery *delivery, const char *name, const
     if (why != NULL && sink->log != NULL &&
         (sink->told_ns == 0 || now_ns - sink->told_ns >= LIMIT_MINUTE_NS)) {
         sink->told_ns = now_ns;
-        log_write(sink->log, LOG_LEVEL_WARNING, io_utc_ns(sink->io),
-                  "an alert was not delivered; it is in the store", "sink=%s reason=\"%s\"", name,
-                  why);
+        log_write(sink->log, LOG_ALERT_UNDELIVERED, io_utc_ns(sink->io), "sink=%s cause=\"%s\"",
+                  name, why);
     }
     delivery->wake(delivery->wake_context);
 }

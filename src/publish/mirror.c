@@ -23,10 +23,10 @@
 
 enum { COLLECT_MAX = 10000 };
 
-void mirror_say(struct mirror *mirror, enum log_level level, const char *what, const char *detail)
+void mirror_say(struct mirror *mirror, enum log_message message, const char *cause)
 {
     if (mirror->options.log != NULL)
-        log_write(mirror->options.log, level, io_utc_ns(mirror->io), what, "cause=\"%s\"", detail);
+        log_write(mirror->options.log, message, io_utc_ns(mirror->io), "cause=\"%s\"", cause);
 }
 
 // ---- the producer ----
@@ -46,7 +46,7 @@ static void producer_make(struct mirror *mirror)
     if (result == 0) return;
     mirror->producer = NULL;
     mirror->make_after_ns = io_monotonic_ns(mirror->io) + LIMIT_SECOND_NS;
-    mirror_say(mirror, LOG_LEVEL_ERROR, "no Kafka producer can be made; tried again", text);
+    mirror_say(mirror, LOG_PRODUCER_NONE, text);
 }
 
 static void collect(struct mirror *mirror)

@@ -251,7 +251,7 @@ struct mirror {
 
 // Does what can be done now.
 void mirror_pump(struct mirror *mirror);
-void mirror_say(struct mirror *mirror, enum log_level level, const char *what, const char *detail);
+void mirror_say(struct mirror *mirror, enum log_message message, const char *cause);
 // Looks again in MIRROR_LOOK_NS.
 void mirror_look_soon(struct mirror *mirror);
 

@@ -26,7 +26,7 @@ static void tell_refused(struct mirror *mirror, const struct producer_message *m
     char detail[KEEP_NEWS_BYTES];
     (void)snprintf(detail, sizeof detail, "%s, row %" PRIu64 " of tape %" PRIu32 ": %s",
                    message_topic(message->channel), message->tag >> 16, tape, cause);
-    mirror_say(mirror, LOG_LEVEL_ERROR, "Kafka refused a message for good; it is kept", detail);
+    mirror_say(mirror, LOG_LETTER_KEPT, detail);
     keep_store_tell(mirror->options.store, STATUS_MESSAGE_REFUSED, detail);
 }
 
@@ -92,8 +92,7 @@ static void write_done(struct io *io, struct io_op *op)
     letters->busy = false;
     letters->failed = op->result < 0;
     if (letters->failed)
-        mirror_say(mirror, LOG_LEVEL_ERROR, "refused messages cannot be kept; the mirror waits",
-                   strerror((int)-op->result));
+        mirror_say(mirror, LOG_LETTERS_UNKEPT, strerror((int)-op->result));
     else
         settle_written(mirror);
     mirror_pump(mirror);
@@ -143,8 +142,7 @@ static void file_opened(struct io *io, struct io_op *op)
     letters->busy = false;
     letters->failed = op->result < 0;
     if (letters->failed)
-        mirror_say(mirror, LOG_LEVEL_ERROR, "the list of refused messages cannot be opened",
-                   strerror((int)-op->result));
+        mirror_say(mirror, LOG_LETTERS_UNOPENED, strerror((int)-op->result));
     else
         letters->handle = (int)op->result;
     if (letters->handle >= 0) scan(mirror);
@@ -183,7 +181,7 @@ static void retry_step(void *context, int result, const char *path)
     struct mirror_letters *letters = &mirror->letters;
     letters->busy = false;
     if (result < 0) {
-        mirror_say(mirror, LOG_LEVEL_ERROR, "refused messages cannot be sent again", path);
+        mirror_say(mirror, LOG_LETTERS_UNSENT, path);
         letters->failed = true;
         if (letters->retry == RETRY_MOVING) letters->retry = RETRY_ASKED;
     } else if (letters->retry == RETRY_MOVING) {
@@ -231,8 +229,7 @@ static void retry_read(struct mirror *mirror)
     free(letters->retry_bytes);
     letters->retry_bytes = size >= 0 && size < INT32_MAX ? malloc((size_t)size + 1) : NULL;
     if (letters->retry_bytes == NULL) {
-        mirror_say(mirror, LOG_LEVEL_ERROR, "refused messages cannot be sent again",
-                   "no memory for their file");
+        mirror_say(mirror, LOG_LETTERS_UNSENT, "no memory for their file");
         letters->failed = true;
         return;
     }

@@ -59,7 +59,7 @@ static void saved(void *context, int result, const char *path)
     mirror->saving = false;
     if (result < 0) {
         mirror->dirty = true;
-        mirror_say(mirror, LOG_LEVEL_ERROR, "the mirror's state cannot be written", path);
+        mirror_say(mirror, LOG_MIRROR_UNSAVED, path);
     }
     mirror_pump(mirror);
 }

@@ -137,7 +137,7 @@ void mirror_tell_lost(struct mirror *mirror, uint32_t tape, const char *what, ui
     mirror->counters.rows_lost += rows;
     (void)snprintf(detail, sizeof detail, "%08" PRIu32 ".tape: %s, %" PRIu64 " rows", tape, what,
                    rows);
-    mirror_say(mirror, LOG_LEVEL_ERROR, "stored rows cannot be mirrored", detail);
+    mirror_say(mirror, LOG_MIRROR_ROWS_LOST, detail);
 }
 
 // Sectors that the device does not give are zeros: damage like any other.

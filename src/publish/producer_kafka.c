@@ -21,7 +21,6 @@
 #include "publish/partition_start.h"
 
 enum {
-    KAFKA_TOLD_GAP_S = 10,
     KAFKA_TEXT_BYTES = 256,
     KAFKA_SCHEMA_BYTES = 48,
 };
@@ -353,19 +352,13 @@ static struct producer_message message_of(const struct kafka *kafka, const rd_ka
 
 // ---- reports ----
 
-static void tell(struct kafka *kafka, enum log_level level, const char *what, const char *cause)
+static void tell(struct kafka *kafka, enum log_message message, const char *cause)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    if (kafka->maker->log == NULL) return;
-    if (level != LOG_LEVEL_ERROR && now.tv_sec < kafka->maker->told_s + KAFKA_TOLD_GAP_S) {
-        kafka->maker->untold++;
-        return;
-    }
-    kafka->maker->told_s = now.tv_sec;
-    log_write(kafka->maker->log, level, now.tv_sec * LIMIT_SECOND_NS + now.tv_nsec, what,
-              "cause=\"%s\" more=%llu", cause, (unsigned long long)kafka->maker->untold);
-    kafka->maker->untold = 0;
+    if (kafka->maker->log != NULL)
+        log_write(kafka->maker->log, message, now.tv_sec * LIMIT_SECOND_NS + now.tv_nsec,
+                  "cause=\"%s\"", cause);
 }
 
 static void told_log(struct kafka *kafka, rd_kafka_event_t *event)
@@ -375,20 +368,19 @@ static void told_log(struct kafka *kafka, rd_kafka_event_t *event)
     int level = 7;
     if (rd_kafka_event_log(event, &facility, &text, &level) != 0 || level > 6) return;
     if (strcmp(facility, "CONFWARN") == 0) return; // our own choice of properties
-    tell(kafka, level > 4 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "librdkafka", text);
+    tell(kafka, level > 4 ? LOG_KAFKA_SAYS : LOG_KAFKA_WARNS, text);
 }
 
 static void told_error(struct kafka *kafka, rd_kafka_event_t *event)
 {
     char cause[KAFKA_TEXT_BYTES];
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR__FATAL) {
-        tell(kafka, LOG_LEVEL_WARNING, "Kafka is not reached; what is stored waits",
-             rd_kafka_event_error_string(event));
+        tell(kafka, LOG_KAFKA_UNREACHED, rd_kafka_event_error_string(event));
         return;
     }
     kafka->broken = true;
     (void)rd_kafka_fatal_error(kafka->client, cause, sizeof cause);
-    tell(kafka, LOG_LEVEL_WARNING, "the Kafka producer is made anew", cause);
+    tell(kafka, LOG_PRODUCER_ANEW, cause);
 }
 
 static void start_reported(struct kafka *kafka, const rd_kafka_message_t *m)
@@ -419,8 +411,7 @@ static bool report_next(struct kafka *kafka, producer_report_callback *report, v
         one.message = &message;
         one.cause = rd_kafka_err2str(m->err);
         if (one.verdict != PRODUCER_REFUSED && !kafka->broken)
-            tell(kafka, LOG_LEVEL_WARNING, "not delivered; the Kafka producer is made anew",
-                 one.cause);
+            tell(kafka, LOG_PRODUCER_ANEW, one.cause);
         kafka->broken = kafka->broken || one.verdict != PRODUCER_REFUSED;
     }
     report(context, &one);

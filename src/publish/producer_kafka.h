@@ -47,9 +47,6 @@ struct kafka_maker {
     const struct kafka_options *options;
     enum kafka_profile profile;
     const struct log *log; // may be NULL
-    // What is logged seldom, over all producers made: when it was last, and what was not.
-    int64_t told_s;
-    uint64_t untold;
 };
 
 // Are the options what librdkafka can work with, and can their files be read? Connects to nobody.

@@ -394,7 +394,7 @@ static void world_open(struct world *world, uint8_t seed)
     ensure(listener >= 0);
     io_accept(world->peer_io, &world->accept, listener, world_accepted);
     world->log.file = getenv("FUZZ_LOG") != NULL ? 2 : -1;
-    world->log.level = LOG_LEVEL_DEBUG;
+    world->log.levels.all = LOG_LEVEL_DEBUG;
     world->symbols = symbols_open(16);
     permits_init(&world->permits);
     world->shared = (struct link_shared){.io = world->io,

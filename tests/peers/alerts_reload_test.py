@@ -107,7 +107,7 @@ def test_the_same_rules_keep_their_state(tmp_path, certificates):
     rules = [rule("surge", "5%", cooldown="1h")]
     with Stage(tmp_path, certificates, rules) as stage:
         assert stage.trade(100) == 0
-        assert not told(stage.reload(rules, log_level="debug"))
+        assert not told(stage.reload(rules, log={"level": "debug"}))
         assert stage.trade(105) == 1, "100 is not forgotten"
         assert not told(stage.reload(rules))
         assert [stage.trade(p) for p in (105, 150)] == [1, 1], "nor is the cool-down"

@@ -535,7 +535,7 @@ def test_the_daemon_warns_of_an_export_that_was_given_up(store, tmp_path):
             support.wait_for(lambda: any(told in line for line in daemon.errors))
             time.sleep(2.5)  # it looks once a second
             (line,) = [line for line in daemon.errors if told in line]
-    assert f'tables="{tmp_path}/old"' in line and f"remove {store}/export/" in line
+    assert f'tables="{tmp_path}/old"' in line and f'file="{store}/export/' in line
 
 
 

@@ -189,16 +189,16 @@ def test_every_rule_has_its_test_and_its_paragraph_and_asks_for_what_there_is():
     folder = support.ROOT / "deploy" / "prometheus"
     rules = (folder / "ringtape.rules.yml").read_text()
     tests = (folder / "ringtape.test.yml").read_text()
-    runbook = (support.ROOT / "docs" / "operating.md").read_text()
+    runbook = (support.ROOT / "docs" / "runbook.md").read_text()
     table = (support.ROOT / "src" / "control" / "metrics_table.c").read_text()
     known = set(re.findall(r'\{"(ringtape_\w+)"', table))
     alerts = re.findall(r"- alert: (\w+)", rules)
     assert len(alerts) == len(set(alerts)) > 25
     for alert in alerts:
-        assert f"\n### {alert}\n" in runbook, alert
+        assert f"\n## {alert}\n" in runbook, alert
         assert f"- name: {alert}\n" in tests, alert
         assert f"eval_time: 50m, alertname: {alert}}}" in tests, "where all is well"
-        assert f"#{alert.lower()}\n" in rules
+        assert f"docs/runbook.md#{alert.lower()}\n" in rules
     recorded = set(re.findall(r"- record: (\S+)", rules))
     used = set(re.findall(r"\bringtape[_:][\w:]+", rules)) - {"ringtape_alerts"}
     for name in used - recorded:

@@ -30,6 +30,7 @@ libncurses-dev
 libcriterion-dev
 libwolfssl-dev
 dpkg-dev
+rsync
 autoconf
 automake
 libtool

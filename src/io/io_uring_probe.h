@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// io_uring_probe: why a ring is refused, for io_uring.c alone: every operation and flag that the
+// kernel does not know, by name, so that one look is enough.
+#ifndef RINGTAPE_IO_IO_URING_PROBE_H
+#define RINGTAPE_IO_IO_URING_PROBE_H
+
+#include "io/io_explain.h"
+
+struct io_uring;
+
+// Of a ring that is set up: may it be entered, and does it have every operation? 0 or negative
+// errno with `message`.
+int loop_probe(struct io_uring *ring, const struct io_explain_facts *facts,
+               struct io_message *message);
+// The kernel refused all flags together with -EINVAL: which of them does it not know?
+void loop_explain_flags(const struct io_explain_facts *facts, struct io_message *message);
+
+#endif
