@@ -69,11 +69,13 @@ package_stage() {
     rm "$tree/debian/ringtaped.yaml"
     mkdir "$tree/config"
     cp deploy/debian/ringtaped.yaml "$tree/config/"
-    cp -r systemd "$tree/systemd"
+    cp -r systemd docs deploy/prometheus deploy/grafana "$tree/"
     zig_build install --prefix "$tree/stage" >&2
     # The one of the build is found relative to itself; here it lies a folder deeper.
     sed -i -e 's|^prefix=.*|prefix=/usr|' -e "s|^libdir=.*|libdir=\${prefix}/lib/$multiarch|" \
         "$tree/stage/lib/pkgconfig/ringtape.pc"
+    SOURCE_DATE_EPOCH=$epoch PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 tools/help/pages.py \
+        "$tree/stage/bin" "$tree/pages"
     package_changelog "$version" "$epoch" >"$tree/debian/changelog"
     find "$tree" -exec touch -h -d "@$epoch" {} +
 }
@@ -116,6 +118,6 @@ verb_package() {
     package_build "$tree" "$epoch"
     mv "$tree"/../*.deb "$tree"/../*.changes "$tree"/../*.buildinfo "$package_out/"
     rm -rf "$package_out/build"
-    lintian --fail-on error "$package_out"/*.changes
+    lintian --fail-on error,warning "$package_out"/*.changes
     ls -1 "$package_out"/*.deb
 }
