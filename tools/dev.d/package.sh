@@ -26,6 +26,32 @@ packaging_install() {
     packages_get "${wanted[@]}"
 }
 
+# Root file systems of Debian for the verb ops-test, as archives in .deps/roots: the bare one that
+# `apt install` is tried on, and one with systemd and all that the packages depend on, to be booted
+# without network.
+roots_suite=bookworm
+
+roots_present() {
+    [ "$(id -u)" != 0 ] || [ -e "$deps/roots/$roots_suite-systemd.tar" ]
+}
+
+# shellcheck disable=SC2034
+roots_remedy="check that apt-get works ('apt-get update')"
+# shellcheck disable=SC2034
+roots_fallback="the packages are not tried on a root file system of their own"
+roots_install() {
+    local mirror with=systemd,dbus,openssl,procps,debconf,zsh,ca-certificates,libjemalloc2
+    with+=,libmicrohttpd12,libncursesw6,librdkafka1,liburing2,libxxhash0,libyaml-0-2,libzstd1
+    packages_get mmdebstrap systemd-container
+    mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources | head -n 1)
+    mkdir -p "$deps/roots"
+    for each in "" "$with"; do
+        mmdebstrap --variant=minbase --aptopt='APT::Sandbox::User "root"' ${each:+--include=$each} \
+            "$roots_suite" "$deps/roots/new.tar" ${mirror:+"$mirror"}
+        mv "$deps/roots/new.tar" "$deps/roots/$roots_suite${each:+-systemd}.tar"
+    done
+}
+
 # Later commits are higher versions, and what is built for the next Debian is higher again, so that
 # both kinds of upgrade work. '+' sorts after the release itself, '~' before what may follow.
 package_version() {

@@ -33,6 +33,9 @@ dpkg-dev
 autoconf
 automake
 libtool
+mandoc
+zsh
+systemd
 TEXT
     command -v git >/dev/null || echo git
 }

@@ -20,13 +20,6 @@ def escaped(text):
     return re.sub(r"^([.'])", r"\\&\1", text)
 
 
-def argument(word):
-    """In a macro's line: what could be a macro or a delimiter is neither."""
-    if re.match(r"^([A-Z][a-z]$|[.,:;()?!\[\]|]$)", word):
-        return "\\&" + escaped(word)
-    return escaped(word)
-
-
 def sentences(text):
     """Each begins a line, as mdoc wants it."""
     lines = []
