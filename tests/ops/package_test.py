@@ -15,7 +15,9 @@ REASON = machine.needs_root(ARCHIVE)
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
 CONFIG = "/etc/ringtape/ringtaped.yaml"
-APT = ["apt-get", "-q", "-y", "-o", "APT::Sandbox::User=root", "--no-install-recommends"]
+# As a person who keeps the own configuration when asked, the default.
+KEEP = ["-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"]
+APT = ["apt-get", "-q", "-y", "-o", "APT::Sandbox::User=root", "--no-install-recommends", *KEEP]
 
 # Records for some seconds, as the user of the service; the simulator ends by itself.
 RECORD = """
@@ -64,10 +66,8 @@ def test_a_processor_that_is_too_old_is_refused_before_anything_is_unpacked(bare
         bare.path("/srv/cpuinfo").write_text(re.sub(r" (avx2|bmi2)\b", "", real.read()))
     bare.bring(machine.package("ringtape"))
     deb = f"/debs/{machine.package('ringtape').name}"
-    code, said = bare.run(
-        "dpkg", "--force-depends", "-i", deb, check=False,
-        options=["--bind-ro=+/srv/cpuinfo:/proc/cpuinfo"],
-    )  # fmt: skip
+    seen = "mount --bind /srv/cpuinfo /proc/cpuinfo && exec dpkg --force-depends -i " + deb
+    code, said = bare.run("sh", "-c", seen, check=False)
     assert code != 0
     assert "this processor lacks avx2 bmi2; ringtape needs x86-64-v3" in said
     assert not bare.path("/usr/bin/ringtaped").exists()
@@ -87,7 +87,7 @@ def test_apt_installs_it_on_a_bare_system_without_a_service_manager(installed):
 def test_a_recording_with_what_was_installed_is_whole(installed):
     installed.run("sh", "-c", RECORD)
     assert len(trades(installed)) > 1000
-    assert "no damage" in installed.run("ringtape", "verify", "--store", "/var/lib/ringtape")
+    assert installed.run("ringtape", "verify", "--store", "/var/lib/ringtape").startswith("whole")
 
 
 def test_an_upgrade_brings_the_new_configuration_only_where_nobody_changed_it(installed, tmp_path):
@@ -103,10 +103,9 @@ def test_an_upgrade_brings_the_new_configuration_only_where_nobody_changed_it(in
 
     own = "# mine\n" + installed.path(CONFIG).read_text()
     installed.path(CONFIG).write_text(own)
-    installed.run(*APT, "-o", "Dpkg::Options::=--force-confdef", "-o",
-                  "Dpkg::Options::=--force-confold", "install", f"/debs/{second.name}")  # fmt: skip
+    installed.run(*APT, "install", f"/debs/{second.name}")
     assert installed.path(CONFIG).read_text() == own
-    assert "9.2" in installed.run("dpkg-query", "-W", "-f", "${Version}", "ringtape")
+    assert "9.2" in installed.run("dpkg-query", "-W", "-f", "${Version}\\n", "ringtape")
     assert trades(installed) == rows
 
 
@@ -133,12 +132,12 @@ def test_purge_asks_before_data_goes_and_without_anybody_to_ask_it_stays(install
     said = installed.run(*APT, "purge", "ringtape")
     assert "what was recorded stays: /var/lib/ringtape" in said
     assert not installed.path(CONFIG).exists()
-    assert (installed.path("/var/lib/ringtape") / "store").exists()
+    assert (installed.path("/var/lib/ringtape") / "identity").exists()
 
     installed.run("dpkg", "-i", deb)
     said = purge(installed, "no")
     assert "Delete what was recorded?" in said and "cannot be had again" in said
-    assert (installed.path("/var/lib/ringtape") / "store").exists()
+    assert (installed.path("/var/lib/ringtape") / "identity").exists()
 
     installed.run("dpkg", "-i", deb)
     assert len(trades(installed)) > 1000, "kept, and there again"
@@ -151,7 +150,8 @@ def test_a_program_is_compiled_with_the_development_package(installed):
     debs = [f"/debs/{machine.package(name).name}" for name in ("libringtape1", "libringtape-dev")]
     installed.run(*APT, "install", "gcc", "libc6-dev", "pkg-config", *debs, network=True)
     example = "/usr/share/doc/libringtape-dev/examples/vwap.c"
-    installed.run("sh", "-c", f"gcc -O1 -o /srv/vwap {example} $(pkg-config --cflags --libs ringtape)")
+    flags = "$(pkg-config --cflags --libs ringtape)"
+    installed.run("sh", "-c", f"gcc -O1 -o /srv/vwap {example} {flags}")
     assert "libringtape.so.1" in installed.run("ldd", "/srv/vwap")
     installed.run(
         "sh", "-c",
@@ -168,7 +168,7 @@ def test_what_is_shipped_is_hardened_and_finds_its_libraries():
         header = subprocess.run(["readelf", "-hldW", program], capture_output=True, text=True)
         assert re.search(r"Type: +DYN", header.stdout) and "GNU_RELRO" in header.stdout
         assert "BIND_NOW" in header.stdout and not re.search(r"R(UN)?PATH", header.stdout)
-        assert re.search(r"GNU_STACK.* RW +0x", header.stdout), "the stack can be executed"
+        assert re.search(r"GNU_STACK.* RW +0", header.stdout), "the stack can be executed"
         code = subprocess.run(["objdump", "-d", program], capture_output=True, text=True).stdout
         assert code.count("%fs:0x28") > 300, "no canaries"
         names = subprocess.run(["nm", "-D", program], capture_output=True, text=True).stdout

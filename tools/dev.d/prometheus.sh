@@ -38,8 +38,8 @@ grafana_install() {
     cp "$deps/grafana/package.json" "$deps/grafana/package.json.done"
 }
 
-# On real systems: Prometheus that scrapes a recorder, the dashboard's queries; the packages on a bare
-# Debian and on one that is booted.
+# On real systems: Prometheus that scrapes a recorder, the dashboard's queries; the packages on a
+# bare Debian and on one that is booted.
 verb_ops-test() {
     setup_step grafana
     setup_step roots
