@@ -52,6 +52,8 @@ def rows(booted):
 
 
 def recording(booted):
+    """Ready, too: the page that status reads is still there when a daemon has gone."""
+    support.wait_for(lambda: booted.shows("ringtaped", "ActiveState") == "active", 30, "life")
     support.wait_for(lambda: rows(booted) > 100, 30, "rows")
 
 
