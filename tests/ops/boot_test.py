@@ -68,7 +68,7 @@ def test_it_has_started_when_it_is_ready(booted):
     assert booted("ringtape", "status", "--json", check=False)[1].startswith("{")
     recording(booted)
     journal = booted.journal("ringtaped")
-    assert journal.index("ringtaped runs") < journal.index("Started ringtaped.service")
+    assert journal.index("coverage is known") < journal.index("Started ringtaped.service")
     assert booted("stat", "-c", "%U %a", STORE).strip() == "ringtape 750"
 
 
