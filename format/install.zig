@@ -35,12 +35,14 @@ pub fn install(
     module: *std.Build.Module,
     objects: *std.Build.Step.Compile,
 ) void {
-    b.installArtifact(b.addLibrary(.{
+    const shared = b.addLibrary(.{
         .name = "ringtape",
         .root_module = module,
         .linkage = .dynamic,
         .version = soname,
-    }));
+    });
+    shared.build_id = .sha1;
+    b.installArtifact(shared);
     place(b, static(b, objects), .lib, "libringtape.a");
     const text = b.addWriteFiles().add("ringtape.pc", pkg_config);
     place(b, text, .lib, "pkgconfig/ringtape.pc");

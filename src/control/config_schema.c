@@ -10,6 +10,8 @@
 #include "control/config_value.h"
 #include "format/ensure.h"
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct config_entry config_seal[] = {
@@ -130,8 +132,8 @@ const struct config_entry config_feed_keys[] = {
     {"rest_url", CONFIG_TEXT, offsetof(struct config_feed, rest_url_text), 0, LIMIT_URL_BYTES, "",
      "a URL of at most 255 bytes", "REST address, https:// or http://; default: the exchange's",
      NULL},
-    {"ca_file", CONFIG_TEXT, offsetof(struct config_feed, ca_file), 0, LIMIT_PATH_BYTES, "",
-     "the path of a file", "PEM file of the certificates to trust; default: the system's", NULL},
+    {"ca_file", CONFIG_FILE, offsetof(struct config_feed, ca_file), 0, LIMIT_PATH_BYTES, "",
+     CONFIG_FILE_EXPECTED, "PEM file of the certificates to trust; default: the system's", NULL},
     {"redundancy", CONFIG_INTEGER, offsetof(struct config_feed, redundancy), 1, LIMIT_REDUNDANCY,
      "1", "a whole number from 1 to 4", "copies of each subscription, each on a different link",
      NULL},
@@ -258,11 +260,25 @@ static bool config_put_unit(const struct config_entry *entry, const char *text, 
     return true;
 }
 
+// A path of its own, or one below the folder of credentials.
+static bool config_put_file(const struct config_entry *entry, const char *text, char *place)
+{
+    const size_t mark = sizeof CONFIG_FILE_CREDENTIAL - 1;
+    if (strncmp(text, CONFIG_FILE_CREDENTIAL, mark) != 0)
+        return config_put_text(entry, text, place);
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    char path[2 * LIMIT_PATH_BYTES];
+    if (folder == NULL || folder[0] != '/' || text[mark] == '\0') return false;
+    const int size = snprintf(path, sizeof path, "%s/%s", folder, text + mark);
+    return size > 0 && (size_t)size < sizeof path && config_put_text(entry, path, place);
+}
+
 bool config_put(const struct config_entry *entry, const char *text, void *base)
 {
     void *place = (char *)base + entry->offset;
     switch (entry->kind) {
     case CONFIG_TEXT: return config_put_text(entry, text, place);
+    case CONFIG_FILE: return config_put_file(entry, text, place);
     case CONFIG_LEVEL: return config_put_level(text, place);
     case CONFIG_EXCHANGE: return config_put_dialect(text, place);
     case CONFIG_SWITCH:

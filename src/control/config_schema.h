@@ -12,6 +12,7 @@
 
 enum config_kind {
     CONFIG_TEXT,     // char[], bounded by `max` bytes
+    CONFIG_FILE,     // the same, a path; CONFIG_FILE_CREDENTIAL is resolved
     CONFIG_INTEGER,  // uint32_t
     CONFIG_RATIO,    // int64_t ppm
     CONFIG_BOOLEAN,  // bool
@@ -31,6 +32,11 @@ enum config_kind {
     CONFIG_FEEDS,    // list of mappings
     CONFIG_KEEP,     // channel names, each with a mapping: struct retention_limits[CHANNEL_COUNT]
 };
+
+// How a file among the credentials of the unit is written (systemd.exec(5), LoadCredential=), as
+// systemd itself abbreviates their folder: $CREDENTIALS_DIRECTORY, another for each unit.
+#define CONFIG_FILE_CREDENTIAL "%d/"
+#define CONFIG_FILE_EXPECTED "the path of a file, or %d/NAME for a credential of the unit"
 
 struct config_entry {
     const char *name;

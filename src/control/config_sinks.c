@@ -16,9 +16,9 @@
 static const struct config_entry config_webhook[] = {
     {"url", CONFIG_TEXT, CONFIG_SINK(url), 1, LIMIT_URL_BYTES, NULL,
      "a URL of at most 255 bytes, https:// or http://", "each alert is POSTed there as JSON", NULL},
-    {"header_file", CONFIG_TEXT, CONFIG_SINK(header_file), 0, LIMIT_PATH_BYTES, "",
-     "the path of a file", "file of one header line, like Authorization: Bearer ...", NULL},
-    {"ca_file", CONFIG_TEXT, CONFIG_SINK(ca_file), 0, LIMIT_PATH_BYTES, "", "the path of a file",
+    {"header_file", CONFIG_FILE, CONFIG_SINK(header_file), 0, LIMIT_PATH_BYTES, "",
+     CONFIG_FILE_EXPECTED, "file of one header line, like Authorization: Bearer ...", NULL},
+    {"ca_file", CONFIG_FILE, CONFIG_SINK(ca_file), 0, LIMIT_PATH_BYTES, "", CONFIG_FILE_EXPECTED,
      "PEM file of the certificates to trust; default: the system's", NULL},
     {"timeout", CONFIG_DURATION, CONFIG_SINK(webhook_limit_ns), 100 * LIMIT_MILLISECOND_NS,
      LIMIT_MINUTE_NS, "5s", "a duration from 100ms to 1m", "for the whole of one POST", NULL},

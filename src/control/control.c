@@ -398,11 +398,29 @@ static void control_news(struct control *control)
         control_status(control, news.kind, news.detail);
 }
 
+// The service manager ends and restarts a daemon of which a shard hangs: what was acknowledged is
+// durable, and what comes meanwhile is repaired. Told four times as often as it wants.
+static void control_watchdog(struct control *control)
+{
+    const int64_t now_ns = io_monotonic_ns(control->io);
+    if (control->watchdog_ns == 0 || now_ns < control->watchdog_after_ns) return;
+    const bool moving = control_statistics_moving(&control->statistics);
+    if (moving) {
+        notify_manager("WATCHDOG=1");
+        control->watchdog_after_ns = now_ns + control->watchdog_ns / 4;
+    } else if (!control->watchdog_withheld) {
+        control_log(control, LOG_LEVEL_ERROR, "a shard does not move",
+                    "the service manager is not told that all is well, and will restart ringtaped");
+    }
+    control->watchdog_withheld = !moving;
+}
+
 static void control_tick_done(struct io *io, struct io_op *op)
 {
     struct control *control = io_owner(op, struct control, tick);
     if (atomic_load(&control->signals.stop)) return; // the tick ends with the loop
     io_timeout(io, &control->tick, CONTROL_TICK_NS, control_tick_done);
+    control_watchdog(control);
     if (atomic_exchange(&control->signals.reload, false)) control_reload(control);
     if (atomic_exchange(&control->signals.roll, false)) control_roll(control);
     control_feeds_tick(control);
@@ -438,6 +456,9 @@ static void control_serve(struct control *control)
     control->counters_after_ns = io_monotonic_ns(control->io) + control->counters_every_ns;
     io_timeout(control->io, &control->tick, 0, control_tick_done);
     atomic_store(&control->statistics.facts.state, STATISTICS_RUNNING);
+    // The first heartbeats come a tick after the shards' start.
+    control->watchdog_ns = notify_watchdog_ns();
+    control->watchdog_after_ns = io_monotonic_ns(control->io) + LIMIT_SECOND_NS;
     notify_manager("READY=1");
     log_write(&control->log, LOG_RUNS, io_utc_ns(control->io),
               "version=%s store=\"%s\" shards=%u http=%s tls=\"%s\"", RINGTAPE_VERSION,

@@ -69,6 +69,9 @@ struct control {
     const char *commit; // of the build
     int64_t counters_every_ns;
     int64_t counters_after_ns;
+    int64_t watchdog_ns; // the service manager's; 0: none
+    int64_t watchdog_after_ns;
+    bool watchdog_withheld; // a shard does not move
     struct log log;
     struct log_limiter log_limiter;
     struct io *io;

@@ -198,6 +198,20 @@ bool control_statistics_healthy(const struct statistics_page *page, char *text, 
     return good;
 }
 
+bool control_statistics_moving(const struct control_statistics *statistics)
+{
+    const struct statistics_page *live = statistics->live;
+    const int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+    bool moving = true;
+    ensure(live != NULL && live->head.shards > 0);
+    for (uint32_t s = 0; s < live->head.shards; s++) {
+        // Published word by word, so one word of it is always whole.
+        const int64_t beat_ns = __atomic_load_n(&live->shards[s].heartbeat_ns, __ATOMIC_RELAXED);
+        moving = moving && now_ns - beat_ns < CONTROL_STATISTICS_STALL_NS;
+    }
+    return moving;
+}
+
 static bool shard_ready(const struct statistics_shard *shard, uint32_t number, char *text,
                         size_t text_size)
 {

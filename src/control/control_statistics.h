@@ -81,6 +81,9 @@ void control_statistics_close(struct control_statistics *statistics);
 // A whole page as of now, of memory of the caller's.
 void control_statistics_take(const struct control_statistics *statistics,
                              struct statistics_page *page);
+// True: every shard has told something within CONTROL_STATISTICS_STALL_NS, as of now. Any thread,
+// without waiting and without copying a page.
+bool control_statistics_moving(const struct control_statistics *statistics);
 // Does it go on, is it of use? False: `text` says why not, a line each.
 bool control_statistics_healthy(const struct statistics_page *page, char *text, size_t text_size);
 bool control_statistics_ready(const struct statistics_page *page, char *text, size_t text_size);

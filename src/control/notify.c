@@ -3,6 +3,9 @@
 // notify: one datagram to the socket of the service manager. Contract: see notify.h.
 #include "control/notify.h"
 
+#include "base/limits.h"
+#include "control/config_value.h"
+
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,4 +29,16 @@ void notify_manager(const char *state)
                           (const struct sockaddr *)&address, address_size);
     (void)sent;
     (void)close(handle);
+}
+
+int64_t notify_watchdog_ns(void)
+{
+    const char *every = getenv("WATCHDOG_USEC");
+    const char *whose = getenv("WATCHDOG_PID");
+    int64_t every_us = 0;
+    int64_t pid = 0;
+    if (every == NULL || !config_value_integer(every, &every_us)) return 0;
+    if (whose != NULL && (!config_value_integer(whose, &pid) || pid != getpid())) return 0;
+    if (every_us <= 0 || every_us > INT64_MAX / LIMIT_MICROSECOND_NS) return 0;
+    return every_us * LIMIT_MICROSECOND_NS;
 }

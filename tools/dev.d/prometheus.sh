@@ -38,10 +38,13 @@ grafana_install() {
     cp "$deps/grafana/package.json" "$deps/grafana/package.json.done"
 }
 
-# On real systems: Prometheus that scrapes a recorder, the dashboard's queries.
+# On real systems: Prometheus that scrapes a recorder, the dashboard's queries; the packages on a
+# bare Debian and on one that is booted.
 verb_ops-test() {
     setup_step grafana
+    setup_step roots
     zig_build install >&2
+    (verb_package >&2)
     run_environment
     exec "$deps/venv/bin/python" -m pytest tests/ops -o 'python_files=*_test.py' \
         -o pythonpath=tests/peers -p no:cacheprovider -q -rA "$@"

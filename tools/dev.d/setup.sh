@@ -34,6 +34,9 @@ rsync
 autoconf
 automake
 libtool
+mandoc
+zsh
+systemd
 TEXT
     command -v git >/dev/null || echo git
 }
