@@ -409,8 +409,7 @@ static void control_watchdog(struct control *control)
         notify_manager("WATCHDOG=1");
         control->watchdog_after_ns = now_ns + control->watchdog_ns / 4;
     } else if (!control->watchdog_withheld) {
-        control_log(control, LOG_LEVEL_ERROR, "a shard does not move",
-                    "the service manager is not told that all is well, and will restart ringtaped");
+        control_log(control, LOG_SHARD_STILL, "its heartbeat on the statistics page stands still");
     }
     control->watchdog_withheld = !moving;
 }
