@@ -41,7 +41,7 @@
     MESSAGE(SHARD_DEAF, CONTROL, ERROR, "a shard does not take its commands",                      \
             "`ringtape reload` once more; if it stays so, restart")                                \
     MESSAGE(SHARD_STILL, CONTROL, ERROR, "a shard does not move",                                  \
-            "nothing: systemd restarts ringtaped; if it comes again, look for a stuck disk or core")\
+            "nothing: systemd restarts ringtaped; if it comes again, look for a stuck disk")       \
     MESSAGE(SHARD_LATE, CONTROL, ERROR, "a shard did not end in time",                             \
             "look for a slow or stuck disk; what was acknowledged is durable")                     \
     MESSAGE(SEALER_LATE, CONTROL, WARNING, "the sealer did not end in time",                       \
