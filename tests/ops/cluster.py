@@ -14,11 +14,12 @@ import support
 BIN = engines.OPS / "kubernetes" / "bin"
 ETCD = engines.OPS / "etcd" / "bin" / "etcd"
 TOKEN = "a-test"
-MISSING = (
-    None
-    if (engines.OPS / "kubernetes" / "done").exists() and (engines.OPS / "etcd" / "done").exists()
-    else "no Kubernetes: `tools/dev ops-test` builds it"
-)
+
+
+def missing(*programs):
+    """Why there is no Kubernetes here, or None."""
+    there = ETCD.exists() and all((BIN / program).exists() for program in programs)
+    return None if there else "no Kubernetes: `tools/dev ops-test` builds it"
 
 
 class ControlPlane:

@@ -166,13 +166,14 @@ def docker(tmp_path_factory):
     wanted = engines.wanted_images(folder)
     if "apache/kafka:4.3.1" not in wanted:
         pytest.skip("no Kafka: `tools/dev setup` fetches its jars")
-    images.build(wanted)
     prepare(folder / "test")
-    with engines.Machine(folder / "machine", [folder, support.BIN.parent]) as machine:
+    binds = [folder, support.BIN.parent, engines.ENGINES]
+    with engines.alone(), engines.Machine(folder / "machine", binds) as machine:
+        images.build(wanted)
         project = Docker(machine, folder)
         with project.daemon:
-            for name in wanted:
-                project.run("load", "--input", images.archive(name))
+            for file in images.archives.values():
+                project.run("load", "--input", file)
             yield project
             project.compose("down", "--timeout", "15", "--volumes")
 

@@ -32,7 +32,7 @@ def missing():
 
 @contextlib.contextmanager
 def alone():
-    """One at a time: worktrees share what is below .deps/ops."""
+    """One at a time: addresses, control groups and what is below .deps/ops are shared."""
     OPS.mkdir(parents=True, exist_ok=True)
     with open(OPS / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -117,25 +117,21 @@ def prometheus_query(machine, port, expression):
 
 
 class Images:
-    """Built by buildah, whose store below .deps/ops keeps the layers from run to run."""
+    """Built by buildah, whose store below .deps/ops keeps layers and archives from run to run."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
-
-    def archive(self, name):
-        return self.folder / (name.replace("/", "-").replace(":", "-") + ".tar")
+        self.archives = {}  # name -> file for `docker load`
 
     def build(self, wanted):
-        """`wanted`: name -> (Dockerfile, context). Archives of them for `docker load`."""
-        state = self.folder / "state"
-        with alone(), Machine(state, [self.folder, ENGINES], network=False) as machine:
+        """`wanted`: name -> (Dockerfile, context)."""
+        with Machine(self.folder / "state", [self.folder, ENGINES], network=False) as machine:
             self.base(machine)
             for name, (dockerfile, context) in wanted.items():
                 buildah(machine, "bud", "--isolation", "chroot", "--network", "host", "--layers",
                         "--format", "docker", "--ulimit", "nofile=1024:1024", "--tag", name,
                         "--file", dockerfile, context)  # fmt: skip
-                full = name if "/" in name else f"docker.io/library/{name}"
-                buildah(machine, "push", name, f"docker-archive:{self.archive(name)}:{full}")
+                self.archives[name] = archive(machine, name)
 
     @staticmethod
     def base(machine):
@@ -146,6 +142,22 @@ class Images:
         buildah(machine, "add", container, ENGINES / "base.tar", "/")
         buildah(machine, "config", "--cmd", "bash", container)
         buildah(machine, "commit", "--rm", "--format", "docker", container, name)
+
+
+def archive(machine, name):
+    """Named after the image: one that stayed the same is not written again."""
+    number = buildah(machine, "images", "--quiet", "--no-trunc", name).split()[0][-16:]
+    stem = name.replace("/", "-").replace(":", "-")
+    file = ENGINES / "archives" / f"{stem}-{number}.tar"
+    if not file.exists():
+        for old in file.parent.glob(f"{stem}-*"):
+            old.unlink()
+        file.parent.mkdir(exist_ok=True)
+        full = name if "/" in name else f"docker.io/library/{name}"
+        part = file.with_suffix(".part")
+        buildah(machine, "push", name, f"docker-archive:{part}:{full}")
+        part.rename(file)
+    return file
 
 
 def buildah(machine, verb, *words):

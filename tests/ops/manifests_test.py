@@ -17,7 +17,8 @@ OVERLAYS = ["single", "pair"]
 KINDS = {"Namespace", "ServiceAccount", "ConfigMap", "Service", "PersistentVolumeClaim",
          "PodDisruptionBudget", "StatefulSet", "CronJob", "NetworkPolicy"}  # fmt: skip
 
-needs_kubernetes = pytest.mark.skipif(bool(cluster.MISSING), reason=cluster.MISSING or "")
+MISSING = cluster.missing("kubectl", "kube-apiserver")
+needs_kubernetes = pytest.mark.skipif(bool(MISSING), reason=MISSING or "")
 
 
 def rendered(overlay):
@@ -52,8 +53,8 @@ def conform(text, status=0):
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory):
-    if cluster.MISSING:
-        pytest.skip(cluster.MISSING)
+    if MISSING:
+        pytest.skip(MISSING)
     with cluster.ControlPlane(tmp_path_factory.mktemp("plane")) as running:
         for definition in KUBECONFORM.glob("*.yaml"):
             running.kubectl("create", "--filename", definition)

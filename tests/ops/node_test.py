@@ -17,7 +17,7 @@ import support
 
 MISSING = (
     engines.missing()
-    or cluster.MISSING
+    or cluster.missing("kube-controller-manager", "kube-scheduler", "kubelet")
     or (None if engines.package() else "no package: `tools/dev package`")
 )
 RESUME_SECONDS = 5
@@ -169,10 +169,10 @@ def running(tmp_path_factory):
     pause = engines.HERE / "images" / "pause"
     wanted = {"ringtape:latest": engines.wanted_images(folder)["ringtape:latest"],
               "pause:test": (pause / "Dockerfile", pause)}  # fmt: skip
-    images.build(wanted)
-    archives = [images.archive(name) for name in wanted]
-    with engines.Machine(folder / "machine", [folder]) as machine:
-        with cluster.Node(machine, folder, archives) as node:
+    binds = [folder, engines.ENGINES]
+    with engines.alone(), engines.Machine(folder / "machine", binds) as machine:
+        images.build(wanted)
+        with cluster.Node(machine, folder, images.archives.values()) as node:
             yield Cluster(node, folder)
 
 
