@@ -120,6 +120,15 @@ NETWORK = {
     ],
 }  # fmt: skip
 CGROUP = "ringtape-ops"
+# What a run that was killed left is taken away; a set of cores begins as that above it.
+CGROUPS = f"""
+cd /sys/fs/cgroup
+find . -depth -type d -path '*/{CGROUP}*' -exec rmdir {{}} + 2>/dev/null
+for each in */; do mkdir -p "${{each}}{CGROUP}"; done
+if [ -e cpuset/cpuset.cpus ]; then
+    for each in cpus mems; do cat cpuset/cpuset.$each >cpuset/{CGROUP}/cpuset.$each; done
+fi
+"""
 KUBELET = {
     "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
     "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
@@ -146,8 +155,7 @@ class Node:
         profile = (support.ROOT / "deploy" / "compose" / "seccomp.json").read_text()
         machine.run("mkdir", "-p", "/var/lib/kubelet/seccomp/profiles")
         self.write("/var/lib/kubelet/seccomp/profiles/ringtape.json", profile)
-        machine.run("sh", "-c", f"rmdir -p /sys/fs/cgroup/*/{CGROUP}/*/*/* 2>/dev/null;"
-                    f" mkdir -p /sys/fs/cgroup/*/{CGROUP}", status=0)  # fmt: skip
+        machine.run("sh", "-c", CGROUPS)
         self.runtime = machine.start("containerd")
         support.wait_for(lambda: self.ctr("version"), 60, lambda: f"{self.runtime.errors[-3:]}")
         for archive in archives:
@@ -165,7 +173,7 @@ class Node:
             folder / "kubelet", "--config=/var/lib/kubelet.yaml", f"--node-ip={engines.INSIDE}",
             f"--kubeconfig={self.plane.kubeconfig}", "--hostname-override=node-0", "--v=1",
         )  # fmt: skip
-        support.wait_for(self.is_ready, 120, lambda: f"the node: {self.kubelet.errors[-8:]}")
+        support.wait_for(self.is_ready, 120, self.last_words)
 
     def write(self, path, text):
         self.machine.run("sh", "-c", f"mkdir -p $(dirname {path}) && cat >{path}", input=text)
@@ -174,8 +182,12 @@ class Node:
         command = [str(word) for word in self.machine.command("ctr", *words)]
         return subprocess.run(command, capture_output=True).returncode == 0
 
+    def last_words(self):
+        """Of the kubelet, less what is no mistake."""
+        return [line for line in self.kubelet.errors if line[:1] != "I"][-8:]
+
     def is_ready(self):
-        assert self.kubelet.alive(), self.kubelet.errors[-10:]
+        assert self.kubelet.alive(), self.last_words()
         nodes = self.plane.get("nodes")["items"]
         states = [c for node in nodes for c in node["status"].get("conditions", [])]
         return any(c["type"] == "Ready" and c["status"] == "True" for c in states)

@@ -136,7 +136,7 @@ class Cluster:
         words = [self.plane.try_kubectl("-n", "ringtape", *w).stdout[-3000:] for w in (
             ("get", "pods"), ("describe", "pods"), ("get", "events"),
             ("logs", "--tail=20", "ringtape-0"))]  # fmt: skip
-        return "\n".join([*words, *self.node.kubelet.errors[-5:]])
+        return "\n".join([*words, *self.node.last_words()])
 
     def inside(self, number, *words):
         return self.plane.kubectl("-n", "ringtape", "exec", f"ringtape-{number}", "--", *words)
@@ -161,9 +161,6 @@ def running(tmp_path_factory):
     if MISSING:
         pytest.skip(MISSING)
     folder = tmp_path_factory.mktemp("node")
-    folder.chmod(0o755)
-    for parent in list(folder.parents)[:2]:
-        parent.chmod(0o755)
     support.make_certificates(folder / "certificates")
     images = engines.Images(folder)
     pause = engines.HERE / "images" / "pause"
@@ -330,5 +327,5 @@ def check_union(running, begin_ns, end_ns):
 
 
 def stored(folder, channel):
-    query = f"SELECT symbol, id FROM '{folder}/**/channel={channel}/**/*.parquet'"
+    query = f"SELECT symbol, id FROM '{folder}/*/channel={channel}/*/*.parquet'"
     return set(duckdb.sql(query).fetchall())
