@@ -18,13 +18,24 @@ hadolint_version=2.15.1
 grafatui_version=0.1.18
 engines_recipe=1
 
+# Caches of Go beside what is built; they go when all of it is there. Builds are long and nobody
+# waits for them alone: two packages at a time, at low priority.
+ops_go() {
+    GOMODCACHE=$ops/go/mod GOCACHE=$ops/go/cache CGO_ENABLED=0 \
+        GOFLAGS='-p=2 -buildvcs=false -mod=mod -modcacherw' nice -n 10 go "$@"
+}
+
+# What `go mod download` tells of a module: GoMod, Dir.
+ops_go_download() {
+    ops_go mod download -json "$1" | sed -n "s/.*\"$2\": \"\(.*\)\".*/\1/p"
+}
+
 # Builds a command of a Go module. One with replace directives cannot be had by `go install`: a
-# module of our own requires it and repeats what it replaces and excludes. Builds are long and
-# nobody waits for them alone: two packages at a time, at low priority.
+# module of our own requires it and repeats what it replaces and excludes.
 # Arguments: the step, the command's package, the linker's flags.
 ops_go_build() {
-    (cd "$ops/$1/module" && CGO_ENABLED=0 GOFLAGS='-p=2 -buildvcs=false -mod=mod' \
-        nice -n 10 go build -trimpath -ldflags "-s -w $3" -o "$ops/$1/bin/$(ops_go_name "$2")" "$2")
+    (cd "$ops/$1/module" &&
+        ops_go build -trimpath -ldflags "-s -w $3" -o "$ops/$1/bin/$(ops_go_name "$2")" "$2")
 }
 
 ops_go_name() {
@@ -39,7 +50,7 @@ ops_go_name() {
 ops_go_module() {
     local folder=$ops/$1/module theirs
     mkdir -p "$folder"
-    theirs=$(go mod download -json "$2@v$3" | sed -n 's/.*"GoMod": "\(.*\)".*/\1/p')
+    theirs=$(ops_go_download "$2@v$3" GoMod)
     {
         echo "module ringtape.invalid/$1"
         sed -n '/^go [0-9]/p; /^godebug /p; /^exclude/,/^)/p' "$theirs"
@@ -65,16 +76,7 @@ ops_setup() {
         fi
         setup_step "$step"
     done
-    ops_package
-}
-
-# The image is made of the package of this build.
-ops_package() {
-    local found
-    found=$(find "$root/zig-out/package" -name 'ringtape_*_amd64.deb' \
-        -newer "$root/zig-out/bin/ringtaped" 2>/dev/null || true)
-    [ -n "$found" ] || (verb_package >&2) ||
-        echo "tools/dev: no package: deploy/compose and deploy/k8s are not run" >&2
+    rm -rf "$ops/go"
 }
 
 # What the present file of a step must say: another version of it is built anew.
@@ -182,13 +184,11 @@ kubeconform_install() {
     local module operator=github.com/prometheus-operator/prometheus-operator
     ops_go_module kubeconform github.com/yannh/kubeconform "$kubeconform_version"
     ops_go_build kubeconform github.com/yannh/kubeconform/cmd/kubeconform ""
-    module=$(go mod download -json "k8s.io/kubernetes@v$kubernetes_version" |
-        sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+    module=$(ops_go_download "k8s.io/kubernetes@v$kubernetes_version" Dir)
     "$deps/venv/bin/python" tests/ops/kubernetes_schemas.py \
         "$module/api/openapi-spec/swagger.json" "$ops/kubeconform/schemas"
     # What the Prometheus operator adds to the API.
-    module=$(go mod download -json "$operator@v$operator_version" |
-        sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+    module=$(ops_go_download "$operator@v$operator_version" Dir)
     cp "$module"/example/prometheus-operator-crd/*_{servicemonitors,prometheusrules}.yaml \
         "$ops/kubeconform/"
     chmod u+w "$ops"/kubeconform/*.yaml
