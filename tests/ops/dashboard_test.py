@@ -17,6 +17,7 @@ import pytest
 import support
 
 GRAFANA = support.ROOT / ".deps" / "grafana" / "node_modules"
+GRAFATUI = support.ROOT / ".deps" / "ops" / "grafatui" / "bin" / "grafatui"
 FOLDER = os.environ.get("RINGTAPE_PROMETHEUS")
 PROMETHEUS = shutil.which("prometheus", path=FOLDER) or shutil.which("prometheus")
 DASHBOARD = support.ROOT / "deploy" / "grafana" / "ringtape.json"
@@ -164,3 +165,21 @@ def wait_for_data(prometheus, daemon):
 
 def has_data(prometheus, expression):
     return any(each["value"][1] != "NaN" for each in prometheus.query(expression))
+
+
+@pytest.mark.skipif(not GRAFATUI.exists(), reason="no grafatui: tools/dev ops-test builds it")
+def test_another_reader_finds_every_panel(tmp_path):
+    """grafatui, strictly: it tells what it does not know, and a field of a wrong type."""
+    good = grafatui(DASHBOARD)
+    assert good.returncode == 0, good.stdout + good.stderr
+    broken = tmp_path / "broken.json"
+    broken.write_text(DASHBOARD.read_text().replace('"gridPos": {', '"gridPos": 7, "was": {', 1))
+    bad = grafatui(broken)
+    assert bad.returncode == 1, bad.stdout + bad.stderr
+
+
+def grafatui(file):
+    return subprocess.run(
+        [GRAFATUI, "--validate", "--strict", "--format", "json", "--grafana-json", file],
+        capture_output=True, text=True,
+    )  # fmt: skip

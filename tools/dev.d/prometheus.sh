@@ -39,10 +39,10 @@ grafana_install() {
 }
 
 # On real systems: Prometheus that scrapes a recorder, the dashboard's queries; the packages on a
-# bare Debian and on one that is booted.
+# bare Debian and on one that is booted; Compose and Kubernetes (systems.sh).
 verb_ops-test() {
-    setup_step grafana
     setup_step roots
+    ops_setup
     zig_build install >&2
     (verb_package >&2)
     run_environment
