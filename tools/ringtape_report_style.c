@@ -94,6 +94,9 @@ const char report_style[] =
     "dl.sum dd{font-size:1.25rem}td.s{width:3.4rem}td,th{padding-left:.28rem;padding-right:.28rem}"
     "table{font-size:.87rem}.name{max-width:6.6rem}section{margin-top:2.4rem}"
     "figure:only-child svg text{font-size:112px}}\n"
+    // A phone whose only letters are wide ones (DejaVu Sans).
+    "@media(max-width:27rem){table{font-size:.8rem}td.s{width:2.6rem}"
+    "td,th{padding-left:.2rem;padding-right:.2rem}}\n"
     "@media print{:root{--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--hair:#ddd;--up:#06573f;"
     "--down:#97301a;--mark:#7a5200;--bar:#bbb}@page{margin:14mm}body{max-width:none;padding:0;"
     "font-size:9pt}nav{display:none}section{margin-top:1.6rem}h2,h3,figcaption{break-after:avoid}"
