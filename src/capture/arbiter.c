@@ -395,6 +395,7 @@ void arbiter_refused(struct arbiter *arbiter, const struct event *event, struct 
         hole.from_ns = hole.to_ns = event_trade_ns(event);
     } else if (key->rule == ARBITER_RANGE) {
         key->wants_snapshot = true;
+        key->run_first = event->value[DEPTH_LAST_ID] + 1; // an older snapshot lacks this row
         hole.first = event->value[DEPTH_FIRST_ID];
         hole.last = COVERAGE_ENDLESS;
         hole.from_ns = now.utc_ns;

@@ -289,6 +289,7 @@ static void adopt_holes(struct arbiter *arbiter, struct arbiter_key *key,
             adopt_lost(arbiter, key, &hole); // a snapshot has ended it
             continue;
         }
+        if (key->rule == ARBITER_RANGE) key->wants_snapshot = true; // nothing else ends it
         if (!coverage_miss(&arbiter->pool, &key->coverage, &hole))
             arbiter_overflow(arbiter, key, hole.first, hole.last, hole.from_ns, hole.to_ns);
     }
