@@ -478,56 +478,6 @@ Test(arbiter, stored_depth_is_covered_from_its_stored_snapshot_on)
     cr_assert_eq(missing(key), 0);
 }
 
-// A disk that was full for a while after a restart that cost no depth: the snapshot behind it counts,
-// one that lacks what was refused does not.
-Test(arbiter, depth_that_went_on_over_a_restart_and_was_refused_then_ends_with_a_snapshot)
-{
-    static struct arbiter before;
-    cr_assert_eq(arbiter_open(&before, tell, release, NULL), 0);
-    cr_assert_eq(arbiter_key_open(&before, 0, CHANNEL_DEPTH, ARBITER_RANGE), 0);
-    arbiter_recall_row(&before, 0, 1, 10, 0, T0);
-    arbiter_recall_snapshot(&before, 0, 5, T0);
-    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
-    arbiter_adopt(&arbiter, key, &before, 0, now);
-    arbiter_close(&before);
-    cr_assert_eq(depth(&link_a, 11, 20, -1), ARBITER_NEW);
-    struct event event;
-    event_clear(&event, CHANNEL_DEPTH, 0);
-    event_set(&event, DEPTH_FIRST_ID, 21);
-    event_set(&event, DEPTH_LAST_ID, 30);
-    cr_assert_eq(arbiter_judge(&arbiter, &event, &link_a, now), ARBITER_NEW);
-    arbiter_refused(&arbiter, &event, now);
-    cr_assert_eq(depth(&link_a, 31, 40, -1), ARBITER_NEW);
-    cr_assert(arbiter.keys[key].wants_snapshot);
-    cr_assert(!arbiter_anchored(&arbiter, key, 29, T0), "it lacks what was refused");
-    cr_assert(arbiter_anchored(&arbiter, key, 35, T0));
-    cr_assert_eq(told(STATUS_HOLE_LOST), 1);
-    cr_assert_eq(news[0].first, 21);
-    cr_assert_eq(news[0].last, 35);
-    cr_assert_eq(arbiter.pool.used, 0);
-}
-
-Test(arbiter, a_hole_of_depth_that_a_ledger_knows_without_an_end_asks_for_a_snapshot)
-{
-    static struct arbiter before;
-    cr_assert_eq(arbiter_open(&before, tell, release, NULL), 0);
-    cr_assert_eq(arbiter_key_open(&before, 0, CHANNEL_DEPTH, ARBITER_RANGE), 0);
-    arbiter_recall_row(&before, 0, 1, 40, 0, T0);
-    arbiter_recall_snapshot(&before, 0, 5, T0);
-    const struct coverage_hole refused = {.first = 21, .last = COVERAGE_ENDLESS, .from_ns = T0,
-                                          .state = COVERAGE_OPEN, .cause = COVERAGE_REFUSED};
-    cr_assert(coverage_miss(&before.pool, &before.keys[0].coverage, &refused));
-    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
-    arbiter_adopt(&arbiter, key, &before, 0, now);
-    arbiter_close(&before);
-    cr_assert_eq(told(STATUS_HOLE_OPENED), 1);
-    cr_assert(arbiter.keys[key].wants_snapshot);
-    cr_assert_eq(depth(&link_a, 41, 50, -1), ARBITER_NEW);
-    cr_assert(arbiter_anchored(&arbiter, key, 45, T0));
-    cr_assert_eq(told(STATUS_HOLE_LOST), 1);
-    cr_assert_eq(arbiter.pool.used, 0);
-}
-
 // Killed before any ledger knew of it.
 Test(arbiter, quotes_are_covered_from_their_first_row_on_in_whatever_order_it_is_read)
 {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// Depth over a restart: what the next life makes of a run that goes on, and of a hole that only a
+// snapshot ends.
+#include "capture/arbiter.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#define T0 (20000 * 24 * LIMIT_HOUR_NS)
+
+static struct arbiter arbiter;
+static struct arbiter_now now = {T0, 0};
+static struct arbiter_link link_a = {.number = 1};
+static struct arbiter_news news[8];
+static uint32_t news_count;
+
+static void tell(void *context, const struct arbiter_news *told)
+{
+    (void)context;
+    cr_assert_lt(news_count, 8);
+    news[news_count++] = *told;
+}
+
+static void release(void *context, const struct event *event, uint32_t number)
+{
+    (void)context;
+    (void)event;
+    (void)number;
+}
+
+static uint32_t told(enum status_kind kind)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < news_count; i++) count += news[i].kind == kind;
+    return count;
+}
+
+static enum arbiter_verdict depth(struct arbiter_link *link, int64_t first, int64_t last)
+{
+    struct event event;
+    event_clear(&event, CHANNEL_DEPTH, 0);
+    event_set(&event, DEPTH_FIRST_ID, first);
+    event_set(&event, DEPTH_LAST_ID, last);
+    return arbiter_judge(&arbiter, &event, link, now);
+}
+
+static void begin(void)
+{
+    cr_assert_eq(arbiter_open(&arbiter, tell, release, NULL), 0);
+}
+
+static void end(void)
+{
+    arbiter_close(&arbiter);
+}
+
+TestSuite(arbiter_depth, .init = begin, .fini = end);
+
+// A disk that was full for a while after a restart that cost no depth: the snapshot behind it
+// counts, one that lacks what was refused does not.
+Test(arbiter_depth, depth_that_went_on_over_a_restart_and_was_refused_then_ends_with_a_snapshot)
+{
+    static struct arbiter before;
+    cr_assert_eq(arbiter_open(&before, tell, release, NULL), 0);
+    cr_assert_eq(arbiter_key_open(&before, 0, CHANNEL_DEPTH, ARBITER_RANGE), 0);
+    arbiter_recall_row(&before, 0, 1, 10, 0, T0);
+    arbiter_recall_snapshot(&before, 0, 5, T0);
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    arbiter_adopt(&arbiter, key, &before, 0, now);
+    arbiter_close(&before);
+    cr_assert_eq(depth(&link_a, 11, 20), ARBITER_NEW);
+    struct event event;
+    event_clear(&event, CHANNEL_DEPTH, 0);
+    event_set(&event, DEPTH_FIRST_ID, 21);
+    event_set(&event, DEPTH_LAST_ID, 30);
+    cr_assert_eq(arbiter_judge(&arbiter, &event, &link_a, now), ARBITER_NEW);
+    arbiter_refused(&arbiter, &event, now);
+    cr_assert_eq(depth(&link_a, 31, 40), ARBITER_NEW);
+    cr_assert(arbiter.keys[key].wants_snapshot);
+    cr_assert(!arbiter_anchored(&arbiter, key, 29, T0), "it lacks what was refused");
+    cr_assert(arbiter_anchored(&arbiter, key, 35, T0));
+    cr_assert_eq(told(STATUS_HOLE_LOST), 1);
+    cr_assert_eq(news[news_count - 1].first, 21);
+    cr_assert_eq(news[news_count - 1].last, 35);
+    cr_assert_eq(arbiter.pool.used, 0);
+}
+
+Test(arbiter_depth, a_hole_of_depth_that_a_ledger_knows_without_an_end_asks_for_a_snapshot)
+{
+    static struct arbiter before;
+    cr_assert_eq(arbiter_open(&before, tell, release, NULL), 0);
+    cr_assert_eq(arbiter_key_open(&before, 0, CHANNEL_DEPTH, ARBITER_RANGE), 0);
+    arbiter_recall_row(&before, 0, 1, 40, 0, T0);
+    arbiter_recall_snapshot(&before, 0, 5, T0);
+    const struct coverage_hole refused = {.first = 21, .last = COVERAGE_ENDLESS, .from_ns = T0,
+                                          .state = COVERAGE_OPEN, .cause = COVERAGE_REFUSED};
+    cr_assert(coverage_miss(&before.pool, &before.keys[0].coverage, &refused));
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    arbiter_adopt(&arbiter, key, &before, 0, now);
+    arbiter_close(&before);
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 1);
+    cr_assert(arbiter.keys[key].wants_snapshot);
+    cr_assert_eq(depth(&link_a, 41, 50), ARBITER_NEW);
+    cr_assert(arbiter_anchored(&arbiter, key, 45, T0));
+    cr_assert_eq(told(STATUS_HOLE_LOST), 1);
+    cr_assert_eq(arbiter.pool.used, 0);
+}
