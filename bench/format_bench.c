@@ -19,18 +19,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#include "exchange/dialect.h"
+#include "bench/recording.h"
+#include "bench/sealed_store.h"
 #include "format/catalogue.h"
 #include "format/column_recipe.h"
 #include "format/segment.h"
 #include "tests/segment_fixture.h"
 
 enum {
-    BENCH_LEVELS_MAX = 1 << 21,
-    BENCH_TEXT_BYTES = 1 << 24,
     BENCH_TIMES = 7, // repetitions, of which the median counts
     BENCH_SPEED_ROWS = 400000, // rows (or levels) that times are taken over: laps of the recording
 };
@@ -64,73 +62,6 @@ static double bench_median(double *times)
 {
     qsort(times, BENCH_TIMES, sizeof *times, bench_compare);
     return times[BENCH_TIMES / 2];
-}
-
-// ---- rows of a recording ----
-
-static uint8_t *read_file(const char *path, size_t *size)
-{
-    FILE *file = fopen(path, "rb");
-    ensure(file && fseek(file, 0, SEEK_END) == 0);
-    *size = (size_t)ftell(file);
-    uint8_t *bytes = malloc(*size + DIALECT_FRAME_PADDING);
-    ensure(bytes && fseek(file, 0, SEEK_SET) == 0);
-    ensure(fread(bytes, 1, *size, file) == *size);
-    memset(bytes + *size, 0, DIALECT_FRAME_PADDING);
-    (void)fclose(file);
-    return bytes;
-}
-
-static struct dialect_context bench_context(const struct dialect *dialect, const char *symbol)
-{
-    struct symbols *symbols = symbols_open(4);
-    ensure(symbols);
-    struct dialect_context context = {.symbols = symbols, .raw_symbol = SYMBOL_NONE};
-    context.exchange = symbols_exchange(symbols, dialect->name);
-    ensure(symbols_add(symbols, context.exchange, symbol, (uint32_t)strlen(symbol)) == 0);
-    return context;
-}
-
-static void bench_frame(struct bench *bench, struct dialect_frame *frame, int64_t receive_ns)
-{
-    static struct event event;
-    while (frame->dialect->next(frame, &event)) {
-        if (event.channel != bench->rows->schema->channel)
-            continue;
-        event_set(&event, COLUMN_RECEIVE_TIME, receive_ns);
-        event_set(&event, COLUMN_LINK, 1);
-        ensure(rows_append(bench->rows, &event));
-    }
-}
-
-static void bench_read(struct bench *bench, const char *exchange, const char *symbol,
-                       const char *path)
-{
-    static struct event_level levels[EVENT_LEVELS_MAX];
-    static struct dialect_frame frame;
-    const struct dialect *dialect = dialect_by_name(exchange);
-    ensure(dialect);
-    struct dialect_context context = bench_context(dialect, symbol);
-    size_t size;
-    uint8_t *bytes = read_file(path, &size);
-    for (size_t at = 0; at < size;) {
-        int64_t receive_ns;
-        uint32_t length;
-        memcpy(&receive_ns, bytes + at, sizeof receive_ns);
-        memcpy(&length, bytes + at + 8, sizeof length);
-        dialect_frame_begin(dialect, &frame, &context, bytes + at + 12, length, levels);
-        bench_frame(bench, &frame, receive_ns);
-        at += 12 + length;
-    }
-    free(bytes);
-}
-
-static struct rows *bench_rows(enum channel channel, uint32_t count)
-{
-    const struct channel_schema *schema = channel_schema(channel);
-    struct rows_limits limits = {count, schema->has_levels ? BENCH_LEVELS_MAX : 0,
-                                 schema->column_count ? BENCH_TEXT_BYTES : 0};
-    return random_rows_new(channel, limits);
 }
 
 // ---- measuring ----
@@ -288,8 +219,8 @@ static int bench_recording(int argc, char **argv)
     }
     enum channel channel = channel_by_name(argv[3]);
     ensure(channel != CHANNEL_NONE);
-    struct bench bench = {.rows = bench_rows(channel, 1 << 18), .symbol = argv[4]};
-    bench_read(&bench, argv[2], argv[4], argv[5]);
+    struct bench bench = {.rows = recording_rows(channel, 1 << 18), .symbol = argv[4]};
+    recording_read(bench.rows, argv[2], argv[4], argv[5]);
     if (argc > 6 && strcmp(argv[6], "-") != 0)
         dump_rows(bench.rows, argv[6]);
     bench_report(&bench, argc > 7 ? argv[7] : NULL, false);
@@ -334,7 +265,8 @@ static void synthetic_rows(struct rows *rows, uint32_t count)
 
 static int bench_synthetic(uint32_t count, const char *dir, bool smoke)
 {
-    struct bench bench = {.rows = bench_rows(CHANNEL_TRADE, count), .symbol = "binance:SYNTHETIC"};
+    struct bench bench = {.rows = recording_rows(CHANNEL_TRADE, count),
+                          .symbol = "binance:SYNTHETIC"};
     synthetic_rows(bench.rows, count);
     if (dir && strcmp(dir, "-") != 0)
         dump_rows(bench.rows, dir);
@@ -450,15 +382,15 @@ static void tail_make(struct tail *tail, const struct segment_description *what,
     tail->trades = bench_number(argv[1]);
     ensure(tail->symbols > 0);
     for (int a = 2; a + 2 < argc && tail->source_count < TAIL_SOURCES_MAX; a += 3) {
-        struct bench source = {.rows = bench_rows(CHANNEL_TRADE, 1 << 16)};
-        bench_read(&source, argv[a], argv[a + 1], argv[a + 2]);
+        struct bench source = {.rows = recording_rows(CHANNEL_TRADE, 1 << 16)};
+        recording_read(source.rows, argv[a], argv[a + 1], argv[a + 2]);
         tail->sources[tail->source_count++] = source.rows;
     }
     if (tail->source_count == 0) {
-        tail->sources[tail->source_count++] = bench_rows(CHANNEL_TRADE, 20000);
+        tail->sources[tail->source_count++] = recording_rows(CHANNEL_TRADE, 20000);
         synthetic_rows(tail->sources[0], 20000);
     }
-    tail->bench.rows = bench_rows(CHANNEL_TRADE, tail_count(tail, 0));
+    tail->bench.rows = recording_rows(CHANNEL_TRADE, tail_count(tail, 0));
     ensure(segment_writer_open(&tail->writer, what) == 0);
     for (uint32_t s = 0; s < tail->symbols; s++)
         tail_symbol(tail, s);
@@ -482,24 +414,9 @@ static int bench_long_tail(int argc, char **argv)
     return 0;
 }
 
-static void store_file(const char *dir, const char *name, const void *bytes, size_t size)
-{
-    char path[512];
-    ensure(snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path);
-    for (char *slash = strchr(path + strlen(dir) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        (void)mkdir(path, 0755);
-        *slash = '/';
-    }
-    FILE *file = fopen(path, "wb");
-    ensure(file && fwrite(bytes, 1, size, file) == size);
-    ensure(fclose(file) == 0);
-}
-
 static int bench_long_tail_store(int argc, char **argv)
 {
     static struct tail tail;
-    static struct catalogue catalogue;
     const char *dir = argv[2];
     struct segment_description what = {.store = "fifteen letters", .salt = 1, .created_ns = 1,
                                        .channel = CHANNEL_TRADE, .number = 1, .writer = "bench"};
@@ -511,28 +428,8 @@ static int bench_long_tail_store(int argc, char **argv)
                                       .rows = image->summary.rows, .bytes = image->summary.bytes,
                                       .time_min = image->summary.time_min,
                                       .time_max = image->summary.time_max};
-    char name[CATALOGUE_PATH_BYTES_MAX];
-    (void)mkdir(dir, 0755);
-    catalogue_segment_path(&entry, "segment", name);
-    store_file(dir, name, image->bytes, image->size);
-    catalogue_segment_path(&entry, "index", name);
-    store_file(dir, name, image->index, image->index_size);
-    ensure(catalogue_init(&catalogue, what.store) == 0);
-    ensure(catalogue_add_segment(&catalogue, &entry));
-    catalogue.next_segment = 2;
-    catalogue.next_tape = 1;
-    size_t room = catalogue_bytes_max(&catalogue);
-    char *text = malloc(room);
-    ensure(text);
-    store_file(dir, "catalogue", text, catalogue_write(&catalogue, text, room));
-    char tapes[512];
-    ensure(snprintf(tapes, sizeof tapes, "%s/tape", dir) < (int)sizeof tapes);
-    (void)mkdir(tapes, 0755);
-    char identity[2 * LAYOUT_STORE_ID_BYTES + 2];
-    for (int i = 0; i < LAYOUT_STORE_ID_BYTES; i++)
-        (void)snprintf(identity + 2 * i, 3, "%02x", what.store[i]);
-    identity[2 * LAYOUT_STORE_ID_BYTES] = '\n';
-    store_file(dir, "identity", identity, 2 * LAYOUT_STORE_ID_BYTES + 1);
+    const struct sealed_part part = {entry, image};
+    sealed_store_write(dir, what.store, &part, 1);
     printf("{\"rows\": %llu, \"bytes\": %zu}\n", (unsigned long long)image->summary.rows,
            image->size + image->index_size);
     return 0;
@@ -543,7 +440,7 @@ static int bench_smoke(void)
     static const enum channel channels[] = {CHANNEL_TRADE, CHANNEL_QUOTE, CHANNEL_DEPTH};
     for (size_t c = 0; c < sizeof channels / sizeof *channels; c++) {
         struct format_random random = {c + 1};
-        struct bench bench = {.rows = bench_rows(channels[c], 10000), .symbol = "smoke"};
+        struct bench bench = {.rows = recording_rows(channels[c], 10000), .symbol = "smoke"};
         random_rows(&random, bench.rows, 10000, 1);
         bench_report(&bench, NULL, true);
     }

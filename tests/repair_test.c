@@ -155,7 +155,7 @@ static bool depth(int64_t first, int64_t last)
     return arbiter_judge(&arbiter, &event, &link, now) == ARBITER_NEW;
 }
 
-Test(repair, a_snapshot_of_whole_depth_is_renewed_every_hour_after_all_else)
+Test(repair, a_snapshot_of_whole_depth_is_renewed_now_and_then_after_all_else)
 {
     uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
     arbiter.keys[key].exchange = 1;

@@ -21,7 +21,7 @@
 #define HOUR_NS 3600000000000ll
 // A snapshot without a time of the exchange has our clock's, which may be ahead.
 #define CLOCK_MARGIN_NS (HOUR_NS / 60)
-// The daemon renews snapshots hourly, so the first window has one unless it was down.
+// The daemon renews snapshots in an hour at most, so the first window has one unless it was down.
 static const int64_t windows_ns[] = {2 * HOUR_NS, 48 * HOUR_NS, INT64_MAX};
 
 static const uint64_t depth_columns = 1ull << DEPTH_EVENT_TIME | 1ull << DEPTH_TRANSACTION_TIME |

@@ -202,8 +202,10 @@ static bool plan_renewal(const struct arbiter *arbiter, uint8_t exchange,
                          struct repair_cursor *cursor, struct arbiter_now now,
                          struct repair_job *job)
 {
-    if (!plan_key(arbiter, exchange, &cursor->renewal, wants_renewal, now, &job->key))
+    if (now.monotonic_ns < cursor->renewal_ns ||
+        !plan_key(arbiter, exchange, &cursor->renewal, wants_renewal, now, &job->key))
         return false;
+    cursor->renewal_ns = now.monotonic_ns + REPAIR_SNAPSHOT_GAP_NS;
     job->kind = REPAIR_SNAPSHOT;
     return true;
 }

@@ -6,8 +6,8 @@
 //     IDS       a page of trades or aggregate trades from an id on: the newest open hole of the
 //               exchange, its newest page, with older holes of the key that fit in the page
 //     TIMES     a hole of a SET key: pages back from its end until its beginning is passed
-//     SNAPSHOT  a RANGE key without an anchor; and of the others one an hour, after all else, so
-//               that a book is rebuilt from an hour of updates and not from weeks
+//     SNAPSHOT  a RANGE key without an anchor; and of the others one in twenty minutes, after
+//               all else, so that a book is rebuilt from minutes of updates and not from weeks
 //     TAIL      a SEQUENCE key whose symbol the audit did not name: what followed its last id?
 //     LAST_IDS  the audit of all SEQUENCE keys of an exchange
 //     RECENT    the audit of one SET key: as TIMES, from now back to where it was proven
@@ -34,8 +34,11 @@ enum { REPAIR_ATTEMPTS_MAX = 3 };
 #define REPAIR_AUDIT_NS (60 * LIMIT_SECOND_NS) // of everything, this often
 // ... and of a SET key before its window forgets what has to be compared.
 enum { REPAIR_AUDIT_EVENTS = ARBITER_WINDOW / 4 };
-// Hourly, 1,500 symbols cost 1,250 of the 6,000 weight a minute, and 2,000 levels each an hour.
-#define REPAIR_SNAPSHOT_NS LIMIT_HOUR_NS
+// Half an hour of BTCUSDT has a million levels, which take 50 ms to decode and apply.
+#define REPAIR_SNAPSHOT_NS (20 * LIMIT_MINUTE_NS)
+// All symbols' snapshots are of their daemon's start, so renewals come at once: at most one in so
+// long, which takes 1,500 of Binance's 6,000 weight a minute and leaves the rest to holes.
+#define REPAIR_SNAPSHOT_GAP_NS (2 * LIMIT_SECOND_NS)
 #define REPAIR_SNAPSHOT_PAUSE_NS LIMIT_MINUTE_NS // of one that is renewed and was refused
 #define REPAIR_PAUSE_NS LIMIT_SECOND_NS        // first pause of a hole without progress; doubles
 
@@ -62,6 +65,7 @@ struct repair_job {
 struct repair_cursor { // where the last search of an exchange's keys stopped
     uint32_t snapshot;
     uint32_t renewal;
+    int64_t renewal_ns; // monotonic: none before
     uint32_t recent;
     uint32_t tail;
     bool turn; // of what may not wait behind holes
