@@ -270,6 +270,22 @@ const Variant = struct {
         });
     }
 
+    /// `ringtape replay`: a program of its own, for the toolbox links neither TLS nor Kafka.
+    fn replay(v: Variant) ?*Compile {
+        if (present(v.b, "tools/replay.c").len == 0) return null;
+        return v.program(.{
+            .name = "ringtape-replay",
+            .files = sources.replay(v.b),
+            .extra = v.commitFlag(),
+            .archives = v.everything(&.{}, v.io_uring),
+            .libs = std.mem.concat(v.b.allocator, []const u8, &.{
+                if (v.options.asan or v.options.tsan) &.{} else &malloc_libs,
+                &(format_libs ++ [_][]const u8{ "rdkafka", "uring", "pthread", "m" }),
+            }) catch @panic("OOM"),
+            .wolfssl = true,
+        });
+    }
+
     fn exchangeSim(v: Variant) ?*Compile {
         const b = v.b;
         if (present(b, "tools/exchange_sim.c").len == 0) return null;
@@ -336,14 +352,23 @@ pub fn build(b: *std.Build) void {
     named.optimize = optimize;
     const product = named.init();
 
-    const programs = [_]?*Compile{ product.ringtaped(), product.ringtape(), product.exchangeSim() };
+    const programs = [_]?*Compile{
+        product.ringtaped(),
+        product.ringtape(),
+        product.exchangeSim(),
+        product.replay(),
+    };
     for (programs) |program| if (program) |exe| {
         const install = b.addInstallArtifact(exe, .{});
         b.getInstallStep().dependOn(&install.step);
     };
     installLibrary(product);
-    for ([_]?*Compile{ checked.ringtaped(), checked.ringtape(), checked.exchangeSim() }) |program|
-        if (program) |exe| steps.check.dependOn(&exe.step);
+    for ([_]?*Compile{
+        checked.ringtaped(),
+        checked.ringtape(),
+        checked.exchangeSim(),
+        checked.replay(),
+    }) |program| if (program) |exe| steps.check.dependOn(&exe.step);
     if (programs[0]) |exe| {
         const run = b.addRunArtifact(exe);
         run.addPassthruArgs();
@@ -406,6 +431,7 @@ const Tests = struct {
     support: ?*Compile,
     ringtape: ?*Compile,
     exchange_sim: ?*Compile,
+    replay: ?*Compile,
 
     fn init(v: Variant) Tests {
         const b = v.b;
@@ -422,12 +448,13 @@ const Tests = struct {
             .support = v.archive("support", support.items, &test_flags),
             .ringtape = v.archive("tools_ringtape", matching(b, tools, "tools/ringtape_"), &.{}),
             .exchange_sim = v.archive("tools_sim", matching(b, tools, "tools/exchange_sim_"), &.{}),
+            .replay = v.archive("tools_replay", matching(b, tools, "tools/replay_"), &.{}),
         };
     }
 
     /// The archive of support files holds the simulated io.
     fn archives(t: Tests) []const ?*Compile {
-        return t.v.everything(&.{ t.ringtape, t.exchange_sim }, t.support);
+        return t.v.everything(&.{ t.replay, t.ringtape, t.exchange_sim }, t.support);
     }
 
     fn unit(t: Tests) ?*Compile {

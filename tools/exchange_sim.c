@@ -242,6 +242,7 @@ static void start_faults(struct simulator *s)
         fail(options->fault_log_file, strerror(errno));
     if (!exchange_sim_books_open(&s->books, options->books_file))
         fail(options->books_file, strerror(errno));
+    s->hub.hooks = s->server.hooks = &exchange_sim_fault_hooks;
     s->hub.whole = options->whole_market;
     s->hub.paced = options->source.pace == EXCHANGE_SIM_PACE_CLIENT;
     s->hub.truth_channels = options->truth_channels;
@@ -281,6 +282,7 @@ static void start_server(struct simulator *s)
     s->server.options = s->options.server;
     s->server.hub = &s->hub;
     s->server.rest = &s->rest;
+    s->server.answer = exchange_sim_rest_request;
     if (!exchange_sim_server_open(&s->server))
         fail("start", "out of memory");
     for (int i = 0; i < EXCHANGE_SIM_EXCHANGES; i++) {

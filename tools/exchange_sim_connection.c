@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "format/ensure.h"
-#include "tools/exchange_sim_faults.h"
+#include "tools/exchange_sim_hooks.h"
 #include "tools/exchange_sim_output.h"
 
 enum {
@@ -37,16 +37,8 @@ void exchange_sim_connection_settle(struct exchange_sim_connection *c)
 // No event comes any more.
 static void connection_leave(struct exchange_sim_connection *c)
 {
-    struct exchange_sim_faults *faults = c->server->faults;
-    if (c->ordinal != 0 && faults != NULL && c->state == EXCHANGE_SIM_STREAMING &&
-        exchange_sim_faults_tell(faults, "closed")) {
-        exchange_sim_fault_log_exchange(faults->log, c->exchange);
-        exchange_sim_fault_log_number(faults->log, "connection", (int64_t)c->ordinal);
-        exchange_sim_fault_log_text(faults->log, "by", c->ended_by);
-        exchange_sim_fault_log_end(faults->log);
-    }
-    if (c->link != NULL)
-        exchange_sim_fault_link_close(c->link);
+    if (c->server->hooks != NULL)
+        c->server->hooks->closed(c);
     exchange_sim_connection_unsubscribe_all(c);
 }
 
@@ -118,7 +110,7 @@ bool exchange_sim_connection_unsubscribe(struct exchange_sim_connection *c, cons
         !exchange_sim_hub_unsubscribe(c->server->hub, stream, c))
         return false;
     if (c->link != NULL)
-        exchange_sim_window_forget(c->link, stream);
+        c->server->hooks->forget(c->link, stream);
     for (uint32_t i = 0; i < c->stream_count; i++)
         if (c->streams[i] == stream) {
             memmove(c->streams + i, c->streams + i + 1,
@@ -135,7 +127,7 @@ void exchange_sim_connection_unsubscribe_all(struct exchange_sim_connection *c)
     for (uint32_t i = 0; i < c->stream_count; i++) {
         ensure(exchange_sim_hub_unsubscribe(c->server->hub, c->streams[i], c));
         if (c->link != NULL)
-            exchange_sim_window_forget(c->link, c->streams[i]);
+            c->server->hooks->forget(c->link, c->streams[i]);
     }
     c->stream_count = 0;
 }
@@ -226,18 +218,10 @@ static void input_frames(struct exchange_sim_connection *c, uint8_t *at, uint8_t
 // From the upgrade on faults may hit it.
 static void connection_opened(struct exchange_sim_connection *c)
 {
-    struct exchange_sim_faults *faults = c->server->faults;
     c->ordinal = ++c->server->ordinals[c->exchange];
     exchange_sim_server_life(c);
-    if (faults == NULL)
-        return;
-    if (faults->options.any)
-        c->link = exchange_sim_fault_link_open(faults, c);
-    if (!exchange_sim_faults_tell(faults, "open"))
-        return;
-    exchange_sim_fault_log_exchange(faults->log, c->exchange);
-    exchange_sim_fault_log_number(faults->log, "connection", (int64_t)c->ordinal);
-    exchange_sim_fault_log_end(faults->log);
+    if (c->server->hooks != NULL)
+        c->server->hooks->opened(c);
 }
 
 static void connection_upgrade(struct exchange_sim_connection *c)
@@ -301,7 +285,7 @@ static void connection_request(struct exchange_sim_connection *c)
     } else if (websocket_path(c, target->text, size)) {
         connection_upgrade(c);
     } else {
-        exchange_sim_rest_request(c, target->text, target->size);
+        c->server->answer(c, target->text, target->size);
     }
 }
 

@@ -8,8 +8,12 @@
 //                        | REST reply, again                 any failure -------------^
 //
 // DRAINING sends what is queued, then closes; CLOSING waits for its operations to end.
-// What a request means is decided by exchange_sim_binance.c, exchange_sim_upbit.c and
-// exchange_sim_rest.c.
+// What a request means is decided by exchange_sim_binance.c, exchange_sim_upbit.c and, for REST,
+// by who owns the server (`answer`).
+//
+// The exchange's side of the protocols, shared by exchange-sim and `ringtape replay`: this file,
+// exchange_sim_server.c, _output.c, _binance.c, _upbit.c, _hub.c, _text.c, _name.c, _budget.c.
+// They know no market, no recording and no fault; exchange_sim_hooks.h is how faults come in.
 //
 // Threading: one loop. Bounds: EXCHANGE_SIM_CONNECTIONS_MAX; each may queue OUTPUT_BYTES, and a
 // reply.
@@ -166,7 +170,11 @@ struct exchange_sim_counters {
 };
 
 struct exchange_sim_rest;
+struct exchange_sim_hooks;
 
+// Answers a request that is no upgrade: with exchange_sim_connection_reply(), at once.
+typedef void exchange_sim_answer(struct exchange_sim_connection *connection, const char *target,
+                                 uint32_t target_size);
 // Sends the state of a stream to one new subscriber (Upbit's snapshot).
 typedef void exchange_sim_snapshot(void *context, struct exchange_sim_connection *connection,
                                    uint32_t stream);
@@ -174,8 +182,11 @@ struct exchange_sim_server {
     struct io *io;
     struct exchange_sim_server_options options;
     struct exchange_sim_hub *hub;
-    struct exchange_sim_rest *rest;
+    exchange_sim_answer *answer;
+    void *answer_context;
+    struct exchange_sim_rest *rest;     // of exchange_sim_rest.c
     struct exchange_sim_faults *faults; // NULL: none, and no log of them
+    const struct exchange_sim_hooks *hooks; // NULL: nothing goes wrong on purpose
     uint64_t ordinals[EXCHANGE_SIM_EXCHANGES];
     exchange_sim_snapshot *snapshot; // NULL: none
     void *snapshot_context;
@@ -289,8 +300,4 @@ void exchange_sim_upbit_message(struct exchange_sim_connection *connection, cons
                                 uint32_t size);
 void exchange_sim_upbit_event(struct exchange_sim_connection *connection, const char *name,
                               const uint8_t *payload, uint32_t size);
-// exchange_sim_rest.c
-void exchange_sim_rest_request(struct exchange_sim_connection *connection, const char *target,
-                               uint32_t target_size);
-
 #endif

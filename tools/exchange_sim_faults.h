@@ -6,6 +6,7 @@
 //     exchange_sim_faults_message.c   what hits messages of one connection: lost, twice, late
 //     exchange_sim_faults_window.c    depth windows joined differently on each connection
 //     exchange_sim_faults_link.c      what ends, mutes or slows one connection
+//     exchange_sim_faults_hooks.c     how all of them reach the server; what nobody was given
 //
 // Nothing happens before exchange_sim_faults_begin(). All of it may be there without any fault:
 // then only the log is kept.
@@ -23,6 +24,8 @@
 #include "tools/exchange_sim_connection.h"
 #include "tools/exchange_sim_fault_log.h"
 #include "tools/exchange_sim_fault_spec.h"
+#include "tools/exchange_sim_hooks.h"
+#include "tools/exchange_sim_market.h"
 
 enum {
     EXCHANGE_SIM_HELD_MAX = 64,
@@ -55,6 +58,11 @@ struct exchange_sim_faults {
     bool restart_due[EXCHANGE_SIM_EXCHANGES][2]; // trades, book: until the market can
     uint64_t counts[EXCHANGE_SIM_FAULT_KINDS];
 };
+
+// For the server and the hub, with or without any fault.
+extern const struct exchange_sim_hooks exchange_sim_fault_hooks;
+// Tells which events no connection was given, up to now; at the end.
+void exchange_sim_hub_tell_lost(struct exchange_sim_hub *hub);
 
 void exchange_sim_faults_open(struct exchange_sim_faults *faults,
                               const struct exchange_sim_faults_options *options);

@@ -10,7 +10,7 @@
 
 #include "format/ensure.h"
 #include "tools/exchange_sim_connection.h"
-#include "tools/exchange_sim_faults.h"
+#include "tools/exchange_sim_hooks.h"
 
 enum {
     TABLE_SIZE = EXCHANGE_SIM_STREAMS_MAX * 2,
@@ -96,8 +96,7 @@ uint32_t exchange_sim_hub_stream(struct exchange_sim_hub *hub, enum exchange_sim
     stream->aggregate = strcmp(channel, "aggTrade") == 0;
     stream->truthful =
         hub->truth_channels == NULL || exchange_sim_hub_listed(hub->truth_channels, channel);
-    stream->fault_channel =
-        hub->fault_spec != NULL && exchange_sim_fault_channel(hub->fault_spec, channel);
+    stream->fault_channel = hub->hooks != NULL && hub->hooks->fault_channel(hub, channel);
     hub->table[slot] = ++hub->stream_count;
     return hub->stream_count - 1;
 }
@@ -222,53 +221,6 @@ static void hub_count(struct exchange_sim_hub *hub, const struct exchange_sim_ev
     hub->copies += stream->subscriber_count;
 }
 
-// ---- lost events ----
-
-static void lost_tell(struct exchange_sim_hub *hub, struct exchange_sim_stream *stream,
-                      int64_t next_ns, int64_t next_id)
-{
-    if (stream->lost == 0 ||
-        !exchange_sim_fault_log_begin(hub->log, stream->lost_first_ns, "lost"))
-        return;
-    exchange_sim_fault_log_exchange(hub->log, stream->exchange);
-    exchange_sim_fault_log_text(hub->log, "stream", stream->key);
-    exchange_sim_fault_log_number(hub->log, "first_id", stream->lost_first_id);
-    exchange_sim_fault_log_number(hub->log, "last_id", stream->lost_last_id);
-    exchange_sim_fault_log_number(hub->log, "count", (int64_t)stream->lost);
-    exchange_sim_fault_log_number(hub->log, "last_ns", stream->lost_last_ns);
-    exchange_sim_fault_log_number(hub->log, "next_ns", next_ns);
-    exchange_sim_fault_log_number(hub->log, "next_id", next_id);
-    exchange_sim_fault_log_end(hub->log);
-    stream->lost = 0;
-}
-
-static void lost_account(struct exchange_sim_hub *hub, const struct exchange_sim_event *event,
-                         struct exchange_sim_stream *stream, bool given)
-{
-    if (hub->log == NULL || event->id == 0)
-        return;
-    if (given) {
-        lost_tell(hub, stream, event->due_ns, event->id);
-        return;
-    }
-    // A line is a range of ids: they may have begun anew in it. Upbit's are no ranges anyway.
-    if (stream->exchange != EXCHANGE_SIM_UPBIT && event->id <= stream->lost_last_id)
-        lost_tell(hub, stream, 0, 0);
-    if (stream->lost++ == 0) {
-        stream->lost_first_id = event->first_id != 0 ? event->first_id : event->id;
-        stream->lost_first_ns = event->due_ns;
-    }
-    stream->lost_last_id = event->id;
-    stream->lost_last_ns = event->due_ns;
-}
-
-void exchange_sim_hub_tell_lost(struct exchange_sim_hub *hub)
-{
-    ensure(hub->streams != NULL);
-    for (uint32_t i = 0; i < hub->stream_count; i++)
-        lost_tell(hub, &hub->streams[i], 0, 0);
-}
-
 // ---- publishing ----
 
 // Where clients set the pace: one has room at once, and none is far behind.
@@ -296,7 +248,7 @@ static bool hub_give(const struct exchange_sim_subscriber *subscriber,
     uint32_t const unit = exchange_sim_connection_unit(connection);
     ensure(event->payload[unit] != NULL);
     if (connection->link != NULL)
-        return exchange_sim_fault_link_event(connection->link, subscriber->name, event, unit);
+        return connection->server->hooks->give(connection->link, subscriber->name, event, unit);
     exchange_sim_connection_event(connection, subscriber->name, event->payload[unit],
                                   event->size[unit]);
     return connection->state == EXCHANGE_SIM_STREAMING;
@@ -314,12 +266,13 @@ enum exchange_sim_publish exchange_sim_hub_publish(struct exchange_sim_hub *hub,
     uint32_t const unit = truth_unit(hub, stream);
     bool given = false;
     if (stream->subscriber_count > 0 &&
-        !exchange_sim_faults_withhold(hub->faults, stream, event))
+        (hub->hooks == NULL || !hub->hooks->withhold(hub, stream, event)))
         for (uint32_t i = 0; i < stream->subscriber_count; i++)
             given = hub_give(&stream->subscribers[i], event) || given;
     hub->bytes += event->size[unit];
     hub_count(hub, event, stream);
-    lost_account(hub, event, stream, given);
+    if (hub->hooks != NULL)
+        hub->hooks->account(hub, event, stream, given);
     hub_truth(hub, event, stream, unit);
     return EXCHANGE_SIM_SENT;
 }

@@ -11,8 +11,6 @@
 // and a connection whose backlog is full is dropped alone. Where clients set the pace (`paced`), an
 // event waits until one of its subscribers has room at once and none is far behind.
 //
-// Lost events (of the log of faults) are those that no connection was given.
-//
 // Truth file: one line an event, in order of sending, once however many subscribers there were:
 //     <intended time of sending, ns UTC> <exchange> <key> <payload as sent, without wrapping>
 // Counting truth: for each stream the number of events, first and last id and the sum of ids.
@@ -25,7 +23,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "tools/exchange_sim_market.h"
+#include "tools/exchange_sim_name.h"
+#include "tools/exchange_sim_text.h"
 
 enum {
     EXCHANGE_SIM_STREAMS_MAX = 1 << 16,
@@ -37,6 +36,9 @@ struct exchange_sim_connection;
 struct exchange_sim_faults;
 struct exchange_sim_fault_log;
 struct exchange_sim_fault_spec;
+struct exchange_sim_hooks;
+struct exchange_sim_market_event;
+struct exchange_sim_market_symbol;
 
 struct exchange_sim_subscriber {
     struct exchange_sim_connection *connection;
@@ -87,6 +89,7 @@ struct exchange_sim_hub {
     const struct exchange_sim_fault_spec *fault_spec; // NULL: no faults
     struct exchange_sim_faults *faults;               // NULL: none
     struct exchange_sim_fault_log *log;               // NULL: none
+    const struct exchange_sim_hooks *hooks;           // NULL: nothing goes wrong on purpose
     // State.
     struct exchange_sim_stream *streams;
     uint32_t stream_count;
@@ -129,9 +132,6 @@ enum exchange_sim_publish exchange_sim_hub_publish(struct exchange_sim_hub *hub,
 void exchange_sim_hub_note(struct exchange_sim_hub *hub, int64_t utc_ns,
                            enum exchange_sim_exchange exchange, const char *name,
                            const struct exchange_sim_text *text);
-
-// Tells what is lost up to now; at the end.
-void exchange_sim_hub_tell_lost(struct exchange_sim_hub *hub);
 
 // Is `name` in a comma-separated list.
 bool exchange_sim_hub_listed(const char *list, const char *name);

@@ -23,23 +23,6 @@ enum {
 static const uint16_t binance_steps[MARKET_KINDS] = {90, 775, 100, 0, 20, 0, 15};
 static const uint16_t upbit_steps[MARKET_KINDS] = {160, 0, 0, 780, 60, 0, 0};
 
-static const char *const exchange_names[EXCHANGE_SIM_EXCHANGES] = {"binance", "binance-usdm",
-                                                                   "upbit"};
-
-const char *exchange_sim_exchange_name(enum exchange_sim_exchange exchange)
-{
-    ensure(exchange < EXCHANGE_SIM_EXCHANGES);
-    return exchange_names[exchange];
-}
-
-enum exchange_sim_exchange exchange_sim_exchange_by_name(const char *name, uint32_t size)
-{
-    for (int i = 0; i < EXCHANGE_SIM_EXCHANGES; i++)
-        if (strlen(exchange_names[i]) == size && memcmp(exchange_names[i], name, size) == 0)
-            return (enum exchange_sim_exchange)i;
-    return EXCHANGE_SIM_EXCHANGES;
-}
-
 uint64_t exchange_sim_market_random(struct exchange_sim_market *market, uint64_t limit)
 {
     return market_random(market, limit);

@@ -20,18 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tools/exchange_sim_name.h"
 #include "tools/exchange_sim_text.h"
-
-enum exchange_sim_exchange {
-    EXCHANGE_SIM_BINANCE,
-    EXCHANGE_SIM_USDM,
-    EXCHANGE_SIM_UPBIT,
-    EXCHANGE_SIM_EXCHANGES,
-};
-// "binance", "binance-usdm", "upbit".
-const char *exchange_sim_exchange_name(enum exchange_sim_exchange exchange);
-// EXCHANGE_SIM_EXCHANGES for an unknown name.
-enum exchange_sim_exchange exchange_sim_exchange_by_name(const char *name, uint32_t size);
 
 enum {
     MARKET_LEVELS = 32,       // of each side of a book

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "format/ensure.h"
-#include "tools/exchange_sim_faults.h"
+#include "tools/exchange_sim_hooks.h"
 
 #define SECOND_NS ((int64_t)1000000000)
 
@@ -167,7 +167,7 @@ static void send_done(struct io *io, struct io_op *op)
         c->cut_left -= c->cut_left < sent ? c->cut_left : sent;
         if (c->cut_left == 0) {
             if (c->cut_reset)
-                exchange_sim_fault_link_reset(c);
+                c->server->hooks->reset(c);
             exchange_sim_connection_shut(c);
             return;
         }

@@ -10,7 +10,7 @@
 
 #include "tools/exchange_sim_connection.h"
 
-enum { EXCHANGE_SIM_STAGED_SIZE = EXCHANGE_SIM_REPLY_MAX + MARKET_EVENT_SIZE_MAX * 4 };
+enum { EXCHANGE_SIM_STAGED_SIZE = EXCHANGE_SIM_REPLY_MAX + EXCHANGE_SIM_EVENT_SIZE_MAX * 3 };
 
 // Forgets everything that was not sent.
 void exchange_sim_output_drop(struct exchange_sim_connection *connection);

@@ -16,6 +16,7 @@
 
 #include "tools/exchange_sim_capture.h"
 #include "tools/exchange_sim_hub.h"
+#include "tools/exchange_sim_market.h"
 
 enum {
     REEL_CAPTURES_MAX = 32,

@@ -47,5 +47,8 @@ bool exchange_sim_rest_open(struct exchange_sim_rest *rest, const struct exchang
                             const struct exchange_sim_reel *reel,
                             const struct exchange_sim_rest_options *options);
 void exchange_sim_rest_close(struct exchange_sim_rest *rest);
+// An exchange_sim_answer; `server->rest` is what it answers from.
+void exchange_sim_rest_request(struct exchange_sim_connection *connection, const char *target,
+                               uint32_t target_size);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "format/ensure.h"
-#include "tools/exchange_sim_faults.h"
+#include "tools/exchange_sim_hooks.h"
 
 #define SECOND_NS ((int64_t)1000000000)
 
@@ -14,7 +14,6 @@ enum {
     UPBIT_ALIVE_SECONDS = 10,
     CLOSE_LIMIT_SECONDS = 2,
     SHUTDOWN_NOTICE_SECONDS = 1,
-    DAY_NOTICE_SECONDS_MAX = 10,
 };
 
 bool exchange_sim_server_connect_allowed(struct exchange_sim_server *server,
@@ -46,8 +45,8 @@ static void accept_done(struct io *io, struct io_op *op)
     if (op->result < 0)
         return;
     int const handle = (int)op->result;
-    bool const allowed =
-        !exchange_sim_faults_refuses(server->faults, listener->exchange, server->now_ns);
+    bool const allowed = server->hooks == NULL ||
+                         !server->hooks->refuses(server, listener->exchange, server->now_ns);
     for (uint32_t i = 0; allowed && i < EXCHANGE_SIM_CONNECTIONS_MAX; i++) {
         struct exchange_sim_connection *c = &server->connections[i];
         if (c->state != EXCHANGE_SIM_FREE || !exchange_sim_connection_allocate(c))
@@ -87,8 +86,9 @@ void exchange_sim_server_close(struct exchange_sim_server *server)
         free(c->streams);
         free(c->body);
         free(c->backlog.bytes);
+        c->ordinal = 0; // the log has nothing more of it
         if (c->link != NULL)
-            exchange_sim_fault_link_close(c->link);
+            server->hooks->closed(c);
     }
     free(server->connections);
     free(server->plain);
@@ -113,32 +113,14 @@ int exchange_sim_server_listen(struct exchange_sim_server *server,
 
 // ---- keep-alive ----
 
-// Three of four ends are announced where faults are on, each somewhere in the last tenth of the
-// day.
-static void life_of_chance(struct exchange_sim_connection *c, int64_t day_ns)
-{
-    struct exchange_sim_fault_clock clock;
-    exchange_sim_fault_clock_open(&clock, &c->server->faults->options.spec, c->exchange,
-                                  c->ordinal + (UINT64_C(1) << 32), 0);
-    enum exchange_sim_fault_kind const kind = EXCHANGE_SIM_FAULT_SHUTDOWN;
-    c->life_ns = day_ns - exchange_sim_fault_between(&clock, kind, 0, day_ns / 10);
-    int64_t const most_ns = c->life_ns / 2 < DAY_NOTICE_SECONDS_MAX * SECOND_NS
-                                ? c->life_ns / 2
-                                : DAY_NOTICE_SECONDS_MAX * SECOND_NS;
-    c->notice_ns = c->life_ns - exchange_sim_fault_between(&clock, kind, 0, most_ns);
-    if (exchange_sim_fault_between(&clock, kind, 0, 3) == 0)
-        c->notice_ns = -1;
-}
-
 void exchange_sim_server_life(struct exchange_sim_connection *c)
 {
     const struct exchange_sim_server_options *options = &c->server->options;
     ensure(options->day_ns > 0);
-    bool const chance = c->server->faults != NULL && c->server->faults->options.any;
     c->life_ns = options->life_ns > 0 ? options->life_ns : options->day_ns;
     c->notice_ns = c->life_ns - SHUTDOWN_NOTICE_SECONDS * SECOND_NS;
-    if (options->life_ns == 0 && chance)
-        life_of_chance(c, options->day_ns);
+    if (options->life_ns == 0 && c->server->hooks != NULL)
+        c->server->hooks->life(c, options->day_ns);
 }
 
 static void connection_ping(struct exchange_sim_connection *c)
@@ -196,7 +178,7 @@ static void connection_tick(struct exchange_sim_connection *c)
         exchange_sim_connection_shut(c);
     if (c->state != EXCHANGE_SIM_STREAMING)
         return;
-    if (c->link != NULL && exchange_sim_fault_link_tick(c->link))
+    if (c->link != NULL && c->server->hooks->tick(c->link))
         return;
     if (now_ns - c->opened_ns >= c->life_ns) {
         c->ended_by = "life";
@@ -230,7 +212,7 @@ bool exchange_sim_server_drained(const struct exchange_sim_server *server)
         bool const busy =
             c->state == EXCHANGE_SIM_STREAMING &&
             (c->staged_size > 0 || c->backlog.size > 0 || !io_idle(&c->send) ||
-             (c->link != NULL && exchange_sim_fault_link_busy(c->link)));
+             (c->link != NULL && server->hooks->busy(c->link)));
         if (busy || c->state == EXCHANGE_SIM_DRAINING || c->state == EXCHANGE_SIM_CLOSING)
             return false;
     }

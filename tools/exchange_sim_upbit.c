@@ -13,7 +13,7 @@
 enum {
     TICKET_SIZE_MAX = 128,
     KEY_TABLE_SIZE = 256, // a power of two, well above the number of keys
-    EVENT_SIZE_MAX = MARKET_EVENT_SIZE_MAX * 3,
+    EVENT_SIZE_MAX = EXCHANGE_SIM_EVENT_SIZE_MAX * 2,
 };
 
 // ---- formats ----

@@ -70,3 +70,22 @@ pub fn without(
     }
     return found.items;
 }
+
+/// The exchange's side of the protocols, which `ringtape replay` shares with exchange-sim.
+const served_parts = [_][]const u8{
+    "binance", "budget", "connection", "hub", "name", "output", "server", "text", "upbit",
+};
+/// What it shares with the toolbox.
+const toolbox_parts = [_][]const u8{ "command", "files", "names", "options", "progress", "query" };
+
+/// The files of `ringtape replay`, a program of its own: the toolbox links neither TLS nor Kafka.
+pub fn replay(b: *std.Build) []const []const u8 {
+    var files: std.ArrayList([]const u8) = .empty;
+    files.appendSlice(b.allocator, matching(b, list(b, "tools", ".c"), "tools/replay")) catch
+        @panic("OOM");
+    for (served_parts) |part|
+        files.append(b.allocator, b.fmt("tools/exchange_sim_{s}.c", .{part})) catch @panic("OOM");
+    for (toolbox_parts) |part|
+        files.append(b.allocator, b.fmt("tools/ringtape_{s}.c", .{part})) catch @panic("OOM");
+    return files.items;
+}
