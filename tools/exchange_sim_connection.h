@@ -12,7 +12,7 @@
 // by who owns the server (`answer`).
 //
 // The exchange's side of the protocols, shared by exchange-sim and `ringtape replay`: this file,
-// exchange_sim_server.c, _output.c, _binance.c, _upbit.c, _hub.c, _text.c, _name.c, _budget.c.
+// exchange_sim_server.c, _output.c, _binance.c, _upbit.c, _hub.c, _text.c, _name.c.
 // They know no market, no recording and no fault; exchange_sim_hooks.h is how faults come in.
 //
 // Threading: one loop. Bounds: EXCHANGE_SIM_CONNECTIONS_MAX; each may queue OUTPUT_BYTES, and a

@@ -16,6 +16,8 @@ static const struct ringtape_command commands[] = {
     {"day", "is a UTC day closed", ringtape_day},
     {"candles", "candles made from stored trades", ringtape_candles},
     {"report", "a day or a week: leaders, movers, alerts, coverage", ringtape_report},
+    {"replay", "a store as the exchange itself: WebSockets and REST; or to Kafka, a pipe",
+     ringtape_replay},
     {"mirror", "how far the mirror to Kafka is, and what it refused", ringtape_mirror},
     {"alerts", "alerts raised again from stored rows", ringtape_alerts},
     {"status", "what the daemon does now: links, holes, latencies, disk, Kafka", ringtape_status},

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum {
-    RINGTAPE_OPTIONS_MAX = 16,  // of one command
+    RINGTAPE_OPTIONS_MAX = 24,  // of one command
     RINGTAPE_OPTIONS_LIST_MAX = 4096, // values of one list
 };
 

@@ -73,7 +73,7 @@ pub fn without(
 
 /// The exchange's side of the protocols, which `ringtape replay` shares with exchange-sim.
 const served_parts = [_][]const u8{
-    "binance", "budget", "connection", "hub", "name", "output", "server", "text", "upbit",
+    "binance", "connection", "hub", "name", "output", "server", "text", "upbit",
 };
 /// What it shares with the toolbox.
 const toolbox_parts = [_][]const u8{ "command", "files", "names", "options", "progress", "query" };
