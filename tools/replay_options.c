@@ -15,6 +15,7 @@
 enum {
     PORT_DEFAULT = 9443,
     SPEED_MAX = 1000000,
+    QUEUE_MIB_MAX = 4096,
     SYMBOL_BYTES_MAX = 255,
 };
 
@@ -117,6 +118,8 @@ static bool check(struct replay_options *options, const struct replay_words *wor
     const bool certified = options->certificate_file != NULL && options->key_file != NULL;
     if (options->frames && options->kafka != NULL)
         return wrong("--frames", "", "not together with --kafka");
+    if (options->queue_mib < 1 || options->queue_mib > QUEUE_MIB_MAX)
+        return wrong("--queue", "", "1 to 4096 MiB");
     if (!served && options->loop) return wrong("--loop", "", "only as a server");
     if (served && options->plain == certified) {
         (void)fprintf(stderr, "ringtape replay: give --certificate and --key, or --plain\n");
@@ -160,6 +163,8 @@ static bool parse(struct replay_options *o, struct replay_words *w, int argc, ch
          .help = "no TLS: ws:// and http://"},
         {.name = "wait-clients", .kind = RINGTAPE_OPTION_COUNT, .target = &o->wait_clients,
          .value = "N", .help = "begin a second after N clients have subscribed (1)"},
+        {.name = "queue", .kind = RINGTAPE_OPTION_COUNT, .target = &o->queue_mib, .value = "MIB",
+         .help = "so much may wait for a client that reads slowly, then it is dropped (64)"},
         {.name = "hold", .kind = RINGTAPE_OPTION_FLAG, .target = &o->hold,
          .help = "stay at the end and answer REST, until Ctrl-C"},
         {.name = "loop", .kind = RINGTAPE_OPTION_FLAG, .target = &o->loop,
@@ -196,6 +201,7 @@ bool replay_options_read(struct replay_options *options, int argc, char **argv, 
         .host = {127, 0, 0, 1},
         .port = PORT_DEFAULT,
         .wait_clients = 1,
+        .queue_mib = 64,
         .kafka_prefix = "replay",
         .kafka_format = "json",
     };

@@ -21,6 +21,7 @@ struct replay_options {
     const char *certificate_file, *key_file;
     bool plain;
     uint64_t wait_clients;
+    uint64_t queue_mib; // for a client that reads slowly
     bool hold, loop, json;
     const char *ports_file;
     bool frames;

@@ -57,9 +57,19 @@ static bool is_repaired(const struct rows *rows, uint32_t row)
     return (rows->value[COLUMN_FLAGS][row] & (EVENT_REPAIRED | EVENT_BACKFILLED)) != 0;
 }
 
-int64_t replay_order_due(const struct rows *rows, uint32_t row)
+bool replay_order_timed(const struct rows *rows, uint32_t row)
 {
-    const int64_t time_ns = rows_time_ns(rows, row);
+    const struct channel_schema *schema = rows->schema;
+    for (uint8_t i = 0; i < schema->time_count; i++)
+        if (schema->times[i] != COLUMN_RECEIVE_TIME && (rows->present[row] >> schema->times[i] & 1))
+            return true;
+    return false;
+}
+
+int64_t replay_order_due(const struct rows *rows, uint32_t row, int64_t lag_ns)
+{
+    const int64_t shift_ns = lag_ns != 0 && replay_order_timed(rows, row) ? lag_ns : 0;
+    const int64_t time_ns = rows_time_ns(rows, row) + shift_ns;
     const bool received = rows->present[row] >> COLUMN_RECEIVE_TIME & 1;
     if (!received || is_repaired(rows, row)) return time_ns;
     const int64_t due_ns = rows->value[COLUMN_RECEIVE_TIME][row];
@@ -130,9 +140,9 @@ static void place_repaired(struct replay_order *order, const struct rows *rows, 
     }
 }
 
-static void channel_due(struct replay_order *order, const struct rows *rows)
+static void channel_due(struct replay_order *order, const struct rows *rows, int64_t lag_ns)
 {
-    for (uint32_t i = 0; i < rows->count; i++) order->due[i] = replay_order_due(rows, i);
+    for (uint32_t i = 0; i < rows->count; i++) order->due[i] = replay_order_due(rows, i, lag_ns);
     if (id_column(rows->schema->channel) < 0) return;
     place_repaired(order, rows, pick_repaired(order, rows));
 }
@@ -174,13 +184,13 @@ static void sort_entries(struct replay_order *order, struct replay_entry *entrie
 }
 
 uint32_t replay_order_all(struct replay_order *order, const struct rows rows[CHANNEL_COUNT],
-                          struct replay_entry *entries)
+                          int64_t lag_ns, struct replay_entry *entries)
 {
     uint32_t count = 0;
     for (int c = 1; c < CHANNEL_COUNT; c++) {
         if (rows[c].schema == NULL) continue;
         ensure(rows[c].count <= REPLAY_ENTRIES_MAX - count);
-        channel_due(order, &rows[c]);
+        channel_due(order, &rows[c], lag_ns);
         for (uint32_t i = 0; i < rows[c].count; i++)
             entries[count++] = (struct replay_entry){
                 .due_ns = order->due[i], .row = i, .channel = (uint8_t)c};

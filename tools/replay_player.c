@@ -3,6 +3,8 @@
 // Slices follow each other; between two there is no wait unless the reader is behind.
 #include "tools/replay_player.h"
 
+#include <errno.h>
+
 #include "format/ensure.h"
 
 void replay_player_open(struct replay_player *player, struct replay_reader *reader,
@@ -39,8 +41,13 @@ static bool player_slice(struct replay_player *player, int64_t now_ns)
         player->start_ns = now_ns;
         return false;
     }
-    const struct replay_slice *slice = replay_reader_take(player->reader);
+    struct replay_slice *slice = replay_reader_take(player->reader);
     if (slice == NULL) return false;
+    if (player->prepare != NULL && !player->prepare(player->prepare_context, slice)) {
+        player->error = -ENOMEM;
+        player->ended = true;
+        return false;
+    }
     player->slice = slice;
     player->next = 0;
     return true;

@@ -20,8 +20,11 @@ struct replay_player {
     struct replay_reader *reader;
     int64_t speed_thousandths; // 1,000: as recorded; 0: as fast as it goes
     bool loop;                 // begins again at the end
+    // A slice begins; false: it cannot be played. NULL: nobody asks.
+    bool (*prepare)(void *context, struct replay_slice *slice);
+    void *prepare_context;
     // State.
-    const struct replay_slice *slice; // NULL: none was taken yet
+    struct replay_slice *slice;       // NULL: none was taken yet
     uint32_t next;                    // in the slice
     bool started;
     bool ended;

@@ -20,7 +20,7 @@
 #define SECOND_NS ((int64_t)1000000000)
 #define SPAN_FIRST_NS (4 * SECOND_NS)
 #define SPAN_MIN_NS ((int64_t)1000)
-#define SPAN_MAX_NS (86400 * SECOND_NS)
+#define SPAN_MAX_NS (365 * 86400 * SECOND_NS)
 
 enum {
     DAMAGES_REMEMBERED = 1 << 12, // places that were told, by hash
@@ -48,6 +48,7 @@ struct replay_reader {
     // The thread's own.
     int64_t next_ns; // `time` from which on nothing was read
     int64_t span_ns;
+    int64_t lag_ns;
     uint64_t damage_seen[DAMAGES_REMEMBERED];
     uint32_t last_symbol; // of the chunk at hand, and its number
     uint32_t last_number;
@@ -174,8 +175,29 @@ static int half_append(struct replay_reader *reader, struct replay_half *half,
     return half_bytes(half) > 2 * (size_t)REPLAY_SLICE_BYTES ? -ENOBUFS : 0;
 }
 
+enum half_rows { HALF_ALL, HALF_TIMED, HALF_UNTIMED };
+
+// Leaves rows that are of the other sort in the chunk.
+static void chunk_pick(struct store_chunk *chunk, enum half_rows which, uint32_t *picked)
+{
+    uint32_t count = 0;
+    if (which == HALF_ALL) return;
+    for (uint32_t i = 0; i < chunk->count; i++)
+        if (replay_order_timed(chunk->rows, chunk->index[i]) == (which == HALF_TIMED))
+            picked[count++] = chunk->index[i];
+    chunk->index = picked;
+    chunk->count = count;
+}
+
+static int64_t shifted(int64_t time_ns, int64_t by_ns)
+{
+    int64_t sum;
+    if (__builtin_add_overflow(time_ns, by_ns, &sum)) return by_ns < 0 ? INT64_MIN : INT64_MAX;
+    return sum;
+}
+
 static int half_read_channel(struct replay_reader *reader, struct replay_half *half, int channel,
-                             int64_t from, int64_t to)
+                             enum half_rows which, int64_t from, int64_t to)
 {
     const struct ringtape_query *wanted = reader->options.query;
     struct store_query query = store_query_all((enum channel)channel);
@@ -192,6 +214,7 @@ static int half_read_channel(struct replay_reader *reader, struct replay_half *h
     do {
         result = store_scan_next(scan, &chunk);
         if (result > 0) {
+            chunk_pick(&chunk, which, half->picked);
             const int full = half_append(reader, half, &chunk);
             result = full < 0 ? full : result;
         }
@@ -227,7 +250,12 @@ static int half_read(struct replay_reader *reader, struct replay_half *half, int
 {
     for (int c = 1; c < CHANNEL_COUNT; c++) {
         if (!(reader->channels >> c & 1)) continue;
-        const int result = half_read_channel(reader, half, c, from, to);
+        const int64_t lag_ns = reader->lag_ns;
+        int result = half_read_channel(reader, half, c, lag_ns == 0 ? HALF_ALL : HALF_UNTIMED,
+                                       from, to);
+        if (result == 0 && lag_ns != 0)
+            result = half_read_channel(reader, half, c, HALF_TIMED, shifted(from, -lag_ns),
+                                       shifted(to, -lag_ns));
         if (result < 0) return result;
     }
     return 0;
@@ -247,7 +275,9 @@ static int half_read_fitting(struct replay_reader *reader, struct replay_half *h
         if (result == 0) return 0;
         half_back_to(half, marks);
         if (result == -ENOBUFS && reader->span_ns > SPAN_MIN_NS) {
-            reader->span_ns = (*to - from) / 2 > SPAN_MIN_NS ? (*to - from) / 2 : SPAN_MIN_NS;
+            // Behind a gap the span may be of months.
+            const int64_t less_ns = (*to - from) / ((*to - from) > 86400 * SECOND_NS ? 16 : 2);
+            reader->span_ns = less_ns > SPAN_MIN_NS ? less_ns : SPAN_MIN_NS;
             continue;
         }
         if ((result != -ESTALE && result != -ENOENT) || ++stale > STALE_TRIES) return result;
@@ -317,7 +347,8 @@ static void half_load(struct replay_reader *reader, struct replay_half *half,
     }
     reader->next_ns = to;
     reader->span_ns = span_next(reader->span_ns, half_bytes(half));
-    half->total = replay_order_all(reader->order, half->slice.rows, half->entries);
+    half->total = replay_order_all(reader->order, half->slice.rows, reader->lag_ns,
+                                   half->entries);
     half->slice.count = half->slice.last
                             ? half->total
                             : replay_order_before(half->entries, half->total, to - REPLAY_EARLY_NS);
@@ -412,6 +443,40 @@ static int extent_channel(struct replay_reader *reader, int channel)
     return 0;
 }
 
+// How much later its first row was received than it happened, of the first channel that tells.
+static void channel_lag(struct replay_reader *reader, int channel, bool *found)
+{
+    const struct ringtape_query *wanted = reader->options.query;
+    struct store_query query = store_query_all((enum channel)channel);
+    struct store_scan *scan;
+    struct store_chunk chunk;
+    query.symbols = wanted->symbols.text;
+    query.symbol_count = wanted->symbols.count;
+    query.damage = reader_damage;
+    query.damage_context = reader;
+    if (store_scan_open(&scan, reader->store, &query) != 0) return;
+    while (!*found && store_scan_next(scan, &chunk) > 0)
+        for (uint32_t i = 0; !*found && i < chunk.count; i++) {
+            const uint32_t row = chunk.index[i];
+            const int64_t flags = chunk.rows->value[COLUMN_FLAGS][row];
+            if ((flags & (EVENT_REPAIRED | EVENT_BACKFILLED | EVENT_SNAPSHOT)) != 0 ||
+                !replay_order_timed(chunk.rows, row))
+                continue;
+            reader->lag_ns = chunk.rows->value[COLUMN_RECEIVE_TIME][row] -
+                             rows_time_ns(chunk.rows, row);
+            *found = true;
+        }
+    store_scan_close(scan);
+}
+
+static void reader_lag(struct replay_reader *reader)
+{
+    bool found = false;
+    for (int c = 1; !found && c < CHANNEL_COUNT; c++)
+        if (reader->channels >> c & 1) channel_lag(reader, c, &found);
+    if (reader->lag_ns <= REPLAY_LATE_NS && reader->lag_ns >= -REPLAY_LATE_NS) reader->lag_ns = 0;
+}
+
 static int reader_extent(struct replay_reader *reader)
 {
     const struct ringtape_query *wanted = reader->options.query;
@@ -426,6 +491,12 @@ static int reader_extent(struct replay_reader *reader)
     // An empty range is one slice without rows.
     if (reader->extent.time_first > reader->extent.time_last)
         reader->extent.time_first = reader->extent.time_last = 0;
+    reader_lag(reader);
+    // Rows with and without a time of the exchange are due between these.
+    if (reader->lag_ns > 0)
+        reader->extent.time_last = shifted(reader->extent.time_last, reader->lag_ns);
+    if (reader->lag_ns < 0)
+        reader->extent.time_first = shifted(reader->extent.time_first, reader->lag_ns);
     reader->next_ns = reader->extent.time_first;
     reader->span_ns = SPAN_FIRST_NS;
     return 0;
@@ -487,6 +558,11 @@ struct replay_extent replay_reader_extent(const struct replay_reader *reader)
 const struct ringtape_names *replay_reader_names(const struct replay_reader *reader)
 {
     return &reader->names;
+}
+
+int64_t replay_reader_lag_ns(const struct replay_reader *reader)
+{
+    return reader->lag_ns;
 }
 
 uint64_t replay_reader_damages(const struct replay_reader *reader)

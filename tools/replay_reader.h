@@ -13,6 +13,10 @@
 // with the next smaller id and not behind the one with the next greater. Rows of one channel and
 // symbol that are due at once keep the order in which they were recorded.
 //
+// A store that was recorded long after its time (from recordings, or from a replay) has a lag: what
+// its rows were received later by, as its first rows tell. Where that is more than REPLAY_LATE_NS,
+// "its own time" above is later by so much.
+//
 // While a daemon records, what is durable when a slice is read is in it; the end is fixed at
 // opening.
 //
@@ -51,7 +55,7 @@ struct replay_slice {
     struct rows rows[CHANNEL_COUNT]; // rows->symbol[]: numbers of replay_reader_names()
     const uint32_t *tape[CHANNEL_COUNT];     // [rows->count] provenance; 0: unknown
     const uint64_t *tape_row[CHANNEL_COUNT];
-    const struct replay_entry *entries;      // [count]
+    struct replay_entry *entries;            // [count]
     uint32_t count;
     uint32_t symbol_count; // names below this number are there
     int64_t time_to;       // rows of `time` below it have been read; for progress
@@ -69,7 +73,7 @@ struct replay_reader_options {
 
 // What there is to play.
 struct replay_extent {
-    int64_t time_first, time_last;
+    int64_t time_first, time_last; // between which rows are due
     uint64_t rows; // of the channels and symbols asked for, whatever their time
 };
 
@@ -86,6 +90,8 @@ struct replay_slice *replay_reader_take(struct replay_reader *reader);
 struct replay_slice *replay_reader_wait(struct replay_reader *reader);
 // Begins again from the first row. After the last slice was taken.
 void replay_reader_rewind(struct replay_reader *reader);
+// 0: the store was recorded as it happened.
+int64_t replay_reader_lag_ns(const struct replay_reader *reader);
 uint64_t replay_reader_damages(const struct replay_reader *reader);
 
 #endif

@@ -33,6 +33,11 @@ void replay_rest_close(struct replay_rest *rest)
     free(rest->element);
 }
 
+int64_t replay_rest_clock_ns(const struct replay_rest *rest)
+{
+    return rest->player->clock_ns - replay_reader_lag_ns(rest->player->reader);
+}
+
 // ---- questions ----
 
 bool replay_rest_parameter(const struct replay_question *q, const char *name,
@@ -102,6 +107,7 @@ static bool rest_chunk(const struct replay_question *q, const struct store_chunk
     const char *colon = strchr(name, ':');
     const enum channel channel = chunk->rows->schema->channel;
     const bool trades = channel == CHANNEL_TRADE || channel == CHANNEL_AGG_TRADE;
+    const int64_t lag_ns = replay_reader_lag_ns(q->rest->player->reader);
     ensure(colon != NULL);
     struct replay_row row = {
         .exchange = q->exchange,
@@ -111,7 +117,8 @@ static bool rest_chunk(const struct replay_question *q, const struct store_chunk
     };
     for (uint32_t i = 0; i < chunk->count; i++) {
         row.row = chunk->index[i];
-        if (trades && replay_order_due(row.rows, row.row) > q->rest->player->clock_ns) continue;
+        if (trades && replay_order_due(row.rows, row.row, lag_ns) > q->rest->player->clock_ns)
+            continue;
         if (!each(context, &row)) return false;
     }
     return true;
@@ -271,8 +278,8 @@ void replay_rest_snapshot(void *context, struct exchange_sim_connection *connect
         return;
     (void)snprintf(name, sizeof name, "upbit:%.*s", (int)(strchr(of->key, '@') - of->key), of->key);
     const struct store_find find = {.channel = channel, .symbol = name,
-                                    .time_ns = rest->player->clock_ns, .columns = UINT64_MAX,
-                                    .tapes = true, .damage = rest_damage};
+                                    .time_ns = replay_rest_clock_ns(rest),
+                                    .columns = UINT64_MAX, .tapes = true, .damage = rest_damage};
     if (store_find_last(finder, &find, &chunk) == 1) {
         const struct replay_row row = {.exchange = EXCHANGE_SIM_UPBIT,
                                        .rows = chunk.rows,

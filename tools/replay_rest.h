@@ -45,6 +45,8 @@ struct replay_rest {
 int replay_rest_open(struct replay_rest *rest, const struct ringtape_query *query,
                      struct replay_streams *streams, const struct replay_player *player);
 void replay_rest_close(struct replay_rest *rest);
+// The exchange's clock: that of the player, less the store's lag.
+int64_t replay_rest_clock_ns(const struct replay_rest *rest);
 // An exchange_sim_answer; answer_context is the struct replay_rest.
 void replay_rest_answer(struct exchange_sim_connection *connection, const char *target,
                         uint32_t target_size);

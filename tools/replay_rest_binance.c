@@ -33,7 +33,7 @@ static void answer_ping(struct replay_question *q)
 static void answer_time(struct replay_question *q)
 {
     EXCHANGE_SIM_TEXT(&q->body, "{\"serverTime\":");
-    put_time(q, q->rest->player->clock_ns);
+    put_time(q, replay_rest_clock_ns(q->rest));
     EXCHANGE_SIM_TEXT(&q->body, "}");
 }
 
@@ -49,7 +49,7 @@ static void put_unknown(struct replay_question *q, const char *name)
 static void answer_info(struct replay_question *q)
 {
     EXCHANGE_SIM_TEXT(&q->body, "{\"timezone\":\"UTC\",\"serverTime\":");
-    put_time(q, q->rest->player->clock_ns);
+    put_time(q, replay_rest_clock_ns(q->rest));
     EXCHANGE_SIM_TEXT(&q->body, ",\"rateLimits\":[],\"exchangeFilters\":[],\"symbols\":[");
     replay_rest_instruments(q, put_unknown);
     if (q->status == 200) EXCHANGE_SIM_TEXT(&q->body, "]}");
@@ -201,7 +201,7 @@ static void put_day(struct replay_question *q, uint32_t number)
     EXCHANGE_SIM_TEXT(&q->body, "{\"symbol\":");
     exchange_sim_text_quoted(&q->body, (const char *)wire.bytes, wire.size);
     EXCHANGE_SIM_TEXT(&q->body, ",\"closeTime\":");
-    put_time(q, q->rest->player->clock_ns);
+    put_time(q, replay_rest_clock_ns(q->rest));
     EXCHANGE_SIM_TEXT(&q->body, ",\"firstId\":");
     exchange_sim_text_integer(&q->body, any ? symbol->trade_first : -1);
     EXCHANGE_SIM_TEXT(&q->body, ",\"lastId\":");
@@ -278,11 +278,13 @@ static bool apply_row(void *context, const struct replay_row *row)
 static const struct store_predicate is_rest = {
     .column = BOOK_SOURCE, .min = BOOK_SOURCE_REST, .max = BOOK_SOURCE_REST};
 
-static struct store_query depth_query(enum channel channel, int64_t from_ns, int64_t to_ns)
+static struct store_query depth_query(enum channel channel, int64_t lag_ns, int64_t from_ns,
+                                      int64_t to_ns)
 {
     struct store_query query = store_query_all(channel);
-    query.time_from = from_ns;
-    query.time_to = to_ns;
+    // With a lag, times of the exchange and of receipt are far apart: rows are judged one by one.
+    query.time_from = lag_ns == 0 ? from_ns : INT64_MIN;
+    query.time_to = lag_ns == 0 ? to_ns : INT64_MAX;
     if (channel == CHANNEL_BOOK) {
         query.predicates = &is_rest;
         query.predicate_count = 1;
@@ -313,9 +315,9 @@ static void put_book(struct replay_question *q, const struct replay_book *book, 
     exchange_sim_text_integer(&q->body, book->last_id);
     if (q->exchange == EXCHANGE_SIM_USDM) {
         EXCHANGE_SIM_TEXT(&q->body, ",\"E\":");
-        put_time(q, q->rest->player->clock_ns);
+        put_time(q, replay_rest_clock_ns(q->rest));
         EXCHANGE_SIM_TEXT(&q->body, ",\"T\":");
-        put_time(q, q->rest->player->clock_ns);
+        put_time(q, replay_rest_clock_ns(q->rest));
     }
     EXCHANGE_SIM_TEXT(&q->body, ",\"bids\":[");
     put_side(q, &book->side[0], limit);
@@ -330,7 +332,8 @@ static void answer_made(struct depth_search *search, const char *name, int64_t l
     struct replay_question *q = search->q;
     struct replay_book book;
     const int64_t clock_ns = q->rest->player->clock_ns;
-    struct store_query query = depth_query(CHANNEL_BOOK, clock_ns - DAY_NS, clock_ns + 1);
+    const int64_t lag_ns = replay_reader_lag_ns(q->rest->player->reader);
+    struct store_query query = depth_query(CHANNEL_BOOK, lag_ns, clock_ns - DAY_NS, clock_ns + 1);
     if (!replay_book_open(&book)) {
         replay_book_close(&book);
         replay_rest_failure(q, 503, -1000, "Out of memory.");
@@ -341,7 +344,7 @@ static void answer_made(struct depth_search *search, const char *name, int64_t l
     replay_rest_rows(q, &query, name, begin_row, search);
     const struct store_predicate newer = {
         .column = DEPTH_LAST_ID, .min = book.last_id + 1, .max = INT64_MAX};
-    query = depth_query(CHANNEL_DEPTH, clock_ns - DAY_NS, clock_ns + 1);
+    query = depth_query(CHANNEL_DEPTH, lag_ns, clock_ns - DAY_NS, clock_ns + 1);
     query.predicates = &newer;
     query.predicate_count = 1;
     if (search->seen) replay_rest_rows(q, &query, name, apply_row, search);
@@ -369,7 +372,9 @@ static void answer_depth(struct replay_question *q)
     const bool follows = symbol->depth_first > 0;
     search.least_id = follows ? symbol->depth_first - 1 : 0;
     const int64_t from_ns = follows ? INT64_MIN : clock_ns - AHEAD_NS;
-    struct store_query query = depth_query(CHANNEL_BOOK, from_ns, clock_ns + AHEAD_NS + 1);
+    struct store_query query =
+        depth_query(CHANNEL_BOOK, replay_reader_lag_ns(q->rest->player->reader), from_ns,
+                    clock_ns + AHEAD_NS + 1);
     replay_rest_rows(q, &query, name, recorded_row, &search);
     if (search.found_id == 0) {
         answer_made(&search, name, limit);

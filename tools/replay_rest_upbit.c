@@ -104,7 +104,7 @@ static void answer_ticks(struct replay_question *q)
     static struct ticks ticks;
     char name[256];
     uint32_t number;
-    const int64_t clock_ns = q->rest->player->clock_ns;
+    const int64_t clock_ns = replay_rest_clock_ns(q->rest);
     const int64_t day_ns =
         clock_ns - clock_ns % DAY_NS - replay_rest_number(q, "days_ago", 0) * DAY_NS;
     const int64_t count = replay_rest_number(q, "count", 1);

@@ -15,6 +15,7 @@
 #include "tools/exchange_sim_connection.h"
 #include "tools/replay_options.h"
 #include "tools/replay_player.h"
+#include "tools/replay_raw.h"
 #include "tools/replay_rest.h"
 #include "tools/replay_streams.h"
 #include "tools/ringtape_command.h"
@@ -43,6 +44,7 @@ struct replay_server {
     struct replay_reader *reader;
     struct replay_player player;
     struct replay_streams streams;
+    struct replay_raw raw;
     struct replay_rest rest;
     int64_t tick_ns;
     int64_t progress_ns;
@@ -141,9 +143,9 @@ static void tell_overruns(struct replay_server *s)
 {
     if (s->server.counters.overruns == s->overruns_told) return;
     s->overruns_told = s->server.counters.overruns;
-    (void)ringtape_fail("a client was dropped: it read so slowly that %d MiB waited for it; "
-                        "dropped so far: %" PRIu64,
-                        EXCHANGE_SIM_BACKLOG_BYTES >> 20, s->overruns_told);
+    (void)ringtape_fail("a client was dropped: it read so slowly that %" PRIu64 " MiB waited for "
+                        "it (--queue); dropped so far: %" PRIu64,
+                        s->options->queue_mib, s->overruns_told);
 }
 
 // ---- start ----
@@ -199,24 +201,29 @@ static void woken(void *context)
     (void)context; // the loop looks by itself
 }
 
-static int server_start(struct replay_server *s)
+static bool prepare_slice(void *context, struct replay_slice *slice)
 {
-    struct io_message message;
-    const struct io_options io = {.name = "replay"};
-    if (io_open_loop(&s->io, &io, &message) != 0) return ringtape_fail("%s", message.text);
-    io_on_wake(s->io, woken, NULL);
-    int code = server_tls(s);
-    if (code != RINGTAPE_EXIT_OK) return code;
+    return replay_raw_pair(context, slice);
+}
+
+static int server_store(struct replay_server *s)
+{
     const struct replay_reader_options reader = {
         .query = &s->options->query, .ready = reader_ready, .context = s->io};
-    code = replay_reader_open(&s->reader, &reader);
+    const int code = replay_reader_open(&s->reader, &reader);
     if (code != RINGTAPE_EXIT_OK) return code;
     if (!exchange_sim_hub_open(&s->hub, NULL) ||
         !replay_streams_open(&s->streams, &s->hub, replay_reader_names(s->reader)))
         return ringtape_fail("out of memory");
     replay_player_open(&s->player, s->reader, s->options->speed_thousandths, s->options->loop);
-    code = replay_rest_open(&s->rest, &s->options->query, &s->streams, &s->player);
-    if (code != RINGTAPE_EXIT_OK) return code;
+    replay_raw_open(&s->raw, &s->streams);
+    s->player.prepare = prepare_slice;
+    s->player.prepare_context = &s->raw;
+    return replay_rest_open(&s->rest, &s->options->query, &s->streams, &s->player);
+}
+
+static bool server_open(struct replay_server *s)
+{
     s->hub.paced = s->options->speed_thousandths == 0;
     s->server.io = s->io;
     s->server.hub = &s->hub;
@@ -227,14 +234,25 @@ static int server_start(struct replay_server *s)
     s->server.options = (struct exchange_sim_server_options){
         .tls = s->tls,
         .packed = true,
-        .backlog_bytes = EXCHANGE_SIM_BACKLOG_BYTES,
+        .backlog_bytes = (size_t)s->options->queue_mib << 20,
         .day_ns = DAY_SECONDS * SECOND_NS,
         .ping_interval_ns = PING_SECONDS * SECOND_NS,
         .pong_limit_ns = PONG_SECONDS * SECOND_NS,
         .idle_limit_ns = IDLE_SECONDS * SECOND_NS,
     };
-    if (!exchange_sim_server_open(&s->server)) return ringtape_fail("out of memory");
-    code = server_listen(s);
+    return exchange_sim_server_open(&s->server);
+}
+
+static int server_start(struct replay_server *s)
+{
+    struct io_message message;
+    const struct io_options io = {.name = "replay"};
+    if (io_open_loop(&s->io, &io, &message) != 0) return ringtape_fail("%s", message.text);
+    io_on_wake(s->io, woken, NULL);
+    int code = server_tls(s);
+    if (code == RINGTAPE_EXIT_OK) code = server_store(s);
+    if (code == RINGTAPE_EXIT_OK && !server_open(s)) code = ringtape_fail("out of memory");
+    if (code == RINGTAPE_EXIT_OK) code = server_listen(s);
     if (code != RINGTAPE_EXIT_OK) return code;
     tell_open(s);
     return write_ports(s);
@@ -303,7 +321,10 @@ static int64_t server_play(struct replay_server *s)
         if (paced && s->options->wait_clients > 0 && s->hub.subscriptions == 0) return -1;
         const int64_t wait_ns = replay_player_next(&s->player, s->server.now_ns, &entry);
         if (wait_ns != 0) return wait_ns < 0 ? -1 : wait_ns;
-        if (replay_streams_publish(&s->streams, s->player.slice, entry) == EXCHANGE_SIM_BLOCKED)
+        if (entry->channel == CHANNEL_RAW)
+            replay_raw_publish(&s->raw, s->player.slice, entry);
+        else if (replay_streams_publish(&s->streams, s->player.slice, entry) ==
+                 EXCHANGE_SIM_BLOCKED)
             return -1;
         replay_player_pass(&s->player, entry, s->server.now_ns);
     }
@@ -342,6 +363,9 @@ int replay_serve(const struct replay_options *options)
     static struct replay_server s;
     s.options = options;
     int code = server_start(&s);
+    if (code == RINGTAPE_EXIT_OK && replay_reader_extent(s.reader).time_last == 0)
+        (void)ringtape_fail("%s: nothing of these channels, symbols and times; clients get none",
+                            options->query.store);
     if (code == RINGTAPE_EXIT_OK) {
         while (!server_over(&s)) server_turn(&s);
         if (!s.ended) tell_counts(&s, "ended");

@@ -1,17 +1,369 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A replayed store: a second recorder ends with an equal one, clients of the exchanges are content,
-and what can go wrong does so in order."""
+"""A replayed store: a second recorder ends with an equal one, and what can go wrong does so in
+order. Clients of others are in replay_clients_test.py."""
 
+import json
+import signal
+import subprocess
+import time
+import urllib.error
+
+import pytest
 import replay_world as world
 import support
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+CAPTURES = support.REAL_DATA / "captures"
 
 
-def test_a_second_recorder_ends_with_an_equal_store(tmp_path, certificates):
-    first = world.made_up(tmp_path, certificates, "--rate=3000", "--messages=9000")
+@pytest.fixture(scope="module")
+def first(tmp_path_factory, certificates):
+    """A sealed store of all channels of three exchanges."""
+    folder = tmp_path_factory.mktemp("first")
+    store = world.made_up(folder, certificates, "--rate=3000", "--messages=9000")
     for channel in world.STORED:
-        assert world.rows(first, channel), f"{channel}: nothing to compare"
-    support.ringtape("seal", "--store", first)
-    with world.Replay(first, "--speed", "2", "--hold", certificates=certificates) as replay:
-        second = world.record(tmp_path, "second", replay)
+        assert world.rows(store, channel), f"{channel}: nothing to compare"
+    support.ringtape("seal", "--store", store)
+    return store
+
+
+def again(tmp_path, store, certificates, *options, **config):
+    """The store of a second recorder."""
+    with world.Replay(store, "--hold", *options, certificates=certificates) as replay:
+        second = world.record(tmp_path, "second", replay, **config)
         assert replay.terminate() == 0, replay.errors
-    world.assert_equal(first, second)
+    return second
+
+
+@pytest.mark.parametrize("speed", ["2", "max"])
+def test_a_second_recorder_ends_with_an_equal_store(tmp_path, certificates, first, speed):
+    world.assert_equal(first, again(tmp_path, first, certificates, "--speed", speed))
+
+
+@pytest.mark.skipif(not CAPTURES.is_dir(), reason="no recordings; set RINGTAPE_REAL_DATA")
+@pytest.mark.parametrize(
+    "exchange, capture, streams, channels",
+    [
+        ("binance", "hbtplayground_spot_nexousdt_20240724.dat.gz", 3, {"trade", "quote", "depth"}),
+        ("upbit", "cryptofeed_UPBIT-d78752.0.gz", 20, {"trade", "book"}),
+    ],
+)
+def test_recordings_with_every_message_kept_come_back_byte_by_byte(
+    tmp_path, certificates, exchange, capture, streams, channels
+):
+    """Recordings of years ago: what is received now happened then."""
+    with support.Simulator(
+        f"--capture={exchange}:{CAPTURES / capture}", "--max", "--messages=2000",
+        f"--begin-streams={streams}", "--no-limits", certificates=certificates,
+    ) as simulator:  # fmt: skip
+        one = world.record(tmp_path, "one", simulator, keep_raw=True)
+    other = again(tmp_path, one, certificates, "--speed", "max", keep_raw=True)
+    stored = [channel for channel in world.STORED if world.rows(one, channel)]
+    assert channels <= set(stored)
+    world.assert_equal(one, other, stored)
+    kept, again_kept = (
+        [row for row in world.rows(store, "raw") if '"kept"' in row and "result" not in row]
+        for store in (one, other)
+    )
+    assert len(kept) > 1500 and kept == again_kept
+
+
+def lost(store):
+    text = support.ringtape_any("coverage", "--store", store, "--channel", "trade", "--json")
+    return sorted(
+        (key["symbol"], hole["first"], hole["last"])
+        for key in json.loads(text)["coverage"]
+        for hole in key["holes"]
+        if hole["state"] != "repaired"
+    )
+
+
+def test_holes_stay_holes(tmp_path, certificates):
+    """What the first recorder lost, the second one cannot get either, and says so."""
+    with support.Simulator(
+        "--symbols=binance:3", "--rate=1500", "--messages=3000", "--begin-streams=3",
+        "--faults=drop_all=0.3,seed=5",
+    ) as simulator, support.Door(simulator, "binance", refused="rades") as door:  # fmt: skip
+        feed = support.feed(simulator, "binance", ["trade"], "all", rest_url=door.url())
+        config = tmp_path / "one.yaml"
+        with support.Ringtaped(config, tmp_path / "one", [feed]) as daemon:
+            simulator.event("ended", 60)
+            daemon.settle(500)
+            assert daemon.terminate() == 0, daemon.errors
+    missing = lost(tmp_path / "one")
+    assert missing, "nothing was lost: nothing to see"
+    with world.Replay(
+        tmp_path / "one", "--speed", "max", "--hold", certificates=certificates
+    ) as replay:
+        feed = support.feed(replay, "binance", ["trade"], "all")
+        config = tmp_path / "other.yaml"
+        with support.Ringtaped(config, tmp_path / "other", [feed]) as daemon:
+            replay.event("ended", 60)
+            daemon.settle(500)
+            daemon.wait_counters(lambda c: c["holes_open"] == 0, 60, "no open hole")
+            assert daemon.terminate() == 0, daemon.errors
+    ids = [json.loads(row)["id"] for row in world.rows(tmp_path / "one", "trade")]
+    inside = [hole for hole in missing if hole[2] < max(ids)]
+    assert inside and set(inside) <= set(lost(tmp_path / "other"))
+    world.assert_equal(tmp_path / "one", tmp_path / "other", ["trade"])
+
+
+# ---- clients ----
+
+
+def taken(replay, certificates, path, messages):
+    """Everything a client gets until it is told to go."""
+    with connect(replay.url("binance", path), ssl=support.trust(certificates)) as peer:
+        try:
+            while True:
+                messages.append(json.loads(peer.recv(timeout=30)))
+        except ConnectionClosed as closed:
+            assert closed.rcvd.code == 1001, closed
+
+
+def test_each_client_has_its_own_subscription(tmp_path, certificates, first):
+    import threading
+
+    one, other, nothing = [], [], []
+    with world.Replay(
+        first, "--speed", "max", "--wait-clients", "2", certificates=certificates
+    ) as replay:
+        clients = [
+            threading.Thread(target=taken, args=(replay, certificates, path, messages))
+            for path, messages in [
+                ("/stream?streams=btcusdt@trade/nosuch@trade", one),
+                ("/ws/btcusdt@depth@100ms/ethusdt@bookTicker", other),
+                ("/ws", nothing),
+            ]
+        ]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join(60)
+        assert replay.finish() == 0, replay.errors
+    stored = [json.loads(row) for row in world.rows(first, "trade")]
+    ids = sorted(row["id"] for row in stored if row["symbol"] == "binance:BTCUSDT")
+    assert [message["data"]["t"] for message in one] == ids
+    assert {message["stream"] for message in one} == {"btcusdt@trade"}
+    assert {message.get("e", "bookTicker") for message in other} == {"depthUpdate", "bookTicker"}
+    assert nothing == []
+
+
+def test_who_reads_slowly_is_dropped_and_nobody_waits(tmp_path, certificates):
+    program = support.ROOT / "zig-out" / "test" / "market_store"
+    store = tmp_path / "store"
+    subprocess.run([program, store, "day", "2026-11-20", "4", "60000", "60000"], check=True)
+    names = sorted(
+        entry["symbol"].split(":")[1].lower()
+        for entry in json.loads(support.ringtape("ls", "--store", store, "--symbols", "--json"))
+        if entry["symbol"].startswith("binance:")
+    )
+    path = "/stream?streams=" + "/".join(f"{name}@{c}" for name in names
+                                         for c in ("trade", "bookTicker"))  # fmt: skip
+    with world.Replay(
+        store, "--speed", "max", "--wait-clients", "2", "--queue", "1", "--exchange", "binance",
+        certificates=certificates,
+    ) as replay:  # fmt: skip
+        context = support.trust(certificates)
+        with connect(replay.url("binance", path), ssl=context, max_queue=1) as idle:
+            messages = []
+            taken(replay, certificates, path, messages)
+            assert replay.finish() == 0, replay.errors
+            ended = replay.event("ended")
+            assert ended["overruns"] == 1
+            assert any("a client was dropped" in line for line in replay.errors)
+            assert len(messages) == ended["played"]
+            with pytest.raises(ConnectionClosed):
+                while True:
+                    idle.recv(timeout=10)
+
+
+# ---- REST ----
+
+
+def test_rest_knows_what_was_played_and_nothing_later(certificates, first):
+    with world.Replay(
+        first, "--speed", "max", "--exchange", "binance", "--hold", certificates=certificates
+    ) as replay:
+        info, _ = replay.get("binance", "/api/v3/exchangeInfo")
+        assert {s["symbol"] for s in info["symbols"]} == {"BTCUSDT", "ETHUSDT", "XRPUSDT"}
+        assert all(s["filters"] for s in info["symbols"]), "as it was recorded"
+        page, _ = replay.get("binance", "/api/v3/historicalTrades?symbol=BTCUSDT&limit=10")
+        assert page == [], "nothing was played yet"
+        url = replay.url("binance", "/ws/btcusdt@trade/btcusdt@depth")
+        with connect(url, ssl=support.trust(certificates)) as peer:
+            messages = []
+            waiting = True
+            while waiting:
+                try:
+                    messages.append(json.loads(peer.recv(timeout=1)))
+                except TimeoutError:
+                    waiting = not replay.events("ended")
+        trades = [message for message in messages if message["e"] == "trade"]
+        middle = trades[len(trades) // 2]["t"]
+        path = f"/api/v3/historicalTrades?symbol=BTCUSDT&fromId={middle}&limit=10"
+        page, _ = replay.get("binance", path, {"X-MBX-TIME-UNIT": "microsecond"})
+        assert [trade["id"] for trade in page] == list(range(middle, middle + 10))
+        assert page[0]["price"] == trades[len(trades) // 2]["p"]
+        recent, _ = replay.get("binance", "/api/v3/trades?symbol=BTCUSDT&limit=5")
+        assert [trade["id"] for trade in recent] == [trade["t"] for trade in trades[-5:]]
+        day, _ = replay.get("binance", "/api/v3/ticker/24hr?symbol=BTCUSDT")
+        assert day["lastId"] == trades[-1]["t"]
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            replay.get("binance", "/api/v3/trades?symbol=NOSUCH")
+        assert json.loads(refused.value.read())["code"] == -1121
+        book = followed(messages, replay)
+        made, _ = replay.get("binance", "/api/v3/depth?symbol=BTCUSDT&limit=5000")
+        assert made == book, "the book as of the clock, made of snapshot and messages"
+
+
+def followed(messages, replay):
+    """A client's own book: the recorded snapshot it is given once, and the messages behind."""
+    snapshot, _ = replay.get("binance", "/api/v3/depth?symbol=BTCUSDT&limit=5000")
+    sides = {"b": dict(map(tuple, snapshot["bids"])), "a": dict(map(tuple, snapshot["asks"]))}
+    last = snapshot["lastUpdateId"]
+    for message in messages:
+        if message["e"] != "depthUpdate" or message["u"] <= last:
+            continue
+        assert message["U"] <= last + 1
+        last = message["u"]
+        for side, levels in sides.items():
+            for price, quantity in message[side]:
+                levels.pop(price, None)
+                if float(quantity) != 0:
+                    levels[price] = quantity
+    assert last > snapshot["lastUpdateId"], "no message behind the snapshot: nothing to see"
+
+    def sort(levels, down):
+        return sorted(map(list, levels.items()), key=lambda pair: float(pair[0]), reverse=down)
+
+    return {"lastUpdateId": last, "bids": sort(sides["b"], True), "asks": sort(sides["a"], False)}
+
+
+# ---- edges ----
+
+
+def test_lines_to_a_pipe_are_messages_in_order(first):
+    text = support.ringtape("replay", "--store", first, "--frames", "--speed", "max")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line["time_ns"] for line in lines] == sorted(line["time_ns"] for line in lines)
+    streams = {line["stream"].split("@")[1] for line in lines}
+    assert streams == {"trade", "aggTrade", "bookTicker", "depth", "ticker", "kline_1m",
+                       "orderbook"}  # fmt: skip
+    trades = [line for line in lines if line["stream"].endswith("@trade")]
+    assert len(trades) == len(world.rows(first, "trade"))
+    one = support.ringtape("replay", "--store", first, "--frames", "--speed", "max", "--exchange",
+                           "binance", "--symbols", "ETHUSDT", "--channels", "trade")  # fmt: skip
+    assert {json.loads(line)["stream"] for line in one.splitlines()} == {"ethusdt@trade"}
+
+
+def test_a_range_without_data_is_said_and_no_mistake(certificates, first):
+    with world.Replay(
+        first, "--from", "2031-01-01", "--wait-clients", "0", "--exchange", "binance",
+        certificates=certificates,
+    ) as replay:  # fmt: skip
+        assert replay.finish() == 0
+    assert any("nothing of these channels" in line for line in replay.errors), replay.errors
+    assert replay.event("ended")["played"] == 0
+
+
+def test_ctrl_c_says_goodbye(certificates, first):
+    with world.Replay(first, "--speed", "0.001", certificates=certificates) as replay:
+        with connect(
+            replay.url("binance", "/ws/btcusdt@bookTicker"), ssl=support.trust(certificates)
+        ) as peer:
+            replay.event("begun")
+            replay.child.send_signal(signal.SIGINT)
+            with pytest.raises(ConnectionClosed) as closed:
+                while True:
+                    peer.recv(timeout=20)
+            assert closed.value.rcvd.code == 1001
+        assert replay.finish() == 0, replay.errors
+
+
+def test_damage_is_told_and_passed_over(tmp_path, first):
+    store = tmp_path / "store"
+    subprocess.run(["cp", "-r", first, store], check=True)
+    (segment,) = store.glob("segment/*/quote-*.segment")
+    with open(segment, "r+b") as file:
+        file.seek(segment.stat().st_size // 3)
+        byte = file.read(1)
+        file.seek(-1, 1)
+        file.write(bytes([byte[0] ^ 0x55]))
+    command = [support.program("ringtape"), "replay", "--store", store, "--frames"]
+    done = subprocess.run([*command, "--speed", "max"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "damaged: segment/" in done.stderr and "left out" in done.stderr
+    assert done.stderr.count("left out") == 1, "once, though several slices meet it"
+    assert 5000 < len(done.stdout.splitlines()) < 9000
+
+
+def test_a_store_that_is_being_recorded(tmp_path, certificates):
+    with support.Simulator(
+        "--symbols=binance:2", "--rate=500", "--seconds=60", "--begin-streams=2",
+        certificates=certificates,
+    ) as simulator:  # fmt: skip
+        feed = support.feed(simulator, "binance", ["trade"], "all")
+        store = tmp_path / "store"
+        with support.Ringtaped(tmp_path / "config.yaml", store, [feed]) as daemon:
+            durable = daemon.wait_counters(lambda c: c["durable"] >= 700)["durable"]
+            text = support.ringtape("replay", "--store", store, "--frames", "--speed", "max")
+            assert daemon.alive()
+    ids = {}
+    for line in map(json.loads, text.splitlines()):
+        ids.setdefault(line["stream"], []).append(line["data"]["t"])
+    assert sum(map(len, ids.values())) >= durable - 100, "but for status rows"
+    for stream, found in ids.items():
+        assert found == list(range(found[0], found[0] + len(found))), stream
+
+
+def test_a_lap_follows_a_lap(certificates, first):
+    with world.Replay(
+        first, "--speed", "max", "--loop", "--exchange", "binance", certificates=certificates
+    ) as replay:
+        url = replay.url("binance", "/ws/btcusdt@trade")
+        with connect(url, ssl=support.trust(certificates)) as peer:
+            ids = [json.loads(peer.recv(timeout=20))["t"] for _ in range(2000)]
+        assert replay.terminate() == 0
+    lap = ids[1:].index(ids[0]) + 1
+    assert ids[:lap] == list(range(ids[0], ids[0] + lap)) and ids[lap : lap + 50] == ids[:50]
+
+
+def test_the_speed_is_that_of_the_recording(certificates, first):
+    """Not faster than asked; slower is the machine's affair."""
+    with world.Replay(
+        first, "--speed", "4", "--exchange", "binance", certificates=certificates
+    ) as replay:
+        with connect(
+            replay.url("binance", "/ws/btcusdt@bookTicker"), ssl=support.trust(certificates)
+        ) as peer:
+            peer.recv(timeout=20)
+            begin = time.monotonic()
+            with pytest.raises(ConnectionClosed):
+                while True:
+                    peer.recv(timeout=20)
+        assert time.monotonic() - begin > 3 / 4 * 0.8, "3 s of recording"
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (["--speed", "fast"], "--speed 'fast': a number above 0"),
+        (["--speed", "0"], "--speed '0': a number above 0"),
+        (["--listen", "nowhere"], "--listen 'nowhere': an IPv4 address is expected"),
+        (["--exchange", "kraken"], "--exchange 'kraken': binance, binance-usdm or upbit"),
+        (["--frames", "--kafka", "localhost:1"], "--frames '': not together with --kafka"),
+        (["--channels", "trades"], "no such channel"),
+    ],
+)
+def test_mistakes_are_told_with_the_remedy(options, said):
+    command = [support.program("ringtape"), "replay", "--store", "/nowhere", "--plain", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 64 and said in done.stderr, done.stderr
+
+
+def test_without_tls_it_must_be_said():
+    command = [support.program("ringtape"), "replay", "--store", "/nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 64 and "give --certificate and --key, or --plain" in done.stderr

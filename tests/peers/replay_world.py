@@ -29,21 +29,21 @@ class Replay(support.Simulator):
         self.ports = self.event("listening")["ports"]
 
 
-def feeds(simulator, symbols="all"):
+def feeds(simulator, **more):
     found = []
     for exchange in simulator.ports:
         channels = UPBIT if exchange == "upbit" else BINANCE
-        found.append(support.feed(simulator, exchange, channels, symbols))
+        found.append(support.feed(simulator, exchange, channels, "all", **more))
     return found
 
 
-def record(tmp_path, name, simulator, streams=0, ended="ended"):
+def record(tmp_path, name, simulator, **more):
     """A store of everything that the simulator or the replay sends."""
     store = tmp_path / name
     config = tmp_path / f"{name}.yaml"
-    with support.Ringtaped(config, store, feeds(simulator)) as daemon:
+    with support.Ringtaped(config, store, feeds(simulator, **more)) as daemon:
         simulator.event("begun", 60)
-        sent = simulator.event(ended, 120)
+        sent = simulator.event("ended", 120)
         daemon.settle(sent["sent"])
         assert daemon.terminate() == 0, daemon.errors
     return store
