@@ -142,9 +142,9 @@ def bench_spacing(size, folder, certificates):
     middle = statistics.median(offsets)
     deviations = sorted(abs(offset - middle) for offset in offsets)
     print(json.dumps({"bench": "replay", "case": "spacing", "messages": len(due),
-                      "p50_us": deviations[len(deviations) // 2] // 1000,
-                      "p99_us": deviations[len(deviations) * 99 // 100] // 1000,
-                      "max_us": deviations[-1] // 1000,
+                      "p50_us": round(deviations[len(deviations) // 2] / 1000),
+                      "p99_us": round(deviations[len(deviations) * 99 // 100] / 1000),
+                      "max_us": round(deviations[-1] / 1000),
                       "server_p50_us": ended["late_p50_us"],
                       "server_p99_us": ended["late_p99_us"],
                       "server_max_us": ended["late_max_us"],

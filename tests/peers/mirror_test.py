@@ -10,6 +10,7 @@ import time
 
 import kafka_broker
 import pytest
+import replay_world
 import support
 
 TOPICS = {
@@ -249,3 +250,17 @@ def test_alerts_are_sent_when_they_are_raised(broker, tmp_path):
     # became durable, 5 ms later, which these of the first second mostly are.
     assert len(values) <= 2 * len(rows)
     assert len(values) > counters["mirrored"], "some came past the mirror"
+
+
+def test_a_replay_writes_as_the_mirror_does(broker, tmp_path, certificates):
+    """The same topics, keys, values and identities, under a prefix of its own."""
+    first = replay_world.made_up(tmp_path, certificates, "--rate=3000", "--messages=3000")
+    support.ringtape("seal", "--store", first)
+    make_topics(broker, "replayed")
+    text = support.ringtape("replay", "--store", first, "--speed", "max", "--kafka",
+                            broker.address, "--kafka-prefix", "replayed")  # fmt: skip
+    ended = json.loads(text)
+    assert ended["played"] == ended["delivered"] > 3000 and ended["refused"] == 0
+    channels = ("trade", "agg_trade", "quote", "depth", "book", "ticker", "kline", "status")
+    counts = compare(broker, "replayed", first, channels)
+    assert all(counts[channel] == len(stored(first, channel)) for channel in channels)
