@@ -10,7 +10,7 @@
 //
 // Depth. A client that has followed a book since a message it names gets the snapshot that was
 // recorded then, once, so that a recorder stores the same; anybody else gets the book as of the
-// clock, made of the last recorded snapshot and the messages since (replay_book.h).
+// clock, made of the last recorded snapshot and the messages since (ringtape_book_find.h).
 //
 // The store is read while the client waits, and so do the others: a page of trades takes a few
 // milliseconds, a book up to some hundred.

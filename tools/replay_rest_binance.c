@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // Binance over REST, spot and futures.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "format/ensure.h"
-#include "tools/replay_book.h"
 #include "tools/replay_rest.h"
 #include "tools/replay_text.h"
+#include "tools/ringtape_book_find.h"
+#include "tools/ringtape_command.h"
 
 #define SECOND_NS ((int64_t)1000000000)
-#define DAY_NS (86400 * SECOND_NS)
 #define AHEAD_NS (5 * SECOND_NS) // a recorded snapshot may be so much newer than the clock
 
 enum {
@@ -229,13 +230,11 @@ static void answer_day(struct replay_question *q)
 
 struct depth_search {
     struct replay_question *q;
-    struct replay_book *book;
     const struct replay_symbol *symbol;
     int64_t until_ns;     // rows received later do not count
     int64_t least_id;     // of a recorded snapshot that may be given
     int64_t found_id;     // 0: none
     uint32_t size;        // of what was rendered
-    bool seen;            // of the book: a snapshot was there
 };
 
 static int64_t received(const struct replay_row *row)
@@ -258,61 +257,37 @@ static bool recorded_row(void *context, const struct replay_row *row)
     return true;
 }
 
-static bool begin_row(void *context, const struct replay_row *row)
-{
-    struct depth_search *search = context;
-    if (received(row) > search->until_ns) return true;
-    if (search->seen && replay_value(row, BOOK_LAST_ID) < search->book->last_id) return true;
-    replay_book_begin(search->book, row->rows, row->row);
-    search->seen = true;
-    return true;
-}
-
-static bool apply_row(void *context, const struct replay_row *row)
-{
-    struct depth_search *search = context;
-    if (received(row) <= search->until_ns) replay_book_apply(search->book, row->rows, row->row);
-    return true;
-}
-
 static const struct store_predicate is_rest = {
     .column = BOOK_SOURCE, .min = BOOK_SOURCE_REST, .max = BOOK_SOURCE_REST};
 
-static struct store_query depth_query(enum channel channel, int64_t lag_ns, int64_t from_ns,
-                                      int64_t to_ns)
-{
-    struct store_query query = store_query_all(channel);
-    // With a lag, times of the exchange and of receipt are far apart: rows are judged one by one.
-    query.time_from = lag_ns == 0 ? from_ns : INT64_MIN;
-    query.time_to = lag_ns == 0 ? to_ns : INT64_MAX;
-    if (channel == CHANNEL_BOOK) {
-        query.predicates = &is_rest;
-        query.predicate_count = 1;
-    }
-    return query;
-}
-
-static void put_side(struct replay_question *q, const struct replay_side *side, int64_t limit)
+static void put_side(struct replay_question *q, const struct book_levels *levels, int side,
+                     int64_t limit)
 {
     char text[REPLAY_DECIMAL_BYTES_MAX];
+    struct book_level *sorted;
+    uint32_t count;
     const uint8_t places = q->exchange == EXCHANGE_SIM_BINANCE ? 8 : 0;
-    for (uint32_t i = 0; i < side->count && i < limit; i++) {
-        const struct event_level *level = &side->levels[i].level;
+    if (book_levels_sorted(levels, side, &sorted, &count) != 0) {
+        q->body.full = true;
+        return;
+    }
+    for (uint32_t i = 0; i < count && i < limit; i++) {
         replay_rest_comma(q);
         EXCHANGE_SIM_TEXT(&q->body, "[\"");
-        char *end = replay_decimal(text, level->price, level->price_scale, places);
+        char *end = replay_decimal(text, sorted[i].price, levels->price_scale, places);
         exchange_sim_text_bytes(&q->body, text, (uint32_t)(end - text));
         EXCHANGE_SIM_TEXT(&q->body, "\",\"");
-        end = replay_decimal(text, level->quantity, level->quantity_scale, places);
+        end = replay_decimal(text, sorted[i].quantity, levels->quantity_scale, places);
         exchange_sim_text_bytes(&q->body, text, (uint32_t)(end - text));
         EXCHANGE_SIM_TEXT(&q->body, "\"]");
     }
+    free(sorted);
 }
 
-static void put_book(struct replay_question *q, const struct replay_book *book, int64_t limit)
+static void put_book(struct replay_question *q, const struct book_found *found, int64_t limit)
 {
     EXCHANGE_SIM_TEXT(&q->body, "{\"lastUpdateId\":");
-    exchange_sim_text_integer(&q->body, book->last_id);
+    exchange_sim_text_integer(&q->body, found->last_id);
     if (q->exchange == EXCHANGE_SIM_USDM) {
         EXCHANGE_SIM_TEXT(&q->body, ",\"E\":");
         put_time(q, replay_rest_clock_ns(q->rest));
@@ -320,41 +295,39 @@ static void put_book(struct replay_question *q, const struct replay_book *book, 
         put_time(q, replay_rest_clock_ns(q->rest));
     }
     EXCHANGE_SIM_TEXT(&q->body, ",\"bids\":[");
-    put_side(q, &book->side[0], limit);
+    put_side(q, &found->levels, 0, limit);
     EXCHANGE_SIM_TEXT(&q->body, "],\"asks\":[");
-    put_side(q, &book->side[1], limit);
+    put_side(q, &found->levels, 1, limit);
     EXCHANGE_SIM_TEXT(&q->body, "]}");
 }
 
-// As of the clock, from the last snapshot of the day before it.
-static void answer_made(struct depth_search *search, const char *name, int64_t limit)
+// As of the last message that was played.
+static void answer_made(struct replay_question *q, const struct replay_symbol *symbol,
+                        const char *name, int64_t limit)
 {
-    struct replay_question *q = search->q;
-    struct replay_book book;
-    const int64_t clock_ns = q->rest->player->clock_ns;
-    const int64_t lag_ns = replay_reader_lag_ns(q->rest->player->reader);
-    struct store_query query = depth_query(CHANNEL_BOOK, lag_ns, clock_ns - DAY_NS, clock_ns + 1);
-    if (!replay_book_open(&book)) {
-        replay_book_close(&book);
-        replay_rest_failure(q, 503, -1000, "Out of memory.");
+    struct book_found found;
+    if (symbol->depth_time == 0) {
+        replay_rest_failure(q, 503, -1000, "Nothing of this book was played yet.");
         return;
     }
-    search->book = &book;
-    search->until_ns = clock_ns;
-    replay_rest_rows(q, &query, name, begin_row, search);
-    const struct store_predicate newer = {
-        .column = DEPTH_LAST_ID, .min = book.last_id + 1, .max = INT64_MAX};
-    query = depth_query(CHANNEL_DEPTH, lag_ns, clock_ns - DAY_NS, clock_ns + 1);
-    query.predicates = &newer;
-    query.predicate_count = 1;
-    if (search->seen) replay_rest_rows(q, &query, name, apply_row, search);
-    if (q->status == 200 && search->seen && !book.broken)
-        put_book(q, &book, limit);
-    else if (q->status == 200)
-        replay_rest_failure(q, 503, -1000,
-                            search->seen ? "The store lacks messages of this book."
-                                         : "The store has no snapshot of this book.");
-    replay_book_close(&book);
+    if (store_refresh(q->rest->store, NULL) != 0) {
+        replay_rest_failure(q, 503, -1000, "The store cannot be read now.");
+        return;
+    }
+    int result = book_find(q->rest->store, name, symbol->depth_time, &found);
+    if (result == 0) {
+        // Nothing is stored behind it: then it must be the newest one.
+        book_found_free(&found);
+        result = book_find(q->rest->store, name, BOOK_NEWEST, &found);
+        if (result > 0 && found.last_id != symbol->depth_last) {
+            result = 0;
+            (void)snprintf(found.why, sizeof found.why, "The book as of now is not known yet.");
+        }
+    }
+    if (result > 0) put_book(q, &found, limit);
+    else if (result == 0) replay_rest_failure(q, 503, -1000, found.why);
+    else replay_rest_failure(q, 503, -1000, ringtape_error_text(result));
+    book_found_free(&found);
 }
 
 static void answer_depth(struct replay_question *q)
@@ -372,12 +345,17 @@ static void answer_depth(struct replay_question *q)
     const bool follows = symbol->depth_first > 0;
     search.least_id = follows ? symbol->depth_first - 1 : 0;
     const int64_t from_ns = follows ? INT64_MIN : clock_ns - AHEAD_NS;
-    struct store_query query =
-        depth_query(CHANNEL_BOOK, replay_reader_lag_ns(q->rest->player->reader), from_ns,
-                    clock_ns + AHEAD_NS + 1);
+    struct store_query query = store_query_all(CHANNEL_BOOK);
+    query.predicates = &is_rest;
+    query.predicate_count = 1;
+    // With a lag, times of the exchange and of receipt are far apart: rows are judged one by one.
+    if (replay_reader_lag_ns(q->rest->player->reader) == 0) {
+        query.time_from = from_ns;
+        query.time_to = clock_ns + AHEAD_NS + 1;
+    }
     replay_rest_rows(q, &query, name, recorded_row, &search);
     if (search.found_id == 0) {
-        answer_made(&search, name, limit);
+        answer_made(q, symbol, name, limit);
         return;
     }
     symbol->depth_given = search.found_id;

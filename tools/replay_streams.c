@@ -171,6 +171,8 @@ static void remember_depth(struct replay_symbol *symbol, const struct rows *rows
                            bool subscribed)
 {
     if (rows->schema->channel != CHANNEL_DEPTH) return;
+    symbol->depth_time = rows_time_ns(rows, row);
+    symbol->depth_last = rows->value[DEPTH_LAST_ID][row];
     if (!subscribed)
         symbol->depth_first = symbol->depth_given = 0;
     else if (symbol->depth_first == 0)

@@ -26,6 +26,8 @@ struct replay_symbol {
     int64_t trade_first;
     int64_t agg_id;
     int64_t depth_first; // U of the first depth message that its present subscribers got; 0: none
+    int64_t depth_time;  // `time` and u of the last depth message that was played; 0: none
+    int64_t depth_last;
     int64_t depth_given; // lastUpdateId of the recorded snapshot that was given out since
 };
 

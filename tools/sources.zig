@@ -76,7 +76,10 @@ const served_parts = [_][]const u8{
     "binance", "connection", "hub", "name", "output", "server", "text", "upbit",
 };
 /// What it shares with the toolbox.
-const toolbox_parts = [_][]const u8{ "command", "files", "names", "options", "progress", "query" };
+const toolbox_parts = [_][]const u8{
+    "book_find", "book_levels", "command", "coverage", "files",    "json",
+    "ledger",    "names",       "options", "progress", "query",    "table",
+};
 
 /// The files of `ringtape replay`, a program of its own: the toolbox links neither TLS nor Kafka.
 pub fn replay(b: *std.Build) []const []const u8 {

@@ -5,6 +5,7 @@ order. Clients of others are in replay_clients_test.py."""
 import json
 import signal
 import subprocess
+import threading
 import time
 import urllib.error
 
@@ -12,7 +13,7 @@ import pytest
 import replay_world as world
 import support
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync import client
 
 CAPTURES = support.REAL_DATA / "captures"
 
@@ -112,9 +113,17 @@ def test_holes_stay_holes(tmp_path, certificates):
 # ---- clients ----
 
 
+def connect(url, certificates, **options):
+    """On a machine with much to do, too."""
+    context = support.trust(certificates)
+    options = {"open_timeout": 60, "close_timeout": 2, **options}
+    return client.connect(url, ssl=context, **options)
+
+
+
 def taken(replay, certificates, path, messages):
     """Everything a client gets until it is told to go."""
-    with connect(replay.url("binance", path), ssl=support.trust(certificates)) as peer:
+    with connect(replay.url("binance", path), certificates) as peer:
         try:
             while True:
                 messages.append(json.loads(peer.recv(timeout=30)))
@@ -123,13 +132,11 @@ def taken(replay, certificates, path, messages):
 
 
 def test_each_client_has_its_own_subscription(tmp_path, certificates, first):
-    import threading
-
     one, other, nothing = [], [], []
     with world.Replay(
         first, "--speed", "max", "--wait-clients", "2", certificates=certificates
     ) as replay:
-        clients = [
+        threads = [
             threading.Thread(target=taken, args=(replay, certificates, path, messages))
             for path, messages in [
                 ("/stream?streams=btcusdt@trade/nosuch@trade", one),
@@ -137,10 +144,10 @@ def test_each_client_has_its_own_subscription(tmp_path, certificates, first):
                 ("/ws", nothing),
             ]
         ]
-        for client in clients:
-            client.start()
-        for client in clients:
-            client.join(60)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
         assert replay.finish() == 0, replay.errors
     stored = [json.loads(row) for row in world.rows(first, "trade")]
     ids = sorted(row["id"] for row in stored if row["symbol"] == "binance:BTCUSDT")
@@ -165,8 +172,7 @@ def test_who_reads_slowly_is_dropped_and_nobody_waits(tmp_path, certificates):
         store, "--speed", "max", "--wait-clients", "2", "--queue", "1", "--exchange", "binance",
         certificates=certificates,
     ) as replay:  # fmt: skip
-        context = support.trust(certificates)
-        with connect(replay.url("binance", path), ssl=context, max_queue=1) as idle:
+        with connect(replay.url("binance", path), certificates, max_queue=1) as idle:
             messages = []
             taken(replay, certificates, path, messages)
             assert replay.finish() == 0, replay.errors
@@ -192,7 +198,7 @@ def test_rest_knows_what_was_played_and_nothing_later(certificates, first):
         page, _ = replay.get("binance", "/api/v3/historicalTrades?symbol=BTCUSDT&limit=10")
         assert page == [], "nothing was played yet"
         url = replay.url("binance", "/ws/btcusdt@trade/btcusdt@depth")
-        with connect(url, ssl=support.trust(certificates)) as peer:
+        with connect(url, certificates) as peer:
             messages = []
             waiting = True
             while waiting:
@@ -270,9 +276,7 @@ def test_a_range_without_data_is_said_and_no_mistake(certificates, first):
 
 def test_ctrl_c_says_goodbye(certificates, first):
     with world.Replay(first, "--speed", "0.001", certificates=certificates) as replay:
-        with connect(
-            replay.url("binance", "/ws/btcusdt@bookTicker"), ssl=support.trust(certificates)
-        ) as peer:
+        with connect(replay.url("binance", "/ws/btcusdt@bookTicker"), certificates) as peer:
             replay.event("begun")
             replay.child.send_signal(signal.SIGINT)
             with pytest.raises(ConnectionClosed) as closed:
@@ -323,7 +327,7 @@ def test_a_lap_follows_a_lap(certificates, first):
         first, "--speed", "max", "--loop", "--exchange", "binance", certificates=certificates
     ) as replay:
         url = replay.url("binance", "/ws/btcusdt@trade")
-        with connect(url, ssl=support.trust(certificates)) as peer:
+        with connect(url, certificates) as peer:
             ids = [json.loads(peer.recv(timeout=20))["t"] for _ in range(2000)]
         assert replay.terminate() == 0
     lap = ids[1:].index(ids[0]) + 1
@@ -335,9 +339,7 @@ def test_the_speed_is_that_of_the_recording(certificates, first):
     with world.Replay(
         first, "--speed", "4", "--exchange", "binance", certificates=certificates
     ) as replay:
-        with connect(
-            replay.url("binance", "/ws/btcusdt@bookTicker"), ssl=support.trust(certificates)
-        ) as peer:
+        with connect(replay.url("binance", "/ws/btcusdt@bookTicker"), certificates) as peer:
             peer.recv(timeout=20)
             begin = time.monotonic()
             with pytest.raises(ConnectionClosed):
