@@ -278,10 +278,7 @@ const Variant = struct {
             .files = sources.replay(v.b),
             .extra = v.commitFlag(),
             .archives = v.everything(&.{}, v.io_uring),
-            .libs = std.mem.concat(v.b.allocator, []const u8, &.{
-                if (v.options.asan or v.options.tsan) &.{} else &malloc_libs,
-                &(format_libs ++ [_][]const u8{ "rdkafka", "uring", "pthread", "m" }),
-            }) catch @panic("OOM"),
+            .libs = &(format_libs ++ [_][]const u8{ "rdkafka", "uring", "pthread", "m" }),
             .wolfssl = true,
         });
     }
