@@ -34,7 +34,8 @@ static bool note_in_day(const struct ledger_note *note, int32_t day)
 
 static bool key_in_day(const struct ledger_key *key, int32_t day)
 {
-    return !key->gone && key->first_ns < day_end_ns(day);
+    bool over = key->archived && key->last_ns < day_end_ns(day - 1);
+    return !key->gone && !over && key->first_ns < day_end_ns(day);
 }
 
 // Nobody can tell any more what it traded: no reason to wait, but a thing to list.
@@ -61,7 +62,8 @@ static void judge_keys(const struct day_state *state, struct day_channel *channe
         channel->used = true;
         if (key_unproven(key, state->day))
             channel->unproven++;
-        else if (audited(key->channel) && key->proven_ns < day_end_ns(state->day))
+        else if (audited(key->channel) && !key->archived &&
+                 key->proven_ns < day_end_ns(state->day))
             because(channel, " is not proven to its end yet", key->symbol);
     }
 }

@@ -23,7 +23,7 @@ static const char *const codes_status[] = {
     "hole_lost",      "symbol_added",    "symbol_removed", "interval_closed", "unknown_key",
     "rows_refused",   "channel_paused",  "channel_resumed", "clock_offset",
     "store_damaged",  "data_deleted",    "disk_full",       "disk_freed",
-    "message_refused", NULL,
+    "message_refused", "backfilled", NULL,
 };
 static const char *const codes_raw_reason[] = {
     "not_json",   "unknown_type",   "unknown_symbol", "missing_key",  "wrong_type",

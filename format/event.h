@@ -345,6 +345,7 @@ enum status_kind { // numbers are on disk
     STATUS_DISK_FULL = 21,     // detail: what is done about it
     STATUS_DISK_FREED = 22,
     STATUS_MESSAGE_REFUSED = 23, // Kafka refused a stored row for good; it is kept; detail: which
+    STATUS_BACKFILLED = 24, // ids or times that were filled in; count: rows; detail: file, checksum
 };
 
 enum instrument_columns {

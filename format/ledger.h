@@ -64,6 +64,7 @@ struct ledger_key {
     bool times; // positions are times
     bool live;
     bool gone;
+    bool archived; // not in a file: no daemon recorded it, it was filled in (ledger_whole.h)
     bool unlisted; // the exchange does not list the symbol any more
     int64_t first, first_ns;
     int64_t last, last_ns;

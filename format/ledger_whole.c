@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "format/ensure.h"
+#include "format/ledger_filled.h"
 
 int ledger_whole_init(struct ledger_whole *whole)
 {
@@ -27,6 +28,8 @@ void ledger_whole_free(struct ledger_whole *whole)
     free(whole->keys);
     free(whole->endless);
     free(whole->notes);
+    free(whole->filled);
+    whole->filled = NULL;
     whole->keys = NULL;
     whole->endless = NULL;
     whole->notes = NULL;
@@ -34,7 +37,7 @@ void ledger_whole_free(struct ledger_whole *whole)
 
 // ---- files ----
 
-static int key_order(const void *left, const void *right)
+int ledger_whole_key_order(const void *left, const void *right)
 {
     const struct ledger_key *a = left;
     const struct ledger_key *b = right;
@@ -42,7 +45,7 @@ static int key_order(const void *left, const void *right)
     return order != 0 ? order : (a->channel > b->channel) - (a->channel < b->channel);
 }
 
-static void note_add(struct ledger_whole *whole, const struct ledger_note *note)
+void ledger_whole_note(struct ledger_whole *whole, const struct ledger_note *note)
 {
     if (whole->note_count == whole->note_room) {
         uint32_t room = whole->note_room * 2 + 1024;
@@ -72,7 +75,7 @@ static void notes_take(struct ledger_whole *whole, const struct ledger *ledger,
                                    .to_ns = ends ? hole->last : hole->to_ns,
                                    .count = -1};
         (void)snprintf(note.detail, sizeof note.detail, "%s", coverage_cause_text(hole->cause));
-        note_add(whole, &note);
+        ledger_whole_note(whole, &note);
     }
 }
 
@@ -117,7 +120,7 @@ static int place_order(const void *left, const void *right)
 {
     const struct ledger_key *a = left;
     const struct ledger_key *b = right;
-    int order = key_order(a, b);
+    int order = ledger_whole_key_order(a, b);
     return order != 0 ? order : (a->hole_first < b->hole_first) - (a->hole_first > b->hole_first);
 }
 
@@ -130,7 +133,8 @@ void ledger_whole_files_end(struct ledger_whole *whole)
     qsort(whole->keys, whole->key_count, sizeof *whole->keys, place_order);
     for (uint32_t i = 0; i < whole->key_count; i++) {
         uint32_t place = whole->keys[i].hole_first;
-        bool first = kept == 0 || key_order(&whole->keys[kept - 1], &whole->keys[i]) != 0;
+        bool first = kept == 0 ||
+                     ledger_whole_key_order(&whole->keys[kept - 1], &whole->keys[i]) != 0;
         if (first)
             whole->keys[kept++] = whole->keys[i];
         places[place] = first ? kept - 1 : UINT32_MAX;
@@ -156,23 +160,23 @@ static uint32_t key_find(const struct ledger_whole *whole, struct event_text nam
         return UINT32_MAX;
     memcpy(wanted.symbol, name.bytes, name.size);
     const struct ledger_key *found =
-        bsearch(&wanted, whole->keys, whole->key_count, sizeof wanted, key_order);
+        bsearch(&wanted, whole->keys, whole->key_count, sizeof wanted, ledger_whole_key_order);
     return found ? (uint32_t)(found - whole->keys) : UINT32_MAX;
 }
 
-static int64_t note_first(const struct ledger_note *note)
+int64_t ledger_note_first(const struct ledger_note *note)
 {
     return note->first >= 0 ? note->first : note->from_ns;
 }
 
-static int64_t note_last(const struct ledger_note *note)
+int64_t ledger_note_last(const struct ledger_note *note)
 {
     if (note->first >= 0 || note->last == INT64_MAX)
         return note->last;
     return note->to_ns;
 }
 
-static void note_begin(struct ledger_note *note, int64_t first)
+void ledger_note_begin(struct ledger_note *note, int64_t first)
 {
     if (note->first >= 0)
         note->first = first;
@@ -180,7 +184,7 @@ static void note_begin(struct ledger_note *note, int64_t first)
         note->from_ns = first;
 }
 
-static void note_end(struct ledger_note *note, int64_t last)
+void ledger_note_end(struct ledger_note *note, int64_t last)
 {
     note->last = note->first >= 0 ? last : 0;
     if (note->first < 0)
@@ -190,14 +194,14 @@ static void note_end(struct ledger_note *note, int64_t last)
 // What is repaired or lost is open no more.
 static void notes_cut(struct ledger_whole *whole, const struct ledger_note *closed)
 {
-    int64_t first = note_first(closed);
-    int64_t last = note_last(closed);
+    int64_t first = ledger_note_first(closed);
+    int64_t last = ledger_note_last(closed);
     for (uint32_t n = whole->note_count; n-- > 0;) {
         struct ledger_note *open = &whole->notes[n];
         if (open->key != closed->key || open->kind != STATUS_HOLE_OPENED)
             continue;
-        int64_t from = note_first(open);
-        int64_t to = note_last(open);
+        int64_t from = ledger_note_first(open);
+        int64_t to = ledger_note_last(open);
         if (to < first || from > last)
             continue;
         // One without an end had one, which only its closing tells.
@@ -206,13 +210,13 @@ static void notes_cut(struct ledger_whole *whole, const struct ledger_note *clos
             *open = whole->notes[--whole->note_count];
         } else if (from < first && to > last) {
             struct ledger_note upper = *open;
-            note_begin(&upper, last + 1);
-            note_end(open, first - 1);
-            note_add(whole, &upper);
+            ledger_note_begin(&upper, last + 1);
+            ledger_note_end(open, first - 1);
+            ledger_whole_note(whole, &upper);
         } else if (from < first) {
-            note_end(open, first - 1);
+            ledger_note_end(open, first - 1);
         } else {
-            note_begin(open, last + 1);
+            ledger_note_begin(open, last + 1);
         }
     }
 }
@@ -228,7 +232,7 @@ static void ends_drop(struct ledger_whole *whole, const struct ledger_note *late
         const struct ledger_note *lost = &whole->notes[n];
         if (lost->key != later->key || lost->kind != STATUS_HOLE_LOST || lost->last != INT64_MAX)
             continue;
-        if (note_first(lost) == note_first(later))
+        if (ledger_note_first(lost) == ledger_note_first(later))
             whole->notes[n] = whole->notes[--whole->note_count];
         else
             whole->endless[later->key] = true;
@@ -241,7 +245,8 @@ static bool note_known(struct ledger_whole *whole, const struct ledger_note *not
     for (uint32_t n = 0; n < whole->note_count; n++) {
         struct ledger_note *open = &whole->notes[n];
         if (open->key != note->key || open->kind != STATUS_HOLE_OPENED ||
-            note_first(open) > note_first(note) || note_last(open) < note_first(note))
+            ledger_note_first(open) > ledger_note_first(note) ||
+            ledger_note_last(open) < ledger_note_first(note))
             continue;
         if (note->first < 0) {
             open->last = note->last;
@@ -257,6 +262,28 @@ static int64_t cell(const struct rows *rows, int column, uint32_t row, int64_t a
     return (rows->present[row] >> column & 1) != 0 ? rows->value[column][row] : absent;
 }
 
+// The file's name without its checksum.
+static void filled_take(struct ledger_whole *whole, const struct rows *rows, uint32_t row,
+                        const struct event_text *name)
+{
+    struct ledger_filled filled = {.channel = (enum channel)cell(rows, STATUS_CHANNEL, row, 0),
+                                   .first = cell(rows, STATUS_FIRST_ID, row, -1),
+                                   .last = cell(rows, STATUS_LAST_ID, row, -1),
+                                   .from_ns = cell(rows, STATUS_FROM_TIME, row, 0),
+                                   .to_ns = cell(rows, STATUS_TO_TIME, row, 0)};
+    int text = channel_schema(CHANNEL_STATUS)->columns[STATUS_DETAIL].text;
+    const char *detail = (const char *)rows->text + rows->text_offset[text][row];
+    uint32_t size = 0;
+    while (size < rows->text_length[text][row] && detail[size] != ' ')
+        size++;
+    (void)snprintf(filled.file, sizeof filled.file, "%.*s", (int)size, detail);
+    if (name->size > LEDGER_SYMBOL_BYTES_MAX || filled.from_ns == 0 ||
+        filled.to_ns < filled.from_ns || filled.last < filled.first)
+        return;
+    memcpy(filled.symbol, name->bytes, name->size);
+    ledger_filled_add(whole, &filled);
+}
+
 static void row_take(struct ledger_whole *whole, const struct rows *rows, uint32_t row,
                      const struct event_text *symbols)
 {
@@ -264,6 +291,9 @@ static void row_take(struct ledger_whole *whole, const struct rows *rows, uint32
     int64_t channel = cell(rows, STATUS_CHANNEL, row, 0);
     bool hole = kind == STATUS_HOLE_OPENED || kind == STATUS_HOLE_REPAIRED ||
                 kind == STATUS_HOLE_LOST || kind == STATUS_INTERVAL_CLOSED;
+    if (kind == STATUS_BACKFILLED && channel > 0 && channel < CHANNEL_COUNT &&
+        rows->symbol[row] != SYMBOL_NONE)
+        filled_take(whole, rows, row, &symbols[rows->symbol[row]]);
     if (!hole || channel <= 0 || channel >= CHANNEL_COUNT || rows->symbol[row] == SYMBOL_NONE)
         return;
     struct ledger_note note = {
@@ -290,7 +320,7 @@ static void row_take(struct ledger_whole *whole, const struct rows *rows, uint32
         return;
     if (kind == STATUS_HOLE_LOST && note.last == INT64_MAX)
         whole->endless[note.key] = true;
-    note_add(whole, &note);
+    ledger_whole_note(whole, &note);
 }
 
 void ledger_whole_rows(struct ledger_whole *whole, const struct rows *rows, const uint32_t *index,
@@ -318,7 +348,7 @@ static int note_order(const void *left, const void *right)
 }
 
 // By key, and where each key's notes are.
-void ledger_whole_end(struct ledger_whole *whole)
+void ledger_whole_sort(struct ledger_whole *whole)
 {
     if (whole->note_count > 0)
         qsort(whole->notes, whole->note_count, sizeof *whole->notes, note_order);
@@ -329,4 +359,10 @@ void ledger_whole_end(struct ledger_whole *whole)
             n++;
         whole->keys[i].hole_count = n - whole->keys[i].hole_first;
     }
+}
+
+void ledger_whole_end(struct ledger_whole *whole)
+{
+    ledger_filled_apply(whole);
+    ledger_whole_sort(whole);
 }

@@ -35,6 +35,17 @@ struct ledger_note {
     char detail[64];
 };
 
+// History that was filled in: a row `backfilled`.
+struct ledger_filled {
+    char symbol[LEDGER_SYMBOL_BYTES_MAX + 1];
+    enum channel channel;
+    int64_t first; // -1: no ids, it counts by times
+    int64_t last;
+    int64_t from_ns;
+    int64_t to_ns;
+    char file[64];
+};
+
 struct ledger_whole {
     struct ledger_key *keys; // sorted by symbol, then channel; hole_first, hole_count: its notes
     bool *endless; // of each key: a note of it is lost without an end
@@ -42,6 +53,10 @@ struct ledger_whole {
     struct ledger_note *notes; // sorted by key, then time
     uint32_t note_count;
     uint32_t note_room;
+    struct ledger_filled *filled;
+    uint32_t filled_count;
+    uint32_t filled_room;
+    uint32_t noted; // keys below have their notes' places; while history is put in
     uint64_t generation; // of the base
     uint32_t shards;     // files that belong to it
     int64_t base_ns;

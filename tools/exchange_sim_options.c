@@ -63,6 +63,8 @@ enum option_name {
     OPTION_CALM,
     OPTION_INJECT,
     OPTION_OFFLINE,
+    OPTION_ARCHIVE,
+    OPTION_ARCHIVE_FAULTS,
 };
 
 static const struct option long_options[] = {
@@ -113,6 +115,8 @@ static const struct option long_options[] = {
     {"calm", no_argument, NULL, OPTION_CALM},
     {"inject", required_argument, NULL, OPTION_INJECT},
     {"offline", no_argument, NULL, OPTION_OFFLINE},
+    {"archive", required_argument, NULL, OPTION_ARCHIVE},
+    {"archive-faults", required_argument, NULL, OPTION_ARCHIVE_FAULTS},
     {NULL, 0, NULL, 0},
 };
 
@@ -305,6 +309,13 @@ static bool read_faulty(struct exchange_sim_options *options, int option, const 
         return true;
     case OPTION_TRUTH_CHANNELS:
         options->truth_channels = value;
+        return true;
+    case OPTION_ARCHIVE:
+        options->rest.archive.folder = value;
+        return true;
+    case OPTION_ARCHIVE_FAULTS:
+        if (!exchange_sim_archive_faults(&options->rest.archive, value))
+            usage("KIND=N,... is expected", value);
         return true;
     case OPTION_BOOKS:
         options->books_file = value;

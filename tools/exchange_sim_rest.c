@@ -384,6 +384,9 @@ void exchange_sim_rest_request(struct exchange_sim_connection *c, const char *ta
     const char *query = memchr(target, '?', target_size);
     const char *const path_end = query == NULL ? end : query;
     query = query == NULL ? end : query + 1;
+    if (exchange_sim_archive_request(&rest->options.archive, c, target,
+                                     (uint32_t)(path_end - target)))
+        return;
     struct exchange_sim_question q = {
         .connection = c,
         .rest = rest,

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tools/exchange_sim_archive.h"
 #include "tools/exchange_sim_budget.h"
 #include "tools/exchange_sim_hub.h"
 #include "tools/exchange_sim_market.h"
@@ -27,6 +28,7 @@ enum { EXCHANGE_SIM_UPBIT_GROUPS = 4 };
 struct exchange_sim_rest_options {
     uint32_t budget[EXCHANGE_SIM_EXCHANGES]; // weight a minute, Upbit: requests a second; 0: any
     uint32_t ban_seconds;
+    struct exchange_sim_archive archive;
 };
 
 struct exchange_sim_rest {

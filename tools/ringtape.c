@@ -23,6 +23,7 @@ static const struct ringtape_command commands[] = {
     {"status", "what the daemon does now: links, holes, latencies, disk, Kafka", ringtape_status},
     {"top", "the same, live on a terminal", ringtape_top},
     {"doctor", "will ringtaped run well here: kernel, clocks, disk, cores", ringtape_doctor},
+    {"backfill", "bring history from archives into a store", ringtape_backfill},
     {"recover", "make a good store of a damaged one", ringtape_recover},
     {"seal", "turn tapes into segments now", ringtape_seal},
     {"reload", "the daemon reads its configuration again", ringtape_reload},

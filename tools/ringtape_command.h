@@ -43,6 +43,7 @@ int ringtape_alerts(int argc, char **argv);
 int ringtape_candles(int argc, char **argv);
 int ringtape_report(int argc, char **argv);
 int ringtape_replay(int argc, char **argv);
+int ringtape_backfill(int argc, char **argv);
 
 // "ringtape: " and the text, one line on standard error. Returns RINGTAPE_EXIT_IO, for `return`.
 __attribute__((format(printf, 1, 2))) int ringtape_fail(const char *format, ...);

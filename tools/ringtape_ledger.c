@@ -3,6 +3,7 @@
 // Files and rows of a store, given to ledger_whole (format/ledger_whole.h).
 #include "tools/ringtape_ledger.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,11 @@ static int ledger_load(struct ledger *ledger, const struct store *store, const c
 static int files_read(struct ledger_whole *whole, struct ledger *ledger, const struct store *store)
 {
     int error = ledger_load(ledger, store, "base");
+    if (error == -ENOENT) { // no daemon ever recorded into it: history that was filled in
+        ledger_whole_files_end(whole);
+        whole->time_ns = 0;
+        return 0;
+    }
     if (error != 0)
         return ringtape_fail("%s/ledger/base: %s; a daemon writes it at its start",
                              store_path(store), ringtape_error_text(error));
@@ -78,6 +84,7 @@ int ringtape_ledger_open(struct ledger_whole *whole, struct store *store)
     ledger_free(&ledger);
     if (result == 0) result = rows_read(whole, store);
     if (result == 0) ledger_whole_end(whole);
+    if (result == 0 && whole->time_ns == 0) whole->time_ns = ringtape_now_ns();
     if (result == 0 && whole->full)
         return ringtape_fail("%s: more than %d status rows of holes are not looked at together; "
                              "keep status rows for a shorter time",

@@ -250,6 +250,9 @@ void arbiter_recall_status(struct arbiter *arbiter, uint32_t number, enum status
     } else if (kind == STATUS_HOLE_OPENED) {
         if (timed && last == COVERAGE_ENDLESS) recall_down(arbiter, key, first);
         if (timed && last != COVERAGE_ENDLESS) recall_up(arbiter, key, first, last);
+    } else if (kind == STATUS_BACKFILLED) {
+        bool full;
+        (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
     } else if (kind == STATUS_HOLE_LOST || (kind == STATUS_HOLE_REPAIRED && timed)) {
         if (last == COVERAGE_ENDLESS) return;   // told when the symbol went, taken back
         if (!timed) {

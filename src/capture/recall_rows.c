@@ -355,7 +355,7 @@ static int segment_recall(struct recall_work *work, const struct catalogue_segme
         segment_close(segment);
     }
     file_close(work);
-    tape_note(work, listed->tape_first, listed->time_max);
+    if (listed->tape_first != 0) tape_note(work, listed->tape_first, listed->time_max);
     return result;
 }
 
@@ -366,7 +366,9 @@ int recall_segments(struct recall_work *work)
     for (uint32_t i = 0; i < catalogue->segment_count && result == 0; i++) {
         const struct catalogue_segment *listed = &catalogue->segments[i];
         bool wanted = (work->channels >> listed->channel & 1) != 0;
-        if (wanted && listed->tape_last >= work->tape && listed->time_max >= work->time_min)
+        // History that was filled in (tape 0) is of no tape, but may close holes.
+        bool young = listed->tape_last >= work->tape || listed->tape_first == 0;
+        if (wanted && young && listed->time_max >= work->time_min)
             result = segment_recall(work, listed);
     }
     return result;

@@ -15,6 +15,7 @@ void options_help(FILE *out)
         "usage: ringtaped --config FILE [--check] [--print-counters EVERY]\n"
         "       ringtaped --seal STORE\n"
         "       ringtaped --probe [--config FILE]\n"
+        "       ringtaped --take-in STORE\n"
         "       ringtaped --help | --help-config | --version\n"
         "\n"
         "Records exchanges completely and exactly into a store.\n"
@@ -25,6 +26,7 @@ void options_help(FILE *out)
         "  --probe                 what is needed here and what of it there is, for ringtape\n"
         "                          doctor; records nothing\n"
         "  --seal STORE            record nothing; bring all tapes of a store into segments\n"
+        "  --take-in STORE         record nothing; take in what `ringtape backfill` handed over\n"
         "  --help-config           every key of the configuration\n"
         "  --help, --version\n"
         "\n"
@@ -93,6 +95,12 @@ static bool options_valued(struct options *options, int count, char *const *argu
     value = options_value(options, "--seal", count, arguments, at);
     if (value != NULL) {
         options_act(options, OPTIONS_SEAL, "--seal");
+        options->seal = value;
+        return true;
+    }
+    value = options_value(options, "--take-in", count, arguments, at);
+    if (value != NULL) {
+        options_act(options, OPTIONS_TAKE_IN, "--take-in");
         options->seal = value;
         return true;
     }

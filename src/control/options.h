@@ -14,6 +14,7 @@ enum options_action {
     OPTIONS_CHECK,
     OPTIONS_PROBE,
     OPTIONS_SEAL,
+    OPTIONS_TAKE_IN,
     OPTIONS_VERSION,
     OPTIONS_HELP,
     OPTIONS_HELP_CONFIG,
@@ -23,7 +24,7 @@ enum options_action {
 struct options {
     enum options_action action;
     const char *config;        // path; required for RUN and CHECK, not for PROBE
-    const char *seal;          // SEAL: path of the store
+    const char *seal;          // SEAL, TAKE_IN: path of the store
     int64_t counters_every_ns; // 0: no counter lines
     char mistake[160];
 };

@@ -49,14 +49,17 @@ static bool run_until_idle(struct io *io, struct sealer *sealer)
     }
 }
 
-static int seal_open_store(struct io *io, struct keep_store *store)
+static int seal_open_store(struct io *io, struct keep_store *store, bool merge)
 {
     struct sealer *sealer;
     if (sealer_open(&sealer, io, store) < 0) {
         (void)fputs("ringtaped: not enough memory\n", stderr);
         return EX_OSERR;
     }
-    sealer_merge_all(sealer);
+    if (merge)
+        sealer_merge_all(sealer);
+    else
+        sealer_merge_nothing(sealer);
     bool good = run_until_idle(io, sealer);
     bool stopped = false;
     sealer_stop(sealer, sealer_stopped, &stopped);
@@ -64,12 +67,13 @@ static int seal_open_store(struct io *io, struct keep_store *store)
         io_run(io, LIMIT_SECOND_NS);
     struct sealer_counters counters = sealer_counters(sealer);
     sealer_close(sealer);
-    report(&counters);
+    if (merge)
+        report(&counters);
     return good && counters.tapes_damaged == 0 ? 0 : EX_IOERR;
 }
 
 // As the running daemon: what mirror and exports still need stays as it is.
-static int seal_guarded(struct io *io, struct keep_store *store)
+static int seal_guarded(struct io *io, struct keep_store *store, bool merge)
 {
     struct mirror_guard *guard;
     struct control_export export = {0};
@@ -85,12 +89,12 @@ static int seal_guarded(struct io *io, struct keep_store *store)
         keep_store_add_guard(store, &retention);
     }
     control_export_open(&export, store, keep_store_log(store), io_utc_ns(io));
-    int code = seal_open_store(io, store);
+    int code = seal_open_store(io, store, merge);
     mirror_guard_close(guard);
     return code;
 }
 
-int seal_store(const char *path)
+int seal_store(const char *path, bool merge)
 {
     ensure(path);
     struct io *io;
@@ -110,7 +114,7 @@ int seal_store(const char *path)
         (void)fprintf(stderr, "ringtaped: %s\n", message.text);
     else {
         keep_store_set_log(store, &log);
-        code = seal_guarded(io, store);
+        code = seal_guarded(io, store, merge);
         keep_store_close(store);
     }
     io_close_loop(io);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "format/ensure.h"
+#include "keep/keep_incoming.h"
 #include "keep/keep_store_inside.h"
 #include "keep/keep_sweep.h"
 
@@ -345,7 +346,12 @@ static int open_parts(struct keep_store *store, struct io *io, struct io_message
     if (result < 0)
         return result;
     // Leftovers only cost space: what cannot be removed now waits for another start.
-    result = keep_sweep(store->path, &store->catalogue, &store->script, io);
+    uint32_t spared_count;
+    uint32_t *spared = keep_incoming_numbers(io, store->path, &store->script, &spared_count);
+    if (!store->script.running && spared_count != UINT32_MAX)
+        result = keep_sweep(store->path, &store->catalogue, spared, spared_count, &store->script,
+                            io);
+    free(spared);
     if (store->script.running)
         return refuse(message, result, file_script_path(&store->script), "cannot be removed",
                       remedy_of(result));

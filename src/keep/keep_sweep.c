@@ -16,6 +16,8 @@ enum { DAY_BYTES = 11 };
 struct sweep {
     const struct catalogue *catalogue;
     struct file_script *script;
+    const uint32_t *spared;
+    uint32_t spared_count;
     uint32_t *numbers; // of the catalogue's segments, increasing
     char (*days)[DAY_BYTES];
     uint32_t day_count;
@@ -53,6 +55,11 @@ static bool parse(const char *name, uint32_t *number, const char **ending)
     return digit > dash + 1 && *digit == '.' && value <= UINT32_MAX;
 }
 
+static bool has(const uint32_t *numbers, uint32_t count, uint32_t number)
+{
+    return count > 0 && bsearch(&number, numbers, count, sizeof *numbers, ascending) != NULL;
+}
+
 static bool is_leftover(const struct sweep *sweep, const char *name)
 {
     uint32_t number;
@@ -63,10 +70,9 @@ static bool is_leftover(const struct sweep *sweep, const char *name)
         return true;
     if (strcmp(ending, "segment") != 0 && strcmp(ending, "index") != 0)
         return false;
-    uint32_t count = sweep->catalogue->segment_count;
     return number < sweep->catalogue->next_segment &&
-           !(count > 0 &&
-             bsearch(&number, sweep->numbers, count, sizeof *sweep->numbers, ascending));
+           !has(sweep->numbers, sweep->catalogue->segment_count, number) &&
+           !has(sweep->spared, sweep->spared_count, number);
 }
 
 static void found_file(void *context, const char *name)
@@ -124,11 +130,14 @@ static bool sweep_open(struct sweep *sweep)
     return true;
 }
 
-int keep_sweep(const char *store, const struct catalogue *catalogue, struct file_script *script,
-               struct io *io)
+int keep_sweep(const char *store, const struct catalogue *catalogue, uint32_t *spared,
+               uint32_t spared_count, struct file_script *script, struct io *io)
 {
     ensure(!script->running);
-    struct sweep sweep = {.catalogue = catalogue, .script = script};
+    struct sweep sweep = {
+        .catalogue = catalogue, .script = script, .spared = spared, .spared_count = spared_count};
+    if (spared_count > 0)
+        qsort(spared, spared_count, sizeof *spared, ascending);
     int result = sweep_open(&sweep) ? sweep_days(&sweep, store, io) : -ENOMEM;
     free(sweep.numbers);
     free(sweep.days);

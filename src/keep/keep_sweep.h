@@ -16,9 +16,10 @@
 
 enum { KEEP_SWEEP_DAYS_MAX = 16384 }; // looked through at one start
 
-// `store`: its directory. Uses `script`; `script->running` as of file_script_run_now(). 0 or the
+// `store`: its directory. `spared`: numbers of segments that a handover lists (keep_incoming.h),
+// which are sorted here. Uses `script`; `script->running` as of file_script_run_now(). 0 or the
 // negative errno of the first failure; what is left then is removed at another start.
-int keep_sweep(const char *store, const struct catalogue *catalogue, struct file_script *script,
-               struct io *io);
+int keep_sweep(const char *store, const struct catalogue *catalogue, uint32_t *spared,
+               uint32_t spared_count, struct file_script *script, struct io *io);
 
 #endif

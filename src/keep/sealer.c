@@ -8,10 +8,10 @@
 //       │                                │
 //       └───────────────────────── RETRYING (1 s)
 //
-// One job at a time: a tape (sealer_tape.c), a merge (sealer_merge.c) or a deletion (sealer_drop.c,
-// which begins with the swap). Or, from IDLE and back, LOOKING which days are closed
-// (sealer_days.c). This file runs the shared part: writing segments, the swap of the
-// catalogue, removal of what it replaced. In every state one operation, one file_script or one
+// One job at a time: a tape (sealer_tape.c), a merge (sealer_merge.c), a deletion (sealer_drop.c,
+// which begins with the swap) or segments that another program made (sealer_incoming.c). Or, from
+// IDLE and back, LOOKING which days are closed (sealer_days.c). This file runs the shared part:
+// writing segments, the swap of the catalogue, removal of what it replaced. In every state one operation, one file_script or one
 // segment_output is in flight; in IDLE and STOPPED none.
 #include "keep/sealer.h"
 
@@ -66,7 +66,7 @@ static void rest(struct sealer *sealer)
 void sealer_next(struct sealer *sealer)
 {
     ensure(sealer->tape.number == 0 && sealer->merge.input_count == 0);
-    ensure(sealer->drop.count == 0);
+    ensure(sealer->drop.count == 0 && sealer->incoming.handover == 0);
     sealer->state = SEALER_IDLE;
     sealer->made_count = 0;
     sealer->failure = 0;
@@ -83,8 +83,8 @@ void sealer_next(struct sealer *sealer)
         sealer_tape_start(sealer, tape);
         return;
     }
-    if (sealer_drop_start(sealer) || sealer_spare_start(sealer) || sealer_merge_start(sealer) ||
-        sealer_days_start(sealer))
+    if (sealer_incoming_start(sealer) || sealer_drop_start(sealer) || sealer_spare_start(sealer) ||
+        sealer_merge_start(sealer) || sealer_days_start(sealer))
         return;
     sealer->counters.idle = true;
     rest(sealer);
@@ -106,6 +106,7 @@ static void retry(struct io *io, struct io_op *op)
     uint32_t tape = sealer->tape.number;
     sealer->tape.number = 0;
     sealer->merge.input_count = sealer->drop.count = 0;
+    sealer->incoming.handover = sealer->incoming.numbers = 0;
     // A tape not sealed is found again at the next start, one that was sealed before in the
     // catalogue.
     if (!sealer->stopping && tape != 0 && ++sealer->tries && !sealer->tape.leftover) {
@@ -202,6 +203,11 @@ static void job_done(struct sealer *sealer)
     sealer_next(sealer);
 }
 
+static bool is_incoming(const struct sealer *sealer)
+{
+    return sealer->incoming.handover != 0 || sealer->incoming.numbers != 0;
+}
+
 static void removed(void *context, int result, const char *path)
 {
     struct sealer *sealer = context;
@@ -214,12 +220,14 @@ static void removed(void *context, int result, const char *path)
         sealer->not_removed = result < 0;
     else if (sealer->drop.count != 0)
         sealer_drop_removed(sealer);
+    else if (is_incoming(sealer))
+        sealer_incoming_removed(sealer, result);
     else
         sealer->counters.merges++;
     job_done(sealer);
 }
 
-static void remove_inputs(struct sealer *sealer)
+void sealer_remove_inputs(struct sealer *sealer)
 {
     sealer->state = SEALER_REMOVING;
     file_script_begin(&sealer->script);
@@ -227,6 +235,8 @@ static void remove_inputs(struct sealer *sealer)
         sealer_tape_remove(sealer, &sealer->script);
     else if (sealer->drop.count != 0)
         sealer_drop_remove(sealer, &sealer->script);
+    else if (is_incoming(sealer))
+        sealer_incoming_remove(sealer, &sealer->script);
     else
         sealer_merge_remove(sealer, &sealer->script);
     file_script_run(&sealer->script, sealer->io, removed, sealer);
@@ -297,7 +307,7 @@ static void swapped(void *context, int result, const char *path)
     if (tape != 0 && !sealer->tape.damaged && sealer_keeps_tape(sealer, tape))
         job_done(sealer);
     else
-        remove_inputs(sealer);
+        sealer_remove_inputs(sealer);
 }
 
 void sealer_swap(struct sealer *sealer)
@@ -337,7 +347,7 @@ static void close_inputs(struct sealer *sealer)
     else if (sealer->failure < 0)
         retry_later(sealer);
     else if (sealer->tape.number != 0 && sealer->tape.leftover)
-        remove_inputs(sealer);
+        sealer_remove_inputs(sealer);
     else
         sealer_swap(sealer);
 }
@@ -369,7 +379,7 @@ static bool allocate(struct sealer *sealer)
     sealer->decode_memory = map_bytes(SEALER_DECODE_BYTES);
     return sealer->made && sealer->catalogue_text && sealer->decode_memory &&
            gather_open(&sealer->gather) == 0 && sealer_merge_open(sealer) == 0 &&
-           sealer_days_open(sealer) == 0;
+           sealer_days_open(sealer) == 0 && sealer_incoming_open(sealer) == 0;
 }
 
 static void first_look(struct io *io, struct io_op *op)
@@ -414,6 +424,11 @@ void sealer_stop(struct sealer *sealer, void (*stopped)(void *context), void *co
         io_cancel(sealer->io, &sealer->retry_op);
 }
 
+void sealer_merge_nothing(struct sealer *sealer)
+{
+    sealer->merge_nothing = true;
+}
+
 void sealer_merge_all(struct sealer *sealer)
 {
     sealer->merge_all = true;
@@ -431,6 +446,7 @@ void sealer_close(struct sealer *sealer)
     gather_close(&sealer->gather);
     sealer_merge_deinit(sealer);
     sealer_days_deinit(sealer);
+    sealer_incoming_deinit(sealer);
     if (sealer->made)
         ensure(munmap(sealer->made, SEALER_SEGMENTS_MAX * sizeof *sealer->made) == 0);
     if (sealer->catalogue_text)

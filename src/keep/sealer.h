@@ -17,6 +17,9 @@
 // time where `keep` has any limit, then sealed tapes that a guard still needs (retention.h); after
 // that channels pause (disk_watch.h).
 //
+// Taking in. Segments that another program has made and handed over (keep_incoming.h) come into the
+// catalogue by the same swap.
+//
 // Days. Once a minute it looks whether a UTC day is closed (format/day.h) and keeps the markers in
 // STORE/day up to date.
 //
@@ -44,6 +47,7 @@ struct sealer_counters {
     uint64_t tapes_pressed; // sealed ones removed for room though a guard needed them
     uint64_t bytes_in;  // of tapes
     uint64_t bytes_out; // of segments
+    uint64_t taken_in;  // handovers of other programs
     uint64_t days;      // markers of closed days that were written
     uint64_t failures;  // attempts that ended with an I/O error and are tried again
     uint32_t waiting;
@@ -60,6 +64,8 @@ void sealer_watch(struct sealer *sealer);
 void sealer_stop(struct sealer *sealer, void (*stopped)(void *context), void *context);
 // Frees the memory. After `stopped` was called, or when the loop is gone (a simulated crash).
 void sealer_close(struct sealer *sealer);
+// Merges nothing: for a short life that only seals and takes in.
+void sealer_merge_nothing(struct sealer *sealer);
 // Merges every day's segments into one, whatever their number, as soon as all tapes are sealed.
 void sealer_merge_all(struct sealer *sealer);
 // Segments one tape may become: lower than the bound of the code, for tests of what happens there.

@@ -184,7 +184,8 @@ static void watch(struct io *io, struct io_op *op)
     look_at_disk(sealer);
     sealer->not_removed = false;
     io_timeout(io, &sealer->watch_op, WATCH_NS, watch);
-    if (sealer->state == SEALER_IDLE && !sealer->stopping && !sealer_drop_start(sealer) &&
+    if (sealer->state == SEALER_IDLE && !sealer->stopping && !sealer_incoming_start(sealer) &&
+        !sealer_drop_start(sealer) &&
         !sealer_spare_start(sealer))
         (void)sealer_days_start(sealer);
 }

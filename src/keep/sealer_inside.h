@@ -8,6 +8,7 @@
 #include "keep/disk_watch.h"
 #include "keep/file_script.h"
 #include "keep/gather.h"
+#include "keep/keep_incoming.h"
 #include "keep/sealer.h"
 #include "keep/segment_output.h"
 
@@ -101,6 +102,17 @@ struct sealer_drop { // segments being deleted, of one channel and day
     enum retention_cause cause;
 };
 
+struct sealer_incoming { // segments of another program being taken in
+    uint32_t handover; // 0: none
+    uint32_t numbers;  // first of those being given, 0: none are
+    int64_t due_ns;    // monotonic: not looked for before
+    struct catalogue listed; // what the handover says
+    uint32_t text_size;
+    uint32_t life_size;
+    char life[KEEP_INCOMING_LIFE_BYTES]; // the beginning of the ledger's base
+    char text[KEEP_INCOMING_BYTES_MAX];
+};
+
 struct sealer_days; // sealer_days.c
 
 struct sealer {
@@ -110,6 +122,7 @@ struct sealer {
     struct catalogue *catalogue;
     enum sealer_state state;
     bool merge_all;
+    bool merge_nothing;
     bool stopping;
     void (*stopped)(void *context);
     void *context;
@@ -121,6 +134,7 @@ struct sealer {
     struct sealer_tape tape;
     struct sealer_merge merge;
     struct sealer_drop drop;
+    struct sealer_incoming incoming;
     struct sealer_days *days;
     bool watching; // the disk and what is too old
     bool not_removed; // a sealed tape could not be deleted: not tried again before the next look
@@ -152,6 +166,8 @@ void sealer_write(struct sealer *sealer, enum channel channel, int32_t day,
 
 // Swaps the catalogue; the job says how.
 void sealer_swap(struct sealer *sealer);
+// Removes what the job has replaced, and goes on.
+void sealer_remove_inputs(struct sealer *sealer);
 // Calls `stopped` when nothing is in flight any more.
 void sealer_finish_stop(struct sealer *sealer);
 
@@ -167,6 +183,15 @@ bool sealer_keeps_tape(struct sealer *sealer, uint32_t tape);
 bool sealer_spare_start(struct sealer *sealer);
 // What can be deleted for room, if the disk is full and there is anything.
 bool sealer_relieve(struct sealer *sealer);
+
+// ---- sealer_incoming.c ----
+
+int sealer_incoming_open(struct sealer *sealer); // 0 or -ENOMEM
+void sealer_incoming_deinit(struct sealer *sealer);
+// Starts taking in what another program has handed over, or giving it numbers. False: nothing.
+bool sealer_incoming_start(struct sealer *sealer);
+void sealer_incoming_remove(struct sealer *sealer, struct file_script *script);
+void sealer_incoming_removed(struct sealer *sealer, int result);
 
 // ---- sealer_days.c ----
 

@@ -409,7 +409,7 @@ static void set_inputs(struct sealer *sealer, const struct window *window)
 
 bool sealer_merge_start(struct sealer *sealer)
 {
-    if (sealer->disk.low)
+    if (sealer->disk.low || sealer->merge_nothing)
         return false;
     int64_t now_ns = io_utc_ns(sealer->io);
     bool complete = now_ns - sealer->merged_at_ns >= SEALER_LOOK_NS;

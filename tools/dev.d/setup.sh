@@ -27,6 +27,10 @@ libjemalloc-dev
 libyaml-dev
 libmicrohttpd-dev
 libncurses-dev
+libcurl4-openssl-dev
+libzip-dev
+libisal-dev
+libssl-dev
 libcriterion-dev
 libwolfssl-dev
 dpkg-dev

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ringtape backfill` over HTTPS from exchange-sim, which serves archives as data.binance.vision
+does, and badly: what is not as it should be is fetched again or refused, never stored."""
+
+import re
+import signal
+import subprocess
+import time
+
+import archives
+import support
+from backfill_test import DAY, coverage, expected_trades, rows, stored_trades
+
+
+class World:
+    """Archives of a market, a simulator that serves them, a store."""
+
+    def __init__(self, folder, certificates, faults="", days=6, trades=400):
+        self.store, self.source = folder / "store", folder / "a"
+        self.market = archives.Market("BTCUSDT", DAY, days, trades)
+        archives.write_days(self.source, self.market)
+        self.certificates = certificates
+        options = [f"--archive={self.source}"] + ([f"--archive-faults={faults}"] if faults else [])
+        self.simulator = support.Simulator(
+            "--symbols=binance:1", *options, certificates=certificates
+        )
+
+    def command(self, *options):
+        last = archives.day_text(self.market.first_day + self.market.days)
+        return [
+            support.program("ringtape"), "backfill", "--store", self.store, "--exchange", "binance",
+            "--symbols", "BTCUSDT", "--channel", "trade", "--from", DAY, "--to", last,
+            "--base-url", self.simulator.rest_url("binance"), "--ca-file",
+            self.certificates / "ca.pem", *options,
+        ]  # fmt: skip
+
+    def run(self, *options):
+        return subprocess.run(self.command(*options), capture_output=True, text=True, timeout=120,
+                              check=False)  # fmt: skip
+
+    def whole(self):
+        return sorted(stored_trades(rows(self.store))) == list(expected_trades(self.market))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.simulator.kill()
+
+
+def test_downloads_are_stored_and_not_asked_for_again(tmp_path, certificates):
+    with World(tmp_path, certificates) as world:
+        dry = world.run("--dry-run")
+        assert dry.returncode == 0, dry.stderr
+        size = sum(p.stat().st_size for p in world.source.rglob("*.zip"))
+        assert re.search(rf"6 files, {size} bytes, 12 requests", dry.stdout), dry.stdout
+        assert not world.store.exists() or not rows(world.store)
+        done = world.run()
+        assert (done.returncode, done.stdout) == (0, "6 files, 2400 rows stored\n"), done.stderr
+        assert world.whole()
+        assert "6 files there already" in world.run().stdout
+        assert not list((world.store / "incoming").glob("download*"))
+
+
+def test_slow_limited_cut_and_failing_answers_cost_only_time(tmp_path, certificates):
+    with World(tmp_path, certificates, "limit=5,error=7,cut=3,slow=4") as world:
+        done = world.run()
+        assert (done.returncode, done.stdout) == (0, "6 files, 2400 rows stored\n"), done.stderr
+        assert world.whole()
+
+
+def test_a_truncated_zip_is_fetched_again(tmp_path, certificates):
+    with World(tmp_path, certificates, "truncated=4") as world:
+        done = world.run()
+        assert (done.returncode, done.stdout) == (0, "6 files, 2400 rows stored\n"), done.stderr
+        assert world.whole()
+
+
+def test_a_wrong_checksum_refuses_the_file_and_another_run_has_it(tmp_path, certificates):
+    with World(tmp_path, certificates, "checksum=3") as world:
+        done = world.run()
+        assert done.returncode == 1
+        assert len(re.findall(r"SHA-256 \w{16}\.\.\. expected, found", done.stderr)) == 2
+        assert done.stdout == "4 files, 1600 rows stored; 2 files refused\n"
+        listed = coverage(world.store)[("binance:BTCUSDT", "trade")]["holes"]
+        assert {h["cause"] for h in listed} <= {"not backfilled"}
+        for _ in range(4):
+            done = world.run()
+        assert world.whole(), done.stderr
+
+
+def test_missing_days_are_listed(tmp_path, certificates):
+    with World(tmp_path, certificates) as world:
+        for path in world.source.rglob("*2026-08-0[34].zip*"):
+            path.unlink()
+        done = world.run()
+        assert done.returncode == 0
+        assert done.stdout.splitlines() == [
+            "missing binance:BTCUSDT trade 2026-08-03 to 2026-08-04, 2 days",
+            "4 files, 1600 rows stored",
+        ]
+        (hole,) = coverage(world.store)[("binance:BTCUSDT", "trade")]["holes"]
+        assert (hole["first"], hole["last"], hole["cause"]) == (1800, 2599, "not backfilled")
+
+
+def test_broken_off_a_download_goes_on(tmp_path, certificates):
+    with World(tmp_path, certificates, "slow=1", days=8) as world:
+        for how in (signal.SIGINT, signal.SIGKILL):
+            child = subprocess.Popen(world.command(), stdout=subprocess.PIPE,
+                                     stderr=subprocess.PIPE, text=True)  # fmt: skip
+            time.sleep(1.5)
+            child.send_signal(how)
+            child.communicate(timeout=60)
+            assert child.returncode in (0, 130, -how)
+        assert world.run().returncode == 0
+        assert world.whole()
+
+
+def test_a_host_that_is_not_there(tmp_path, certificates):
+    with World(tmp_path, certificates) as world:
+        command = world.command()
+        command[command.index("--base-url") + 1] = "https://localhost:1"
+        start = time.monotonic()
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(1.5)
+        child.send_signal(signal.SIGINT)
+        said, _ = child.communicate(timeout=60)
+        assert child.returncode == 130 and time.monotonic() - start < 10
+        assert said == "0 files, 0 rows stored; stopped: the same command goes on from here\n"

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ringtape backfill` beside a daemon that records: what was traded before it came, and while it
+was away, is filled in from an archive of the same market; no trade twice, none missing."""
+
+import datetime
+import json
+import time
+
+import archives
+import support
+from backfill_test import coverage, rows, stored_trades, time_ns
+
+MICROSECOND = 1000
+
+
+def trades_of(path, first_us):
+    """{symbol: [(id, time us, price, quantity, maker)]} of the simulator's truth."""
+    found = {}
+    for *_, payload in support.read_truth(path):
+        data = json.loads(payload)
+        if data.get("e") != "trade":
+            continue
+        at = data["T"] if data["T"] > 10**14 else data["T"] * 1000
+        assert at >= first_us
+        found.setdefault(data["s"], {})[data["t"]] = (
+            data["t"], at, units(data["p"]), units(data["q"]), data["m"],
+        )  # fmt: skip
+    return {symbol: [by_id[t] for t in sorted(by_id)] for symbol, by_id in found.items()}
+
+
+def units(text):
+    whole, _, rest = text.partition(".")
+    return int(whole) * 10**8 + int((rest + "0" * 8)[:8])
+
+
+def write_today(root, symbol, trades):
+    """The archive of each day that the trades are of."""
+    market = archives.Market(symbol, "2026-01-01", 1, 0)
+    market.trades = trades
+    first, last = trades[0][1] // archives.DAY_US, trades[-1][1] // archives.DAY_US
+    for day in range(first, last + 1):
+        archives.write(root, market, "trades", day)
+    return first
+
+
+def record(tmp_path, feed):
+    return support.Ringtaped(tmp_path / "config.yaml", tmp_path / "store", [feed])
+
+
+def test_history_joins_what_is_recorded(tmp_path):
+    begun = int(time.time() * 1e6) - 10**9
+    with support.Simulator(
+        "--symbols=binance:3", "--rate=400", "--seconds=9", "--begin-streams=3", "--whole-market",
+        f"--truth={tmp_path / 'truth'}", "--truth-channels=trade",
+    ) as simulator:  # fmt: skip
+        info, _ = simulator.get("binance", "/api/v3/exchangeInfo")
+        symbols = [s["symbol"] for s in info["symbols"]]
+        feed = support.feed(simulator, "binance", ["trade"], symbols)
+        del feed["rest_url"]
+        witness = support.Ringtaped(tmp_path / "witness.yaml", tmp_path / "witness", [feed])
+        simulator.event("begun")
+        time.sleep(1.5)  # before the first start
+        with record(tmp_path, feed) as daemon:
+            daemon.wait_counters(lambda c: c["durable"] > 300)
+            assert daemon.terminate() == 0
+        time.sleep(1)  # a hole
+        with record(tmp_path, feed) as daemon:
+            simulator.event("ended", 60)
+            daemon.wait_counters(lambda c: c["durable"] > 3 and c["holes_open"] == 3)
+            witness.kill()
+            truth = trades_of(tmp_path / "truth", begun)
+            first = min(write_today(tmp_path / "a", s, t) for s, t in truth.items())
+            told = json.loads(fill(tmp_path, symbols, first))
+            # The hole is the daemon's to repair, as long as it runs.
+            assert told["rows_stored"] > 0 and told["rows_stored_before"] > 0
+            assert told["rows_left_to_daemon"] > 0
+            holes = [h for k in coverage(tmp_path / "store", 1).values() for h in k["holes"]]
+            assert sum(h["last"] - h["first"] + 1 for h in holes if h["state"] == "open") == told[
+                "rows_left_to_daemon"]  # fmt: skip
+            again = json.loads(fill(tmp_path, symbols, first))
+            assert (again["rows_stored"], again["rows_left_to_daemon"]) == (
+                0, told["rows_left_to_daemon"])  # fmt: skip
+            assert daemon.terminate() == 0, daemon.errors
+        assert json.loads(fill(tmp_path, symbols, first))["rows_stored"] == told[
+            "rows_left_to_daemon"]  # fmt: skip
+        check(tmp_path / "store", truth)
+        assert {f["state"] for f in json.loads(fill(tmp_path, symbols, first))["files"]} <= {
+            "there", "missing"}  # fmt: skip
+        # A life that begins with what was filled in misses nothing.
+        with record(tmp_path, feed) as daemon:
+            daemon.wait_counters(lambda c: c["links"] > 0)
+            assert daemon.counters()["holes_open"] == 0
+            assert daemon.terminate() == 0
+        check(tmp_path / "store", truth)
+    support.ringtape("seal", "--store", tmp_path / "store")
+    support.ringtape("verify", "--store", tmp_path / "store")
+    check(tmp_path / "store", truth)
+
+
+def fill(tmp_path, symbols, first):
+    to = datetime.datetime.now(datetime.timezone.utc).isoformat()
+    return support.ringtape(
+        "backfill", "--store", tmp_path / "store", "--exchange", "binance", "--symbols",
+        ",".join(symbols), "--channel", "trade", "--from", archives.day_text(first), "--to", to,
+        "--source", tmp_path / "a", "--json",
+    )  # fmt: skip
+
+
+def check(store, truth):
+    """Every trade of the market once, equal to the last digit."""
+    found = {}
+    for row in rows(store):
+        found.setdefault(row["symbol"].split(":")[1], []).append(row)
+    for symbol, trades in truth.items():
+        stored = sorted(stored_trades(found[symbol]))
+        assert [r[0] for r in stored] == [t[0] for t in trades], symbol
+        assert stored == [
+            (number, at * MICROSECOND, archives.plain(price), archives.plain(quantity),
+             "sell" if maker else "buy")
+            for number, at, price, quantity, maker in trades
+        ]  # fmt: skip
+    for (symbol, _), key in coverage(store).items():
+        listed = [h for h in key["holes"] if h["state"] != "repaired"]
+        assert (symbol, listed, key["percent"]) == (symbol, [], "100.000000")
+    assert time_ns("1970-01-01T00:00:00.000000001Z") == 1

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// ringtape backfill: history from archives and by REST into a store; docs/backfill.md. Here: the
+// command line, what is checked before anything is done, and what is to be done.
+#include "tools/ringtape_backfill.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "exchange/binance_archive.h"
+#include "format/day.h"
+#include "format/ensure.h"
+#include "tools/ringtape_backfill_rest.h"
+#include "tools/ringtape_command.h"
+
+#define BULK_URL "https://data.binance.vision"
+
+static volatile sig_atomic_t stop_wanted;
+
+static void stop_asked(int number)
+{
+    (void)number;
+    stop_wanted = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = stop_asked};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
+// ---- checks ----
+
+static bool wrong(const char *text, const char *value)
+{
+    (void)ringtape_fail("backfill: %s '%s' (see 'ringtape backfill --help')", text, value);
+    return false;
+}
+
+static bool check_exchange(struct backfill *run)
+{
+    run->usdm = strcmp(run->exchange, "binance-usdm") == 0;
+    run->upbit = strcmp(run->exchange, "upbit") == 0;
+    if (!run->usdm && !run->upbit && strcmp(run->exchange, "binance") != 0)
+        return wrong("--exchange: binance, binance-usdm or upbit expected, found", run->exchange);
+    if (run->source == NULL) run->source = run->upbit ? "rest" : "bulk";
+    if (run->upbit && strcmp(run->source, "rest") != 0)
+        return wrong("--source: Upbit has no archives, rest expected, found", run->source);
+    const bool rest = strcmp(run->source, "rest") == 0;
+    if (run->base_url == NULL)
+        run->base_url = rest ? backfill_rest_url(run->upbit  ? BACKFILL_UPBIT
+                                                 : run->usdm ? BACKFILL_USDM
+                                                             : BACKFILL_BINANCE)
+                             : BULK_URL;
+    return true;
+}
+
+// Minutes of Upbit's candles.
+static bool upbit_interval(const char *interval)
+{
+    static const int64_t minutes[] = {1, 3, 5, 10, 15, 30, 60, 240};
+    const int64_t interval_ns = binance_archive_interval_ns(interval);
+    for (size_t i = 0; i < sizeof minutes / sizeof minutes[0]; i++)
+        if (interval_ns == minutes[i] * 60000000000ll) return true;
+    return false;
+}
+
+static bool check_channel(struct backfill *run, const char *channel)
+{
+    run->channel = channel_by_name(channel);
+    if (run->channel != CHANNEL_TRADE && run->channel != CHANNEL_AGG_TRADE &&
+        run->channel != CHANNEL_KLINE)
+        return wrong("--channel: trade, agg_trade or kline expected, found", channel);
+    if (run->upbit && run->channel == CHANNEL_AGG_TRADE)
+        return wrong("--channel: Upbit has trade and kline, found", channel);
+    if (run->upbit && run->channel == CHANNEL_KLINE && !upbit_interval(run->interval))
+        return wrong("--interval: 1m 3m 5m 10m 15m 30m 1h 4h expected, found", run->interval);
+    if (run->channel == CHANNEL_KLINE && strcmp(run->interval, "1mo") != 0 &&
+        binance_archive_interval_ns(run->interval) == 0)
+        return wrong("--interval: 1s, 1m, 1h, 1d, 1mo and so on expected, found", run->interval);
+    return true;
+}
+
+static bool check_times(struct backfill *run, int64_t from_ns, int64_t to_ns)
+{
+    const int64_t now_ns = ringtape_now_ns();
+    if (from_ns >= to_ns) return wrong("--to must be later than --from:", "--from, --to");
+    if (from_ns > now_ns || to_ns > now_ns)
+        return wrong("in the future:", from_ns > now_ns ? "--from" : "--to");
+    run->to_ns = to_ns;
+    run->day_from = catalogue_day_of(from_ns);
+    run->day_to = catalogue_day_of(to_ns - 1) + 1;
+    return true;
+}
+
+// Letters, digits and what exchanges have in delivery contracts.
+static bool check_symbols(const struct backfill *run)
+{
+    for (uint32_t i = 0; i < run->symbols.count; i++) {
+        const char *symbol = run->symbols.text[i];
+        const size_t size = strlen(symbol);
+        if (size == 0 || size > BACKFILL_SYMBOL_TEXT_MAX || strchr(symbol, '/') != NULL ||
+            symbol[0] == '.')
+            return wrong("--symbols: the exchange's spelling expected, BTCUSDT, found", symbol);
+    }
+    return true;
+}
+
+// ---- the plan ----
+
+static int add_symbol(struct backfill *run, const char *symbol)
+{
+    if (!backfill_plan_add(&run->plan, symbol, run->day_from, run->day_to,
+                           strcmp(run->source, "rest") != 0))
+        return ringtape_fail("more than %d files", BACKFILL_ITEMS_MAX);
+    return RINGTAPE_EXIT_OK;
+}
+
+static bool folder_has(const struct backfill *run, const char *symbol)
+{
+    for (uint32_t i = 0; i < run->folder_symbol_count; i++)
+        if (strcmp(run->folder_symbols[i], symbol) == 0) return true;
+    return false;
+}
+
+static int plan_folder(struct backfill *run, bool all)
+{
+    int result = RINGTAPE_EXIT_OK;
+    run->folder_symbols = backfill_source_symbols(run->from, &run->folder_symbol_count);
+    if (run->folder_symbol_count == 0)
+        return ringtape_fail("%s: no archives of this channel there", run->source);
+    for (uint32_t i = 0; all && i < run->folder_symbol_count && result == 0; i++)
+        result = add_symbol(run, run->folder_symbols[i]);
+    for (uint32_t i = 0; !all && i < run->symbols.count && result == 0; i++) {
+        if (!folder_has(run, run->symbols.text[i])) {
+            (void)wrong("--symbols: the folder has no file of", run->symbols.text[i]);
+            return RINGTAPE_EXIT_USAGE;
+        }
+        result = add_symbol(run, run->symbols.text[i]);
+    }
+    return result;
+}
+
+int backfill_make_plan(struct backfill *run)
+{
+    const bool all = run->symbols.count == 1 && strcmp(run->symbols.text[0], "all") == 0;
+    int result = RINGTAPE_EXIT_OK;
+    run->plan = (struct backfill_plan){
+        .usdm = run->usdm, .channel = run->channel, .interval = run->interval};
+    const bool rest = strcmp(run->source, "rest") == 0;
+    if (strcmp(run->source, "bulk") != 0 && !rest) return plan_folder(run, all);
+    if (all) {
+        (void)wrong("--symbols: over HTTP name them;", "all");
+        return RINGTAPE_EXIT_USAGE;
+    }
+    for (uint32_t i = 0; i < run->symbols.count && result == 0; i++)
+        result = add_symbol(run, run->symbols.text[i]);
+    return result;
+}
+
+// ---- the command ----
+
+static int backfill_run(struct backfill *run)
+{
+    char catalogue[RINGTAPE_PATH_BYTES_MAX];
+    int result = RINGTAPE_EXIT_OK;
+    (void)snprintf(catalogue, sizeof catalogue, "%.3900s/catalogue", run->store_path);
+    if (!run->dry_run && access(catalogue, F_OK) != 0)
+        result = backfill_hold_make(run->store_path);
+    if (result == 0) result = ringtape_store_open(&run->store, run->store_path);
+    if (result != 0) return result;
+    run->hold.lock = -1;
+    if (!run->dry_run) result = backfill_hold_open(&run->hold, run->store);
+    run->hold.store = run->store;
+    if (result == 0)
+        result = strcmp(run->source, "rest") == 0 ? backfill_days(run) : backfill_files(run);
+    const int closed = run->dry_run ? 0 : backfill_hold_close(&run->hold);
+    backfill_plan_free(&run->plan);
+    for (uint32_t i = 0; i < run->folder_symbol_count; i++) free(run->folder_symbols[i]);
+    free(run->folder_symbols);
+    store_close(run->store);
+    return result != 0 ? result : closed;
+}
+
+int ringtape_backfill(int argc, char **argv)
+{
+    static struct backfill run = {.interval = "1m", .stop = &stop_wanted};
+    int64_t from_ns = 0, to_ns = 0;
+    const char *channel = NULL;
+    int exit_code = RINGTAPE_EXIT_OK;
+    const struct ringtape_option options[] = {
+        {.name = "store", .kind = RINGTAPE_OPTION_TEXT, .target = &run.store_path, .value = "DIR",
+         .help = "the store: 'store:' of the daemon's configuration", .required = true},
+        {.name = "exchange", .kind = RINGTAPE_OPTION_TEXT, .target = &run.exchange,
+         .value = "NAME", .help = "binance, binance-usdm, upbit", .required = true},
+        {.name = "symbols", .kind = RINGTAPE_OPTION_LIST, .target = &run.symbols,
+         .value = "A,B|all", .help = "BTCUSDT,ETHUSDT; all: those that a folder has",
+         .required = true},
+        {.name = "channel", .kind = RINGTAPE_OPTION_TEXT, .target = &channel, .value = "NAME",
+         .help = "trade, agg_trade or kline", .required = true},
+        {.name = "interval", .kind = RINGTAPE_OPTION_TEXT, .target = &run.interval,
+         .value = "1m", .help = "of klines"},
+        {.name = "from", .kind = RINGTAPE_OPTION_TIME, .target = &from_ns, .value = "TIME",
+         .help = "whole UTC days from this one on", .required = true},
+        {.name = "to", .kind = RINGTAPE_OPTION_TIME, .target = &to_ns, .value = "TIME",
+         .help = "days before this time", .required = true},
+        {.name = "source", .kind = RINGTAPE_OPTION_TEXT, .target = &run.source,
+         .value = "bulk|rest|DIR",
+         .help = "bulk: Binance's archives; rest: by requests (the only one of Upbit);\nor a folder "
+                 "laid out like the archives"},
+        {.name = "base-url", .kind = RINGTAPE_OPTION_TEXT, .target = &run.base_url,
+         .value = "URL", .help = "another host than the exchange's"},
+        {.name = "ca-file", .kind = RINGTAPE_OPTION_TEXT, .target = &run.ca_file, .value = "FILE",
+         .help = "trust these certificates instead of the system's"},
+        {.name = "dry-run", .kind = RINGTAPE_OPTION_FLAG, .target = &run.dry_run,
+         .help = "only tell files, bytes, requests and time"},
+        {.name = "json", .kind = RINGTAPE_OPTION_FLAG, .target = &run.json,
+         .help = "one JSON object"},
+    };
+    const struct ringtape_usage usage = {
+        .command = "backfill",
+        .purpose = "Brings history into a store, beside a running daemon or without one: each file "
+                   "as a whole or\nnot at all, no row twice. Broken off (Ctrl-C: exit code 130) "
+                   "and started again it goes on.\nExit code 1: files were refused.",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
+    };
+    if (!ringtape_options_parse(&usage, argc, argv, ringtape_now_ns(), &exit_code))
+        return exit_code;
+    if (!check_exchange(&run) || !check_channel(&run, channel) ||
+        !check_times(&run, from_ns, to_ns) || !check_symbols(&run))
+        return RINGTAPE_EXIT_USAGE;
+    catch_signals();
+    run.start_ns = ringtape_monotonic_ns();
+    ringtape_progress_start(&run.progress, "backfill");
+    return ringtape_finish_output(backfill_run(&run));
+}
