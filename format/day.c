@@ -38,10 +38,16 @@ static bool key_in_day(const struct ledger_key *key, int32_t day)
     return !key->gone && !over && key->first_ns < day_end_ns(day);
 }
 
+// Was it recorded then? History that was filled in has no audit to wait for.
+static bool key_recorded(const struct ledger_key *key, int32_t day)
+{
+    return key_in_day(key, day) && key->recorded_ns < day_end_ns(day);
+}
+
 // Nobody can tell any more what it traded: no reason to wait, but a thing to list.
 static bool key_unproven(const struct ledger_key *key, int32_t day)
 {
-    return key_in_day(key, day) && audited(key->channel) && key->unlisted &&
+    return key_recorded(key, day) && audited(key->channel) && key->unlisted &&
            key->proven_ns < day_end_ns(day);
 }
 
@@ -62,7 +68,7 @@ static void judge_keys(const struct day_state *state, struct day_channel *channe
         channel->used = true;
         if (key_unproven(key, state->day))
             channel->unproven++;
-        else if (audited(key->channel) && !key->archived &&
+        else if (audited(key->channel) && key_recorded(key, state->day) &&
                  key->proven_ns < day_end_ns(state->day))
             because(channel, " is not proven to its end yet", key->symbol);
     }

@@ -65,6 +65,7 @@ struct ledger_key {
     bool live;
     bool gone;
     bool archived; // not in a file: no daemon recorded it, it was filled in (ledger_whole.h)
+    int64_t recorded_ns; // not in a file: since when a daemon did; first_ns may be earlier
     bool unlisted; // the exchange does not list the symbol any more
     int64_t first, first_ns;
     int64_t last, last_ns;

@@ -73,7 +73,10 @@ static uint32_t add_key(struct ledger_whole *whole, const struct ledger_filled *
         return UINT32_MAX;
     }
     whole->keys[at] =
-        (struct ledger_key){.channel = row->channel, .times = row->first < 0, .archived = true};
+        (struct ledger_key){.channel = row->channel,
+                            .times = row->first < 0,
+                            .archived = true,
+                            .recorded_ns = INT64_MAX};
     memcpy(whole->keys[at].symbol, row->symbol, sizeof row->symbol);
     return at;
 }

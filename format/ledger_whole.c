@@ -90,6 +90,7 @@ static void keys_take(struct ledger_whole *whole, const struct ledger *ledger)
         uint32_t at = whole->key_count++;
         whole->keys[at] = ledger->keys[i];
         whole->keys[at].hole_first = at;
+        whole->keys[at].recorded_ns = whole->keys[at].first_ns;
         if (!ledger->keys[i].gone)
             notes_take(whole, ledger, &ledger->keys[i], at);
     }

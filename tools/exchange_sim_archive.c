@@ -56,7 +56,8 @@ struct file {
 static bool path_is_safe(const char *path, uint32_t size)
 {
     for (uint32_t i = 0; i < size; i++)
-        if (path[i] <= ' ' || path[i] > '~' || (path[i] == '.' && i + 1 < size && path[i + 1] == '.'))
+        if (path[i] <= ' ' || path[i] > '~' ||
+            (path[i] == '.' && i + 1 < size && path[i + 1] == '.'))
             return false;
     return true;
 }

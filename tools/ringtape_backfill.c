@@ -170,9 +170,10 @@ static int backfill_run(struct backfill *run)
     char catalogue[RINGTAPE_PATH_BYTES_MAX];
     int result = RINGTAPE_EXIT_OK;
     (void)snprintf(catalogue, sizeof catalogue, "%.3900s/catalogue", run->store_path);
-    if (!run->dry_run && access(catalogue, F_OK) != 0)
-        result = backfill_hold_make(run->store_path);
-    if (result == 0) result = ringtape_store_open(&run->store, run->store_path);
+    const bool there = access(catalogue, F_OK) == 0;
+    if (!run->dry_run && !there) result = backfill_hold_make(run->store_path);
+    if (result == 0 && (there || !run->dry_run))
+        result = ringtape_store_open(&run->store, run->store_path);
     if (result != 0) return result;
     run->hold.lock = -1;
     if (!run->dry_run) result = backfill_hold_open(&run->hold, run->store);
@@ -183,7 +184,7 @@ static int backfill_run(struct backfill *run)
     backfill_plan_free(&run->plan);
     for (uint32_t i = 0; i < run->folder_symbol_count; i++) free(run->folder_symbols[i]);
     free(run->folder_symbols);
-    store_close(run->store);
+    if (run->store != NULL) store_close(run->store);
     return result != 0 ? result : closed;
 }
 
@@ -211,7 +212,7 @@ int ringtape_backfill(int argc, char **argv)
          .help = "days before this time", .required = true},
         {.name = "source", .kind = RINGTAPE_OPTION_TEXT, .target = &run.source,
          .value = "bulk|rest|DIR",
-         .help = "bulk: Binance's archives; rest: by requests (the only one of Upbit);\nor a folder "
+         .help = "bulk: Binance's archives; rest: by requests (the only one of\nUpbit); or a folder "
                  "laid out like the archives"},
         {.name = "base-url", .kind = RINGTAPE_OPTION_TEXT, .target = &run.base_url,
          .value = "URL", .help = "another host than the exchange's"},

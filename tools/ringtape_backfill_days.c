@@ -11,8 +11,9 @@
 #include "tools/ringtape_backfill_rest.h"
 #include "tools/ringtape_command.h"
 
-// The newest minute is a running daemon's, or still under way.
-#define MARGIN_NS 60000000000ll
+// The newest minute is a running daemon's; without one a trade may still be told late.
+#define MARGIN_DAEMON_NS 60000000000ll
+#define MARGIN_NS 3000000000ll
 
 static void tick(void *context)
 {
@@ -47,7 +48,7 @@ static struct backfill_job job_of(struct backfill *run, const struct backfill_it
                                   const char *name, const char *detail)
 {
     const int64_t day_to_ns = day_end_ns(item->day), theirs_ns = daemon_from_ns(run);
-    const int64_t now_ns = ringtape_now_ns() - MARGIN_NS;
+    const int64_t now_ns = ringtape_now_ns() - (run->daemon ? MARGIN_DAEMON_NS : MARGIN_NS);
     int64_t to_ns = day_to_ns < run->to_ns ? day_to_ns : run->to_ns;
     if (to_ns > now_ns) to_ns = now_ns;
     if (to_ns > theirs_ns) to_ns = theirs_ns;

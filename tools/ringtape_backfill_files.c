@@ -177,7 +177,9 @@ static int do_items(struct backfill *run)
 
 static int begin_pass(struct backfill *run)
 {
-    int result = backfill_known_open(&run->known, run->store);
+    run->known = (struct backfill_known){0};
+    // A dry run may be for a store that is not there yet.
+    int result = run->store != NULL ? backfill_known_open(&run->known, run->store) : 0;
     run->hold.life = run->known.life;
     run->hold.stale = false;
     run->daemon = !run->dry_run && backfill_hold_daemon(&run->hold);

@@ -264,7 +264,7 @@ bool backfill_http_open(struct backfill_source *source)
 {
     (void)snprintf(source->downloads, sizeof source->downloads, "%.3700s",
                    source->options.downloads);
-    if (mkdir(source->downloads, 0755) != 0 && errno != EEXIST) {
+    if (!source->options.dry_run && mkdir(source->downloads, 0755) != 0 && errno != EEXIST) {
         (void)ringtape_fail("%s: %s", source->downloads, strerror(errno));
         return false;
     }

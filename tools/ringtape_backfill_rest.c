@@ -172,7 +172,10 @@ enum backfill_result backfill_rest_day(struct backfill_rest *rest, struct backfi
 struct backfill_rest *backfill_rest_open(const struct backfill_rest_options *options)
 {
     static const char *const exchanges[] = {
-        [BACKFILL_BINANCE] = "binance", [BACKFILL_USDM] = "binance-usdm", [BACKFILL_UPBIT] = "upbit"};
+        [BACKFILL_BINANCE] = "binance",
+        [BACKFILL_USDM] = "binance-usdm",
+        [BACKFILL_UPBIT] = "upbit",
+    };
     struct backfill_rest *rest = calloc(1, sizeof *rest);
     if (rest != NULL) {
         rest->permits = calloc(1, sizeof *rest->permits);

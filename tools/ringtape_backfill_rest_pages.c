@@ -354,7 +354,8 @@ static bool flush_candles(struct backfill_rest *rest)
     struct rows turned;
     if (memory == NULL) return backfill_rest_fail(rest, BACKFILL_FAILED, "out of memory");
     rows_init(&turned, rows->schema, &limits, memory);
-    for (uint32_t i = rows->count; i-- > 0;) ensure(rows_append_rows(&turned, rows, i, 1, NULL) == 1);
+    for (uint32_t i = rows->count; i-- > 0;)
+        ensure(rows_append_rows(&turned, rows, i, 1, NULL) == 1);
     rest->result = backfill_sieve_take(rest->sieve, &turned);
     rows_clear(rows);
     free(memory);
@@ -369,8 +370,9 @@ bool backfill_rest_upbit_candles(struct backfill_rest *rest)
     do {
         char path[REST_PATH_BYTES], to[TIME_TEXT_BYTES_MAX];
         time_text_format(to, to_ns, 0);
-        (void)snprintf(path, sizeof path, "/v1/candles/minutes/%" PRId64 "?market=%s&to=%s&count=%d",
-                       minutes, rest->symbol, to, CANDLES_PAGE);
+        (void)snprintf(path, sizeof path,
+                       "/v1/candles/minutes/%" PRId64 "?market=%s&to=%s&count=%d", minutes,
+                        rest->symbol, to, CANDLES_PAGE);
         if (!backfill_rest_get(rest, path, 1)) return false;
         rest->count = 0;
         if (history_rows((const uint8_t *)rest->request.text, (uint32_t)rest->request.text_size,

@@ -3,8 +3,8 @@
 // ringtape_backfill_zip: the one CSV file inside a zip, as a stream of bytes in bounded memory; and
 // SHA-256 of a file.
 //
-// libzip reads the directory of the zip; ISA-L inflates, three times as fast as zlib and, other
-// than libdeflate, piece by piece. CRC and size are checked at the end of the stream: who reads
+// libzip reads the directory of the zip; ISA-L inflates, twice as fast as zlib and, other than
+// libdeflate, piece by piece. CRC and size are checked at the end of the stream: who reads
 // must not use anything of it before that.
 //
 // Threading: one owner. Errors come as text, without the file's name in front.

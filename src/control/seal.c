@@ -94,7 +94,7 @@ static int seal_guarded(struct io *io, struct keep_store *store, bool merge)
     return code;
 }
 
-int seal_store(const char *path, bool merge)
+static int seal(const char *path, bool merge)
 {
     ensure(path);
     struct io *io;
@@ -119,4 +119,14 @@ int seal_store(const char *path, bool merge)
     }
     io_close_loop(io);
     return code;
+}
+
+int seal_store(const char *path)
+{
+    return seal(path, true);
+}
+
+int seal_take_in(const char *path)
+{
+    return seal(path, false);
 }

@@ -102,8 +102,9 @@ static void found_handover(void *context, const char *name)
 }
 
 // False: it cannot be read. One that is damaged will be refused, and its segments are nobody's.
-static bool spare(struct sparing *sparing, struct io *io, const char *store, uint32_t handover,
-                  struct file_script *script, char *text, struct catalogue *listed)
+static bool load_spared(struct sparing *sparing, struct io *io, const char *store,
+                        uint32_t handover, struct file_script *script, char *text,
+                        struct catalogue *listed)
 {
     char path[KEEP_FILE_NAME_BYTES_MAX];
     uint32_t size = 0;
@@ -124,8 +125,8 @@ static bool spare(struct sparing *sparing, struct io *io, const char *store, uin
     return true;
 }
 
-static bool spare_all(struct sparing *sparing, struct io *io, const char *store,
-                      struct file_script *script)
+static bool load_all(struct sparing *sparing, struct io *io, const char *store,
+                     struct file_script *script)
 {
     static const uint8_t nobody[LAYOUT_STORE_ID_BYTES];
     struct catalogue listed;
@@ -133,15 +134,15 @@ static bool spare_all(struct sparing *sparing, struct io *io, const char *store,
     bool good = text && catalogue_init(&listed, nobody) == 0;
     if (good) {
         for (uint32_t i = 0; i < sparing->handover_count && good; i++)
-            good = spare(sparing, io, store, sparing->handovers[i], script, text, &listed);
+            good = load_spared(sparing, io, store, sparing->handovers[i], script, text, &listed);
         catalogue_free(&listed);
     }
     free(text);
     return good;
 }
 
-uint32_t *keep_incoming_numbers(struct io *io, const char *store, struct file_script *script,
-                                uint32_t *count)
+uint32_t *keep_incoming_load_numbers(struct io *io, const char *store, struct file_script *script,
+                                     uint32_t *count)
 {
     char path[KEEP_FILE_NAME_BYTES_MAX];
     struct sparing sparing = {
@@ -151,7 +152,7 @@ uint32_t *keep_incoming_numbers(struct io *io, const char *store, struct file_sc
     int listed = good ? io_list(io, path, found_handover, &sparing) : -ENOMEM;
     if (listed != -ENOENT)
         good = listed == 0 && !sparing.more &&
-               (sparing.handover_count == 0 || spare_all(&sparing, io, store, script));
+               (sparing.handover_count == 0 || load_all(&sparing, io, store, script));
     free(sparing.handovers);
     *count = good ? sparing.count : UINT32_MAX;
     if (good && sparing.count > 0)

@@ -56,7 +56,7 @@ uint64_t keep_incoming_life(const char *text, uint32_t size);
 // At the start: the numbers of all segments that handovers list. They may lie in segment/ already,
 // where nobody lists them yet, and must stay. An array for free(), its length in *count; NULL: none
 // or no memory, as *count tells (UINT32_MAX: a handover could not be read, so nothing is known).
-uint32_t *keep_incoming_numbers(struct io *io, const char *store, struct file_script *script,
-                                uint32_t *count);
+uint32_t *keep_incoming_load_numbers(struct io *io, const char *store, struct file_script *script,
+                                     uint32_t *count);
 
 #endif

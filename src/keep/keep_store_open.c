@@ -347,7 +347,8 @@ static int open_parts(struct keep_store *store, struct io *io, struct io_message
         return result;
     // Leftovers only cost space: what cannot be removed now waits for another start.
     uint32_t spared_count;
-    uint32_t *spared = keep_incoming_numbers(io, store->path, &store->script, &spared_count);
+    uint32_t *spared = keep_incoming_load_numbers(io, store->path, &store->script,
+                                                  &spared_count);
     if (!store->script.running && spared_count != UINT32_MAX)
         result = keep_sweep(store->path, &store->catalogue, spared, spared_count, &store->script,
                             io);

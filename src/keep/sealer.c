@@ -11,8 +11,8 @@
 // One job at a time: a tape (sealer_tape.c), a merge (sealer_merge.c), a deletion (sealer_drop.c,
 // which begins with the swap) or segments that another program made (sealer_incoming.c). Or, from
 // IDLE and back, LOOKING which days are closed (sealer_days.c). This file runs the shared part:
-// writing segments, the swap of the catalogue, removal of what it replaced. In every state one operation, one file_script or one
-// segment_output is in flight; in IDLE and STOPPED none.
+// writing segments, the swap of the catalogue, removal of what it replaced. In every state one
+// operation, one file_script or one segment_output is in flight; in IDLE and STOPPED none.
 #include "keep/sealer.h"
 
 #include <errno.h>

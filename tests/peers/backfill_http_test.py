@@ -77,16 +77,16 @@ def test_a_truncated_zip_is_fetched_again(tmp_path, certificates):
 
 
 def test_a_wrong_checksum_refuses_the_file_and_another_run_has_it(tmp_path, certificates):
-    with World(tmp_path, certificates, "checksum=3") as world:
+    with World(tmp_path, certificates, "checksum=4") as world:
         done = world.run()
         assert done.returncode == 1
-        assert len(re.findall(r"SHA-256 \w{16}\.\.\. expected, found", done.stderr)) == 2
-        assert done.stdout == "4 files, 1600 rows stored; 2 files refused\n"
-        listed = coverage(world.store)[("binance:BTCUSDT", "trade")]["holes"]
-        assert {h["cause"] for h in listed} <= {"not backfilled"}
-        for _ in range(4):
-            done = world.run()
-        assert world.whole(), done.stderr
+        assert len(re.findall(r"SHA-256 \w{16}\.\.\. expected, found", done.stderr)) == 1
+        assert done.stdout == "5 files, 2000 rows stored; 1 files refused\n"
+        (hole,) = coverage(world.store)[("binance:BTCUSDT", "trade")]["holes"]
+        assert (hole["first"], hole["last"], hole["cause"]) == (2200, 2599, "not backfilled")
+        world.run()  # other checksums are wrong now
+        assert world.whole()
+        assert not coverage(world.store)[("binance:BTCUSDT", "trade")]["holes"]
 
 
 def test_missing_days_are_listed(tmp_path, certificates):

@@ -123,3 +123,32 @@ def check(store, truth):
         listed = [h for h in key["holes"] if h["state"] != "repaired"]
         assert (symbol, listed, key["percent"]) == (symbol, [], "100.000000")
     assert time_ns("1970-01-01T00:00:00.000000001Z") == 1
+
+
+def day_marker(store, channel):
+    told = json.loads(support.ringtape("day", "2026-08-01", "--store", store, "--channel", channel,
+                                       "--json"))  # fmt: skip
+    (found,) = [c for c in told["channels"] if c["channel"] == channel]
+    return found
+
+
+def test_generations_of_days_rise(tmp_path):
+    """A day that history made whole is closed; more history raises its generation."""
+    with support.Simulator("--symbols=binance:1", "--rate=200", "--seconds=2") as simulator:
+        feed = support.feed(simulator, "binance", ["trade"], "all")
+        with record(tmp_path, feed) as daemon:
+            daemon.wait_counters(lambda c: c["durable"] > 20)
+            assert daemon.terminate() == 0
+    store = tmp_path / "store"
+    for generation, symbol in enumerate(("BTCUSDT", "ETHUSDT"), 1):
+        market = archives.Market(symbol, "2026-08-01", 1, 200)
+        archives.write_days(tmp_path / "b", market)
+        support.ringtape(
+            "backfill", "--store", store, "--exchange", "binance", "--symbols", symbol,
+            "--channel", "trade", "--from", "2026-08-01", "--to", "2026-08-02", "--source",
+            tmp_path / "b",
+        )  # fmt: skip
+        marker = day_marker(store, "trade")
+        assert (marker["generation"], marker["rows"]) == (generation, 200 * generation), marker
+    # Nothing new: nothing changes.
+    assert day_marker(store, "trade")["generation"] == 2
