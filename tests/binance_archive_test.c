@@ -194,7 +194,7 @@ Test(binance_archive, what_is_refused_and_where)
     refuses(trade, false, TRADE_LINE "\n", 2, 1, "id expected, found ''");
     refuses(CHANNEL_AGG_TRADE, false, "1,1,1,9,8,1735689600000124,True,True\n", 1, 0,
             "last trade id is below");
-    refuses(CHANNEL_AGG_TRADE, false, TRADE_LINE, 1, 37, "last trade id expected");
+    refuses(CHANNEL_AGG_TRADE, false, TRADE_LINE, 1, 32, "first trade id expected");
     refuses(CHANNEL_KLINE, false,
             "1735689600000000,5,4,3,4,1,1735689659999999,1,1,1,1,0\n", 1, 0, "outside of low");
     refuses(CHANNEL_KLINE, false,

@@ -38,7 +38,8 @@ Test(event, codes_have_names)
     cr_assert_str_eq(code_name(kind, STATUS_STARTED), "started");
     cr_assert_str_eq(code_name(kind, STATUS_CHANNEL_RESUMED), "channel_resumed");
     cr_assert_str_eq(code_name(kind, STATUS_DISK_FREED), "disk_freed");
-    cr_assert_null(code_name(kind, STATUS_MESSAGE_REFUSED + 1));
+    cr_assert_str_eq(code_name(kind, STATUS_BACKFILLED), "backfilled");
+    cr_assert_null(code_name(kind, STATUS_BACKFILLED + 1));
     cr_assert_null(code_name(kind, -1));
     const struct column *channel = &status->columns[STATUS_CHANNEL];
     cr_assert_str_eq(code_name(channel, CHANNEL_RAW), "raw");

@@ -29,7 +29,7 @@ static bool start(void)
     cr_assert_eq(io_open_loop(&io, &options, &message), 0);
     store = NULL;
     sealer = NULL;
-    if (keep_store_open(&store, io, "store", &message) < 0)
+    if (keep_store_open(&store, io, "/store", &message) < 0)
         return false;
     cr_assert_eq(sealer_open(&sealer, io, store), 0);
     return true;
@@ -73,13 +73,13 @@ static void stop(void)
 static uint32_t ask_for_numbers(void)
 {
     char text[64] = "";
-    cr_assert_eq(sim_disk_mkdir(world, "store/incoming"), 0);
-    sim_disk_write(world, "store/incoming/numbers.wanted", "", 0, 0);
+    cr_assert_eq(sim_disk_mkdir(world, "/store/incoming"), 0);
+    sim_disk_write(world, "/store/incoming/numbers.wanted", "", 0, 0);
     cr_assert(start());
     cr_assert(until_idle());
     stop();
-    cr_assert_gt(sim_disk_read(world, "store/incoming/numbers", text, sizeof text - 1, 0), 0);
-    cr_assert_lt(sim_disk_size(world, "store/incoming/numbers.wanted"), 0);
+    cr_assert_gt(sim_disk_read(world, "/store/incoming/numbers", text, sizeof text - 1, 0), 0);
+    cr_assert_lt(sim_disk_size(world, "/store/incoming/numbers.wanted"), 0);
     return (uint32_t)strtoul(text, NULL, 10);
 }
 
@@ -87,11 +87,11 @@ static uint32_t ask_for_numbers(void)
 static uint32_t ask_for_numbers_again(void)
 {
     char text[64] = "";
-    sim_disk_write(world, "store/incoming/numbers.wanted", "", 0, 0);
+    sim_disk_write(world, "/store/incoming/numbers.wanted", "", 0, 0);
     cr_assert(start());
     cr_assert(until_idle());
     stop();
-    cr_assert_gt(sim_disk_read(world, "store/incoming/numbers", text, sizeof text - 1, 0), 0);
+    cr_assert_gt(sim_disk_read(world, "/store/incoming/numbers", text, sizeof text - 1, 0), 0);
     return (uint32_t)strtoul(text, NULL, 10);
 }
 
@@ -127,11 +127,11 @@ static struct catalogue_segment put_segment(uint32_t number, const uint8_t ident
     cr_assert_eq(segment_writer_append_many(writer, &rows, 0, ROWS, NULL), ROWS);
     cr_assert(segment_writer_finish(writer));
     const void *bytes = segment_writer_output(writer, &size);
-    (void)snprintf(path, sizeof path, "store/incoming/trade-%08u.segment", number);
+    (void)snprintf(path, sizeof path, "/store/incoming/trade-%08u.segment", number);
     sim_disk_write(world, path, bytes, (uint32_t)size, 0);
     segment_writer_taken(writer);
     const void *index = segment_writer_index(writer, &index_size);
-    (void)snprintf(path, sizeof path, "store/incoming/trade-%08u.index", number);
+    (void)snprintf(path, sizeof path, "/store/incoming/trade-%08u.index", number);
     sim_disk_write(world, path, index, (uint32_t)index_size, 0);
     const struct segment_summary summary = segment_writer_summary(writer);
     segment_writer_close(writer);
@@ -150,7 +150,7 @@ static void put_handover(const struct catalogue_segment *segment, const uint8_t 
     listed.generation = life;
     cr_assert(catalogue_add_segment(&listed, segment));
     size_t size = catalogue_write(&listed, text, sizeof text);
-    (void)snprintf(path, sizeof path, "store/incoming/%08u.handover", segment->number);
+    (void)snprintf(path, sizeof path, "/store/incoming/%08u.handover", segment->number);
     sim_disk_write(world, path, text, (uint32_t)size, 0);
     catalogue_free(&listed);
 }
@@ -181,11 +181,11 @@ static uint64_t rows_stored(void)
     static char text[1 << 16];
     char why[SIM_STORE_WHY_BYTES] = "";
     uint64_t rows = 0;
-    int64_t size = sim_disk_read(world, "store/catalogue", text, sizeof text, 0);
+    int64_t size = sim_disk_read(world, "/store/catalogue", text, sizeof text, 0);
     cr_assert_gt(size, 0);
     cr_assert_eq(catalogue_init(&catalogue, nobody), 0);
     cr_assert_eq(catalogue_parse(&catalogue, text, (size_t)size), 0);
-    cr_assert(sim_store_walk(world, "store", &catalogue, count_block, &rows, why), "%s", why);
+    cr_assert(sim_store_walk(world, "/store", &catalogue, count_block, &rows, why), "%s", why);
     catalogue_free(&catalogue);
     return rows;
 }
@@ -220,7 +220,7 @@ static bool crashing_life(uint64_t ahead, enum sim_crash kind)
         stop();
     }
     cr_assert_eq(rows_stored(), ROWS, "crash at %lu", (unsigned long)ahead);
-    (void)snprintf(path, sizeof path, "store/incoming/%08u.handover", number);
+    (void)snprintf(path, sizeof path, "/store/incoming/%08u.handover", number);
     cr_assert_lt(sim_disk_size(world, path), 0, "crash at %lu", (unsigned long)ahead);
     sim_world_destroy(world);
     return alive;
@@ -252,7 +252,7 @@ static void is_put_aside(uint32_t number, const char *ending)
     cr_assert(start());
     cr_assert(until_idle());
     stop();
-    (void)snprintf(path, sizeof path, "store/incoming/%08u.%s", number, ending);
+    (void)snprintf(path, sizeof path, "/store/incoming/%08u.%s", number, ending);
     cr_assert_gt(sim_disk_size(world, path), 0, "%s", ending);
     cr_assert_eq(rows_stored(), 0);
 }
@@ -285,7 +285,7 @@ Test(sealer_incoming, a_damaged_handover_is_refused)
     uint32_t number = ask_for_numbers();
     const struct catalogue_segment segment = put_segment(number, identity);
     put_handover(&segment, identity, 0);
-    (void)snprintf(path, sizeof path, "store/incoming/%08u.handover", number);
+    (void)snprintf(path, sizeof path, "/store/incoming/%08u.handover", number);
     sim_disk_write(world, path, "x", 1, 40);
     is_put_aside(number, "refused");
     sim_world_destroy(world);

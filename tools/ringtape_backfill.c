@@ -212,8 +212,8 @@ int ringtape_backfill(int argc, char **argv)
          .help = "days before this time", .required = true},
         {.name = "source", .kind = RINGTAPE_OPTION_TEXT, .target = &run.source,
          .value = "bulk|rest|DIR",
-         .help = "bulk: Binance's archives; rest: by requests (the only one of\nUpbit); or a folder "
-                 "laid out like the archives"},
+         .help = "bulk: Binance's archives; rest: by requests (the only one of\nUpbit); or a "
+                 "folder laid out like the archives"},
         {.name = "base-url", .kind = RINGTAPE_OPTION_TEXT, .target = &run.base_url,
          .value = "URL", .help = "another host than the exchange's"},
         {.name = "ca-file", .kind = RINGTAPE_OPTION_TEXT, .target = &run.ca_file, .value = "FILE",

@@ -10,8 +10,8 @@
 // Also `ringtaped --take-in STORE`, which merges nothing: what `ringtape backfill` runs when no
 // daemon has the store, to have numbers given to it and its segments taken in.
 //
-// Both print what was done on standard output. An exit code: 0; 69 kernel; 73 the store cannot be used;
-// 74 some tape could not be sealed or was damaged (it is in quarantine/).
+// Both print what was done on standard output. An exit code: 0; 69 kernel; 73 the store cannot be
+// used; 74 some tape could not be sealed or was damaged (it is in quarantine/).
 int seal_store(const char *path);
 int seal_take_in(const char *path);
 

@@ -194,9 +194,6 @@ static void move_segment(struct sealer *sealer, const struct catalogue_segment *
     static const char *const endings[] = {"index", "segment"};
     char from[KEEP_FILE_NAME_BYTES_MAX];
     char to[KEEP_FILE_NAME_BYTES_MAX];
-    final_path(sealer, segment, "segment", to);
-    *strrchr(to, '/') = 0;
-    file_script_mkdir(&sealer->script, to);
     for (size_t e = 0; e < sizeof endings / sizeof *endings; e++) {
         keep_incoming_segment_path(keep_store_path(sealer->store), segment, endings[e], from);
         final_path(sealer, segment, endings[e], to);
@@ -207,17 +204,29 @@ static void move_segment(struct sealer *sealer, const struct catalogue_segment *
     file_script_sync_directory(&sealer->script, to);
 }
 
-static void take_in(struct sealer *sealer)
+// The days' folders, durable before anything is moved into them: a file must not go with its folder.
+static void make_days(struct sealer *sealer)
 {
     char path[KEEP_FILE_NAME_BYTES_MAX];
     const struct catalogue *listed = &sealer->incoming.listed;
+    for (uint32_t i = 0; i < listed->segment_count; i++) {
+        final_path(sealer, &listed->segments[i], "segment", path);
+        *strrchr(path, '/') = 0;
+        file_script_mkdir(&sealer->script, path);
+    }
+    (void)snprintf(path, sizeof path, "%.900s/segment", keep_store_path(sealer->store));
+    file_script_sync_directory(&sealer->script, path);
+}
+
+static void take_in(struct sealer *sealer)
+{
+    const struct catalogue *listed = &sealer->incoming.listed;
     file_script_begin(&sealer->script);
+    make_days(sealer);
     for (uint32_t i = 0; i < listed->segment_count; i++) {
         sealer->made[sealer->made_count++] = listed->segments[i];
         move_segment(sealer, &listed->segments[i]);
     }
-    (void)snprintf(path, sizeof path, "%.900s/segment", keep_store_path(sealer->store));
-    file_script_sync_directory(&sealer->script, path);
     file_script_run(&sealer->script, sealer->io, moved, sealer);
 }
 

@@ -73,7 +73,7 @@ static void reads_plainly(const struct scanned *scanned, const uint8_t *data, si
 {
     const char *at = (const char *)data;
     const char *end = at + size;
-    int column = scanned->archive.channel == CHANNEL_KLINE ? KLINE_OPEN : TRADE_PRICE;
+    int column = scanned->archive.channel == CHANNEL_KLINE ? (int)KLINE_OPEN : (int)TRADE_PRICE;
     if (scanned->archive.channel == CHANNEL_AGG_TRADE)
         column = AGG_TRADE_PRICE;
     if (size > 0 && (*at < '0' || *at > '9')) // the header
