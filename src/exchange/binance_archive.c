@@ -202,10 +202,12 @@ static bool is_product(int64_t price, int64_t quantity, uint32_t scale, int64_t 
 {
     uint32_t up = scale > quote_scale ? scale - quote_scale : 0;
     uint32_t up_product = quote_scale > scale ? quote_scale - scale : 0;
-    if (up > 18 || up_product > 18)
-        return true; // beyond 128 bits; no exchange has such digits
+    __int128 product;
+    // Beyond 128 bits nothing is said; no exchange has such digits.
+    if (up > 18 || up_product > 18 ||
+        __builtin_mul_overflow((__int128)price * quantity, power_of_ten(up_product), &product))
+        return true;
     __int128 unit = power_of_ten(up);
-    __int128 product = (__int128)price * quantity * power_of_ten(up_product);
     __int128 told = quote * unit;
     if (product == told)
         return true;
