@@ -293,7 +293,7 @@ static void row_take(struct ledger_whole *whole, const struct rows *rows, uint32
     bool hole = kind == STATUS_HOLE_OPENED || kind == STATUS_HOLE_REPAIRED ||
                 kind == STATUS_HOLE_LOST || kind == STATUS_INTERVAL_CLOSED;
     if (kind == STATUS_BACKFILLED && channel > 0 && channel < CHANNEL_COUNT &&
-        rows->symbol[row] != SYMBOL_NONE)
+        rows->symbol[row] != SYMBOL_NONE && cell(rows, COLUMN_FLAGS, row, 0) == EVENT_BACKFILLED)
         filled_take(whole, rows, row, &symbols[rows->symbol[row]]);
     if (!hole || channel <= 0 || channel >= CHANNEL_COUNT || rows->symbol[row] == SYMBOL_NONE)
         return;

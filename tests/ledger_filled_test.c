@@ -40,7 +40,7 @@ static void tell(enum status_kind kind, int64_t first, int64_t last, const char 
     static struct event event;
     event_clear(&event, CHANNEL_STATUS, 0);
     event_set(&event, COLUMN_RECEIVE_TIME, 2000000);
-    event_set(&event, COLUMN_FLAGS, 0);
+    event_set(&event, COLUMN_FLAGS, kind == STATUS_BACKFILLED ? EVENT_BACKFILLED : 0);
     event_set(&event, STATUS_KIND, kind);
     event_set(&event, STATUS_CHANNEL, CHANNEL_TRADE);
     event_set(&event, STATUS_FIRST_ID, first);

@@ -231,7 +231,7 @@ bool backfill_known_has(const struct backfill_known *known, const struct backfil
 int backfill_known_open(struct backfill_known *known, struct store *store)
 {
     *known = (struct backfill_known){0};
-    int result = ringtape_ledger_open(&known->ledger, store);
+    int result = ringtape_ledger_open_any(&known->ledger, store);
     known->life = known->ledger.generation;
     if (result == 0) result = load_files(known, store);
     return result;

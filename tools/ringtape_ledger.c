@@ -28,17 +28,21 @@ static int ledger_load(struct ledger *ledger, const struct store *store, const c
     return error;
 }
 
+static int ledger_fail(const struct store *store, int error)
+{
+    return ringtape_fail("%s/ledger/base: %s; a daemon writes it at its start", store_path(store),
+                         ringtape_error_text(error));
+}
+
 static int files_read(struct ledger_whole *whole, struct ledger *ledger, const struct store *store)
 {
     int error = ledger_load(ledger, store, "base");
-    if (error == -ENOENT) { // no daemon ever recorded into it: history that was filled in
+    if (error == -ENOENT) { // no daemon ever recorded into it
         ledger_whole_files_end(whole);
         whole->time_ns = 0;
         return 0;
     }
-    if (error != 0)
-        return ringtape_fail("%s/ledger/base: %s; a daemon writes it at its start",
-                             store_path(store), ringtape_error_text(error));
+    if (error != 0) return ledger_fail(store, error);
     ledger_whole_base(whole, ledger);
     for (uint32_t shard = 0; shard < whole->shards; shard++) {
         char name[16];
@@ -75,7 +79,7 @@ static int rows_read(struct ledger_whole *whole, struct store *store)
     return 0;
 }
 
-int ringtape_ledger_open(struct ledger_whole *whole, struct store *store)
+int ringtape_ledger_open_any(struct ledger_whole *whole, struct store *store)
 {
     struct ledger ledger;
     if (ledger_whole_init(whole) != 0 || ledger_init(&ledger) != 0)
@@ -84,10 +88,18 @@ int ringtape_ledger_open(struct ledger_whole *whole, struct store *store)
     ledger_free(&ledger);
     if (result == 0) result = rows_read(whole, store);
     if (result == 0) ledger_whole_end(whole);
-    if (result == 0 && whole->time_ns == 0) whole->time_ns = ringtape_now_ns();
     if (result == 0 && whole->full)
         return ringtape_fail("%s: more than %d status rows of holes are not looked at together; "
                              "keep status rows for a shorter time",
                              store_path(store), LEDGER_WHOLE_NOTES_MAX);
     return result;
+}
+
+// Without a ledger there may be history that was filled in.
+int ringtape_ledger_open(struct ledger_whole *whole, struct store *store)
+{
+    const int result = ringtape_ledger_open_any(whole, store);
+    if (result != 0 || whole->time_ns != 0) return result;
+    whole->time_ns = ringtape_now_ns();
+    return whole->key_count > 0 ? 0 : ledger_fail(store, -ENOENT);
 }

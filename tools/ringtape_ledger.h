@@ -10,5 +10,7 @@
 
 // Told on standard error where it cannot be had. 0 or an exit code; to be freed either way.
 int ringtape_ledger_open(struct ledger_whole *whole, struct store *store);
+// The same of a store that no daemon ever recorded into: no key, time_ns 0.
+int ringtape_ledger_open_any(struct ledger_whole *whole, struct store *store);
 
 #endif

@@ -110,6 +110,11 @@
             "delete old days (`keep`), then `ringtape reload`; tapes hold everything until then")  \
     MESSAGE(FILE_STAYS, STORE, WARNING, "a file that is not needed any more cannot be removed",    \
             "by the cause: permissions, the disk; it is removed at the next start")                \
+    MESSAGE(HISTORY_TAKEN, STORE, INFO, "history taken in", "")                                    \
+    MESSAGE(HISTORY_FAILED, STORE, ERROR, "history cannot be taken in, trying again",              \
+            "by the cause: room, permissions, the disk of the store")                              \
+    MESSAGE(HISTORY_REFUSED, STORE, WARNING, "history refused",                                    \
+            "start the backfill again: it makes anew what was refused")                            \
     MESSAGE(DATA_DELETED, STORE, INFO, "data deleted", "")                                         \
     MESSAGE(EXPORT_UNREADABLE, STORE, ERROR,                                                       \
             "an export's state cannot be read: nothing is deleted",                                \

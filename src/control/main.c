@@ -75,7 +75,6 @@ int main(int count, char **arguments)
     case OPTIONS_PROBE:
         return probe_print(&control.config, &mistakes, options.config, RINGTAPE_COMMIT);
     case OPTIONS_TAKE_IN: return seal_take_in(options.seal);
-    case OPTIONS_TAKE_IN: return seal_take_in(options.seal);
     case OPTIONS_VERSION:
         (void)printf("ringtaped %s (%s), %s\n", RINGTAPE_VERSION, RINGTAPE_COMMIT,
                      tls_library_text());

@@ -32,16 +32,16 @@ void sealer_incoming_deinit(struct sealer *sealer)
         catalogue_free(&sealer->incoming.listed);
 }
 
-static void say(struct sealer *sealer, enum log_level level, const char *message, const char *cause)
+static void say(struct sealer *sealer, enum log_message message, const char *cause)
 {
     if (sealer->log)
-        log_write(sealer->log, level, io_utc_ns(sealer->io), message,
+        log_write(sealer->log, message, io_utc_ns(sealer->io),
                   "handover=%08" PRIu32 " cause=\"%s\"", sealer->incoming.handover, cause);
 }
 
 static void give_up(struct sealer *sealer, const char *cause)
 {
-    say(sealer, LOG_LEVEL_ERROR, "history cannot be taken in, trying again", cause);
+    say(sealer, LOG_HISTORY_FAILED, cause);
     sealer->counters.failures++;
     sealer->incoming.handover = 0;
     sealer->made_count = 0;
@@ -137,7 +137,7 @@ void sealer_incoming_removed(struct sealer *sealer, int result)
             rows += sealer->made[i].rows;
         sealer->counters.taken_in++;
         if (sealer->log)
-            log_write(sealer->log, LOG_LEVEL_INFO, io_utc_ns(sealer->io), "history taken in",
+            log_write(sealer->log, LOG_HISTORY_TAKEN, io_utc_ns(sealer->io),
                       "handover=%08" PRIu32 " segments=%" PRIu32 " rows=%" PRIu64,
                       incoming->handover, sealer->made_count, rows);
     }
@@ -163,7 +163,7 @@ static void refuse(struct sealer *sealer, const char *ending, const char *cause)
     const char *store = keep_store_path(sealer->store);
     char path[KEEP_FILE_NAME_BYTES_MAX];
     char to[KEEP_FILE_NAME_BYTES_MAX];
-    say(sealer, LOG_LEVEL_WARNING, "history refused", cause);
+    say(sealer, LOG_HISTORY_REFUSED, cause);
     keep_incoming_handover_path(store, sealer->incoming.handover, "handover", path);
     keep_incoming_handover_path(store, sealer->incoming.handover, ending, to);
     file_script_begin(&sealer->script);
@@ -204,7 +204,7 @@ static void move_segment(struct sealer *sealer, const struct catalogue_segment *
     file_script_sync_directory(&sealer->script, to);
 }
 
-// The days' folders, durable before anything is moved into them: a file must not go with its folder.
+// The days' folders, durable before anything is moved into them: a file must not go with one.
 static void make_days(struct sealer *sealer)
 {
     char path[KEEP_FILE_NAME_BYTES_MAX];

@@ -68,6 +68,7 @@ CASES = {
         f"{name}_help": f"{name} --help"
         for name in (
             "ls inspect cat verify coverage day report mirror recover seal reload export compact "
+            "backfill "
             "vacuum"
         ).split()
     },

@@ -42,6 +42,7 @@ roots_fallback="the packages are not tried on a root file system of their own"
 roots_install() {
     local mirror with=systemd,dbus,openssl,procps,debconf,zsh,ca-certificates,libjemalloc2
     with+=,libmicrohttpd12,libncursesw6,librdkafka1,liburing2,libxxhash0,libyaml-0-2,libzstd1
+    with+=,libcurl4,libisal2,libssl3,libzip4
     packages_get mmdebstrap systemd-container
     mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources | head -n 1)
     mkdir -p "$deps/roots"
