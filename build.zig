@@ -223,6 +223,7 @@ const Variant = struct {
         var outside = false;
         for ([_][]const u8{
             "rdkafka", "jemalloc", "microhttpd", "ncursesw", "tinfo", "curl", "zip", "crypto",
+            "isal",
         }) |name|
             outside = outside or std.mem.eql(u8, lib, name);
         return if (v.options.static and !outside)
