@@ -63,8 +63,6 @@ const format_libs = [_][]const u8{ "zstd", "xxhash" };
 const src_libs = [_][]const u8{ "rdkafka", "yaml", "microhttpd", "pthread", "m" };
 /// Of `ringtape top`.
 const screen_libs = [_][]const u8{ "ncursesw", "tinfo" };
-/// Of `ringtape backfill`: downloads, zips, inflating, SHA-256.
-const backfill_libs = [_][]const u8{ "curl", "zip", "isal", "crypto" };
 /// malloc() of the daemon, for librdkafka's sake; a sanitizer has its own.
 const malloc_libs = [_][]const u8{"jemalloc"};
 
@@ -76,8 +74,6 @@ const rooms = [_][]const u8{
 const simulator_rooms = 4;
 /// The room that the toolbox shares with the daemon.
 const derive_room = 4;
-/// And those that `ringtape backfill` reads archives with.
-const archive_rooms = [_]usize{ 3, 2, 0 };
 
 const Options = struct {
     asan: bool,
@@ -217,14 +213,10 @@ const Variant = struct {
 
     /// librdkafka stays outside: its SASL loads modules, and its OpenSSL is the system's to mend;
     /// with it jemalloc, whose malloc() it has to take. So do libmicrohttpd, for its GnuTLS, and
-    /// ncurses, for its descriptions of terminals, and libcurl, libzip and libcrypto, for what they
-    /// link themselves.
+    /// ncurses, for its descriptions of terminals; and what `ringtape backfill` uses.
     fn mode(v: Variant, lib: []const u8) std.Build.Module.LinkSystemLibraryOptions {
         var outside = false;
-        for ([_][]const u8{
-            "rdkafka", "jemalloc", "microhttpd", "ncursesw", "tinfo", "curl", "zip", "crypto",
-            "isal",
-        }) |name|
+        for (sources.outside) |name|
             outside = outside or std.mem.eql(u8, lib, name);
         return if (v.options.static and !outside)
             .{ .preferred_link_mode = .static, .search_strategy = .mode_first }
@@ -273,13 +265,8 @@ const Variant = struct {
             .files = matching(v.b, list(v.b, "tools", ".c"), "tools/ringtape"),
             .extra = v.commitFlag(),
             // What is made of rows is pure, so that the store gives what the daemon gave.
-            // How archives read is the exchange's affair.
-            .archives = &.{
-                v.room[derive_room],      v.room[archive_rooms[0]], v.room[archive_rooms[1]],
-                v.room[archive_rooms[2]], v.format,
-            },
-            .libs = &(format_libs ++ screen_libs ++ backfill_libs ++
-                [_][]const u8{ "pthread", "m" }),
+            .archives = &.{ v.room[derive_room], v.room[3], v.room[2], v.room[0], v.format },
+            .libs = &(format_libs ++ screen_libs ++ sources.backfill_libs),
         });
     }
 

@@ -3,6 +3,13 @@
 //! The source files of the tree for build.zig, found by listing folders.
 const std = @import("std");
 
+/// Of `ringtape backfill`: downloads, zips, inflating, SHA-256; how archives read is a room of src.
+pub const backfill_libs = [_][]const u8{ "curl", "zip", "isal", "crypto", "pthread", "m" };
+/// System libraries that are never linked statically.
+pub const outside = [_][]const u8{
+    "rdkafka", "jemalloc", "microhttpd", "ncursesw", "tinfo", "curl", "zip", "crypto", "isal",
+};
+
 /// The files of one folder with this ending, sorted, as paths from the root; none without folder.
 /// The configuration is cached, so each folder read is declared as something it depends on.
 pub fn list(b: *std.Build, dir: []const u8, ending: []const u8) []const []const u8 {
