@@ -66,7 +66,15 @@ def total(metrics, name, **labels):
 
 
 def status(store, code=0):
-    return json.loads(support.ringtape("status", "--store", store, "--json", status=code))
+    said = support.ringtape("status", "--store", store, "--json", status=code)
+    return json.loads(said, object_pairs_hook=once)
+
+
+def once(pairs):
+    """An object, no key of which is there twice."""
+    found = dict(pairs)
+    assert len(found) == len(pairs), [key for key, _ in pairs]
+    return found
 
 
 @pytest.fixture
