@@ -56,7 +56,7 @@ static void json_daemon(struct ringtape_json *json, const struct statistics_page
     ringtape_json_text(json, "tls", daemon->tls);
     ringtape_json_text(json, "config_hash", hash);
     json_words(json, words, daemon);
-    ringtape_json_array(json, "paused");
+    ringtape_json_array(json, "channels_paused");
     for (int c = 1; c < CHANNEL_COUNT; c++) {
         if (daemon->paused >> c & 1)
             ringtape_json_text(json, NULL, channel_schema((enum channel)c)->name);

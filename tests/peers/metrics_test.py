@@ -72,9 +72,9 @@ def status(store, code=0):
 
 def once(pairs):
     """An object, no key of which is there twice."""
-    found = dict(pairs)
-    assert len(found) == len(pairs), [key for key, _ in pairs]
-    return found
+    keys = [key for key, _ in pairs]
+    assert [key for key in set(keys) if keys.count(key) > 1] == []
+    return dict(pairs)
 
 
 @pytest.fixture
