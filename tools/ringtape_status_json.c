@@ -56,7 +56,7 @@ static void json_daemon(struct ringtape_json *json, const struct statistics_page
     ringtape_json_text(json, "tls", daemon->tls);
     ringtape_json_text(json, "config_hash", hash);
     json_words(json, words, daemon);
-    ringtape_json_array(json, "paused");
+    ringtape_json_array(json, "channels_paused");
     for (int c = 1; c < CHANNEL_COUNT; c++) {
         if (daemon->paused >> c & 1)
             ringtape_json_text(json, NULL, channel_schema((enum channel)c)->name);
@@ -128,7 +128,7 @@ static void json_exchange(struct ringtape_json *json, const struct statistics_ex
     if (exchange->clock_known)
         ringtape_json_integer(json, "clock_offset_ns", exchange->clock_offset_ns);
     ringtape_json_bool(json, "clock_off", exchange->clock_off != 0);
-    json_histogram(json, "wire", &exchange->wire);
+    json_histogram(json, "wire_latency", &exchange->wire);
     ringtape_json_object(json, "channels");
     for (int c = 1; c < CHANNEL_COUNT; c++) {
         const struct statistics_channel *channel = &exchange->channels[c];
@@ -226,8 +226,8 @@ void ringtape_status_json(const struct statistics_page *page, const struct ringt
     json_daemon(&json, page, state);
     json_troubles(&json, page);
     json_sum(&json, sum);
-    json_histogram(&json, "decode", &sum->decode);
-    json_histogram(&json, "commit", &sum->commit);
+    json_histogram(&json, "decode_latency", &sum->decode);
+    json_histogram(&json, "commit_latency", &sum->commit);
     ringtape_json_array(&json, "exchanges");
     for (uint32_t e = 0; e < sum->exchange_count; e++) json_exchange(&json, &sum->exchange[e]);
     ringtape_json_array_end(&json);

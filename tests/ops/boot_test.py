@@ -85,11 +85,13 @@ def test_systemd_has_nothing_to_say_about_the_units(booted):
 
 def test_a_reload_is_taken_without_a_restart(booted):
     process = booted.process()
-    write_config(booted, more="log_level: debug\n")
-    booted("systemctl", "reload", "ringtaped")
-    support.wait_for(lambda: "configuration read again" in booted.journal("ringtaped"), 20)
-    assert booted.process() == process
-    write_config(booted)
+    write_config(booted, more="log: {level: debug}\n")
+    try:
+        booted("systemctl", "reload", "ringtaped")
+        support.wait_for(lambda: "configuration read again" in booted.journal("ringtaped"), 20)
+        assert booted.process() == process
+    finally:
+        write_config(booted)
 
 
 def test_it_ends_in_time_with_everything_durable(booted):

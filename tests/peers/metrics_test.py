@@ -66,7 +66,15 @@ def total(metrics, name, **labels):
 
 
 def status(store, code=0):
-    return json.loads(support.ringtape("status", "--store", store, "--json", status=code))
+    said = support.ringtape("status", "--store", store, "--json", status=code)
+    return json.loads(said, object_pairs_hook=once)
+
+
+def once(pairs):
+    """An object, no key of which is there twice."""
+    keys = [key for key, _ in pairs]
+    assert [key for key in set(keys) if keys.count(key) > 1] == []
+    return dict(pairs)
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ browser_install() {
 verb_lake-test() {
     local status=0 step
     for step in spark lake airflow browser; do setup_step "$step"; done
-    rm -rf "$test_logs/lake" && mkdir -p "$test_logs/lake"
+    rm -rf "$test_logs/lake" "$test_logs/lake.xml" && mkdir -p "$test_logs/lake"
     # The browser's pages are of stores that a test program makes.
     zig_build install stage-test >&2
     run_environment
@@ -87,16 +87,5 @@ verb_lake-test() {
     "$deps/spark/venv/bin/python" -m pytest tests/lake -p lake_world -o 'python_files=*_test.py' \
         -p no:cacheprovider -q -ra --durations=25 --junitxml="$test_logs/lake.xml" "$@" ||
         status=$?
-    lake_sum "$status"
-}
-
-lake_sum() {
-    local xml=$test_logs/lake.xml all bad skipped
-    [ -e "$xml" ] || { echo "0 passed, 1 failed" && return 1; }
-    all=$(test_attribute "$xml" tests)
-    bad=$(($(test_attribute "$xml" failures) + $(test_attribute "$xml" errors)))
-    skipped=$(test_attribute "$xml" skipped)
-    if [ "$1" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
-    echo "$((all - bad - skipped)) passed, $bad failed, $skipped skipped"
-    [ "$bad" = 0 ]
+    test_pytest_sum "$test_logs/lake.xml" "$status"
 }

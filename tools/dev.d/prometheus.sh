@@ -39,13 +39,18 @@ grafana_install() {
 }
 
 # On real systems: Prometheus that scrapes a recorder, the dashboard's queries; the packages on a
-# bare Debian and on one that is booted; Compose and Kubernetes (systems.sh).
+# bare Debian and on one that is booted; Compose and Kubernetes (systems.sh). Arguments go to
+# pytest: 'tools/dev ops-test -k boot'.
 verb_ops-test() {
+    local status=0 xml=$test_logs/ops.xml
     setup_step roots
     ops_setup
     zig_build install >&2
     (verb_package >&2)
     run_environment
-    exec "$deps/venv/bin/python" -m pytest tests/ops -o 'python_files=*_test.py' \
-        -o pythonpath=tests/peers -p no:cacheprovider -q -rA "$@"
+    mkdir -p "$test_logs" && rm -f "$xml"
+    "$deps/venv/bin/python" -m pytest tests/ops -o 'python_files=*_test.py' \
+        -o pythonpath=tests/peers -p no:cacheprovider -q -rA --durations=25 --junitxml="$xml" \
+        "$@" || status=$?
+    test_pytest_sum "$xml" "$status"
 }

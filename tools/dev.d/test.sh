@@ -79,6 +79,18 @@ test_attribute() {
     sed -nE "s/.*<testsuite [^>]*\\b$2=\"([0-9]+)\".*/\\1/p" "$1" | head -n 1
 }
 
+# The sum of a verb that is one run of pytest: its report in XML, its exit status.
+test_pytest_sum() {
+    local xml=$1 status=$2 all bad skipped
+    [ -e "$xml" ] || { echo "0 passed, 1 failed, 0 skipped" && return 1; }
+    all=$(test_attribute "$xml" tests)
+    bad=$(($(test_attribute "$xml" failures) + $(test_attribute "$xml" errors)))
+    skipped=$(test_attribute "$xml" skipped)
+    if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+    echo "$((all - bad - skipped)) passed, $bad failed, $skipped skipped"
+    [ "$bad" = 0 ]
+}
+
 # Files of tests/peers as one part, three tests at a time: they wait more than they work.
 test_pytest() {
     local name=$1 start=$SECONDS status=0 log=$test_logs/$1.log xml=$test_logs/$1.xml
