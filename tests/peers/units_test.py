@@ -189,3 +189,31 @@ def test_zsh_reads_what_is_made_and_completes(pages):
     ):
         done = run("zsh", "-fc", ZSH, "zsh", pages / "zsh", typed)
         assert wanted in done.stdout, done.stdout + done.stderr
+
+
+def test_purging_takes_what_is_on_a_linked_disk_and_nothing_that_links_lead_to(tmp_path):
+    """postrm with folders of our own and a debconf that answers; mounts take root: ops-test."""
+    disk, outside = tmp_path / "disk", tmp_path / "outside"
+    store, lake = tmp_path / "store", tmp_path / "lake"
+    for folder in (disk / "tape", lake / ".hidden"):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("x")
+        (folder / "link").symlink_to(outside)
+    outside.write_text("as it was")
+    store.symlink_to(disk)
+    text = (support.ROOT / "deploy" / "debian" / "ringtape.postrm").read_text()
+    text = re.sub("^data=.*$", f'data="{store} {lake} {tmp_path}/none"', text, flags=re.M)
+    text = text.replace("/usr/share/debconf/confmodule", f"{tmp_path}/confmodule")
+    (tmp_path / "postrm").write_text(text.replace("#DEBHELPER#", ""))
+    for answer in ("false", "true"):
+        (tmp_path / "confmodule").write_text(
+            "db_version() { :; }; db_fset() { :; }; db_subst() { :; }; db_input() { :; }\n"
+            "db_go() { :; }; db_get() { RET=%s; }\n" % answer
+        )
+        done = run("sh", tmp_path / "postrm", "purge")
+        assert done.returncode == 0, done.stderr
+        if answer == "false":
+            assert f"what was recorded stays: {store} {lake}" in done.stderr
+            assert (disk / "tape" / "file").exists() and (lake / ".hidden" / "file").exists()
+    assert list(disk.iterdir()) == [] and not store.is_symlink() and not lake.exists()
+    assert outside.read_text() == "as it was"
