@@ -226,7 +226,7 @@ def test_candles_are_those_of_revision_zero(broker, tmp_path, form):
     mirror = Mirror(broker, prefix, form)
     with job_of(broker, prefix, form, lake, "--trigger", "1 second") as job:
         feed(job, mirror, trades, too_late)
-        support.wait_for(lambda: len(by_identity(lake)) >= len(want), 60, "all candles")
+        support.wait_for(lambda: len(by_identity(lake)) >= len(want), 240, "all candles")
         job.terminate()
     assert by_identity(lake) == want
     assert {(e["query"], e["messages"]) for e in job.told("unreadable")} >= {("1m", len(JUNK))}
@@ -351,7 +351,7 @@ def test_broker_and_job_are_killed(tmp_path):
                 assert jobs[-1].child.poll() is None, jobs[-1].path.read_text()[-3000:]
                 return min(watermark_ns(jobs, f"candles_{i}") for i in ("1m", "5m")) >= last_close
 
-            support.wait_for(closed, 240, lambda: f"a watermark at {last_close}")
+            support.wait_for(closed, 480, lambda: f"a watermark at {last_close}")
             time.sleep(8)  # the batch that the watermark has let out
             jobs[-1].terminate()
             assert daemon.terminate() == 0, daemon.errors
