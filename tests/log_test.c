@@ -37,6 +37,20 @@ static void start(struct log_limiter *with)
 
 #define SAY(message, time, ...) log_write(&log_of_test, message, time, __VA_ARGS__)
 
+Test(log, a_line_is_utf8_whatever_a_peer_sends)
+{
+    start(NULL);
+    SAY(LOG_FEED_REMOVED, 0, "cause=\"%s\" cut=\"%.*s\"",
+        "\xea\xb0\x80 \x9b"
+        "2J \xc2\x9b"
+        "2J \xc0\xaf \xed\xa0\x80 \xf0\x9f\x98\x80 \xff \xc2",
+        4,
+        "\xea\xb0\x80\xea\xb0\x80");
+    cr_assert_str_eq(written(), "time=1970-01-01T00:00:00.000000Z level=info room=feed "
+                                "msg=\"feed removed\" cause=\"\xea\xb0\x80 ?2J ??2J ?? ??? "
+                                "\xf0\x9f\x98\x80 ? ?\" cut=\"\xea\xb0\x80?\"\n");
+}
+
 Test(log, lines_are_exact_and_cannot_be_forged)
 {
     start(NULL);

@@ -182,6 +182,25 @@ Test(repair, a_snapshot_of_whole_depth_is_renewed_now_and_then_after_all_else)
     cr_assert(!next(binance));
 }
 
+Test(repair, a_clock_that_steps_back_does_not_put_snapshots_off)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    arbiter.keys[key].exchange = 1;
+    arbiter.keys[key].links_live = 1;
+    cr_assert(depth(1, 10));
+    cr_assert(next(binance));
+    cr_assert(arbiter_anchored(&arbiter, key, 10, now.utc_ns));
+    cr_assert(!repair_answered(&job, &arbiter, binance, now));
+    now.utc_ns -= LIMIT_MINUTE_NS;
+    cr_assert(!next(binance));
+    now.utc_ns -= 30 * 24 * LIMIT_HOUR_NS;
+    cr_assert(next(binance));
+    cr_assert_eq(job.kind, REPAIR_SNAPSHOT);
+    cr_assert(arbiter_anchored(&arbiter, key, 10, now.utc_ns));
+    cr_assert(!repair_answered(&job, &arbiter, binance, now));
+    cr_assert(!next(binance));
+}
+
 Test(repair, a_refusal_keeps_the_hole_and_an_unknown_symbol_ends_it)
 {
     (void)key_open(ARBITER_SEQUENCE);

@@ -42,6 +42,13 @@ static const char *price_text(char out[DECIMAL_TEXT_BYTES_MAX], const struct boo
     return out;
 }
 
+static const char *edge_text(char out[DECIMAL_TEXT_BYTES_MAX], const struct book_view *view,
+                             int side)
+{
+    (void)decimal_text_format(out, view->found->edge[side], view->found->edge_scale);
+    return out;
+}
+
 static const char *quantity_text(char out[DECIMAL_TEXT_BYTES_MAX], const struct book_view *view,
                                  int64_t quantity)
 {
@@ -103,7 +110,7 @@ static void print_edges(const struct book_view *view)
     for (int side = 0; side < 2; side++) {
         if (!view->found->cut[side]) continue;
         (void)printf("%s %s are known only as far as they were told\n", sides[side],
-                     price_text(price, view, view->found->edge[side]));
+                     edge_text(price, view, side));
     }
 }
 
@@ -142,7 +149,7 @@ static void json_edge(struct ringtape_json *json, const char *key, const struct 
 {
     char text[DECIMAL_TEXT_BYTES_MAX];
     if (view->found->cut[side])
-        ringtape_json_text(json, key, price_text(text, view, view->found->edge[side]));
+        ringtape_json_text(json, key, edge_text(text, view, side));
     else
         ringtape_json_null(json, key);
 }

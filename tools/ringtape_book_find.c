@@ -88,6 +88,7 @@ static int last_row(const struct book_search *search, enum channel channel, int 
 static void take_edges(struct book_found *found)
 {
     struct book_level *levels;
+    found->edge_scale = found->levels.price_scale;
     for (int side = 0; side < 2; side++) {
         uint32_t count = 0;
         if (book_levels_sorted(&found->levels, side, &levels, &count) < 0) continue;
@@ -156,6 +157,14 @@ static int64_t id_before(const struct rows *rows, uint32_t row)
 {
     if (has(rows, DEPTH_PREVIOUS_ID, row)) return rows->value[DEPTH_PREVIOUS_ID][row];
     return rows->value[DEPTH_FIRST_ID][row] - 1;
+}
+
+static int behind_all(struct book_search *search, const char *what, int64_t last_ns)
+{
+    char last[TIME_TEXT_BYTES_MAX];
+    return refuse(search->found, "the last stored %s is of %s; what came after it is not known. "
+                                 "Without --at the book is as of then",
+                  what, time_of(last, last_ns));
 }
 
 static int missing(struct book_search *search, int64_t first, int64_t last, int64_t from_ns,
@@ -232,10 +241,7 @@ static int walk(struct book_search *search)
     result = walk_scan(search, scan, &behind);
     store_scan_close(scan);
     if (result != 1 || behind || search->at_ns == BOOK_NEWEST) return result;
-    char last[TIME_TEXT_BYTES_MAX];
-    return refuse(found, "the last stored update is of %s; what came after it is not known. "
-                         "Without --at the book is as of then",
-                  time_of(last, found->time_ns));
+    return behind_all(search, "update", found->time_ns);
 }
 
 static int by_updates(struct book_search *search, int64_t time_ns)
@@ -255,7 +261,19 @@ static int by_updates(struct book_search *search, int64_t time_ns)
 
 // ---- book rows ----
 
-// Is the moment inside of a hole, or behind what is covered?
+// 1: a book came at the moment or after it. 0: refused, none did, and the daemon may be down.
+static int judge_end(struct book_search *search)
+{
+    struct book_search newest = *search;
+    int64_t time_ns = 0, id;
+    newest.at_ns = BOOK_NEWEST;
+    const int result = last_row(&newest, CHANNEL_BOOK, BOOK_LAST_ID, &time_ns, &id);
+    if (result < 0 || search->at_ns == BOOK_NEWEST || time_ns >= search->at_ns)
+        return result < 0 ? result : 1;
+    return behind_all(search, "book", time_ns);
+}
+
+// Is the moment inside of a hole?
 static int judge_coverage(struct book_search *search)
 {
     static struct ringtape_query query;
@@ -315,6 +333,7 @@ static int by_row(struct book_search *search)
         return refuse(search->found, "neither depth nor book of %s is stored at or before then; "
                                      "'ringtape ls --symbols' lists what there is",
                       search->symbol);
+    if (result == 1) result = judge_end(search);
     if (result == 1) result = judge_coverage(search);
     search->found->cut[0] = search->found->cut[1] = true; // a book as sent has no deeper levels
     return result;

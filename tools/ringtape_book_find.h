@@ -9,7 +9,8 @@
 // update is refused, too: the book at it is not known yet.
 //
 // Without depth (Upbit, or partial books only): the last book row at or before the moment, as the
-// exchange sent it. It must not lie in a hole of coverage.
+// exchange sent it. The moment must not lie in a hole of coverage, nor behind the last such row:
+// what a daemon that is down misses is listed when it is up again.
 //
 // Threading: main thread.
 #ifndef RINGTAPE_TOOLS_RINGTAPE_BOOK_FIND_H
@@ -35,9 +36,10 @@ struct book_found {
     int64_t snapshot_ns;
     uint64_t updates;
     // A snapshot has so many levels a side at most; what lies beyond its worst price is known as
-    // far as it changed since. At the book's price scale.
+    // far as it changed since.
     bool cut[2]; // the side may have had more levels
     int64_t edge[2];
+    uint8_t edge_scale; // the book's when it was the snapshot: updates may have made that finer
     char why[BOOK_WHY_BYTES]; // refused: the reason, and the remedy where there is one
 };
 

@@ -204,13 +204,19 @@ static void measure(struct doctor_disk *disk, int file, void *sector)
     disk->write_p99_ns = taken_ns[DOCTOR_WRITES - 1 - DOCTOR_WRITES / 100];
 }
 
+// A new file in any case: root may be asking, and the store's owner may have laid a link there.
+static int make_file(const char *path, int flags)
+{
+    (void)unlink(path); // of one that was killed, or made without what `flags` ask for
+    return open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_DSYNC | flags, 0600);
+}
+
 static void try_file(struct doctor_disk *disk, const char *path)
 {
     void *sector = NULL;
-    const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_DSYNC;
-    int file = open(path, flags | O_DIRECT, 0600);
+    int file = make_file(path, O_DIRECT);
     disk->direct = file >= 0;
-    if (file < 0) file = open(path, flags & ~O_EXCL, 0600);
+    if (file < 0) file = make_file(path, 0);
     disk->writable = file >= 0;
     if (file < 0) {
         disk->error = errno;

@@ -99,18 +99,28 @@ void log_time_format(int64_t utc_ns, char out[LOG_TIME_BYTES])
 
 // ---- where it goes ----
 
+// JOURNAL_STREAM names the stream by device and inode (systemd.exec(5)): children inherit the
+// variable, and a terminal or a file instead of the stream.
+static bool log_is_journal(const struct stat *status)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    char own[48];
+    (void)snprintf(own, sizeof own, "%ju:%ju", (uintmax_t)status->st_dev,
+                   (uintmax_t)status->st_ino);
+    return stream != NULL && strcmp(stream, own) == 0;
+}
+
 void log_init(struct log *log, int file, enum log_level level, struct log_limiter *limiter)
 {
     struct stat status;
     ensure(level != LOG_LEVEL_NONE);
-    *log = (struct log){.file = file,
-                        .journal = getenv("JOURNAL_STREAM") != NULL,
-                        .levels = {.all = level},
-                        .limiter = limiter};
-    if (file >= 0 && fstat(file, &status) == 0)
+    *log = (struct log){.file = file, .levels = {.all = level}, .limiter = limiter};
+    if (file >= 0 && fstat(file, &status) == 0) {
+        log->journal = log_is_journal(&status);
         log->sink = S_ISSOCK(status.st_mode)   ? LOG_SINK_SOCKET
                     : S_ISFIFO(status.st_mode) ? LOG_SINK_PIPE
                                                : LOG_SINK_FILE;
+    }
     if (limiter == NULL) return;
     memset(limiter, 0, sizeof *limiter);
     const int error = pthread_mutex_init(&limiter->lock, NULL);

@@ -6,12 +6,12 @@
 //
 // What can be said stands in log_messages.h: room, level, text and remedy of each message; a call
 // adds the pairs. The time is given by the caller (a loop's clock), so that simulated runs log
-// simulated time. Under systemd (JOURNAL_STREAM is set) time and level are left to the journal: the
+// simulated time. Under systemd (JOURNAL_STREAM is it) time and level are left to the journal: the
 // line begins with its <N> prefix.
 //
 // A line is valid whatever a peer said: in quoted values '"' and '\' are escaped, elsewhere blanks,
-// quotes and '=' become '?', as control characters do everywhere. What does not fit is cut within
-// its value, so that quotes close and the remedy stands.
+// quotes and '=' become '?', as control characters and bytes that are not UTF-8 do everywhere. What
+// does not fit is cut within its value, so that quotes close and the remedy stands.
 //
 // Of each message at most LOG_BURST lines go out in LOG_WINDOW_NS; those left out are told by one
 // line with repeated=N when the window is over. A reader that does not read (a full pipe or socket)
@@ -83,7 +83,7 @@ struct log {
     struct log_limiter *limiter; // NULL: every line goes out
 };
 
-// Lines go to `file`; `journal` by the environment variable JOURNAL_STREAM. `limiter` may be NULL.
+// Lines go to `file`; `journal` if JOURNAL_STREAM names it. `limiter` may be NULL.
 void log_init(struct log *log, int file, enum log_level level, struct log_limiter *limiter);
 
 void log_set_levels(struct log *log, const struct log_levels *levels);

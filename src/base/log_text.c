@@ -4,6 +4,7 @@
 #include "base/log_text.h"
 
 #include "format/ensure.h"
+#include "format/text_utf8.h"
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,9 +42,25 @@ static void put_value(struct text *text, char byte)
     else put(text, &byte, 1);
 }
 
+// Bytes of the character there; 0: of none, or of one that steers terminals (U+0080 ... U+009F).
+// A peer's words are cut anywhere, and of a line with one bad byte journalctl shows nothing.
+static size_t character(const char *bytes, size_t size)
+{
+    const unsigned char first = (unsigned char)bytes[0];
+    if (first < 0x80) return 1;
+    const size_t wanted = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (wanted > size || !text_utf8_valid(bytes, wanted)) return 0;
+    return first == 0xc2 && (unsigned char)bytes[1] < 0xa0 ? 0 : wanted;
+}
+
 static void put_values(struct text *text, const char *bytes, size_t size)
 {
-    for (size_t i = 0; i < size && !text->cut; i++) put_value(text, bytes[i]);
+    for (size_t i = 0; i < size && !text->cut;) {
+        const size_t length = character(bytes + i, size - i);
+        if (length > 1) put(text, bytes + i, length);
+        else put_value(text, length == 1 ? bytes[i] : '?');
+        i += length > 1 ? length : 1;
+    }
 }
 
 // One conversion of a format: "%-08llx".

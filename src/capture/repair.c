@@ -128,11 +128,12 @@ static bool wants_snapshot(const struct arbiter_key *key, struct arbiter_now now
     return key->rule == ARBITER_RANGE && key->wants_snapshot && key->coverage.started;
 }
 
-// proven_ns of depth: of the newest snapshot.
+// proven_ns of depth: of the newest snapshot. One far ahead is of before the clock stepped back.
 static bool wants_renewal(const struct arbiter_key *key, struct arbiter_now now)
 {
+    const int64_t age_ns = now.utc_ns - key->coverage.proven_ns;
     return key->rule == ARBITER_RANGE && key->coverage.started && key->coverage.proven != 0 &&
-           now.utc_ns - key->coverage.proven_ns >= REPAIR_SNAPSHOT_NS;
+           (age_ns >= REPAIR_SNAPSHOT_NS || age_ns <= -REPAIR_SNAPSHOT_NS);
 }
 
 static bool wants_tail(const struct arbiter_key *key, struct arbiter_now now)

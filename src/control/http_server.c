@@ -122,6 +122,7 @@ static int server_start(struct http_server *server, int handle)
     server->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, server_request, server, MHD_OPTION_LISTEN_SOCKET, handle,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_SERVER_CONNECTIONS_MAX,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)HTTP_SERVER_ADDRESS_CONNECTIONS_MAX,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_SERVER_IDLE_SECONDS,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_SERVER_CONNECTION_BYTES, MHD_OPTION_END);
     return server->daemon != NULL ? 0 : -EAGAIN;

@@ -5,7 +5,9 @@
 //
 // It has one thread of its own (named http), off the cores of the shards. Bounds: as many
 // connections at once and as much memory for each as HTTP_SERVER_* says; who is silent for ten
-// seconds is hung up on. No TLS and no log-in: it listens on loopback unless it is told otherwise.
+// seconds is hung up on. One address has half of the connections at most: one that keeps all it has
+// with a byte now and then does not keep a probe out, which would have the daemon restarted. No TLS
+// and no log-in: it listens on loopback unless it is told otherwise.
 //
 // The answering functions run on the server's thread.
 #ifndef RINGTAPE_CONTROL_HTTP_SERVER_H
@@ -19,6 +21,7 @@
 
 enum {
     HTTP_SERVER_CONNECTIONS_MAX = 16,
+    HTTP_SERVER_ADDRESS_CONNECTIONS_MAX = 8,
     HTTP_SERVER_CONNECTION_BYTES = 16 << 10,
     HTTP_SERVER_IDLE_SECONDS = 10,
 };

@@ -188,6 +188,10 @@ def test_books_of_upbit_are_those_it_sent(recorded):
     start, end = max(pause, key=lambda pair: pair[1] - pair[0])
     words = refused(recorded / "store", symbol, "--at", text_of((start + end) // 2))
     assert "no books came between" in words
+    words = refused(recorded / "store", symbol, "--at", text_of(nanoseconds(sent[-1]["time"]) + 1))
+    assert f"the last stored book is of {sent[-1]['time']}" in words
+    assert book(recorded / "store", symbol, "--at", sent[-1]["time"])["time"] == sent[-1]["time"]
+    assert book(recorded / "store", symbol)["time"] == sent[-1]["time"]
 
 
 def test_a_table_for_people(recorded):

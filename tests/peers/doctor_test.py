@@ -128,6 +128,22 @@ def test_few_files_and_a_store_that_cannot_be(tmp_path):
     assert "Not a directory" in found["store"][0]["found"]
 
 
+def test_whoever_owns_the_store_does_not_choose_where_root_writes(tmp_path):
+    """Links under every name that the file of 400 KiB may get; and one of a doctor that was killed
+    is in nobody's way."""
+    store, victim = tmp_path / "store", tmp_path / "victim"
+    store.mkdir()
+    victim.write_text("as it was")
+
+    def lay():
+        (store / f"doctor-{os.getpid()}").symlink_to(victim)
+
+    _, found = doctor("--store", store, preexec_fn=lay)
+    assert victim.read_text() == "as it was"
+    assert found["store"][0]["level"] == "ok" and "durable write" in found
+    assert list(store.iterdir()) == []
+
+
 def test_a_store_in_memory(tmp_path):
     folder = pathlib.Path("/dev/shm")
     if not os.access(folder, os.W_OK):

@@ -65,15 +65,27 @@ def test_under_systemd_the_journal_has_time_and_level(tmp_path):
         tmp_path / "c.yaml", tmp_path / "no" / "where",
         [{"exchange": "upbit", "channels": ["trade"], "symbols": ["KRW-BTC"]}],
     )  # fmt: skip
-    done = subprocess.run(
-        [*arguments, config], capture_output=True, text=True,
-        env={**os.environ, "JOURNAL_STREAM": "8:1"},
-    )  # fmt: skip
-    assert done.returncode == 73
-    line = done.stderr.splitlines()[0]
+    def first_line(stream):
+        """`stream`: what makes the variable of standard error, by device and inode."""
+        reader, writer = os.pipe()
+        status = os.fstat(writer)
+        done = subprocess.run(
+            [*arguments, config], stderr=writer,
+            env={**os.environ, "JOURNAL_STREAM": stream(status.st_dev, status.st_ino)},
+        )  # fmt: skip
+        os.close(writer)
+        with open(reader, encoding="utf-8") as lines:
+            assert done.returncode == 73
+            return lines.readline()
+
+    line = first_line(lambda device, inode: f"{device}:{inode}")
     assert line.startswith("<3>")
-    told = parsed(line[3:])
+    told = parsed(line[3:].rstrip("\n"))
     assert told["msg"] == "the store cannot be used" and told["remedy"] and "time" not in told
+    # A terminal or a file in a session of systemd: the variable is there, its stream is not.
+    for stream in (lambda device, inode: f"{device}:{inode + 1}", lambda *_: "", lambda *_: "x"):
+        told = parsed(first_line(stream).rstrip("\n"))
+        assert told["level"] == "error" and told["time"].endswith("Z")
 
 
 def test_a_reader_that_reads_nothing_stops_nothing(tmp_path):

@@ -2,6 +2,7 @@
 """What a running daemon tells of itself, over HTTP and in its statistics page, against its own
 counters and what the simulator says it sent; and what is left to read after its end."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -242,6 +243,33 @@ def test_ready_once_links_are_live_and_healthy_before(tmp_path):
         assert get(port, "/nothing")[0] == 404
         assert get(port, "/metrics", "DELETE")[0] == 405
         assert get(port, "/healthz", "HEAD") == (200, "")
+        assert daemon.terminate() == 0
+
+
+def test_one_address_does_not_keep_the_probes_out(tmp_path):
+    """It begins as many requests as it can and ends none, a byte now and then."""
+    port = free_port()
+    feed = {"exchange": "binance", "channels": ["trade"], "symbols": ["BTCUSDT"],
+            "url": "ws://127.0.0.1:1", "rest_url": "http://127.0.0.1:1"}  # fmt: skip
+    with support.Ringtaped(
+        tmp_path / "c.yaml", tmp_path / "store", [feed],
+        top={"http": {"listen": f"127.0.0.1:{port}"}},
+    ) as daemon:  # fmt: skip
+        support.wait_for(lambda: listens(port), 20, "the HTTP server")
+        hostile = []
+        for _ in range(15):
+            client = socket.create_connection(("127.0.0.1", port), 10, ("127.0.0.2", 0))
+            hostile.append(client)
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                client.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
+        with socket.create_connection(("127.0.0.1", port), 10, ("127.0.0.2", 0)) as more:
+            more.settimeout(10)
+            with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+                more.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert more.recv(100) == b""
+        assert get(port, "/healthz")[0] in (200, 503), "an answer, whatever it is"
+        for client in hostile:
+            client.close()
         assert daemon.terminate() == 0
 
 
