@@ -97,6 +97,20 @@ static void *take_many(void *context)
     return NULL;
 }
 
+Test(permits, who_is_modest_leaves_a_quarter_of_a_budget_to_others)
+{
+    permits_init(&permits);
+    const uint32_t budget = permits_budget(&permits, "weights", 1000, LIMIT_MINUTE_NS);
+    const int64_t now_ns = 1000 * LIMIT_HOUR_NS;
+    for (int i = 0; i < 15; i++)
+        cr_assert_eq(permits_spend(&permits, budget, 50, true, now_ns), 0);
+    cr_assert_gt(permits_spend(&permits, budget, 50, true, now_ns), 0, "three quarters are spent");
+    for (int i = 0; i < 10; i++)
+        cr_assert_eq(permits_spend(&permits, budget, 25, false, now_ns), 0);
+    cr_assert_gt(permits_spend(&permits, budget, 25, false, now_ns), 0);
+    cr_assert_eq(permits_spend(&permits, budget, 50, true, now_ns + 2 * LIMIT_MINUTE_NS), 0);
+}
+
 Test(permits, threads_share_one_window)
 {
     enum { THREADS = 4 };

@@ -201,6 +201,30 @@ Test(repair, a_clock_that_steps_back_does_not_put_snapshots_off)
     cr_assert(!next(binance));
 }
 
+Test(repair, holes_go_on_while_snapshots_wait_for_their_share)
+{
+    uint32_t of_trades = key_open(ARBITER_SEQUENCE);
+    uint32_t of_depth = arbiter_key_open(&arbiter, 1, CHANNEL_DEPTH, ARBITER_RANGE);
+    arbiter.keys[of_depth].exchange = 1;
+    arbiter.keys[of_trades].links_live = arbiter.keys[of_depth].links_live = 1;
+    struct event event;
+    event_clear(&event, CHANNEL_DEPTH, 1);
+    event_set(&event, DEPTH_FIRST_ID, 1);
+    event_set(&event, DEPTH_LAST_ID, 10);
+    cr_assert_eq(arbiter_judge(&arbiter, &event, &link, now), ARBITER_NEW);
+    (void)trade(&link, 1, NOON);
+    (void)trade(&link, 9, NOON);
+    pass(LIMIT_SECOND_NS);
+    cursor.turn = true;
+    cursor.snapshot_ns = now.monotonic_ns + LIMIT_SECOND_NS;
+    cr_assert(next(binance));
+    cr_assert_eq(job.kind, REPAIR_IDS);
+    cr_assert(!next(binance));
+    cursor.snapshot_ns = now.monotonic_ns;
+    cr_assert(next(binance));
+    cr_assert_eq(job.kind, REPAIR_SNAPSHOT);
+}
+
 Test(repair, a_refusal_keeps_the_hole_and_an_unknown_symbol_ends_it)
 {
     (void)key_open(ARBITER_SEQUENCE);

@@ -128,17 +128,19 @@ static void budget_add(struct permits_budget *budget, uint64_t weight, int64_t n
     budget->parts[at].weight += (uint32_t)(weight < UINT16_MAX * 16 ? weight : UINT16_MAX * 16);
 }
 
-int64_t permits_spend(struct permits *permits, uint32_t number, uint32_t weight, int64_t utc_ns)
+int64_t permits_spend(struct permits *permits, uint32_t number, uint32_t weight, bool modest,
+                      int64_t utc_ns)
 {
     ensure(number < PERMITS_BUDGETS_MAX && weight > 0 && utc_ns > 0);
     struct permits_budget *budget = &permits->budgets[number];
     int64_t wait_ns = 0;
     permits_lock(permits);
     ensure(number < permits->budget_count); // another shard may be adding one
-    uint32_t needed = weight < budget->limit ? weight : budget->limit;
+    const uint32_t limit = modest ? budget->limit - budget->limit / 4 : budget->limit;
+    const uint32_t needed = weight < limit ? weight : limit;
     if (utc_ns < budget->pause_ns)
         wait_ns = budget->pause_ns - utc_ns;
-    else if (budget_spent(budget, utc_ns) + needed > budget->limit)
+    else if (budget_spent(budget, utc_ns) + needed > limit)
         wait_ns = budget->window_ns / PERMITS_PARTS;
     else
         budget_add(budget, weight, budget_part(budget, utc_ns));

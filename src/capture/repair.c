@@ -193,7 +193,8 @@ static bool plan_snapshot(const struct arbiter *arbiter, uint8_t exchange,
                           struct repair_cursor *cursor, struct arbiter_now now,
                           struct repair_job *job)
 {
-    if (!plan_key(arbiter, exchange, &cursor->snapshot, wants_snapshot, now, &job->key))
+    if (now.monotonic_ns < cursor->snapshot_ns ||
+        !plan_key(arbiter, exchange, &cursor->snapshot, wants_snapshot, now, &job->key))
         return false;
     job->kind = REPAIR_SNAPSHOT;
     return true;
@@ -203,7 +204,7 @@ static bool plan_renewal(const struct arbiter *arbiter, uint8_t exchange,
                          struct repair_cursor *cursor, struct arbiter_now now,
                          struct repair_job *job)
 {
-    if (now.monotonic_ns < cursor->renewal_ns ||
+    if (now.monotonic_ns < cursor->renewal_ns || now.monotonic_ns < cursor->snapshot_ns ||
         !plan_key(arbiter, exchange, &cursor->renewal, wants_renewal, now, &job->key))
         return false;
     cursor->renewal_ns = now.monotonic_ns + REPAIR_SNAPSHOT_GAP_NS;

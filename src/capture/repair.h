@@ -65,7 +65,8 @@ struct repair_job {
 struct repair_cursor { // where the last search of an exchange's keys stopped
     uint32_t snapshot;
     uint32_t renewal;
-    int64_t renewal_ns; // monotonic: none before
+    int64_t renewal_ns;  // monotonic: none before
+    int64_t snapshot_ns; // monotonic: neither snapshot nor renewal before; the caller's
     uint32_t recent;
     uint32_t tail;
     bool turn; // of what may not wait behind holes
