@@ -54,7 +54,8 @@ static bool rest_wait(struct backfill_rest *rest, int64_t pause_ns)
 static bool rest_permit(struct backfill_rest *rest, uint32_t weight)
 {
     int64_t pause_ns;
-    while ((pause_ns = permits_spend(rest->permits, rest->budget, weight, false, ringtape_now_ns())) > 0)
+    while ((pause_ns = permits_spend(rest->permits, rest->budget, weight, false,
+                                     ringtape_now_ns())) > 0)
         if (!rest_wait(rest, pause_ns)) return false;
     return true;
 }

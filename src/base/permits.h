@@ -68,8 +68,8 @@ int64_t permits_take(struct permits *permits, uint32_t kind, int64_t utc_ns);
 // The number of the budget `name`, added if new; an old one gets the limit.
 uint32_t permits_budget(struct permits *permits, const char *name, uint32_t limit,
                         int64_t window_ns);
-// 0: granted, `weight` is spent. Else: ns until it is worth asking again. `modest`: a quarter of the
-// limit is left to those who are not.
+// 0: granted, `weight` is spent. Else: ns until it is worth asking again. `modest`: a quarter of
+// the limit is left to those who are not.
 int64_t permits_spend(struct permits *permits, uint32_t budget, uint32_t weight, bool modest,
                       int64_t utc_ns);
 // The exchange says that `used` was spent in this window.
