@@ -575,7 +575,8 @@ fn portable(b: *std.Build, o: *const Options) []const *Compile {
             all.append(b.allocator, a) catch @panic("OOM");
     }
     for (all.items) |each|
-        each.root_module.addAfterIncludePath(.{ .cwd_relative = "/usr/include" });
+        for ([_][]const u8{ "/usr/include", "/usr/include/x86_64-linux-gnu" }) |dir|
+            each.root_module.addAfterIncludePath(.{ .cwd_relative = dir });
     return all.items;
 }
 

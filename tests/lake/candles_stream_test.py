@@ -353,6 +353,9 @@ def test_broker_and_job_are_killed(tmp_path):
 
             support.wait_for(closed, 480, lambda: f"a watermark at {last_close}")
             time.sleep(8)  # the batch that the watermark has let out
+            raised = {int(row["id"]) for row in lake_world.stored(store, "alert")}
+            support.wait_for(lambda: {row["id"] for row in lake_world.rows_of(
+                lake / "alerts_stream")} >= raised, 240, "all alerts")  # fmt: skip
             jobs[-1].terminate()
             assert daemon.terminate() == 0, daemon.errors
         assert compare_live(store, lake, jobs) >= 30
