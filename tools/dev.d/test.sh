@@ -130,11 +130,14 @@ test_units() {
 }
 
 # Whole lives of the daemon and the simulator. A race that is seen ends the program with 66 at once
-# and the test fails. Criterion puts its tests where the sanitizer's shadow lies, so no unit tests.
+# and the test fails. Criterion puts its tests where the sanitizer's shadow lies, so no unit tests;
+# ncurses waits for ever for glibc's lock of locales under this sanitizer, so not `ringtape top`,
+# which has one thread.
 test_tsan() {
     [ -e zig-out/tsan/bin/ringtaped ] || return 0
     TSAN_OPTIONS=halt_on_error=1 RINGTAPE_BIN=$root/zig-out/tsan/bin test_pytest peers-tsan \
-        tests/peers/{stop,reload,live,seal,max_links,metrics}_test.py
+        tests/peers/{stop,reload,live,seal,max_links,metrics}_test.py \
+        --deselect tests/peers/metrics_test.py::test_top_on_a_terminal_and_without
 }
 
 # The libraries inside; glibc, librdkafka and jemalloc (of the daemon alone) outside.
