@@ -96,6 +96,8 @@ Test(arbiter_depth, a_hole_of_depth_that_a_ledger_knows_without_an_end_asks_for_
     const struct coverage_hole refused = {.first = 21, .last = COVERAGE_ENDLESS, .from_ns = T0,
                                           .state = COVERAGE_OPEN, .cause = COVERAGE_REFUSED};
     cr_assert(coverage_miss(&before.pool, &before.keys[0].coverage, &refused));
+    // Told before there was this hole, and read again after the ledger that has it.
+    arbiter_recall_status(&before, 0, STATUS_HOLE_LOST, 3, 9);
     uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
     arbiter_adopt(&arbiter, key, &before, 0, now);
     arbiter_close(&before);

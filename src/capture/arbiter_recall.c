@@ -212,15 +212,18 @@ static void recall_closed(struct arbiter *arbiter, struct arbiter_key *key, int6
     (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
 }
 
-// Of depth, a hole without an end ends with the snapshot that its row tells of.
+// Of depth, a hole without an end ends with the snapshot that its row tells of. Rows are read again
+// that are older than the hole, of earlier ones: those end nothing of it.
 static void recall_lost(struct arbiter *arbiter, struct arbiter_key *key, int64_t first,
                         int64_t last)
 {
     int32_t at = key->coverage.holes;
     bool full;
-    if (key->rule == ARBITER_RANGE && at != COVERAGE_NONE &&
-        arbiter->pool.holes[at].last == COVERAGE_ENDLESS && arbiter->pool.holes[at].first >= first)
-        last = COVERAGE_ENDLESS;
+    if (key->rule == ARBITER_RANGE && at != COVERAGE_NONE) {
+        const struct coverage_hole *newest = &arbiter->pool.holes[at];
+        if (newest->last == COVERAGE_ENDLESS && newest->first >= first && newest->first <= last)
+            last = COVERAGE_ENDLESS;
+    }
     (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
 }
 
