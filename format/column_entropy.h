@@ -43,9 +43,13 @@ void entropy_table_decoder(struct entropy_table *table, const uint16_t *weights,
                            unsigned log);
 void entropy_table_encoder(struct entropy_table *table, const uint16_t *weights, unsigned symbols,
                            unsigned log);
-// `steps`: room for `count` numbers. Bits of ENTROPY_STATES first states and all symbols.
+static inline size_t entropy_steps(uint32_t count)
+{
+    return count / ENTROPY_STATES + ENTROPY_STATES;
+}
+// `steps`: room for entropy_steps(count). Bits of ENTROPY_STATES first states and all symbols.
 void entropy_encode(const struct entropy_table *table, const uint8_t *symbols, uint32_t count,
-                    uint32_t *steps, struct bits_writer *writer);
+                    uint64_t *steps, struct bits_writer *writer);
 bool entropy_decode(const struct entropy_table *table, struct bits_reader *reader, uint8_t *symbols,
                     uint32_t count);
 
