@@ -17,10 +17,23 @@ enum {
     BINS_LOG = 10,     // weights of 2^10: 2^12 gains 0.1 % and costs cache
 };
 
+struct bins_pieces {
+    unsigned count;
+    uint32_t start[BINS_PIECES_MAX + 1]; // start[count]: behind the last
+    uint64_t low[BINS_PIECES_MAX];       // its least number
+    uint64_t high[BINS_PIECES_MAX];      // its greatest
+    uint64_t cost[BINS_PIECES_MAX + 1];  // of all before piece k, at best
+    uint16_t from[BINS_PIECES_MAX + 1];  // where the last bin of that begins
+    // Row k, column b: the least of cost[j] - b bits * (numbers before piece j), j <= k: what no
+    // grouping can be below whose last bin begins at k or before and takes b bits a number.
+    int64_t least[BINS_PIECES_MAX][BINS_WIDTHS];
+};
+
 struct bins_room {
     uint32_t count_max;
     uint64_t choices; // of bins_choose() so far: what was sorted last belongs to this one
     struct sort_room sort;
+    struct bins_pieces pieces;
     uint8_t *symbols;
     uint64_t *steps;
     struct entropy_table table;
@@ -68,18 +81,6 @@ static inline uint32_t cost_log(uint32_t number)
     return whole * BINS_COST + log_fraction[fraction];
 }
 
-struct bins_pieces {
-    unsigned count;
-    uint32_t start[BINS_PIECES_MAX + 1]; // start[count]: behind the last
-    uint64_t low[BINS_PIECES_MAX];       // its least number
-    uint64_t high[BINS_PIECES_MAX];      // its greatest
-    uint64_t cost[BINS_PIECES_MAX + 1];  // of all before piece k, at best
-    uint16_t from[BINS_PIECES_MAX + 1];  // where the last bin of that begins
-    // Row k, column b: the least of cost[j] - b * (numbers before piece j), j <= k: what no
-    // grouping with a last bin of b bits that begins at k or before can be below.
-    int64_t least[BINS_PIECES_MAX][BINS_WIDTHS];
-};
-
 static bool same_number(const struct sort_room *sort, uint32_t at, uint32_t other)
 {
     return (sort->sorted[at] ^ sort->sorted[other]) >> sort->place_bits == 0;
@@ -125,6 +126,15 @@ static void bins_least(struct bins_pieces *pieces, unsigned k)
     }
 }
 
+// What all before `stop` costs at least if the last bin begins with piece `from` or before it and
+// takes `bits` a number.
+static inline int64_t bins_floor(const struct bins_pieces *pieces, unsigned from, uint64_t head,
+                                 uint32_t stop, unsigned bits)
+{
+    const unsigned b = bits < BINS_WIDTHS ? bits : BINS_WIDTHS - 1;
+    return pieces->least[from][b] + (int64_t)head + (int64_t)stop * b * BINS_COST;
+}
+
 // The best last bin of the pieces before `end`.
 static void bins_best(uint32_t count, struct bins_pieces *pieces, uint64_t head, unsigned end)
 {
@@ -134,6 +144,7 @@ static void bins_best(uint32_t count, struct bins_pieces *pieces, uint64_t head,
     const uint64_t high = pieces->high[end - 1];
     const uint32_t stop = pieces->start[end];
     const uint32_t whole = cost_log(count);
+    const unsigned code = (whole - cost_log(stop)) / BINS_COST; // bits of any bin's symbol at least
     ensure(end > 0 && end <= pieces->count);
     for (unsigned from = end; from-- > 0;) {
         uint32_t inside = stop - pieces->start[from];
@@ -141,10 +152,9 @@ static void bins_best(uint32_t count, struct bins_pieces *pieces, uint64_t head,
         uint64_t plain = (uint64_t)inside * bits * BINS_COST;
         if (plain > best) // and more so with more pieces
             break;
-        if ((bits > widest || from % 8 == 0) && bits < BINS_WIDTHS && best != UINT64_MAX) {
+        if ((bits > widest || from % 8 == 0) && best != UINT64_MAX) {
             widest = bits;
-            if (pieces->least[from][bits] + (int64_t)head + (int64_t)stop * bits * BINS_COST >=
-                (int64_t)best)
+            if (bins_floor(pieces, from, head, stop, bits + code) >= (int64_t)best)
                 break;
         }
         uint64_t cost = pieces->cost[from] + head + plain +
@@ -228,15 +238,15 @@ static unsigned bins_log(const struct bins_plan *plan, uint32_t count)
 size_t bins_choose(struct bins_room *room, const uint64_t *numbers, uint32_t count,
                    struct bins_plan *plan)
 {
-    struct bins_pieces pieces;
+    struct bins_pieces *pieces = &room->pieces;
     ensure(count > 0 && count <= room->count_max);
     sort_numbers(&room->sort, numbers, count);
-    bins_cut(&room->sort, count, &pieces);
+    bins_cut(&room->sort, count, pieces);
     // The price of a bin rises until there are few enough; the first is nearly always right.
     uint64_t head = BINS_HEAD_BITS * BINS_COST;
     for (;; head *= 2) {
-        bins_group(count, &pieces, head);
-        if (bins_take(&pieces, plan))
+        bins_group(count, pieces, head);
+        if (bins_take(pieces, plan))
             break;
     }
     bins_join(&room->sort, count, plan);
@@ -244,8 +254,17 @@ size_t bins_choose(struct bins_room *room, const uint64_t *numbers, uint32_t cou
     plan->log = bins_log(plan, count);
     if (plan->log != 0)
         entropy_weigh(plan->counts, plan->count, plan->log, plan->weights);
-    uint64_t cost = pieces.cost[pieces.count] - plan->count * (head - BINS_HEAD_BITS * BINS_COST);
+    uint64_t cost = pieces->cost[pieces->count] - plan->count * (head - BINS_HEAD_BITS * BINS_COST);
     return (size_t)(cost / (8ull * BINS_COST)) + 4 + plan->log / 2;
+}
+
+size_t bins_packed_least(const struct bins_plan *plan)
+{
+    uint64_t bits = 0;
+    ensure(plan->count > 0 && plan->count <= BINS_MAX);
+    for (unsigned b = 0; b < plan->count; b++)
+        bits += (uint64_t)plan->counts[b] * bits_length(plan->lower[b]);
+    return (size_t)(bits / 8);
 }
 
 size_t bins_choose_lengths(const uint32_t lengths[65], uint32_t count, struct bins_plan *plan)

@@ -38,6 +38,9 @@ void bins_room_close(struct bins_room *room);
 // Chooses bins for `count` >= 1 numbers; returns about how many bytes bins_encode() will need.
 size_t bins_choose(struct bins_room *room, const uint64_t *numbers, uint32_t count,
                    struct bins_plan *plan);
+// What the numbers of a plan take at least when packed (column_pack): no number takes less than its
+// length in bits there, patched or not.
+size_t bins_packed_least(const struct bins_plan *plan);
 // The same without a search: a bin for each length in bits. `lengths`: how many numbers have it.
 size_t bins_choose_lengths(const uint32_t lengths[65], uint32_t count, struct bins_plan *plan);
 // Writes the list by the plan chosen for it; room for bins_bytes_max(). Fastest right behind the

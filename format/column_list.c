@@ -212,11 +212,15 @@ static bool encode_lengths(struct list_room *room, const uint64_t *quotients, ui
 static bool encode_bins(struct list_room *room, const uint64_t *quotients, uint32_t count,
                         uint8_t *out, uint8_t **end)
 {
-    size_t packed = pack_bytes(room->kernels, quotients, count);
-    if (bins_choose(room->bins, quotients, count, &room->plan) >= packed)
+    const size_t about = bins_choose(room->bins, quotients, count, &room->plan);
+    size_t packed = bins_packed_least(&room->plan);
+    if (about >= packed)
+        packed = pack_bytes(room->kernels, quotients, count);
+    if (about >= packed)
         return false;
     *end = bins_encode(room->bins, &room->plan, quotients, count, out);
-    return (size_t)(*end - out) < packed;
+    const size_t bytes = (size_t)(*end - out);
+    return bytes < packed || bytes < pack_bytes(room->kernels, quotients, count);
 }
 
 // Most numbers near the high end of the range: counted downwards from it they are short.

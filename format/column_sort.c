@@ -89,6 +89,21 @@ static void sort_pass(const uint64_t *from, uint64_t *to, uint32_t count, unsign
         to[counters[from[i] >> shift & (digits - 1)]++] = from[i];
 }
 
+// For all passes at once: an increment waits for the one before if that was of the same counter,
+// and high digits are often equal.
+static inline __attribute__((always_inline)) void count_digits(struct sort_room *room,
+                                                               uint32_t count, unsigned passes,
+                                                               unsigned width, uint32_t digits)
+{
+    uint32_t *counters = room->counters;
+    const unsigned place_bits = room->place_bits;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t number = room->sorted[i] >> place_bits;
+        for (unsigned p = 0; p < passes; p++, number >>= width)
+            counters[p * digits + (number & (digits - 1))]++;
+    }
+}
+
 // Bits from room->place_bits on, `bits` of them.
 static void sort_digits(struct sort_room *room, uint32_t count, unsigned bits)
 {
@@ -99,11 +114,12 @@ static void sort_digits(struct sort_room *room, uint32_t count, unsigned bits)
     uint32_t *counters = room->counters;
     ensure(passes > 0 && passes * digits <= SORT_DIGITS << SORT_DIGIT_BITS);
     memset(counters, 0, sizeof *counters * passes * digits);
-    for (unsigned p = 0; p < passes; p++) {
-        unsigned shift = room->place_bits + p * width;
-        for (uint32_t i = 0; i < count; i++)
-            counters[p * digits + (room->sorted[i] >> shift & (digits - 1))]++;
-    }
+    if (passes == 2)
+        count_digits(room, count, 2, width, digits);
+    else if (passes == 3)
+        count_digits(room, count, 3, width, digits);
+    else
+        count_digits(room, count, passes, width, digits);
     for (unsigned p = 0; p < passes; p++) {
         unsigned shift = room->place_bits + p * width;
         if (counters[p * digits + (room->sorted[0] >> shift & (digits - 1))] == count)
