@@ -14,8 +14,24 @@ enum {
     BINS_COST = 64,    // unit of a cost: 1/64 bit
     BINS_HEAD_BITS = 16, // a bin's description, as measured
     BINS_WIDTHS = 40,  // of bins that the search is cut short for
+    BINS_LOGS = 8193,  // numbers whose logarithm is looked up, a block's rows
     BINS_LOG = 10,     // weights of 2^10: 2^12 gains 0.1 % and costs cache
 };
+
+static const uint8_t log_fraction[64] = {
+    0, 1, 3, 4, 6, 7, 8, 10, 11, 12, 13, 15, 16, 17, 18, 19,
+    21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 34, 35, 35, 36,
+    37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 47, 48, 49, 50, 51,
+    52, 52, 53, 54, 55, 56, 56, 57, 58, 59, 60, 60, 61, 62, 63, 63,
+};
+
+// log2(number) in BINS_COST; number > 0.
+static inline uint32_t cost_log(uint32_t number)
+{
+    unsigned whole = 31 - (unsigned)__builtin_clz(number);
+    uint32_t fraction = (uint32_t)((uint64_t)number << 6 >> whole) & 63;
+    return whole * BINS_COST + log_fraction[fraction];
+}
 
 struct bins_pieces {
     unsigned count;
@@ -34,6 +50,7 @@ struct bins_room {
     uint64_t choices; // of bins_choose() so far: what was sorted last belongs to this one
     struct sort_room sort;
     struct bins_pieces pieces;
+    uint16_t logs[BINS_LOGS]; // cost_log() of each number but 0
     uint8_t *symbols;
     uint64_t *steps;
     struct entropy_table table;
@@ -46,6 +63,8 @@ struct bins_room *bins_room_open(uint32_t count_max)
         return NULL;
     ensure(count_max > 0);
     room->count_max = count_max;
+    for (uint32_t n = 1; n < BINS_LOGS; n++)
+        room->logs[n] = (uint16_t)cost_log(n);
     room->symbols = malloc((size_t)count_max + ENTROPY_STATES);
     room->steps = malloc(entropy_steps(count_max) * sizeof *room->steps);
     if (sort_room_open(&room->sort, count_max) && room->symbols && room->steps)
@@ -65,21 +84,6 @@ void bins_room_close(struct bins_room *room)
 }
 
 // ---- choosing ----
-
-static const uint8_t log_fraction[64] = {
-    0, 1, 3, 4, 6, 7, 8, 10, 11, 12, 13, 15, 16, 17, 18, 19,
-    21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 34, 35, 35, 36,
-    37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 47, 48, 49, 50, 51,
-    52, 52, 53, 54, 55, 56, 56, 57, 58, 59, 60, 60, 61, 62, 63, 63,
-};
-
-// log2(number) in BINS_COST; number > 0.
-static inline uint32_t cost_log(uint32_t number)
-{
-    unsigned whole = 31 - (unsigned)__builtin_clz(number);
-    uint32_t fraction = (uint32_t)((uint64_t)number << 6 >> whole) & 63;
-    return whole * BINS_COST + log_fraction[fraction];
-}
 
 static bool same_number(const struct sort_room *sort, uint32_t at, uint32_t other)
 {
@@ -126,54 +130,61 @@ static void bins_least(struct bins_pieces *pieces, unsigned k)
     }
 }
 
-// What all before `stop` costs at least if the last bin begins with piece `from` or before it and
+// What all before `stop` costs at least, but for the head of the last bin, if the last bin begins with piece `from` or before it and
 // takes `bits` a number.
-static inline int64_t bins_floor(const struct bins_pieces *pieces, unsigned from, uint64_t head,
-                                 uint32_t stop, unsigned bits)
+static inline int64_t bins_floor(const struct bins_pieces *pieces, unsigned from, uint32_t stop,
+                                 unsigned bits)
 {
     const unsigned b = bits < BINS_WIDTHS ? bits : BINS_WIDTHS - 1;
-    return pieces->least[from][b] + (int64_t)head + (int64_t)stop * b * BINS_COST;
+    return pieces->least[from][b] + (int64_t)stop * b * BINS_COST;
 }
 
 // The best last bin of the pieces before `end`.
-static void bins_best(uint32_t count, struct bins_pieces *pieces, uint64_t head, unsigned end)
+static inline __attribute__((always_inline)) void
+bins_best(uint32_t count, struct bins_pieces *pieces, uint64_t head, unsigned end,
+          const uint16_t *logs)
 {
-    uint64_t best = UINT64_MAX;
-    unsigned best_from = 0;
-    unsigned widest = 0;
+    int64_t best = INT64_MAX; // without the head of the last bin
+    unsigned best_from = end - 1;
+    uint64_t reach = UINT64_MAX; // least number that `each` is right for
+    uint64_t each = 0;           // what a number takes, but for log2(numbers in the bin)
+    unsigned bits = 0;
     const uint64_t high = pieces->high[end - 1];
     const uint32_t stop = pieces->start[end];
     const uint32_t whole = cost_log(count);
     const unsigned code = (whole - cost_log(stop)) / BINS_COST; // bits of any bin's symbol at least
     ensure(end > 0 && end <= pieces->count);
     for (unsigned from = end; from-- > 0;) {
-        uint32_t inside = stop - pieces->start[from];
-        unsigned bits = bits_length(high - pieces->low[from]);
-        uint64_t plain = (uint64_t)inside * bits * BINS_COST;
-        if (plain > best) // and more so with more pieces
-            break;
-        if ((bits > widest || from % 8 == 0) && best != UINT64_MAX) {
-            widest = bits;
-            if (bins_floor(pieces, from, head, stop, bits + code) >= (int64_t)best)
-                break;
+        const bool wider = pieces->low[from] < reach;
+        if (wider) {
+            bits = bits_length(high - pieces->low[from]);
+            reach = high > bits_mask(bits) ? high - bits_mask(bits) : 0;
+            each = (uint64_t)bits * BINS_COST + whole;
         }
-        uint64_t cost = pieces->cost[from] + head + plain +
-                        (uint64_t)inside * (whole - cost_log(inside));
+        if ((wider || from % 8 == 0) && bins_floor(pieces, from, stop, bits + code) >= best)
+            break; // no bin that begins before can be better
+        const uint32_t inside = stop - pieces->start[from];
+        const uint32_t log = logs ? logs[inside] : cost_log(inside);
+        const int64_t cost = (int64_t)(pieces->cost[from] + inside * (each - log));
         best_from = cost < best ? from : best_from;
         best = cost < best ? cost : best;
     }
-    ensure(best != UINT64_MAX);
-    pieces->cost[end] = best;
+    ensure(best != INT64_MAX);
+    pieces->cost[end] = (uint64_t)best + head;
     pieces->from[end] = (uint16_t)best_from;
 }
 
 // The cheapest grouping, where each bin costs `head`.
-static void bins_group(uint32_t count, struct bins_pieces *pieces, uint64_t head)
+static void bins_group(const uint16_t logs[BINS_LOGS], uint32_t count, struct bins_pieces *pieces,
+                       uint64_t head)
 {
     pieces->cost[0] = 0;
     for (unsigned end = 1; end <= pieces->count; end++) {
         bins_least(pieces, end - 1);
-        bins_best(count, pieces, head, end);
+        if (count < BINS_LOGS)
+            bins_best(count, pieces, head, end, logs);
+        else
+            bins_best(count, pieces, head, end, NULL);
     }
 }
 
@@ -245,7 +256,7 @@ size_t bins_choose(struct bins_room *room, const uint64_t *numbers, uint32_t cou
     // The price of a bin rises until there are few enough; the first is nearly always right.
     uint64_t head = BINS_HEAD_BITS * BINS_COST;
     for (;; head *= 2) {
-        bins_group(count, pieces, head);
+        bins_group(room->logs, count, pieces, head);
         if (bins_take(pieces, plan))
             break;
     }
