@@ -28,12 +28,16 @@ struct entropy_state {
     uint8_t symbol;
 };
 
+struct entropy_delta { // what a symbol makes of a state
+    uint32_t bits;
+    int32_t state;
+};
+
 struct entropy_table {
     unsigned log;
     struct entropy_state states[1 << ENTROPY_LOG_MAX]; // decoding
     uint16_t next[1 << ENTROPY_LOG_MAX];               // encoding
-    uint32_t delta_bits[ENTROPY_SYMBOLS_MAX];
-    int32_t delta_state[ENTROPY_SYMBOLS_MAX];
+    struct entropy_delta deltas[ENTROPY_SYMBOLS_MAX];  // encoding
 };
 
 // Weights with sum 2^log, each at least 1, as near to counts[] (each at least 1) as can be.

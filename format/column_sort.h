@@ -16,6 +16,7 @@ enum {
     SORT_COUNTED = 2048, // numbers below this are counted
     SORT_DIGIT_BITS = 11,
     SORT_DIGITS = (64 + SORT_DIGIT_BITS - 1) / SORT_DIGIT_BITS,
+    SORT_COUNTERS = SORT_DIGITS << SORT_DIGIT_BITS,
 };
 
 enum sort_way { SORT_BY_COUNT, SORT_BY_PLACE, SORT_ALONE };
@@ -26,7 +27,7 @@ struct sort_room {
     unsigned place_bits; // SORT_BY_PLACE: number << place_bits | place in the list; else 0
     uint64_t *sorted;
     uint64_t *other;   // where a pass sorts to
-    uint32_t *counters; // [SORT_DIGITS << SORT_DIGIT_BITS]
+    uint32_t *counters; // [2 * SORT_COUNTERS]
 };
 
 bool sort_room_open(struct sort_room *room, uint32_t count_max);
