@@ -111,7 +111,8 @@ static uint64_t list_inverse(uint64_t odd)
     return inverse;
 }
 
-// list_divide() where all distances fit into 32 bits: the products are half as long. False: not exact.
+// list_divide() where all distances fit into 32 bits: the products are half as long. False: it is
+// not exact.
 static bool list_divide_short(const uint64_t *numbers, uint32_t count, uint64_t base,
                               uint64_t span, uint64_t step, uint64_t *out)
 {

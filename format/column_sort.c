@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// Least digit first, each pass stable. Numbers below SORT_COUNTED are only counted and laid down.
 #include "format/column_sort.h"
 
 #include <stdlib.h>

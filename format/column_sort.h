@@ -39,7 +39,8 @@ static inline uint64_t sort_number(const struct sort_room *room, uint32_t at)
     return room->sorted[at] >> room->place_bits;
 }
 // symbols[i]: which of the ranges that numbers[i], as sorted last, is in; range r holds the next
-// counts[r] of the sorted numbers, equal ones in one range. False: that way of sorting does not tell.
+// counts[r] of the sorted numbers, equal ones in one range. False: that way of sorting
+// does not tell.
 bool sort_ranges(const struct sort_room *room, const uint64_t *numbers, uint32_t count,
                  const uint32_t *counts, unsigned ranges, uint8_t *symbols);
 
