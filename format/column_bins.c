@@ -130,8 +130,8 @@ static void bins_least(struct bins_pieces *pieces, unsigned k)
     }
 }
 
-// What all before `stop` costs at least, but for the head of the last bin, if that begins with piece
-// `from` or before it and takes `bits` a number.
+// What all before `stop` costs at least, but for the head of the last bin, if that begins with
+// piece `from` or before it and takes `bits` a number.
 static inline int64_t bins_floor(const struct bins_pieces *pieces, unsigned from, uint32_t stop,
                                  unsigned bits)
 {

@@ -165,6 +165,12 @@ static void split_last(struct modelled_room *room, uint32_t count, struct modell
 static void split_any(struct modelled_room *room, const struct model_frame *frame,
                       const struct model *model, uint32_t count, struct modelled_split *split)
 {
+    if (split->contexts == 1) {
+        split->start[0] = 0;
+        split->start[1] = count;
+        memcpy(room->sorted, room->residuals, count * sizeof *room->sorted);
+        return;
+    }
     if (model_is_change(model)) {
         split_change(room, frame->columns[model->predicates[0].column], count, split);
         return;

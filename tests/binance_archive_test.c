@@ -295,4 +295,8 @@ Test(binance_archive, usual_lines_are_read_as_others_are)
     both_ways(first, "18,1.5,2,3.0,1735776000000000,True,True", false); // the next day
     both_ways(first, "18,1.5,2,3.0,9999999999999999,True,True", false);
     both_ways(first, "18,1.5,2,3.1,1735689600000123,True,True", false); // not the product
+    both_ways(first, "18,.5,2,1.0,1735689600000123,True,True", false);
+    both_ways(first, "18,5.,2,10,1735689600000123,True,True", false);
+    both_ways(first, "18,05,2,10,1735689600000123,True,True", false);
+    both_ways(first, "018,5,2,10,1735689600000123,True,True", false);
 }
