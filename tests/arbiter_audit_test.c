@@ -255,3 +255,19 @@ Test(arbiter_audit, a_row_refused_while_an_audit_runs_is_not_proven)
     cr_assert_not(repair_answered(&job, &arbiter, &by_cursor, now));
     cr_assert_eq(arbiter.keys[job.key].coverage.proven_ns, T0 + 60 * LIMIT_SECOND_NS - 1);
 }
+
+// An audit tells the last id, not its time: what comes of the hole later, by a slow link or read
+// again at the next start, has later times than the last event, and is no new series.
+Test(arbiter_audit, what_an_audit_found_missing_is_no_new_series)
+{
+    open_keys(ARBITER_SEQUENCE);
+    arbiter_audited(&arbiter, 0, 260, now);
+    now.utc_ns += 5 * LIMIT_SECOND_NS; // what was under way had its time
+    for (int i = 0; i < 20; i++) arbiter_tick(&arbiter, now);
+    cr_assert_eq(arbiter.keys[0].coverage.last, 260);
+    for (int64_t id = 101; id <= 120; id++) cr_assert_eq(trade(0, &link_a, id), ARBITER_NEW);
+    cr_assert_eq(arbiter.counters.restarts, 0);
+    for (int64_t id = 121; id <= 260; id++) arbiter_recall_row(&arbiter, 0, id, id, 0, T0 + id);
+    cr_assert_eq(coverage_missing(&arbiter.pool, &arbiter.keys[0].coverage), 0);
+    cr_assert_eq(arbiter.pool.used, 0);
+}

@@ -233,6 +233,7 @@ struct found {
     struct life_candles candles[MARKET_SYMBOLS];
     struct life_alerts alerts;
     uint64_t wrong;
+    bool says; // LIFE_TEST_TRADES is set: every trade is printed
     const struct market_peer *peer;
 };
 
@@ -254,6 +255,12 @@ static void found_trade(struct found *found, uint32_t symbol, const struct rows 
     const struct market_symbol *truth = &found->peer->symbols[symbol];
     cr_assert(n >= 0 && n < (int64_t)truth->count, "a trade that never was");
     if (found->stored[symbol][n] < UINT8_MAX) found->stored[symbol][n]++;
+    if (found->says)
+        (void)fprintf(stderr, "trade %u %lld flags %lld link %lld at %lld\n", symbol,
+                      (long long)rows->value[TRADE_ID][row],
+                      (long long)rows->value[COLUMN_FLAGS][row],
+                      (long long)rows->value[COLUMN_LINK][row],
+                      (long long)rows->value[COLUMN_RECEIVE_TIME][row]);
     int64_t price = rows->value[TRADE_PRICE][row];
     for (uint8_t scale = rows->scale[TRADE_PRICE][row]; scale < 1; scale++) price *= 10;
     for (uint8_t scale = rows->scale[TRADE_PRICE][row]; scale > 1; scale--) price /= 10;
@@ -303,6 +310,11 @@ static void found_status(struct found *found, uint32_t symbol, const struct rows
     cr_assert(has(rows, STATUS_FIRST_ID, row) && has(rows, STATUS_CHANNEL, row));
     int64_t first = rows->value[STATUS_FIRST_ID][row];
     int64_t last = has(rows, STATUS_LAST_ID, row) ? rows->value[STATUS_LAST_ID][row] : INT64_MAX;
+    if (found->says)
+        (void)fprintf(stderr, "hole %u kind %lld channel %lld %lld to %lld at %lld\n", symbol,
+                      (long long)kind, (long long)rows->value[STATUS_CHANNEL][row],
+                      (long long)first, (long long)last,
+                      (long long)rows->value[COLUMN_RECEIVE_TIME][row]);
     if (rows->value[STATUS_CHANNEL][row] == CHANNEL_DEPTH) {
         struct ranges *lost = &found->lost_depth[symbol];
         cr_assert_lt(lost->count, RANGES_MAX);
@@ -344,6 +356,7 @@ static struct found *found_create(const struct market_peer *peer)
 {
     struct found *found = calloc(1, sizeof *found);
     found->peer = peer;
+    found->says = getenv("LIFE_TEST_TRADES") != NULL;
     life_alerts_open(&found->alerts);
     for (uint32_t i = 0; i < MARKET_SYMBOLS; i++) {
         found->stored[i] = calloc(MARKET_TRADES, 1);

@@ -10,7 +10,7 @@
 #include "publish/producer.h"
 
 enum {
-    SCRIPTED_LOG_MAX = 1 << 16,
+    SCRIPTED_LOG_MAX = 1 << 18,
     SCRIPTED_QUEUE_MAX = 300,
     SCRIPTED_PARTITIONS = 3,
     SCRIPTED_KEY_BYTES = 40,

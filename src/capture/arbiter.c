@@ -180,12 +180,13 @@ static inline int64_t event_trade_ns(const struct event *event)
 }
 
 // An id far below the last with a later time than any: once it may be a stray, twice it is a new
-// series.
+// series. Unless it is missing: an audit knew the last id and not its time.
 static bool sequence_restarts(const struct arbiter_case *one, int64_t id, int64_t time_ns)
 {
     struct arbiter_key *key = one->key;
     if (one->link == NULL || time_ns <= key->coverage.last_ns ||
-        id > key->coverage.last - ARBITER_RESTART_DISTANCE)
+        id > key->coverage.last - ARBITER_RESTART_DISTANCE ||
+        coverage_find(&one->arbiter->pool, &key->coverage, id) != COVERAGE_NONE)
         return false;
     bool confirmed = key->restart_id != 0 && id > key->restart_id && time_ns >= key->restart_ns;
     if (!confirmed) {

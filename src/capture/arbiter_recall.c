@@ -16,7 +16,8 @@ static void recall_id(struct arbiter *arbiter, struct arbiter_key *key, int64_t 
     struct coverage *coverage = &key->coverage;
     bool full;
     if (coverage->started && id <= coverage->last - ARBITER_RESTART_DISTANCE &&
-        time_ns > coverage->last_ns) {
+        time_ns > coverage->last_ns &&
+        coverage_find(&arbiter->pool, coverage, id) == COVERAGE_NONE) {
         // Of a new series, which the row that ends the old one may confirm, or the next event.
         if (id < key->restart_id) return;
         key->restart_id = id;

@@ -85,8 +85,10 @@ void gather_close(struct gather *gather)
 
 void gather_rest(struct gather *gather)
 {
-    for (int c = 0; c < CHANNEL_COUNT; c++)
-        ensure(!gather->rows[c].schema || gather->rows[c].count == 0);
+    // A tape whose segments found no room leaves its rows: it is gathered anew.
+    for (int c = 0; c < CHANNEL_COUNT; c++) {
+        if (gather->rows[c].schema) rows_clear(&gather->rows[c]);
+    }
     ensure(madvise(gather->memory, gather->memory_bytes, MADV_DONTNEED) == 0);
 }
 

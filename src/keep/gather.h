@@ -66,7 +66,7 @@ struct gather {
 int gather_open(struct gather *gather);
 void gather_close(struct gather *gather);
 void gather_begin(struct gather *gather, uint32_t tape);
-// Gives the memory of all rows back to the system (nothing is gathered).
+// Forgets what is gathered and gives the memory of all rows back to the system.
 void gather_rest(struct gather *gather);
 
 // A batch of the tape, not yet taken. False: its symbols cannot be held (a tape with absurd names).

@@ -33,6 +33,11 @@ struct simulation_counts {
     uint64_t hits[SIMULATION_KINDS_MAX]; // strikes by kind
 };
 
+struct simulation_groups { // of faults that a seed has
+    bool disk;
+    bool clock;
+};
+
 struct simulation_options {
     int64_t minutes; // virtual, before the calm
     bool log;        // of the daemon, to stderr
@@ -46,8 +51,8 @@ void simulation_run(uint64_t seed, const struct simulation_options *options,
 
 uint32_t simulation_fault_count(void);
 const char *simulation_fault_name(uint32_t kind);
-// Begins, ends an episode of a kind that the world draws.
-uint32_t simulation_fault_begin(struct life *life);
+// Begins, ends an episode of a kind that the world draws among those of the seed.
+void simulation_fault_begin(struct life *life, const struct simulation_groups *groups);
 void simulation_fault_end(struct life *life);
 void simulation_fault_struck(uint32_t kind); // one that the caller itself makes: crashes
 void simulation_fault_hits(const struct life *life, struct simulation_counts *counts);

@@ -5,6 +5,7 @@
 #include "tests/simulation/simulation.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "format/ensure.h"
 #include "scripted_producer.h"
@@ -15,8 +16,13 @@ enum fault_place {
     PLACE_ACTION, // done once at the beginning, undone at the end
 };
 
+// What a seed may leave out as a whole: where clocks step or the disk fails, alerts cannot be
+// raised again from what is stored.
+enum fault_group { GROUP_ANY, GROUP_DISK, GROUP_CLOCK };
+
 struct fault {
     const char *name;
+    enum fault_group group;
     enum fault_place place;
     size_t offset;
     uint32_t ppm;
@@ -26,6 +32,9 @@ struct fault {
 #define WORLD(field, chance)                                                                       \
     {.name = #field, .place = PLACE_WORLD, .offset = offsetof(struct sim_faults, field),           \
      .ppm = (chance)}
+#define DISK(field, chance)                                                                        \
+    {.name = #field, .group = GROUP_DISK, .place = PLACE_WORLD,                                    \
+     .offset = offsetof(struct sim_faults, field), .ppm = (chance)}
 #define MARKET(field, chance)                                                                      \
     {.name = "exchange_" #field, .place = PLACE_MARKET,                                            \
      .offset = offsetof(struct market_faults, field), .ppm = (chance)}
@@ -109,12 +118,12 @@ static const struct fault faults[] = {
     WORLD(reset, 3000),
     WORLD(mute, 300000),
     WORLD(resolve_failed, 500000),
-    WORLD(read_error, 20000),
-    WORLD(write_error, 50000),
-    WORLD(failed_write_lands, 500000), // always, with write_error
-    WORLD(no_space, 50000),
-    WORLD(fsync_error, 50000),
-    WORLD(slow_disk, 100000),
+    DISK(read_error, 20000),
+    DISK(write_error, 50000),
+    DISK(failed_write_lands, 500000), // always, with write_error
+    DISK(no_space, 50000),
+    DISK(fsync_error, 50000),
+    DISK(slow_disk, 100000),
     MARKET(lost, 10000),
     MARKET(doubled, 10000),
     MARKET(late, 10000),
@@ -133,9 +142,9 @@ static const struct fault faults[] = {
     ACTION(broker_down),
     ACTION(broker_stuck),
     ACTION(broker_slow),
-    ACTION(clock_forward),
-    ACTION(clock_back),
-    ACTION(disk_full),
+    {.name = "clock_forward", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_forward},
+    {.name = "clock_back", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_back},
+    {.name = "disk_full", .group = GROUP_DISK, .place = PLACE_ACTION, .act = disk_full},
 };
 enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 3 };
 _Static_assert(FAULTS <= SIMULATION_KINDS_MAX, "one counter each");
@@ -177,15 +186,23 @@ static void fault_set(struct life *life, uint32_t kind, bool begins)
         sim_network_cut(life->world, life->peer->port, true);
 }
 
-uint32_t simulation_fault_begin(struct life *life)
+static bool allowed(const struct fault *fault, const struct simulation_groups *groups)
 {
-    current = FIRST_DRAWN + (uint32_t)sim_world_random(life->world, FAULTS - FIRST_DRAWN);
+    ensure(fault->group <= GROUP_CLOCK);
+    return (groups->disk || fault->group != GROUP_DISK) &&
+           (groups->clock || fault->group != GROUP_CLOCK);
+}
+
+void simulation_fault_begin(struct life *life, const struct simulation_groups *groups)
+{
+    do
+        current = FIRST_DRAWN + (uint32_t)sim_world_random(life->world, FAULTS - FIRST_DRAWN);
+    while (!allowed(&faults[current], groups));
     fault_set(life, current, true);
     sim_world_faults(life->world)->failed_write_lands = 500000;
     sim_world_faults(life->world)->torn_sector = 500000;
     // Repair has something to ask for.
     if (faults[current].place == PLACE_MARKET) life->peer->faults.lost = 10000;
-    return current;
 }
 
 void simulation_fault_end(struct life *life)
