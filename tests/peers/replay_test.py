@@ -4,6 +4,7 @@ order. Clients of others are in replay_clients_test.py."""
 
 import json
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -20,12 +21,9 @@ CAPTURES = support.REAL_DATA / "captures"
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory, certificates):
-    """A sealed store of all channels of three exchanges."""
-    folder = tmp_path_factory.mktemp("first")
-    store = world.made_up(folder, certificates, "--rate=3000", "--messages=9000")
+    store = world.shared(tmp_path_factory, certificates)
     for channel in world.STORED:
         assert world.rows(store, channel), f"{channel}: nothing to compare"
-    support.ringtape("seal", "--store", store)
     return store
 
 
@@ -37,7 +35,7 @@ def again(tmp_path, store, certificates, *options, **config):
     return second
 
 
-@pytest.mark.parametrize("speed", ["2", "max"])
+@pytest.mark.parametrize("speed", ["1", "max"])
 def test_a_second_recorder_ends_with_an_equal_store(tmp_path, certificates, first, speed):
     world.assert_equal(first, again(tmp_path, first, certificates, "--speed", speed))
 
@@ -83,12 +81,12 @@ def lost(store):
 def test_holes_stay_holes(tmp_path, certificates):
     """What the first recorder lost, the second one cannot get either, and says so."""
     with support.Simulator(
-        "--symbols=binance:3", "--rate=1500", "--messages=3000", "--begin-streams=3",
-        "--faults=drop_all=0.3,seed=5",
+        "--symbols=binance:3", "--rate=4500", "--messages=3000", "--begin-streams=3",
+        "--faults=drop_all=0.1,seed=5",
     ) as simulator, support.Door(simulator, "binance", refused="rades") as door:  # fmt: skip
         feed = support.feed(simulator, "binance", ["trade"], "all", rest_url=door.url())
         config = tmp_path / "one.yaml"
-        with support.Ringtaped(config, tmp_path / "one", [feed]) as daemon:
+        with support.Ringtaped(config, tmp_path / "one", [feed], "100ms") as daemon:
             simulator.event("ended", 60)
             daemon.settle(500)
             assert daemon.terminate() == 0, daemon.errors
@@ -99,7 +97,7 @@ def test_holes_stay_holes(tmp_path, certificates):
     ) as replay:
         feed = support.feed(replay, "binance", ["trade"], "all")
         config = tmp_path / "other.yaml"
-        with support.Ringtaped(config, tmp_path / "other", [feed]) as daemon:
+        with support.Ringtaped(config, tmp_path / "other", [feed], "100ms") as daemon:
             replay.event("ended", 60)
             daemon.settle(500)
             daemon.wait_counters(lambda c: c["holes_open"] == 0, 60, "no open hole")
@@ -114,11 +112,14 @@ def test_holes_stay_holes(tmp_path, certificates):
 
 
 def connect(url, certificates, **options):
-    """On a machine with much to do, too."""
+    """TLS 1.2: this client reads and writes on two threads, and Python's ssl has no lock between
+    them. A session ticket, which TLS 1.3 sends behind the handshake, now and then meets the request,
+    and the client waits for ever: 5 connections of 600 with this server, 5 of 600 with OpenSSL's.
+    ringtaped, Node.js and picows speak TLS 1.3 here."""
     context = support.trust(certificates)
-    options = {"open_timeout": 60, "close_timeout": 2, **options}
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    options = {"open_timeout": 10, "close_timeout": 2, **options}
     return client.connect(url, ssl=context, **options)
-
 
 
 def taken(replay, certificates, path, messages):
@@ -323,21 +324,21 @@ def test_a_store_that_is_being_recorded(tmp_path, certificates):
 
 
 def test_a_lap_follows_a_lap(certificates, first):
+    lap = sum('"binance:BTCUSDT"' in row for row in world.rows(first, "trade"))
     with world.Replay(
         first, "--speed", "max", "--loop", "--exchange", "binance", certificates=certificates
     ) as replay:
         url = replay.url("binance", "/ws/btcusdt@trade")
         with connect(url, certificates) as peer:
-            ids = [json.loads(peer.recv(timeout=20))["t"] for _ in range(2000)]
+            ids = [json.loads(peer.recv(timeout=20))["t"] for _ in range(lap + 50)]
         assert replay.terminate() == 0
-    lap = ids[1:].index(ids[0]) + 1
     assert ids[:lap] == list(range(ids[0], ids[0] + lap)) and ids[lap : lap + 50] == ids[:50]
 
 
 def test_the_speed_is_that_of_the_recording(certificates, first):
     """Not faster than asked; slower is the machine's affair."""
     with world.Replay(
-        first, "--speed", "4", "--exchange", "binance", certificates=certificates
+        first, "--speed", "1", "--exchange", "binance", certificates=certificates
     ) as replay:
         with connect(replay.url("binance", "/ws/btcusdt@bookTicker"), certificates) as peer:
             peer.recv(timeout=20)
@@ -345,7 +346,7 @@ def test_the_speed_is_that_of_the_recording(certificates, first):
             with pytest.raises(ConnectionClosed):
                 while True:
                     peer.recv(timeout=20)
-        assert time.monotonic() - begin > 3 / 4 * 0.8, "3 s of recording"
+        assert time.monotonic() - begin > 0.8, "1 s of recording"
 
 
 @pytest.mark.parametrize(
