@@ -96,7 +96,7 @@ def units(text):
 
 
 def record(folder, size, environment, stack):
-    """The live market, recorded with an absence. Returns the daemon, which runs on, and the truth."""
+    """The live market, recorded with an absence: the daemon, which runs on, and the truth."""
     truth = folder / "live"
     simulator = stack.enter_context(support.Simulator(
         f"--symbols=binance:{size['symbols']}", f"--rate={size['rate']}", "--whole-market",
@@ -288,7 +288,8 @@ def unequal(db, first, second):
 def bench_merged(folder, db):
     files, cpu = exported(folder / "store", folder / "parquet")
     missing, duplicated, rows = by_ids(files, folder)
-    counts = {"missing": missing, "duplicated": duplicated, "differing": by_values(db, files, folder),
+    differing = by_values(db, files, folder)
+    counts = {"missing": missing, "duplicated": duplicated, "differing": differing,
               "holes": holes(folder / "store")}  # fmt: skip
     size = sum(f.stat().st_size for f in (folder / "store").glob("segment/*/trade-*.segment"))
     for name, count in counts.items():

@@ -35,8 +35,8 @@ class World:
         ]  # fmt: skip
 
     def run(self, *options, **more):
-        return subprocess.run(self.command(*options, **more), capture_output=True, text=True, timeout=120,
-                              check=False)  # fmt: skip
+        return subprocess.run(self.command(*options, **more), capture_output=True, text=True,
+                              timeout=120, check=False)  # fmt: skip
 
     def whole(self):
         return sorted(stored_trades(rows(self.store))) == list(expected_trades(self.market))

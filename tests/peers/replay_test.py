@@ -113,9 +113,9 @@ def test_holes_stay_holes(tmp_path, certificates):
 
 def connect(url, certificates, **options):
     """TLS 1.2: this client reads and writes on two threads, and Python's ssl has no lock between
-    them. A session ticket, which TLS 1.3 sends behind the handshake, now and then meets the request,
-    and the client waits for ever: 5 connections of 600 with this server, 5 of 600 with OpenSSL's.
-    ringtaped, Node.js and picows speak TLS 1.3 here."""
+    them. A session ticket, which TLS 1.3 sends behind the handshake, now and then meets the
+    request, and the client waits for ever: 5 connections of 600 with this server, 5 of 600 with
+    OpenSSL's. ringtaped, Node.js and picows speak TLS 1.3 here."""
     context = support.trust(certificates)
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     options = {"open_timeout": 10, "close_timeout": 2, **options}
