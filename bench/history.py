@@ -110,12 +110,12 @@ def record(folder, size, environment, stack):
     with support.Ringtaped(*witness, env=environment):  # the market begins when somebody listens
         simulator.event("begun")
     time.sleep(LATE_S)
-    with support.Ringtaped(*arguments, "50ms", env=environment) as daemon:
+    with support.Ringtaped(*arguments, "100ms", env=environment) as daemon:
         daemon.wait_counters(lambda c: c["durable"] > size["symbols"])
         time.sleep(size["live_s"][0])
         daemon.kill()
     time.sleep(AWAY_S)
-    daemon = stack.enter_context(support.Ringtaped(*arguments, "50ms", env=environment))
+    daemon = stack.enter_context(support.Ringtaped(*arguments, "100ms", env=environment))
     daemon.wait_counters(lambda c: c["repaired"] > 0 and c["holes_open"] == 0, 60, "a repair")
     time.sleep(size["live_s"][1])
     assert simulator.terminate() == 0
@@ -309,7 +309,7 @@ def replayed(folder, certificates):
         certificates=certificates,
     ) as replay:  # fmt: skip
         feed = support.feed(replay, "binance", ["trade"], "all")
-        with support.Ringtaped(folder / "second.yaml", store, [feed], "50ms") as daemon:
+        with support.Ringtaped(folder / "second.yaml", store, [feed], "100ms") as daemon:
             ended = replay.event("ended", 3600)
             daemon.settle(ended["sent"], 600)
             assert daemon.terminate() == 0, daemon.errors
