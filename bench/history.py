@@ -19,8 +19,10 @@ back after a second. Then
                equal the first one's, but for times of receipt, links, and what only a message has
                (docs/replay.md, "Equal stores")
 
-missing, duplicated, differing, more: rows; holes: listed by coverage and not repaired. cpu: user
-and system of the process and what it starts. Exit status 0: all of these are 0."""
+missing, duplicated, differing, more: rows; holes: listed by coverage and not repaired. Rates of
+backfill and export are per second of CPU, user and system, of the process and what it starts;
+rows_refused: by the second recorder, whose disk did not keep up, rows_repaired: what it asked for
+then. Exit status 0: all of the former are 0."""
 
 import argparse
 import contextlib
@@ -302,16 +304,20 @@ def bench_merged(folder, db):
 
 
 def replayed(folder, certificates):
-    """The second recorder's store."""
+    """The second recorder's store. At most speed its disk may not keep up: what it refuses then it
+    asks for afterwards, as an exchange's; the replay has no limits of REST."""
     store = folder / "second"
     with world.Replay(
         folder / "store", "--speed", "max", "--channels", "trade", "--hold",
         certificates=certificates,
     ) as replay:  # fmt: skip
-        feed = support.feed(replay, "binance", ["trade"], "all")
+        feed = support.feed(replay, "binance", ["trade"], "all", rest_weight=10000000)
         with support.Ringtaped(folder / "second.yaml", store, [feed], "100ms") as daemon:
             ended = replay.event("ended", 3600)
-            daemon.settle(ended["sent"], 600)
+            daemon.wait_counters(lambda c: c["messages"] >= ended["sent"], 600, "all messages")
+            daemon.settle(0)
+            daemon.wait_counters(lambda c: c["holes_open"] == 0, 1800, "no open hole")
+            counters = daemon.settle(0)
             assert daemon.terminate() == 0, daemon.errors
             recorder = daemon.usage
         assert replay.terminate() == 0, replay.errors
@@ -319,6 +325,8 @@ def replayed(folder, certificates):
     emit("replay", "messages_per_cpu_second", round(ended["sent"] / ended["cpu_s"]), "1/s")
     emit("replay", "recorder_messages_per_cpu_second",
          round(ended["sent"] / (recorder.ru_utime + recorder.ru_stime)), "1/s")  # fmt: skip
+    emit("replay", "rows_refused", counters["refused"], "rows")
+    emit("replay", "rows_repaired", counters["repaired"], "rows")
     return store
 
 
