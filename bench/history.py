@@ -278,8 +278,8 @@ def unequal(db, first, second):
     return db.execute(
         f"SELECT count(*) FILTER (b.id IS NULL), count(*) FILTER (a.id IS NULL),"
         f" count(*) FILTER (a.id IS NOT NULL AND b.id IS NOT NULL AND NOT ({same} AND"
-        f" ((a.flags | b.flags) & {FROM_ELSEWHERE} <> 0 OR (a.flags IS NOT DISTINCT FROM b.flags AND"
-        f" a.event_time_ns IS NOT DISTINCT FROM b.event_time_ns))))"
+        f" ((a.flags | b.flags) & {FROM_ELSEWHERE} <> 0 OR (a.flags IS NOT DISTINCT FROM"
+        f" b.flags AND a.event_time_ns IS NOT DISTINCT FROM b.event_time_ns))))"
         f" FROM read_parquet('{first}', hive_partitioning=false) a"
         f" FULL JOIN read_parquet('{second}', hive_partitioning=false) b"
         f" ON a.symbol = b.symbol AND a.id = b.id"
@@ -313,8 +313,7 @@ def replayed(folder, certificates):
         feed = support.feed(replay, "binance", ["trade"], "all", rest_weight=10000000)
         with support.Ringtaped(folder / "second.yaml", store, [feed], "100ms") as daemon:
             ended = replay.event("ended", 3600)
-            daemon.wait_counters(lambda c: c["messages"] >= ended["sent"], 600, "all messages")
-            daemon.settle(0)
+            world.all_of(daemon, ended)
             daemon.wait_counters(lambda c: c["holes_open"] == 0, 1800, "no open hole")
             counters = daemon.settle(0)
             assert daemon.terminate() == 0, daemon.errors

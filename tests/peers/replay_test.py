@@ -2,6 +2,8 @@
 """A replayed store: a second recorder ends with an equal one, and what can go wrong does so in
 order. Clients of others are in replay_clients_test.py."""
 
+import concurrent.futures
+import functools
 import json
 import signal
 import ssl
@@ -35,37 +37,51 @@ def again(tmp_path, store, certificates, *options, **config):
     return second
 
 
-@pytest.mark.parametrize("speed", ["1", "max"])
-def test_a_second_recorder_ends_with_an_equal_store(tmp_path, certificates, first, speed):
-    world.assert_equal(first, again(tmp_path, first, certificates, "--speed", speed))
+def at_once(*calls):
+    """They wait more than they work."""
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
-@pytest.mark.skipif(not CAPTURES.is_dir(), reason="no recordings; set RINGTAPE_REAL_DATA")
-@pytest.mark.parametrize(
-    "exchange, capture, streams, channels",
-    [
-        ("binance", "hbtplayground_spot_nexousdt_20240724.dat.gz", 3, {"trade", "quote", "depth"}),
-        ("upbit", "cryptofeed_UPBIT-d78752.0.gz", 20, {"trade", "book"}),
-    ],
-)
-def test_recordings_with_every_message_kept_come_back_byte_by_byte(
-    tmp_path, certificates, exchange, capture, streams, channels
-):
+def test_a_second_recorder_ends_with_an_equal_store(tmp_path, certificates, first):
+    def recorded(speed):
+        (tmp_path / speed).mkdir()
+        return again(tmp_path / speed, first, certificates, "--speed", speed)
+
+    for second in at_once(lambda: recorded("1"), lambda: recorded("max")):
+        world.assert_equal(first, second)
+
+
+def captured_twice(folder, certificates, exchange, capture, streams):
     """Recordings of years ago: what is received now happened then."""
+    folder.mkdir()
     with support.Simulator(
         f"--capture={exchange}:{CAPTURES / capture}", "--max", "--messages=2000",
         f"--begin-streams={streams}", "--no-limits", certificates=certificates,
     ) as simulator:  # fmt: skip
-        one = world.record(tmp_path, "one", simulator, keep_raw=True)
-    other = again(tmp_path, one, certificates, "--speed", "max", keep_raw=True)
-    stored = [channel for channel in world.STORED if world.rows(one, channel)]
-    assert channels <= set(stored)
-    world.assert_equal(one, other, stored)
-    kept, again_kept = (
-        [row for row in world.rows(store, "raw") if '"kept"' in row and "result" not in row]
-        for store in (one, other)
-    )
-    assert len(kept) > 1500 and kept == again_kept
+        one = world.record(folder, "one", simulator, keep_raw=True)
+    return one, again(folder, one, certificates, "--speed", "max", keep_raw=True)
+
+
+@pytest.mark.skipif(not CAPTURES.is_dir(), reason="no recordings; set RINGTAPE_REAL_DATA")
+def test_recordings_with_every_message_kept_come_back_byte_by_byte(tmp_path, certificates):
+    captures = [
+        ("binance", "hbtplayground_spot_nexousdt_20240724.dat.gz", 3, {"trade", "quote", "depth"}),
+        ("upbit", "cryptofeed_UPBIT-d78752.0.gz", 20, {"trade", "book"}),
+    ]
+    calls = [
+        functools.partial(captured_twice, tmp_path / exchange, certificates, exchange, *capture)
+        for exchange, *capture, _ in captures
+    ]
+    for (*_, channels), (one, other) in zip(captures, at_once(*calls)):
+        stored = [channel for channel in world.STORED if world.rows(one, channel)]
+        assert channels <= set(stored)
+        world.assert_equal(one, other, stored)
+        kept, again_kept = (
+            [row for row in world.rows(store, "raw") if '"kept"' in row and "result" not in row]
+            for store in (one, other)
+        )
+        assert len(kept) > 1500 and kept == again_kept
 
 
 def lost(store):
@@ -98,8 +114,7 @@ def test_holes_stay_holes(tmp_path, certificates):
         feed = support.feed(replay, "binance", ["trade"], "all")
         config = tmp_path / "other.yaml"
         with support.Ringtaped(config, tmp_path / "other", [feed], "100ms") as daemon:
-            replay.event("ended", 60)
-            daemon.settle(500)
+            world.all_of(daemon, replay.event("ended", 60))
             daemon.wait_counters(lambda c: c["holes_open"] == 0, 60, "no open hole")
             assert daemon.terminate() == 0, daemon.errors
     ids = [json.loads(row)["id"] for row in world.rows(tmp_path / "one", "trade")]
@@ -329,7 +344,8 @@ def test_a_lap_follows_a_lap(certificates, first):
         first, "--speed", "max", "--loop", "--exchange", "binance", certificates=certificates
     ) as replay:
         url = replay.url("binance", "/ws/btcusdt@trade")
-        with connect(url, certificates) as peer:
+        # It leaves with messages unread, behind which the server's farewell waits.
+        with connect(url, certificates, close_timeout=0.1) as peer:
             ids = [json.loads(peer.recv(timeout=20))["t"] for _ in range(lap + 50)]
         assert replay.terminate() == 0
     assert ids[:lap] == list(range(ids[0], ids[0] + lap)) and ids[lap : lap + 50] == ids[:50]

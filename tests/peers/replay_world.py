@@ -40,6 +40,12 @@ def feeds(simulator, **more):
     return found
 
 
+def all_of(daemon, ended):
+    """Until all messages have come, and what they made the recorder ask for."""
+    daemon.wait_counters(lambda c: c["messages"] >= ended["sent"], 120, "all messages")
+    daemon.settle(0)
+
+
 def record(tmp_path, name, simulator, **more):
     """A store of everything that the simulator or the replay sends."""
     store = tmp_path / name
@@ -47,7 +53,7 @@ def record(tmp_path, name, simulator, **more):
     with support.Ringtaped(config, store, feeds(simulator, **more), "100ms") as daemon:
         simulator.event("begun", 60)
         sent = simulator.event("ended", 120)
-        daemon.settle(sent["sent"])
+        all_of(daemon, sent)
         assert daemon.terminate() == 0, daemon.errors
     return store
 
