@@ -11,7 +11,7 @@ that day and the next hold a part of what is recorded. The recorder comes late, 
 back after a second. Then
 
     backfill   half of the symbols from a folder, half over HTTPS from exchange-sim, while the
-               daemon runs
+               daemon runs (a smoke run: the latter half behind its end)
     merged     every trade of the market is stored once: `ringtape coverage` lists nothing,
                `ringtape verify` finds no damage, and the exported Parquet holds the truth's rows,
                by its ids as pyarrow and by all values as DuckDB reads them
@@ -46,11 +46,12 @@ import pyarrow.parquet as parquet  # noqa: E402
 import replay_world as world  # noqa: E402
 import support  # noqa: E402
 
-# `midnight`: which the live market runs over; `by_day`: of so many whole months one is a file.
+# `midnight`: which the live market runs over; `by_day`: of so many whole months one is a file;
+# `beside`: of the two ways of backfill so many while the daemon runs.
 FULL = {"symbols": 10, "first": "2024-12-01", "midnight": "2025-03-01", "a_day": 10000,
-        "by_day": 2, "rate": 2000, "live_s": (10, 20)}  # fmt: skip
+        "by_day": 2, "beside": 2, "rate": 2000, "live_s": (10, 20)}  # fmt: skip
 SMOKE = {"symbols": 2, "first": "2024-12-31", "midnight": "2025-02-01", "a_day": 100,
-         "by_day": 1, "rate": 500, "live_s": (1, 0.5)}  # fmt: skip
+         "by_day": 1, "beside": 1, "rate": 500, "live_s": (1, 0.5)}  # fmt: skip
 BEFORE_MIDNIGHT_S, LATE_S, AWAY_S = 3, 0.5, 0.5
 # What only a message or a recorder has. Event time and flags count where both had a message.
 OWN = {"receive_time_ns", "link", "flags", "event_time_ns"}
@@ -186,15 +187,24 @@ def fill(folder, size, symbols, *source):
     return told, usage.ru_utime + usage.ru_stime, time.monotonic() - begin
 
 
-def bench_backfill(folder, size, symbols, rows, certificates):
+def stop(daemon):
+    status = daemon.terminate()
+    assert status == 0, daemon.errors
+
+
+def bench_backfill(folder, size, daemon, symbols, rows, certificates):
     """Both ways, and both again: then there is nothing left to do."""
+    done = []
     with support.Simulator(
         "--symbols=binance:1", f"--archive={folder / 'served'}", certificates=certificates
     ) as simulator:
         served = ("--base-url", simulator.rest_url("binance"), "--ca-file",
                   certificates / "ca.pem")  # fmt: skip
         ways = [(symbols[::2], ("--source", folder / "folder")), (symbols[1::2], served)]
-        done = [fill(folder, size, names, *source) for names, source in ways]
+        for names, source in ways:
+            if len(done) == size["beside"]:
+                stop(daemon)
+            done.append(fill(folder, size, names, *source))
         again = [fill(folder, size, names, *source)[0] for names, source in ways]
     stored = sum(told["rows_stored"] for told, *_ in done)
     before = sum(told["rows_stored_before"] for told, *_ in done)
@@ -353,9 +363,8 @@ def run(folder, size):
         rows = int(subprocess.run(maker, stdout=subprocess.PIPE, check=True).stdout)
         size_mb = sum(f.stat().st_size for f in folder.glob("*/data/**/*.zip")) / 2**20
         say(f"archives: {rows:,} rows, {size_mb:.1f} MB")
-        counts = bench_backfill(folder, size, sorted(live), rows, certificates)
-        status = daemon.terminate()
-        assert status == 0, daemon.errors
+        counts = bench_backfill(folder, size, daemon, sorted(live), rows, certificates)
+        stop(daemon)
     first, rows, merged = bench_merged(folder, db)
     counts |= {f"merged_{name}": count for name, count in merged.items()}
     found = bench_replay(folder, certificates, db, first, rows)
