@@ -2,7 +2,8 @@
 //
 // A followed store. Tapes stay open from the first sight of them until they are complete, so their
 // rows come from them even when they are sealed and deleted meanwhile. Only a tape that came and
-// went between two looks is taken from the segments it went into.
+// went between two looks is taken from the segments it went into; so is one of which only the
+// beginning was seen, without a row.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,8 +64,19 @@ int scan_follow_tape(struct store_scan *scan, struct scan_entry *entry)
 
 // ---- which tapes were seen ----
 
+// Its place among the forgotten, or their count.
+static uint32_t find_forgotten(const struct store_scan *scan, uint32_t tape)
+{
+    uint32_t i = 0;
+    while (i < scan->forgotten_count && scan->tapes_forgotten[i] != tape)
+        i++;
+    return i;
+}
+
 static bool is_known(const struct store_scan *scan, uint32_t tape)
 {
+    if (find_forgotten(scan, tape) < scan->forgotten_count)
+        return false;
     bool known = tape < scan->tapes_known;
     for (uint32_t i = 0; i < scan->taken_count && !known; i++)
         known = scan->tapes_taken[i] == tape;
@@ -87,6 +99,9 @@ static void shorten_taken(struct store_scan *scan)
 
 static int take(struct store_scan *scan, uint32_t tape)
 {
+    uint32_t forgotten = find_forgotten(scan, tape);
+    if (forgotten < scan->forgotten_count)
+        scan->tapes_forgotten[forgotten] = scan->tapes_forgotten[--scan->forgotten_count];
     if (is_known(scan, tape))
         return 0;
     if (scan->taken_count == scan->taken_room) {
@@ -112,6 +127,85 @@ void scan_follow_begin(struct store_scan *scan)
     scan->first_pass = true;
 }
 
+static bool still_counts(const struct store *store, uint32_t tape)
+{
+    for (uint32_t i = 0; i < store->tape_count; i++) {
+        if (store->tapes[i] == tape)
+            return true;
+    }
+    return false;
+}
+
+static void drop_done(struct store_scan *scan)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < scan->entry_count; i++) {
+        if (scan->entries[i].done)
+            scan_close_entry(&scan->entries[i]);
+        else
+            scan->entries[kept++] = scan->entries[i];
+    }
+    scan->entry_count = kept;
+}
+
+// ---- tapes seen before they had rows ----
+
+// The mark is made before the first batch, so as long as there was none there were no rows.
+static bool is_unborn(struct store_scan *scan, struct scan_entry *entry)
+{
+    if (!entry->is_tape || !entry->opened || entry->mark_file.descriptor >= 0 ||
+        (entry->tape && (entry->tape->begun || entry->tape->ended)))
+        return false;
+    return store_file_open(&entry->mark_file, scan->store, entry->other_path) == -ENOENT;
+}
+
+// It is gone and nothing is added any more. 1: nothing ever was, 0: it was, or a negative errno.
+static int was_never_used(struct scan_entry *entry)
+{
+    uint8_t room[LAYOUT_SECTOR];
+    int64_t got;
+    int error = store_file_measure(&entry->file);
+    if (error < 0)
+        return error;
+    const struct source source = store_file_source(&entry->file);
+    const uint8_t *bytes = source_get(&source, LAYOUT_SECTOR, sizeof room, room, &got);
+    if (!bytes)
+        return (int)got;
+    int64_t zeros = 0;
+    while (zeros < got && bytes[zeros] == 0)
+        zeros++;
+    return zeros == got;
+}
+
+static int forget(struct store_scan *scan, uint32_t tape)
+{
+    ensure(find_forgotten(scan, tape) == scan->forgotten_count && is_known(scan, tape));
+    uint32_t *all = realloc(scan->tapes_forgotten, (scan->forgotten_count + 1u) * sizeof *all);
+    if (!all)
+        return -ENOMEM;
+    scan->tapes_forgotten = all;
+    all[scan->forgotten_count++] = tape;
+    return 0;
+}
+
+// A tape that went away before its mark was seen, which would say where it ended. A killed daemon
+// leaves a spare so, and the next start removes it. If it had rows after all, they are taken from
+// their segments.
+static int drop_unborn(struct store_scan *scan)
+{
+    int error = 0;
+    for (uint32_t i = 0; i < scan->entry_count && error >= 0; i++) {
+        struct scan_entry *entry = &scan->entries[i];
+        if (still_counts(scan->store, entry->number) || !is_unborn(scan, entry))
+            continue;
+        int unused = was_never_used(entry);
+        error = unused == 0 ? forget(scan, entry->number) : unused;
+        entry->done = error >= 0;
+    }
+    drop_done(scan);
+    return error < 0 ? error : 0;
+}
+
 // ---- what is new ----
 
 enum { SEGMENT_OLD, SEGMENT_NEW, SEGMENT_MIXED };
@@ -122,7 +216,8 @@ static int judge_segment(const struct store_scan *scan, const struct catalogue_s
 {
     uint32_t known = 0;
     uint32_t missed = 0;
-    if (segment->channel != scan->query.channel || segment->tape_last < scan->tapes_known)
+    if (segment->channel != scan->query.channel ||
+        (segment->tape_last < scan->tapes_known && scan->forgotten_count == 0))
         return SEGMENT_OLD;
     for (uint32_t t = segment->tape_first; t <= segment->tape_last; t++) {
         if (is_known(scan, t))
@@ -196,18 +291,23 @@ static int take_new(struct store_scan *scan, uint32_t kept)
 // Files as of one generation, as at the start of a scan.
 static int look_for_new(struct store_scan *scan)
 {
-    uint32_t kept = scan->entry_count;
     int added = 0;
     for (int i = 0; i < STORE_TRIES; i++) {
         int error = store_refresh(scan->store, NULL);
+        if (error == 0)
+            error = drop_unborn(scan);
         if (error < 0)
             return error;
+        uint32_t kept = scan->entry_count;
         uint64_t generation = scan->store->catalogue.generation;
         added = add_new(scan);
-        if (added == 0)
-            return 0;
-        if (added > 0 && store_generation_now(scan->store) == (int64_t)generation)
-            return take_new(scan, kept);
+        bool consistent = added >= 0 && store_generation_now(scan->store) == (int64_t)generation;
+        if (consistent && added > 0)
+            added = take_new(scan, kept);
+        if (consistent && added == 0)
+            scan->forgotten_count = 0; // what they had has been added
+        if (consistent || added == 0)
+            return added;
         forget_new(scan, kept);
         if (added < 0 && added != -ENOENT)
             return added;
@@ -216,27 +316,6 @@ static int look_for_new(struct store_scan *scan)
 }
 
 // ---- again ----
-
-static void drop_done(struct store_scan *scan)
-{
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < scan->entry_count; i++) {
-        if (scan->entries[i].done)
-            scan_close_entry(&scan->entries[i]);
-        else
-            scan->entries[kept++] = scan->entries[i];
-    }
-    scan->entry_count = kept;
-}
-
-static bool still_counts(const struct store *store, uint32_t tape)
-{
-    for (uint32_t i = 0; i < store->tape_count; i++) {
-        if (store->tapes[i] == tape)
-            return true;
-    }
-    return false;
-}
 
 // A tape that was being created when it was entered is entered again.
 static int look_again(struct store_scan *scan, struct scan_entry *entry)

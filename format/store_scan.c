@@ -254,6 +254,7 @@ void store_scan_close(struct store_scan *scan)
     free(scan->tape_row);
     free(scan->decode_memory);
     free(scan->tapes_taken);
+    free(scan->tapes_forgotten);
     free(scan);
 }
 

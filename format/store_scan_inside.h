@@ -19,6 +19,7 @@ struct scan_tape {
     bool reading; // false: nothing in it, or damaged as a whole
     bool passing; // followed from now on: rows there are not given
     bool ended;   // by what a later tape tells, see `mark`
+    bool begun;   // some of it was read
 };
 
 struct scan_entry {
@@ -66,6 +67,10 @@ struct store_scan {
     uint32_t *tapes_taken;
     uint32_t taken_count;
     uint32_t taken_room;
+    // But not these: seen before they had rows, gone before they had been seen with any. Until
+    // a generation that has their segments was looked at.
+    uint32_t *tapes_forgotten;
+    uint32_t forgotten_count;
 };
 
 // Reports damage: 0, or -EBADMSG where nobody listens.

@@ -190,6 +190,7 @@ int scan_next_of_tape(struct store_scan *scan, struct scan_entry *entry,
         int result = tape_reader_next(&tape->reader, &item);
         if (result == 0)
             break;
+        tape->begun = true;
         if (result > 0)
             result = take_item(scan, entry, &item, chunk);
         if (result != 0)

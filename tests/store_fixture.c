@@ -191,6 +191,25 @@ static void begin_tape(struct store_fixture *fixture)
     fixture->held[number].last = fixture->trades;
 }
 
+void store_fixture_prepare(struct store_fixture *fixture)
+{
+    char name[CATALOGUE_PATH_BYTES_MAX];
+    ensure(fixture->number == 0);
+    begin_tape(fixture);
+    catalogue_tape_path(fixture->number, "mark", name);
+    remove_file(fixture, name);
+}
+
+void store_fixture_discard(struct store_fixture *fixture)
+{
+    char name[CATALOGUE_PATH_BYTES_MAX];
+    ensure(fixture->number != 0 && fixture->tape->cursor.durable_sequence == 0);
+    catalogue_tape_path(fixture->number, "tape", name);
+    remove_file(fixture, name);
+    ensure(close(fixture->file) == 0 && close(fixture->mark_file) == 0);
+    fixture->number = 0;
+}
+
 void store_fixture_append(struct store_fixture *fixture, uint32_t count, bool acknowledged)
 {
     static struct event event;

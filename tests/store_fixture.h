@@ -40,6 +40,10 @@ const char *store_fixture_symbol(uint64_t id); // "binance:SYM0USDT"
 // Whole path of a file of the store; valid until the next call.
 const char *store_fixture_path(const struct store_fixture *fixture, const char *relative);
 
+// Begins a tape without a row and without its mark, as one that is just being prepared looks.
+void store_fixture_prepare(struct store_fixture *fixture);
+// The tape being written was never used: it is deleted, and the next one has another number.
+void store_fixture_discard(struct store_fixture *fixture);
 // Appends the next `count` trades, at most 1,000, as one batch or a revision of the last one.
 // Not acknowledged: on disk, but nobody was told; no append may follow but that of a new tape.
 void store_fixture_append(struct store_fixture *fixture, uint32_t count, bool acknowledged);

@@ -211,6 +211,56 @@ Test(store_follow, missed_tapes_merged_with_seen_ones_are_an_error)
     store_fixture_close(fixture);
 }
 
+// A daemon killed while it prepares a tape leaves it without a mark; the next start removes it.
+Test(store_follow, a_tape_that_was_only_prepared_goes_away)
+{
+    struct store_fixture *fixture = store_fixture_open();
+    for (int all = 0; all < 2; all++) {
+        store_fixture_append(fixture, 400, true);
+        store_fixture_end(fixture);
+        store_fixture_prepare(fixture);
+        const uint32_t tape = fixture->number;
+        struct follower *follower =
+            follow(fixture->path, all == 0 ? STORE_FOLLOW_ALL : STORE_FOLLOW_NEW);
+        const uint64_t first = all == 0 ? 1 : fixture->trades + 1;
+        expect(follower, first, fixture->trades);
+        store_fixture_discard(fixture);
+        expect(follower, first, fixture->trades);
+        store_fixture_append(fixture, 100, true);
+        store_fixture_end(fixture);
+        expect(follower, first, fixture->trades);
+        store_fixture_seal(fixture, tape - 1, tape + 1, true); // it is no tape that was missed
+        expect(follower, first, fixture->trades);
+        unfollow(follower);
+    }
+    store_fixture_close(fixture);
+}
+
+// Its beginning was seen, and nothing of what came then.
+Test(store_follow, a_prepared_tape_that_was_filled_unseen_is_taken_from_its_segment)
+{
+    static const enum store_follow modes[] = {STORE_FOLLOW_ALL, STORE_FOLLOW_NEW};
+    for (int mode = 0; mode < 2; mode++) {
+        struct store_fixture *fixture = store_fixture_open();
+        store_fixture_prepare(fixture);
+        struct follower *follower = follow(fixture->path, modes[mode]);
+        expect(follower, 1, 0);
+        expect(follower, 1, 0);
+        store_fixture_append(fixture, 400, true);
+        store_fixture_end(fixture);
+        store_fixture_seal(fixture, 1, 1, true);
+        expect(follower, 1, 400);
+        store_fixture_append(fixture, 100, true);
+        store_fixture_end(fixture);
+        expect(follower, 1, 500);
+        store_fixture_seal(fixture, 2, 2, true);
+        store_fixture_merge(fixture);
+        expect(follower, 1, 500);
+        unfollow(follower);
+        store_fixture_close(fixture);
+    }
+}
+
 // On disk, but another tape brings them.
 Test(store_follow, rows_of_a_failed_write_come_once)
 {

@@ -13,7 +13,6 @@
 #include "exchange/binance_archive.h"
 #include "format/day.h"
 #include "format/ensure.h"
-#include "tools/ringtape_backfill_rest.h"
 #include "tools/ringtape_command.h"
 
 #define BULK_URL "https://data.binance.vision"
@@ -42,6 +41,11 @@ static bool wrong(const char *text, const char *value)
     return false;
 }
 
+enum backfill_venue backfill_venue_of(const struct backfill *run)
+{
+    return run->upbit ? BACKFILL_UPBIT : run->usdm ? BACKFILL_USDM : BACKFILL_BINANCE;
+}
+
 static bool check_exchange(struct backfill *run)
 {
     run->usdm = strcmp(run->exchange, "binance-usdm") == 0;
@@ -52,11 +56,10 @@ static bool check_exchange(struct backfill *run)
     if (run->upbit && strcmp(run->source, "rest") != 0)
         return wrong("--source: Upbit has no archives, rest expected, found", run->source);
     const bool rest = strcmp(run->source, "rest") == 0;
-    if (run->base_url == NULL)
-        run->base_url = rest ? backfill_rest_url(run->upbit  ? BACKFILL_UPBIT
-                                                 : run->usdm ? BACKFILL_USDM
-                                                             : BACKFILL_BINANCE)
-                             : BULK_URL;
+    // Archives do not list what they have; their mirrors are taken to answer for the exchange.
+    const char *rest_url = backfill_rest_url(backfill_venue_of(run));
+    run->list_url = run->base_url != NULL ? run->base_url : rest_url;
+    if (run->base_url == NULL) run->base_url = rest ? rest_url : BULK_URL;
     return true;
 }
 
@@ -98,14 +101,20 @@ static bool check_times(struct backfill *run, int64_t from_ns, int64_t to_ns)
     return true;
 }
 
-// Letters, digits and what exchanges have in delivery contracts.
+// Letters, digits and what exchanges have in delivery contracts; part of paths.
+static bool symbol_usable(const char *symbol, size_t size)
+{
+    return size > 0 && size <= BACKFILL_SYMBOL_TEXT_MAX && memchr(symbol, '/', size) == NULL &&
+           symbol[0] != '.';
+}
+
 static bool check_symbols(const struct backfill *run)
 {
     for (uint32_t i = 0; i < run->symbols.count; i++) {
         const char *symbol = run->symbols.text[i];
-        const size_t size = strlen(symbol);
-        if (size == 0 || size > BACKFILL_SYMBOL_TEXT_MAX || strchr(symbol, '/') != NULL ||
-            symbol[0] == '.')
+        if (strcmp(symbol, "all") == 0 && run->symbols.count > 1)
+            return wrong("--symbols: alone, or not at all:", symbol);
+        if (!symbol_usable(symbol, strlen(symbol)))
             return wrong("--symbols: the exchange's spelling expected, BTCUSDT, found", symbol);
     }
     return true;
@@ -123,19 +132,19 @@ static int add_symbol(struct backfill *run, const char *symbol)
 
 static bool folder_has(const struct backfill *run, const char *symbol)
 {
-    for (uint32_t i = 0; i < run->folder_symbol_count; i++)
-        if (strcmp(run->folder_symbols[i], symbol) == 0) return true;
+    for (uint32_t i = 0; i < run->there_symbol_count; i++)
+        if (strcmp(run->there_symbols[i], symbol) == 0) return true;
     return false;
 }
 
 static int plan_folder(struct backfill *run, bool all)
 {
     int result = RINGTAPE_EXIT_OK;
-    run->folder_symbols = backfill_source_symbols(run->from, &run->folder_symbol_count);
-    if (run->folder_symbol_count == 0)
+    run->there_symbols = backfill_source_symbols(run->from, &run->there_symbol_count);
+    if (run->there_symbol_count == 0)
         return ringtape_fail("%s: no archives of this channel there", run->source);
-    for (uint32_t i = 0; all && i < run->folder_symbol_count && result == 0; i++)
-        result = add_symbol(run, run->folder_symbols[i]);
+    for (uint32_t i = 0; all && i < run->there_symbol_count && result == 0; i++)
+        result = add_symbol(run, run->there_symbols[i]);
     for (uint32_t i = 0; !all && i < run->symbols.count && result == 0; i++) {
         if (!folder_has(run, run->symbols.text[i])) {
             (void)wrong("--symbols: the folder has no file of", run->symbols.text[i]);
@@ -143,6 +152,41 @@ static int plan_folder(struct backfill *run, bool all)
         }
         result = add_symbol(run, run->symbols.text[i]);
     }
+    return result;
+}
+
+static void take_listed(void *context, const struct event *event, const char *symbol,
+                        uint32_t size, bool trading)
+{
+    struct backfill *run = context;
+    (void)event;
+    (void)trading; // what is traded no more has a past, too
+    if (!symbol_usable(symbol, size)) return;
+    char **grown = realloc(run->there_symbols, (run->there_symbol_count + 1u) * sizeof *grown);
+    ensure(grown != NULL);
+    run->there_symbols = grown;
+    grown[run->there_symbol_count] = strndup(symbol, size);
+    ensure(grown[run->there_symbol_count++] != NULL);
+}
+
+// What the exchange lists, by one request.
+static int plan_listed(struct backfill *run)
+{
+    const struct backfill_rest_options options = {.venue = backfill_venue_of(run),
+                                                  .base_url = run->list_url,
+                                                  .ca_file = run->ca_file,
+                                                  .daemon = run->daemon,
+                                                  .stop = run->stop};
+    struct backfill_rest *rest = backfill_rest_open(&options);
+    if (rest == NULL) return RINGTAPE_EXIT_IO;
+    const enum backfill_result listed = backfill_rest_symbols(rest, take_listed, run);
+    run->requests += backfill_rest_requests(rest);
+    backfill_rest_close(rest);
+    if (listed == BACKFILL_STOPPED) return BACKFILL_EXIT_STOPPED;
+    if (listed != BACKFILL_DONE) return RINGTAPE_EXIT_IO;
+    int result = RINGTAPE_EXIT_OK;
+    for (uint32_t i = 0; i < run->there_symbol_count && result == 0; i++)
+        result = add_symbol(run, run->there_symbols[i]);
     return result;
 }
 
@@ -154,10 +198,7 @@ int backfill_make_plan(struct backfill *run)
         .usdm = run->usdm, .channel = run->channel, .interval = run->interval};
     const bool rest = strcmp(run->source, "rest") == 0;
     if (strcmp(run->source, "bulk") != 0 && !rest) return plan_folder(run, all);
-    if (all) {
-        (void)wrong("--symbols: over HTTP name them;", "all");
-        return RINGTAPE_EXIT_USAGE;
-    }
+    if (all) return plan_listed(run);
     for (uint32_t i = 0; i < run->symbols.count && result == 0; i++)
         result = add_symbol(run, run->symbols.text[i]);
     return result;
@@ -182,8 +223,8 @@ static int backfill_run(struct backfill *run)
         result = strcmp(run->source, "rest") == 0 ? backfill_days(run) : backfill_files(run);
     const int closed = run->dry_run ? 0 : backfill_hold_close(&run->hold);
     backfill_plan_free(&run->plan);
-    for (uint32_t i = 0; i < run->folder_symbol_count; i++) free(run->folder_symbols[i]);
-    free(run->folder_symbols);
+    for (uint32_t i = 0; i < run->there_symbol_count; i++) free(run->there_symbols[i]);
+    free(run->there_symbols);
     if (run->store != NULL) store_close(run->store);
     return result != 0 ? result : closed;
 }
@@ -200,7 +241,8 @@ int ringtape_backfill(int argc, char **argv)
         {.name = "exchange", .kind = RINGTAPE_OPTION_TEXT, .target = &run.exchange,
          .value = "NAME", .help = "binance, binance-usdm, upbit", .required = true},
         {.name = "symbols", .kind = RINGTAPE_OPTION_LIST, .target = &run.symbols,
-         .value = "A,B|all", .help = "BTCUSDT,ETHUSDT; all: those that a folder has",
+         .value = "A,B|all",
+         .help = "BTCUSDT,ETHUSDT; all: those that a folder has, or that the\nexchange lists",
          .required = true},
         {.name = "channel", .kind = RINGTAPE_OPTION_TEXT, .target = &channel, .value = "NAME",
          .help = "trade, agg_trade or kline", .required = true},

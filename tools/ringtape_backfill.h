@@ -10,6 +10,7 @@
 
 #include "tools/ringtape_backfill_convert.h"
 #include "tools/ringtape_backfill_plan.h"
+#include "tools/ringtape_backfill_rest.h"
 #include "tools/ringtape_backfill_source.h"
 #include "tools/ringtape_options.h"
 #include "tools/ringtape_progress.h"
@@ -22,6 +23,7 @@ struct backfill {
     const char *exchange; // "binance"
     const char *source;   // "bulk", "rest", a folder
     const char *base_url;
+    const char *list_url; // the host that lists symbols
     const char *ca_file;
     const char *interval;
     struct ringtape_option_list symbols;
@@ -37,8 +39,8 @@ struct backfill {
     struct backfill_plan plan;
     struct backfill_source *from; // of archives, or NULL
     uint64_t requests;
-    char **folder_symbols; // of a folder, where all were asked for
-    uint32_t folder_symbol_count;
+    char **there_symbols; // that a folder has, or the exchange lists, where all were asked for
+    uint32_t there_symbol_count;
     struct backfill_spans theirs, handed; // of the key at work
     char symbol[BACKFILL_SYMBOL_BYTES_MAX + 1]; // of that key; "": none yet
     uint32_t at; // item at work
@@ -50,6 +52,7 @@ struct backfill {
     volatile sig_atomic_t *stop;
 };
 
+enum backfill_venue backfill_venue_of(const struct backfill *run);
 // Which files. An exit code.
 int backfill_make_plan(struct backfill *run);
 // All items of the plan, one after the other. An exit code.

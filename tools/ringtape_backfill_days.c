@@ -8,7 +8,6 @@
 #include "format/day.h"
 #include "format/ensure.h"
 #include "tools/ringtape_backfill.h"
-#include "tools/ringtape_backfill_rest.h"
 #include "tools/ringtape_command.h"
 
 // The newest minute is a running daemon's; without one a trade may still be told late.
@@ -24,11 +23,6 @@ static void day_tick(void *context, uint64_t taken)
 {
     (void)taken;
     backfill_show_progress(context, 0);
-}
-
-static enum backfill_venue venue_of(const struct backfill *run)
-{
-    return run->upbit ? BACKFILL_UPBIT : run->usdm ? BACKFILL_USDM : BACKFILL_BINANCE;
 }
 
 // Where coverage counts by times, a daemon has all from its first row on, and repairs it itself.
@@ -89,7 +83,7 @@ static int do_day(struct backfill *run, struct backfill_rest *rest, struct backf
 
 static int do_days(struct backfill *run)
 {
-    const struct backfill_rest_options options = {.venue = venue_of(run),
+    const struct backfill_rest_options options = {.venue = backfill_venue_of(run),
                                                   .base_url = run->base_url,
                                                   .ca_file = run->ca_file,
                                                   .daemon = run->daemon,

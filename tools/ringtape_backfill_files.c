@@ -239,7 +239,7 @@ int backfill_files(struct backfill *run)
     if (run->from == NULL) return RINGTAPE_EXIT_IO;
     int result = backfill_make_plan(run);
     if (result == 0) result = backfill_passes(run, do_items);
-    run->requests = backfill_source_requests(run->from);
+    run->requests += backfill_source_requests(run->from);
     if (result == RINGTAPE_EXIT_OK || result == BACKFILL_EXIT_STOPPED)
         result = backfill_show(run, result);
     backfill_source_close(run->from);

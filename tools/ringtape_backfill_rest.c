@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exchange/dialect.h"
 #include "format/ensure.h"
 #include "tools/ringtape_backfill_rest_inside.h"
 #include "tools/ringtape_command.h"
 
 enum { LOOK_MS = 100, TRIES = 6, PAUSE_S_MAX = 3600, UPBIT_BESIDE = 2 };
+enum { LIST_WEIGHT = 20, LIST_WEIGHT_OTHERS = 1 };
 
 const char *backfill_rest_url(enum backfill_venue venue)
 {
@@ -168,6 +168,26 @@ enum backfill_result backfill_rest_day(struct backfill_rest *rest, struct backfi
     return good ? closed : rest->result;
 }
 
+// ---- symbols ----
+
+enum backfill_result backfill_rest_symbols(struct backfill_rest *rest,
+                                           dialect_instrument_callback *each, void *context)
+{
+    struct backfill_job job = {.name = "list of symbols"};
+    const bool spot = rest->options.venue == BACKFILL_BINANCE;
+    rest->job = &job;
+    rest->symbol = rest->dialect->name;
+    rest->result = BACKFILL_DONE;
+    if (backfill_rest_get(rest, rest->dialect->instruments_path,
+                          spot ? LIST_WEIGHT : LIST_WEIGHT_OTHERS) &&
+        rest->dialect->instruments((const uint8_t *)rest->request.text,
+                                   (uint32_t)rest->request.text_size, each, context) != 0)
+        (void)backfill_rest_fail(rest, BACKFILL_REFUSED, "an answer that is not as documented");
+    if (rest->result == BACKFILL_REFUSED) (void)ringtape_fail("%s", job.message);
+    rest->job = NULL;
+    return rest->result;
+}
+
 // ---- life ----
 
 struct backfill_rest *backfill_rest_open(const struct backfill_rest_options *options)
@@ -190,6 +210,7 @@ struct backfill_rest *backfill_rest_open(const struct backfill_rest_options *opt
     const struct dialect *dialect = dialect_by_name(exchanges[options->venue]);
     ensure(dialect != NULL && dialect->history != NULL);
     rest->options = *options;
+    rest->dialect = dialect;
     rest->history = dialect->history;
     const bool upbit = options->venue == BACKFILL_UPBIT;
     const uint32_t beside = upbit ? UPBIT_BESIDE : rest->history->budget_limit / 2;

@@ -18,6 +18,7 @@
 #ifndef RINGTAPE_TOOLS_RINGTAPE_BACKFILL_REST_H
 #define RINGTAPE_TOOLS_RINGTAPE_BACKFILL_REST_H
 
+#include "exchange/dialect.h"
 #include "tools/ringtape_backfill_convert.h"
 #include "tools/ringtape_backfill_fetch.h"
 
@@ -39,6 +40,9 @@ void backfill_rest_close(struct backfill_rest *rest);
 // job->message tells what the exchange said.
 enum backfill_result backfill_rest_day(struct backfill_rest *rest, struct backfill_job *job,
                                        const char *symbol);
+// Every symbol that the exchange lists now, trading or not. REFUSED and FAILED: told.
+enum backfill_result backfill_rest_symbols(struct backfill_rest *rest,
+                                           dialect_instrument_callback *each, void *context);
 uint64_t backfill_rest_requests(const struct backfill_rest *rest);
 const char *backfill_rest_url(enum backfill_venue venue);
 

@@ -19,7 +19,8 @@ struct backfill_rest {
     struct backfill_rest_options options;
     struct backfill_fetch *fetch;
     struct backfill_request request;
-    const struct dialect_history *history;
+    const struct dialect *dialect;
+    const struct dialect_history *history; // its
     struct permits *permits;
     uint32_t budget;
     uint64_t requests;

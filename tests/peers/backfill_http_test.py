@@ -15,28 +15,28 @@ from backfill_test import DAY, coverage, expected_trades, rows, stored_trades
 class World:
     """Archives of a market, a simulator that serves them, a store."""
 
-    def __init__(self, folder, certificates, faults="", days=6, trades=400):
+    def __init__(self, folder, certificates, faults="", days=6, trades=400, listed=1):
         self.store, self.source = folder / "store", folder / "a"
         self.market = archives.Market("BTCUSDT", DAY, days, trades)
         archives.write_days(self.source, self.market)
         self.certificates = certificates
         options = [f"--archive={self.source}"] + ([f"--archive-faults={faults}"] if faults else [])
         self.simulator = support.Simulator(
-            "--symbols=binance:1", *options, certificates=certificates
+            f"--symbols=binance:{listed}", *options, certificates=certificates
         )
 
-    def command(self, *options):
+    def command(self, *options, symbols="BTCUSDT"):
         last = archives.day_text(self.market.first_day + self.market.days)
         return [
             support.program("ringtape"), "backfill", "--store", self.store, "--exchange", "binance",
-            "--symbols", "BTCUSDT", "--channel", "trade", "--from", DAY, "--to", last,
+            "--symbols", symbols, "--channel", "trade", "--from", DAY, "--to", last,
             "--base-url", self.simulator.rest_url("binance"), "--ca-file",
             self.certificates / "ca.pem", *options,
         ]  # fmt: skip
 
-    def run(self, *options):
-        return subprocess.run(self.command(*options), capture_output=True, text=True, timeout=120,
-                              check=False)  # fmt: skip
+    def run(self, *options, **more):
+        return subprocess.run(self.command(*options, **more), capture_output=True, text=True,
+                              timeout=120, check=False)  # fmt: skip
 
     def whole(self):
         return sorted(stored_trades(rows(self.store))) == list(expected_trades(self.market))
@@ -101,6 +101,41 @@ def test_missing_days_are_listed(tmp_path, certificates):
         ]
         (hole,) = coverage(world.store)[("binance:BTCUSDT", "trade")]["holes"]
         assert (hole["first"], hole["last"], hole["cause"]) == (1800, 2599, "not backfilled")
+
+
+def test_all_symbols_are_those_that_the_exchange_lists(tmp_path, certificates):
+    """Also what it lists and has no archives of; not what has archives and is listed no more."""
+    with World(tmp_path, certificates, "limit=3", days=2, listed=3) as world:
+        markets = [archives.Market(name, DAY, 2, 300) for name in ("ETHUSDT", "GONEUSDT")]
+        for market in markets:
+            archives.write_days(world.source, market)
+        info, _ = world.simulator.get("binance", "/api/v3/exchangeInfo")
+        names = [entry["symbol"] for entry in info["symbols"]]
+        assert names[:2] == ["BTCUSDT", "ETHUSDT"] and len(names) == 3
+        done = world.run(symbols="all")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == [
+            f"missing binance:{names[2]} trade 2026-08-01 to 2026-08-02, 2 days",
+            "4 files, 1400 rows stored",
+        ]
+        found = rows(world.store)
+        for market in (world.market, markets[0]):
+            of_it = [row for row in found if row["symbol"] == f"binance:{market.symbol}"]
+            assert sorted(stored_trades(of_it)) == list(expected_trades(market))
+        both = world.run(symbols="BTCUSDT,all")
+        assert both.returncode == 64 and "--symbols: alone, or not at all: 'all'" in both.stderr
+        again = world.run(symbols="all")
+        assert "4 files there already" in again.stdout, again.stdout
+
+
+def test_a_list_of_symbols_that_cannot_be_had(tmp_path, certificates):
+    """Archives alone: nothing that would list symbols."""
+    with World(tmp_path, certificates) as world:
+        command = world.command(symbols="all")
+        command[command.index("--exchange") + 1] = "binance-usdm"
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 74
+        assert "binance-usdm list of symbols: HTTP 404" in done.stderr, done.stderr
 
 
 def test_broken_off_a_download_goes_on(tmp_path, certificates):

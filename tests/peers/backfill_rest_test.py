@@ -77,6 +77,24 @@ def test_trades_come_by_rest_and_come_once(tmp_path, exchange, channel):
         assert done.returncode == 1 and "does not know this symbol" in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize("exchange", ["binance", "upbit"])
+def test_all_symbols_by_rest(tmp_path, exchange):
+    with support.Simulator(
+        f"--symbols={exchange}:3", "--rate=1000", "--seconds=1", "--whole-market",
+        "--channels=trade", f"--truth={tmp_path / 'truth'}", "--begin-streams=0",
+    ) as simulator:  # fmt: skip
+        simulator.event("ended", 60)
+        time.sleep(3.5)
+        listed = names(simulator, exchange)
+        done = backfill(tmp_path / "store", exchange, "all", simulator.rest_url(exchange))
+        assert done.returncode == 0, done.stderr
+        found = rows(tmp_path / "store")
+        for symbol in listed:
+            ids = [int(r["id"]) for r in found if r["symbol"] == f"{exchange}:{symbol}"]
+            assert sorted(ids) == sorted(sent(tmp_path / "truth", exchange, symbol, "trade"))
+        assert len(found) == len({(r["symbol"], r["id"]) for r in found}) > 900
+
+
 def names(simulator, exchange):
     if exchange == "upbit":
         return [m["market"] for m in simulator.get("upbit", "/v1/market/all")[0]]

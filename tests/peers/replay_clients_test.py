@@ -12,10 +12,7 @@ import support
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory, certificates):
-    folder = tmp_path_factory.mktemp("first")
-    store = world.made_up(folder, certificates, "--rate=3000", "--messages=4000")
-    support.ringtape("seal", "--store", store)
-    return store
+    return world.shared(tmp_path_factory, certificates)
 
 
 def ids(store, symbol):

@@ -2,8 +2,11 @@
 """A replayed store: a second recorder ends with an equal one, and what can go wrong does so in
 order. Clients of others are in replay_clients_test.py."""
 
+import concurrent.futures
+import functools
 import json
 import signal
+import ssl
 import subprocess
 import threading
 import time
@@ -20,12 +23,9 @@ CAPTURES = support.REAL_DATA / "captures"
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory, certificates):
-    """A sealed store of all channels of three exchanges."""
-    folder = tmp_path_factory.mktemp("first")
-    store = world.made_up(folder, certificates, "--rate=3000", "--messages=9000")
+    store = world.shared(tmp_path_factory, certificates)
     for channel in world.STORED:
         assert world.rows(store, channel), f"{channel}: nothing to compare"
-    support.ringtape("seal", "--store", store)
     return store
 
 
@@ -37,37 +37,51 @@ def again(tmp_path, store, certificates, *options, **config):
     return second
 
 
-@pytest.mark.parametrize("speed", ["2", "max"])
-def test_a_second_recorder_ends_with_an_equal_store(tmp_path, certificates, first, speed):
-    world.assert_equal(first, again(tmp_path, first, certificates, "--speed", speed))
+def at_once(*calls):
+    """They wait more than they work."""
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
-@pytest.mark.skipif(not CAPTURES.is_dir(), reason="no recordings; set RINGTAPE_REAL_DATA")
-@pytest.mark.parametrize(
-    "exchange, capture, streams, channels",
-    [
-        ("binance", "hbtplayground_spot_nexousdt_20240724.dat.gz", 3, {"trade", "quote", "depth"}),
-        ("upbit", "cryptofeed_UPBIT-d78752.0.gz", 20, {"trade", "book"}),
-    ],
-)
-def test_recordings_with_every_message_kept_come_back_byte_by_byte(
-    tmp_path, certificates, exchange, capture, streams, channels
-):
+def test_a_second_recorder_ends_with_an_equal_store(tmp_path, certificates, first):
+    def recorded(speed):
+        (tmp_path / speed).mkdir()
+        return again(tmp_path / speed, first, certificates, "--speed", speed)
+
+    for second in at_once(lambda: recorded("1"), lambda: recorded("max")):
+        world.assert_equal(first, second)
+
+
+def captured_twice(folder, certificates, exchange, capture, streams):
     """Recordings of years ago: what is received now happened then."""
+    folder.mkdir()
     with support.Simulator(
         f"--capture={exchange}:{CAPTURES / capture}", "--max", "--messages=2000",
         f"--begin-streams={streams}", "--no-limits", certificates=certificates,
     ) as simulator:  # fmt: skip
-        one = world.record(tmp_path, "one", simulator, keep_raw=True)
-    other = again(tmp_path, one, certificates, "--speed", "max", keep_raw=True)
-    stored = [channel for channel in world.STORED if world.rows(one, channel)]
-    assert channels <= set(stored)
-    world.assert_equal(one, other, stored)
-    kept, again_kept = (
-        [row for row in world.rows(store, "raw") if '"kept"' in row and "result" not in row]
-        for store in (one, other)
-    )
-    assert len(kept) > 1500 and kept == again_kept
+        one = world.record(folder, "one", simulator, keep_raw=True)
+    return one, again(folder, one, certificates, "--speed", "max", keep_raw=True)
+
+
+@pytest.mark.skipif(not CAPTURES.is_dir(), reason="no recordings; set RINGTAPE_REAL_DATA")
+def test_recordings_with_every_message_kept_come_back_byte_by_byte(tmp_path, certificates):
+    captures = [
+        ("binance", "hbtplayground_spot_nexousdt_20240724.dat.gz", 3, {"trade", "quote", "depth"}),
+        ("upbit", "cryptofeed_UPBIT-d78752.0.gz", 20, {"trade", "book"}),
+    ]
+    calls = [
+        functools.partial(captured_twice, tmp_path / exchange, certificates, exchange, *capture)
+        for exchange, *capture, _ in captures
+    ]
+    for (*_, channels), (one, other) in zip(captures, at_once(*calls)):
+        stored = [channel for channel in world.STORED if world.rows(one, channel)]
+        assert channels <= set(stored)
+        world.assert_equal(one, other, stored)
+        kept, again_kept = (
+            [row for row in world.rows(store, "raw") if '"kept"' in row and "result" not in row]
+            for store in (one, other)
+        )
+        assert len(kept) > 1500 and kept == again_kept
 
 
 def lost(store):
@@ -83,12 +97,12 @@ def lost(store):
 def test_holes_stay_holes(tmp_path, certificates):
     """What the first recorder lost, the second one cannot get either, and says so."""
     with support.Simulator(
-        "--symbols=binance:3", "--rate=1500", "--messages=3000", "--begin-streams=3",
-        "--faults=drop_all=0.3,seed=5",
+        "--symbols=binance:3", "--rate=4500", "--messages=3000", "--begin-streams=3",
+        "--faults=drop_all=0.1,seed=5",
     ) as simulator, support.Door(simulator, "binance", refused="rades") as door:  # fmt: skip
         feed = support.feed(simulator, "binance", ["trade"], "all", rest_url=door.url())
         config = tmp_path / "one.yaml"
-        with support.Ringtaped(config, tmp_path / "one", [feed]) as daemon:
+        with support.Ringtaped(config, tmp_path / "one", [feed], "100ms") as daemon:
             simulator.event("ended", 60)
             daemon.settle(500)
             assert daemon.terminate() == 0, daemon.errors
@@ -99,9 +113,8 @@ def test_holes_stay_holes(tmp_path, certificates):
     ) as replay:
         feed = support.feed(replay, "binance", ["trade"], "all")
         config = tmp_path / "other.yaml"
-        with support.Ringtaped(config, tmp_path / "other", [feed]) as daemon:
-            replay.event("ended", 60)
-            daemon.settle(500)
+        with support.Ringtaped(config, tmp_path / "other", [feed], "100ms") as daemon:
+            world.all_of(daemon, replay.event("ended", 60))
             daemon.wait_counters(lambda c: c["holes_open"] == 0, 60, "no open hole")
             assert daemon.terminate() == 0, daemon.errors
     ids = [json.loads(row)["id"] for row in world.rows(tmp_path / "one", "trade")]
@@ -114,11 +127,14 @@ def test_holes_stay_holes(tmp_path, certificates):
 
 
 def connect(url, certificates, **options):
-    """On a machine with much to do, too."""
+    """TLS 1.2: this client reads and writes on two threads, and Python's ssl has no lock between
+    them. A session ticket, which TLS 1.3 sends behind the handshake, now and then meets the
+    request, and the client waits for ever: 5 connections of 600 with this server, 5 of 600 with
+    OpenSSL's. ringtaped, Node.js and picows speak TLS 1.3 here."""
     context = support.trust(certificates)
-    options = {"open_timeout": 60, "close_timeout": 2, **options}
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    options = {"open_timeout": 10, "close_timeout": 2, **options}
     return client.connect(url, ssl=context, **options)
-
 
 
 def taken(replay, certificates, path, messages):
@@ -323,21 +339,22 @@ def test_a_store_that_is_being_recorded(tmp_path, certificates):
 
 
 def test_a_lap_follows_a_lap(certificates, first):
+    lap = sum('"binance:BTCUSDT"' in row for row in world.rows(first, "trade"))
     with world.Replay(
         first, "--speed", "max", "--loop", "--exchange", "binance", certificates=certificates
     ) as replay:
         url = replay.url("binance", "/ws/btcusdt@trade")
-        with connect(url, certificates) as peer:
-            ids = [json.loads(peer.recv(timeout=20))["t"] for _ in range(2000)]
+        # It leaves with messages unread, behind which the server's farewell waits.
+        with connect(url, certificates, close_timeout=0.1) as peer:
+            ids = [json.loads(peer.recv(timeout=20))["t"] for _ in range(lap + 50)]
         assert replay.terminate() == 0
-    lap = ids[1:].index(ids[0]) + 1
     assert ids[:lap] == list(range(ids[0], ids[0] + lap)) and ids[lap : lap + 50] == ids[:50]
 
 
 def test_the_speed_is_that_of_the_recording(certificates, first):
     """Not faster than asked; slower is the machine's affair."""
     with world.Replay(
-        first, "--speed", "4", "--exchange", "binance", certificates=certificates
+        first, "--speed", "1", "--exchange", "binance", certificates=certificates
     ) as replay:
         with connect(replay.url("binance", "/ws/btcusdt@bookTicker"), certificates) as peer:
             peer.recv(timeout=20)
@@ -345,7 +362,7 @@ def test_the_speed_is_that_of_the_recording(certificates, first):
             with pytest.raises(ConnectionClosed):
                 while True:
                     peer.recv(timeout=20)
-        assert time.monotonic() - begin > 3 / 4 * 0.8, "3 s of recording"
+        assert time.monotonic() - begin > 0.8, "1 s of recording"
 
 
 @pytest.mark.parametrize(

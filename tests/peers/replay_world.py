@@ -2,7 +2,10 @@
 """What the tests of `ringtape replay` share: the program, recordings made for them, and what makes
 two stores equal."""
 
+import fcntl
+import functools
 import json
+import os
 
 import support
 
@@ -37,14 +40,20 @@ def feeds(simulator, **more):
     return found
 
 
+def all_of(daemon, ended):
+    """Until all messages have come, and what they made the recorder ask for."""
+    daemon.wait_counters(lambda c: c["messages"] >= ended["sent"], 120, "all messages")
+    daemon.settle(0)
+
+
 def record(tmp_path, name, simulator, **more):
     """A store of everything that the simulator or the replay sends."""
     store = tmp_path / name
     config = tmp_path / f"{name}.yaml"
-    with support.Ringtaped(config, store, feeds(simulator, **more)) as daemon:
+    with support.Ringtaped(config, store, feeds(simulator, **more), "100ms") as daemon:
         simulator.event("begun", 60)
         sent = simulator.event("ended", 120)
-        daemon.settle(sent["sent"])
+        all_of(daemon, sent)
         assert daemon.terminate() == 0, daemon.errors
     return store
 
@@ -57,6 +66,23 @@ def made_up(tmp_path, certificates, *options, name="first"):
         return record(tmp_path, name, simulator)
 
 
+def shared(tmp_path_factory, certificates):
+    """A sealed store of all channels of three exchanges, a second long: one for all tests, whatever
+    process they run in."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = base / "replayed"
+    with open(base / "replayed.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            folder.mkdir()
+            store = made_up(folder, certificates, "--rate=9000", "--messages=9000")
+            support.ringtape("seal", "--store", store)
+            (folder / "made").touch()
+    return folder / "first"
+
+
+@functools.lru_cache(maxsize=64)  # of stores that nobody writes to any more
 def rows(store, channel):
     """All rows of a channel as the exchange told them, sorted."""
     text = support.ringtape("cat", "--store", store, "--channel", channel, "--json")
