@@ -16,8 +16,6 @@ const present = sources.present;
 const matching = sources.matching;
 const without = sources.without;
 const ends = sources.ends;
-const chosen = sources.chosen;
-const runEachTime = sources.runEachTime;
 const Compile = std.Build.Step.Compile;
 
 // The build API changes in every Zig release, so exactly one is supported.
@@ -388,7 +386,7 @@ pub fn build(b: *std.Build) void {
 
     const tests = Tests.init(checked);
     for ([_]?*Compile{ tests.unit(), tests.uring() }) |program| if (program) |exe| {
-        const run = runEachTime(b, exe);
+        const run = sources.runEachTime(b, exe);
         run.addPassthruArgs();
         steps.@"test".dependOn(&run.step);
         steps.check.dependOn(&exe.step);
@@ -403,18 +401,18 @@ pub fn build(b: *std.Build) void {
     // Checked without the counters, so that `check` compiles each file once.
     for (tests.fuzzers()) |exe| steps.check.dependOn(&exe.step);
     for (Tests.init(fuzzed).fuzzers()) |exe| {
-        const run = runEachTime(b, exe);
+        const run = sources.runEachTime(b, exe);
         run.addPassthruArgs();
         steps.fuzz.dependOn(&run.step);
         stage(b, steps.stage_fuzz, exe, "fuzz");
     }
 
     for (benches(product)) |exe| {
-        const run = runEachTime(b, exe);
+        const run = sources.runEachTime(b, exe);
         run.addPassthruArgs();
         steps.bench.dependOn(&run.step);
         // A smoke run keeps benchmarks from rotting.
-        const smoke = runEachTime(b, exe);
+        const smoke = sources.runEachTime(b, exe);
         smoke.addArg("--smoke");
         steps.@"test".dependOn(&smoke.step);
         stage(b, steps.stage_bench, exe, "bench");
@@ -475,7 +473,7 @@ const Tests = struct {
         var files: std.ArrayList([]const u8) = .empty;
         for (t.files) |file| {
             if (!ends(file, "_test.c")) continue;
-            if (!chosen(b, t.v.options.only_test, "tests/{s}_test.c", file)) continue;
+            if (!sources.chosen(b, t.v.options.only_test, "tests/{s}_test.c", file)) continue;
             files.append(b.allocator, file) catch @panic("OOM");
         }
         if (files.items.len == 0) return null;
@@ -494,7 +492,7 @@ const Tests = struct {
         const b = t.v.b;
         const contract = "tests/io_contract_test.c";
         if (present(b, contract).len == 0 or present(b, "src/io/io_uring.c").len == 0) return null;
-        if (!chosen(b, t.v.options.only_test, "tests/{s}_test.c", contract)) return null;
+        if (!sources.chosen(b, t.v.options.only_test, "tests/{s}_test.c", contract)) return null;
         const files = matching(b, t.files, "tests/io_contract_");
         return t.v.program(.{
             .name = "uring_test",
@@ -529,7 +527,7 @@ const Tests = struct {
         var all: std.ArrayList(*Compile) = .empty;
         for (list(b, "tests/fuzz", ".c")) |file| {
             if (!ends(file, "_fuzz.c")) continue;
-            if (!chosen(b, t.v.options.only_fuzz, "tests/fuzz/{s}_fuzz.c", file)) continue;
+            if (!sources.chosen(b, t.v.options.only_fuzz, "tests/fuzz/{s}_fuzz.c", file)) continue;
             const name = file["tests/fuzz/".len .. file.len - ".c".len];
             all.append(b.allocator, t.v.program(.{
                 .name = name,
@@ -556,7 +554,7 @@ fn benches(v: Variant) []const *Compile {
     var all: std.ArrayList(*Compile) = .empty;
     for (files) |file| {
         if (!ends(file, "_bench.c")) continue;
-        if (!chosen(b, v.options.only_bench, "bench/{s}_bench.c", file)) continue;
+        if (!sources.chosen(b, v.options.only_bench, "bench/{s}_bench.c", file)) continue;
         all.append(b.allocator, v.program(.{
             .name = file["bench/".len .. file.len - ".c".len],
             .files = present(b, file),

@@ -16,7 +16,7 @@ enum {
     MARKET_SYMBOLS = 8,
     MARKET_TRADES = 200000, // of each symbol at most
     MARKET_LEVELS = 8,
-    MARKET_CONNECTIONS = 64,
+    MARKET_CONNECTIONS = 192, // mute ones stay
     MARKET_OUT_BYTES = 1 << 20,
     MARKET_FIRST_ID = 1000,
     MARKET_FIRST_BOOK = 5000,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // simulation [--seeds FIRST-LAST] [--minutes N] [--workers N] [--twice N] [--json]
-// simulation --seed N [--minutes N] [--log] [--trace]
+// simulation --seed N [--minutes N] [--log]
 //
-// Many seeds, each in a process of its own; what happened is counted, a failing seed is printed with
-// the command that repeats it. Exit code 1: a seed failed.
+// Many seeds, each in a process of its own; what happened is counted, a failing seed is printed
+// with the command that repeats it. Exit code 1: a seed failed.
 #include "tests/simulation/simulation.h"
 
 #include <getopt.h>
@@ -237,7 +237,7 @@ int main(int argc, char **argv)
             settings.first = strtoull(optarg, &rest, 10);
             settings.last = *rest == '-' ? strtoull(rest + 1, NULL, 10) : settings.first;
             break;
-        case 'o': settings.first = strtoull(optarg, NULL, 10); one = true; break;
+        case 'o': settings.first = settings.last = strtoull(optarg, NULL, 10); one = true; break;
         case 'm': settings.options.minutes = strtoll(optarg, NULL, 10); break;
         case 'w': settings.workers = (uint32_t)strtoul(optarg, NULL, 10); break;
         case 't': settings.twice = strtoull(optarg, NULL, 10); break;
