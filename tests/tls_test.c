@@ -421,6 +421,7 @@ Test(tls, a_peer_that_does_not_speak_tls_is_named)
         cr_assert_eq(tls_read(pair.client, plain, sizeof plain), table[i].result, "%zu: %s", i,
                      tls_failure(pair.client)->text);
     }
+    cr_assert_not_null(strstr(tls_failure(pair.client)->text, "must offer AES-GCM or ChaCha20"));
     tls_pair_free(&pair);
 }
 

@@ -531,7 +531,9 @@ bool control_config_possible(const struct config *config, char *text, size_t tex
             return false;
     }
     struct alert_sink_settings settings;
-    return config_kafka_possible(&config->kafka, text, text_size) &&
-           config_sinks_webhook(&config->sinks, &settings, text, text_size) &&
-           config_sinks_command(&config->sinks, &settings, text, text_size);
+    const bool possible = config_kafka_possible(&config->kafka, text, text_size) &&
+                          config_sinks_webhook(&config->sinks, &settings, text, text_size) &&
+                          config_sinks_command(&config->sinks, &settings, text, text_size);
+    explicit_bzero(&settings, sizeof settings); // the stack is kept, and the helper's copy of it
+    return possible;
 }

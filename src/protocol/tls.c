@@ -80,6 +80,8 @@ static enum tls_result fail(struct tls *tls, int code)
     int alert = result == TLS_ERROR_ALERT ? alert_received(tls) : -1;
     if (alert == wolfssl_alert_protocol_version)
         result = TLS_ERROR_VERSION;
+    // Nothing of what was offered suits the server, it says (RFC 8446, section 6.2).
+    bool unsuited = alert == handshake_failure && tls->state == STATE_HANDSHAKE;
     char detail[64] = "";
     if (alert >= 0)
         (void)snprintf(detail, sizeof detail, " (alert %d)", alert);
@@ -90,7 +92,8 @@ static enum tls_result fail(struct tls *tls, int code)
                              : wolfSSL_ERR_reason_error_string((unsigned long)(long)code);
     return tls_failure_set(&tls->failure, result, code, "%s%s%s%s: %s; %s", tls_result_text(result),
                        detail, tls->host[0] != '\0' ? ", host " : "", tls->host,
-                       reason != NULL ? reason : "unknown reason", tls_failure_remedy(result));
+                       reason != NULL ? reason : "unknown reason",
+                           tls_failure_remedy(unsuited ? TLS_ERROR_CIPHER : result));
 }
 
 const struct tls_failure *tls_failure(const struct tls *tls)
