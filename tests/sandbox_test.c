@@ -191,7 +191,7 @@ static int lock_beside_a_thread(void)
 static int wait_for_the_thread(void)
 {
     (void)pthread_barrier_wait(&after);
-    (void)sleep(10);
+    (void)pause();
     return 0;
 }
 

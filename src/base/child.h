@@ -4,10 +4,10 @@
 // children, and with no signal blocked or ignored, though the daemon's threads block them.
 //
 // The daemon itself may start nothing once its filter of system calls stands (control/sandbox.h).
-// So a helper is split off before it: a process without sockets to the outside, threads or memory of
-// what is received, that starts, looks after and kills what it is asked for over a socket
-// pair, and asks its own copy of `allowed` first. It ends with the daemon; what it started then
-// goes on. Without a helper (tests) the calling process does the same itself.
+// So a helper is split off before it: a process without sockets to the outside, threads or memory
+// of what is received, that starts, looks after and kills what it is asked for over a socket pair,
+// and asks its own copy of `allowed` first. It ends with the daemon; what it started then goes on.
+// Without a helper (tests) the calling process does the same itself.
 //
 // Bounds: CHILD_RUNNING_MAX at a time, CHILD_TEXT_BYTES of program and arguments.
 // Threading: child_helper_start() before any other thread; the rest from any thread, one at a time

@@ -37,8 +37,9 @@ static const struct config_entry config_command[] = {
 };
 
 const struct config_entry config_sinks_keys[] = {
-    {"webhook", CONFIG_SECTION, 0, 0, 0, "", "a mapping with url or url_file, header_file, ca_file, timeout",
-     "alerts to an HTTP server", config_webhook},
+    {"webhook", CONFIG_SECTION, 0, 0, 0, "",
+     "a mapping with url or url_file, header_file, ca_file, timeout", "alerts to an HTTP server",
+     config_webhook},
     {"command", CONFIG_SECTION, 0, 0, 0, "", "a mapping with program and timeout",
      "alerts to a program", config_command},
     {0},

@@ -10,7 +10,8 @@
 //   sandbox_calls()    seccomp(2): the system calls that a running daemon needs, and no others
 //
 // Threading: the first two before there is another thread; the third holds for all that there are.
-// None can be taken back. Built with a sanitizer, whose runtime needs more, the last two do nothing.
+// None can be taken back. Built with a sanitizer, whose runtime needs more, the last two do
+// nothing.
 #ifndef RINGTAPE_CONTROL_SANDBOX_H
 #define RINGTAPE_CONTROL_SANDBOX_H
 

@@ -8,8 +8,9 @@
 // connection is made once and started anew for each connection of its link.
 //
 // A client always verifies chain, validity and host name, and always sends SNI (unless the host is
-// an IP address); there is no switch to turn that off. Pins ask for more, never for less. A `struct tls` made without a context passes
-// bytes through unchanged, so that a link has one code path for wss:// and ws://.
+// an IP address); there is no switch to turn that off. Pins ask for more, never for less. A `struct
+// tls` made without a context passes bytes through unchanged, so that a link has one code path for
+// wss:// and ws://.
 //
 // One turn of a link:
 //     tls_feed(tls, data, size);                       // received bytes; not copied
