@@ -481,7 +481,7 @@ static void config_mapping(struct config_walk *walk, const struct config_entry *
          pair < node->data.mapping.pairs.top; pair++)
         config_pair(walk, keys, &seen, pair, path, base);
     for (const struct config_entry *entry = keys; entry->name != NULL; entry++) {
-        if (entry->standard != NULL || (seen & 1ull << (entry - keys))) continue;
+        if (entry->standard != NULL || (seen & config_either(entry) << (entry - keys))) continue;
         config_mistake(walk, config_line(node), path, "the key \"%s\" is missing: expected %s",
                        entry->name, entry->expected);
     }

@@ -15,7 +15,7 @@
 #define CONFIG_SINK(member) offsetof(struct config, sinks.member)
 
 static const struct config_entry config_webhook[] = {
-    {"url", CONFIG_TEXT, CONFIG_SINK(url), 1, LIMIT_URL_BYTES, "",
+    {"url", CONFIG_TEXT, CONFIG_SINK(url), 1, LIMIT_URL_BYTES, NULL,
      "a URL of at most 255 bytes, https:// or http://", "each alert is POSTed there as JSON", NULL},
     {"url_file", CONFIG_FILE, CONFIG_SINK(url_file), 1, LIMIT_PATH_BYTES, "", CONFIG_FILE_EXPECTED,
      "file of the URL and nothing else, instead of url: where the URL is a secret", NULL},
@@ -127,10 +127,7 @@ bool config_sinks_webhook(const struct config_sinks *sinks, struct alert_sink_se
                           char *text, size_t text_size)
 {
     memset(settings, 0, sizeof *settings);
-    if (sinks->url[0] == '\0' && sinks->url_file[0] == '\0') {
-        if (sinks->header_file[0] == '\0' && sinks->ca_file[0] == '\0') return true;
-        return sinks_wrong(text, text_size, "webhook: expected url or url_file, found neither");
-    }
+    if (sinks->url[0] == '\0' && sinks->url_file[0] == '\0') return true;
     if (!sinks_url(sinks, &settings->url, text, text_size)) return false;
     if (sinks->ca_file[0] != '\0' && !settings->url.tls)
         return sinks_wrong(text, text_size, "webhook.ca_file needs an https:// URL");

@@ -294,7 +294,7 @@ def test_url_and_url_file_are_one_too_many(tmp_path):
     assert check(url_file=str(secret)) == (0, "")
     for webhook, words in (
         ({"url_file": str(secret), "url": "https://a.example"}, "found both"),
-        ({"header_file": str(secret)}, "found neither"),
+        ({"header_file": str(secret)}, 'the key "url" is missing'),
         ({"url_file": str(tmp_path / "none")}, "No such file"),
         ({"url_file": str(tmp_path)}, "expected one line"),
     ):
