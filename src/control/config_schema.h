@@ -62,8 +62,8 @@ static inline bool config_is_scalar(const struct config_entry *entry)
     return entry->kind < CONFIG_CHANNELS;
 }
 
-// A required key may be followed by another of the same name and "_file": then it takes one of them.
-// The bits of those that do, from its own on.
+// A required key may be followed by another of the same name and "_file": then it takes one of
+// them. The bits of those that do, from its own on.
 static inline uint64_t config_either(const struct config_entry *entry)
 {
     const char *next = entry[1].name;
