@@ -157,7 +157,7 @@ const Variant = struct {
         });
         for ([_][]const u8{ ".", "src", "tests" }) |dir| m.addIncludePath(v.b.path(dir));
         if (v.options.wolfssl) |dir|
-            m.addSystemIncludePath(.{ .cwd_relative = v.b.pathJoin(&.{ dir, "include" }) });
+            m.addIncludePath(.{ .cwd_relative = v.b.pathJoin(&.{ dir, "include" }) });
         return m;
     }
 

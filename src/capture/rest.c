@@ -370,8 +370,11 @@ static void rest_received(struct io *io, struct io_op *op)
         if (!op->more) rest_settle(rest);
     } else if (op->result > 0) {
         rest_decrypt(rest, op->data, (size_t)op->result);
-    } else if (op->result == 0) {
+    } else if (op->result == 0 && tls_end_of_input(rest->tls) == TLS_CLOSED) {
         rest_input_end(rest);
+    } else if (op->result == 0) { // a body that ends with the connection could have been cut
+        rest_lost(rest, "the connection was cut before the answer was whole (no goodbye of TLS)",
+                  "");
     } else {
         rest_lost(rest, "receiving failed: ", strerror((int)-op->result));
     }
