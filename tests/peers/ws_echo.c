@@ -3,7 +3,7 @@
 // ws_echo: sends back every WebSocket message, as server or as client, built of the modules that
 // the daemon receives by (io, tls, http, websocket). It is there for others to talk to: public
 // conformance suites and the libraries of tests/peers/ws_echo_test.py. How to run the Autobahn
-// suite against it is in docs/testing.md.
+// suite against it is in docs/fuzzing.md.
 //
 // The first line on standard output says where a server listens; then a line of JSON a connection.
 #include <errno.h>

@@ -8,7 +8,7 @@
 
 fuzz_found=.zig-cache/fuzz
 fuzz_grown=$fuzz_found/corpus
-fuzz_findings_max=5 # of one fuzzer in one run: the rest is the same most of the time
+fuzz_findings_max=10 # lines of two: what is found after five is the same most of the time
 
 fuzz_usage() {
     cat <<'TEXT'
@@ -102,32 +102,40 @@ fuzz_once_libfuzzer() {
     return "$status"
 }
 
+# What the last run of it complained about.
+fuzz_complaint() {
+    grep -aE 'ringtape: bug|ERROR: |runtime error|signal' "$fuzz_found/$1.log" | head -1
+}
+
 fuzz_corpus_size() {
     find "tests/fuzz/corpus/$1" "$fuzz_grown/$1" -type f -printf '%s\n' 2>/dev/null |
         awk '{ bytes += $1 } END { printf "%d inputs %d bytes", NR, bytes }'
 }
 
-# One fuzzer for its time, on and on after findings.
+# One fuzzer for its time, on and on after findings; but not where the corpus itself fails, which
+# is the same again within seconds.
 fuzz_run() {
-    local name=$1 seconds=$2 seed=$3 begin=$SECONDS findings=() left options=''
+    local name=$1 seconds=$2 seed=$3 begin=$SECONDS left began complaint='' options='' each
+    local findings=()
     fuzz_runs=0
     mkdir -p "$fuzz_grown/$name" "tests/fuzz/corpus/$name"
     for ((left = seconds; left > 0 && ${#findings[@]} < fuzz_findings_max; )); do
+        began=$SECONDS
         if "fuzz_once_$fuzz_engine" "$name" "$left" "$seed"; then break; fi
-        findings+=("${fuzz_input:-none was written; see $fuzz_found/$name.log}")
-        cp "$fuzz_found/$name.log" "$fuzz_found/$name-${#findings[@]}.log"
+        if [ "$(fuzz_complaint "$name")" = "$complaint" ] && [ $((SECONDS - began)) -lt 3 ]; then
+            break
+        fi
+        complaint=$(fuzz_complaint "$name")
+        findings+=("$complaint" "${fuzz_input:-(not written; see $fuzz_found/$name.log)}")
         seed=$((seed + 1))
         left=$((seconds - (SECONDS - begin)))
     done
     echo "$name: $fuzz_runs executions in $((SECONDS - begin)) s, corpus" \
-        "$(fuzz_corpus_size "$name"), ${#findings[@]} findings"
+        "$(fuzz_corpus_size "$name"), $((${#findings[@]} / 2)) findings"
     if [ "$fuzz_engine" != own ]; then options=" --engine $fuzz_engine"; fi
-    local number=0 each
-    for each in "${findings[@]}"; do
-        number=$((number + 1))
-        echo "    $(grep -aE 'ringtape: bug|ERROR: |runtime error' \
-            "$fuzz_found/$name-$number.log" | head -1)"
-        echo "    replay: tools/dev fuzz $name $each$options"
+    for ((each = 0; each < ${#findings[@]}; each += 2)); do
+        echo "    ${findings[each]}"
+        echo "    replay: tools/dev fuzz $name ${findings[each + 1]}$options"
     done
     [ ${#findings[@]} = 0 ]
 }
