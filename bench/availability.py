@@ -347,13 +347,15 @@ def judge_other(db, folder, exchange, channel, names):
     listed = count(db, "FROM (SELECT symbol, id, due FROM gone JOIN (SELECT DISTINCT upper(s) AS"
                    f" symbol, id, min(due) AS due FROM sent GROUP BY ALL) USING (symbol, id)) g"
                    f" WHERE EXISTS ({told})")  # fmt: skip
+    gone = count(db, "FROM gone")
     holes, longest = db.execute(
         "SELECT count(*), max(epoch_ns(t::TIMESTAMP_NS) - epoch_ns(f::TIMESTAMP_NS)) / 1e9"
         " FROM holes_told WHERE channel = ?",
         [channel],
     ).fetchone()
     return {f"{channel}_sent": count(db, "FROM sent"), f"{channel}_stored": count(db, "FROM have"),
-            f"{channel}_missing": count(db, "FROM gone"), f"{channel}_listed": listed,
+            f"{channel}_missing": gone, f"{channel}_listed": listed,
+            f"{channel}_unlisted": gone - listed,
             f"{channel}_holes": holes}  # fmt: skip
 
 
@@ -412,7 +414,8 @@ def report(result, smoke):
         unit = "s" if metric.endswith("_s") else "1"
         emit("availability", metric, value, "soak", unit, 0)
         say(f"{metric:<26} {value:>14}")
-    none = ("lost", "unlisted", "duplicated", "open_at_end", "depth_wrong", "mirror_missing")
+    none = ("lost", "unlisted", "duplicated", "open_at_end", "depth_wrong", "mirror_missing",
+            *(f"{channel}_unlisted" for _, channel in OTHERS))  # fmt: skip
     whole = not any(result.get(metric, 0) for metric in none)
     soon = limit("availability", "stored within 10 s >= 99.99 %",
                  result["stored_within_10s"] >= LIMIT_SHARE,

@@ -177,6 +177,12 @@ Test(repair, a_snapshot_of_whole_depth_is_renewed_now_and_then_after_all_else)
     cr_assert(!next(binance));
     pass(1);
     cr_assert(next(binance));
+    // Nor is one that came and did not fit what is stored.
+    cr_assert(!repair_answered(&job, &arbiter, binance, now));
+    pass(REPAIR_SNAPSHOT_PAUSE_NS - 1);
+    cr_assert(!next(binance));
+    pass(1);
+    cr_assert(next(binance));
     cr_assert(arbiter_anchored(&arbiter, key, 10, now.utc_ns));
     cr_assert(!repair_answered(&job, &arbiter, binance, now));
     cr_assert(!next(binance));

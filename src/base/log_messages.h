@@ -42,6 +42,8 @@
             "`ringtape reload` once more; if it stays so, restart")                                \
     MESSAGE(SHARD_STILL, CONTROL, ERROR, "a shard does not move",                                  \
             "nothing: systemd restarts ringtaped; if it comes again, look for a stuck disk")       \
+    MESSAGE(SHARD_HANGS, CONTROL, ERROR, "a shard hangs: ringtaped ends, to be started again",     \
+            "nothing where it is started again; if it comes again, look for a stuck disk")         \
     MESSAGE(SHARD_LATE, CONTROL, ERROR, "a shard did not end in time",                             \
             "look for a slow or stuck disk; what was acknowledged is durable")                     \
     MESSAGE(SEALER_LATE, CONTROL, WARNING, "the sealer did not end in time",                       \

@@ -373,6 +373,7 @@ enum arbiter_verdict arbiter_judge(struct arbiter *arbiter, const struct event *
     enum arbiter_verdict verdict = judge_by_rule(&one);
     if (verdict == ARBITER_NEW) {
         one.key->stored++;
+        if (one.key->refusing && one.key->resumed_ns == 0) one.key->resumed_ns = now.utc_ns;
         if (event->channel == CHANNEL_AGG_TRADE) one.key->tail = event->value[AGG_TRADE_LAST_ID];
         if (link != NULL) link->first++;
     } else {
@@ -399,8 +400,11 @@ void arbiter_refused(struct arbiter *arbiter, const struct event *event, struct 
         hole.first = event->value[DEPTH_FIRST_ID];
         hole.last = COVERAGE_ENDLESS;
         hole.from_ns = now.utc_ns;
+    } else if (key->rule == ARBITER_SET) {
+        arbiter_set_refused(arbiter, key, event);
+        return;
     } else {
-        if (key->rule == ARBITER_SET) arbiter_set_refused(arbiter, key, event);
+        arbiter_timed_refused(arbiter, key, event, now);
         return;
     }
     if (coverage_find(&arbiter->pool, &key->coverage, hole.last) != COVERAGE_NONE) return;
@@ -417,18 +421,7 @@ void arbiter_key_up(struct arbiter *arbiter, uint32_t number, const struct arbit
     struct arbiter_key *key = &arbiter->keys[number];
     key->seen[link->copy] = 0;
     if (key->links_live++ > 0 || key->closed) return;
-    if (key->rule == ARBITER_SET || key->rule == ARBITER_RISING || key->rule == ARBITER_LEADER) {
-        int32_t at = key->coverage.holes;
-        if (at == COVERAGE_NONE || arbiter->pool.holes[at].last != COVERAGE_ENDLESS) return;
-        struct coverage_hole *hole = &arbiter->pool.holes[at];
-        hole->last = hole->to_ns = now.utc_ns > hole->first ? now.utc_ns : hole->first;
-        key->coverage.last = hole->last;
-        if (key->rule == ARBITER_SET)
-            arbiter_say_opened(arbiter, hole); // now with its end
-        else
-            arbiter_resolved(arbiter, number, hole->first, hole->last, 0, true,
-                             coverage_cause_text(hole->cause));
-    }
+    if (arbiter_timed(key)) arbiter_timed_up(arbiter, number, now);
 }
 
 void arbiter_key_down(struct arbiter *arbiter, uint32_t number, const struct arbiter_link *link,
@@ -444,25 +437,8 @@ void arbiter_key_down(struct arbiter *arbiter, uint32_t number, const struct arb
         key->leader = 0;
         if (key->rule == ARBITER_RANGE) arbiter_range_drain(arbiter, key, now);
     }
-    bool timed = key->rule == ARBITER_SET || key->rule == ARBITER_RISING ||
-                 key->rule == ARBITER_LEADER;
-    if (key->links_live > 0 || !timed || !key->coverage.started) return;
-    struct coverage_hole hole =
-        arbiter_hole(arbiter, key, COVERAGE_DISCONNECTED, COVERAGE_OPEN, now);
-    hole.first = hole.from_ns =
-        key->rule == ARBITER_SET ? arbiter_set_cut_ns(arbiter, key, now.utc_ns) : now.utc_ns;
-    hole.last = COVERAGE_ENDLESS;
-    int32_t at = key->coverage.holes; // one that is still open may reach into this one
-    if (at != COVERAGE_NONE && arbiter->pool.holes[at].last >= hole.first) {
-        arbiter->pool.holes[at].last = COVERAGE_ENDLESS;
-        arbiter->pool.holes[at].to_ns = 0;
-        arbiter_say_opened(arbiter, &arbiter->pool.holes[at]); // without its end again
-        return;
-    }
-    if (coverage_miss(&arbiter->pool, &key->coverage, &hole))
-        arbiter_say_opened(arbiter, &hole);
-    else
-        arbiter_overflow(arbiter, key, hole.first, hole.last, hole.from_ns, 0);
+    if (key->links_live > 0 || !arbiter_timed(key) || !key->coverage.started) return;
+    arbiter_timed_down(arbiter, key, now);
 }
 
 // ---- time ----
@@ -508,6 +484,7 @@ void arbiter_tick(struct arbiter *arbiter, struct arbiter_now now)
         struct arbiter_key *key = &arbiter->keys[(first + n) % arbiter->key_count];
         arbiter->tick_next = (first + n + 1) % arbiter->key_count;
         if (key->audit_id != 0 && now.utc_ns >= key->audit_ns) judge_audit(arbiter, key, now);
+        if (key->refusing) arbiter_timed_resumed(arbiter, (first + n) % arbiter->key_count);
         if (key->gap_ns != 0 && key->coverage.started &&
             now.monotonic_ns - key->gap_ns >= ARBITER_GRACE_NS)
             arbiter_range_jump(arbiter, key, now);

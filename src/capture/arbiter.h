@@ -98,6 +98,8 @@ struct arbiter_key {
     int64_t retry_ns;    // the caller's: monotonic, no snapshot or audit is asked for before
     int64_t tail;        // agg_trade: last trade id inside the newest event
     int64_t refused_ns;  // SET: time of the oldest refused row since an audit began; 0: none
+    bool refusing;       // RISING, LEADER: rows were refused, their hole has no end yet
+    int64_t resumed_ns;  // of the first event judged since the newest refusal; 0: none
     int64_t ended;       // where the exchange, which does not name the symbol any more, was asked
                          // for the rest in vain; 0: it names it
     int64_t ended_ns;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// arbiter_inside: what arbiter.c, arbiter_range.c and arbiter_set.c share. Nobody else includes it.
+// arbiter_inside: what the files of the arbiter share. Nobody else includes it.
 #ifndef RINGTAPE_CAPTURE_ARBITER_INSIDE_H
 #define RINGTAPE_CAPTURE_ARBITER_INSIDE_H
 
@@ -64,5 +64,22 @@ void arbiter_set_remember(struct arbiter *arbiter, struct arbiter_key *key, int6
                           int64_t id);
 void arbiter_set_refused(struct arbiter *arbiter, struct arbiter_key *key,
                          const struct event *event);
+
+// ---- arbiter_timed.c ----
+
+// Its holes are times.
+static inline bool arbiter_timed(const struct arbiter_key *key)
+{
+    return key->rule == ARBITER_SET || key->rule == ARBITER_RISING || key->rule == ARBITER_LEADER;
+}
+// The first link that carries the key is live, the last one is no longer.
+void arbiter_timed_up(struct arbiter *arbiter, uint32_t number, struct arbiter_now now);
+void arbiter_timed_down(struct arbiter *arbiter, struct arbiter_key *key, struct arbiter_now now);
+// RISING, LEADER: nothing numbers what is missing, so from the first refused row on it is a time
+// without an end.
+void arbiter_timed_refused(struct arbiter *arbiter, struct arbiter_key *key,
+                           const struct event *event, struct arbiter_now now);
+// ... until a tick sees that a row was taken since: when a row is judged nobody knows that yet.
+void arbiter_timed_resumed(struct arbiter *arbiter, uint32_t number);
 
 #endif

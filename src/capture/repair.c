@@ -460,7 +460,11 @@ bool repair_answered(struct repair_job *job, struct arbiter *arbiter,
         ids_answered(job, arbiter, now);
     } else if (job->kind == REPAIR_TAIL) {
         arbiter_tail_found(arbiter, job->key, job->high, now);
-    } else if (job->kind != REPAIR_SNAPSHOT) {
+    } else if (job->kind == REPAIR_SNAPSHOT) {
+        // It did not fit what the links brought; covered is what was, so nothing is in a hurry.
+        if (!key->wants_snapshot && wants_renewal(key, now))
+            key->retry_ns = now.monotonic_ns + REPAIR_SNAPSHOT_PAUSE_NS;
+    } else {
         // The pages before were of another day than the exchange now says it is.
         if (now.utc_ns / DAY_NS != job->began_ns / DAY_NS || near_midnight(now.utc_ns)) {
             repair_failed(job, arbiter, REPAIR_PAUSE_NS, NULL, now);

@@ -39,7 +39,7 @@ enum { REPAIR_AUDIT_EVENTS = ARBITER_WINDOW / 4 };
 // All symbols' snapshots are of their daemon's start, so renewals come at once: at most one in so
 // long, which takes 1,500 of Binance's 6,000 weight a minute and leaves the rest to holes.
 #define REPAIR_SNAPSHOT_GAP_NS (2 * LIMIT_SECOND_NS)
-#define REPAIR_SNAPSHOT_PAUSE_NS LIMIT_MINUTE_NS // of one that is renewed and was refused
+#define REPAIR_SNAPSHOT_PAUSE_NS LIMIT_MINUTE_NS // of a renewal that was refused or did not fit
 #define REPAIR_PAUSE_NS LIMIT_SECOND_NS        // first pause of a hole without progress; doubles
 
 struct repair_job {

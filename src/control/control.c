@@ -5,7 +5,6 @@
 // s of the signal.
 #include "control/control.h"
 
-#include "control/notify.h"
 #include "format/ensure.h"
 #include "format/version.h"
 #include <errno.h>
@@ -398,20 +397,21 @@ static void control_news(struct control *control)
         control_status(control, news.kind, news.detail);
 }
 
-// The service manager ends and restarts a daemon of which a shard hangs: what was acknowledged is
-// durable, and what comes meanwhile is repaired. Told four times as often as it wants.
+// A daemon of which a shard hangs is ended and started again: what was acknowledged is durable, and
+// what comes meanwhile is repaired.
 static void control_watchdog(struct control *control)
 {
-    const int64_t now_ns = io_monotonic_ns(control->io);
-    if (control->watchdog_ns == 0 || now_ns < control->watchdog_after_ns) return;
-    const bool moving = control_statistics_moving(&control->statistics);
-    if (moving) {
-        notify_manager("WATCHDOG=1");
-        control->watchdog_after_ns = now_ns + control->watchdog_ns / 4;
-    } else if (!control->watchdog_withheld) {
+    const bool moves = control_statistics_moving(&control->statistics);
+    switch (notify_watchdog(&control->watchdog, moves, io_monotonic_ns(control->io))) {
+    case NOTIFY_MOVES:
+    case NOTIFY_STOOD: return;
+    case NOTIFY_STANDS:
         control_log(control, LOG_SHARD_STILL, "its heartbeat on the statistics page stands still");
+        return;
+    case NOTIFY_HANGS: break;
     }
-    control->watchdog_withheld = !moving;
+    control_log(control, LOG_SHARD_HANGS, "WATCHDOG_USEC without NOTIFY_SOCKET");
+    abort();
 }
 
 static void control_tick_done(struct io *io, struct io_op *op)
@@ -455,9 +455,7 @@ static void control_serve(struct control *control)
     control->counters_after_ns = io_monotonic_ns(control->io) + control->counters_every_ns;
     io_timeout(control->io, &control->tick, 0, control_tick_done);
     atomic_store(&control->statistics.facts.state, STATISTICS_RUNNING);
-    // The first heartbeats come a tick after the shards' start.
-    control->watchdog_ns = notify_watchdog_ns();
-    control->watchdog_after_ns = io_monotonic_ns(control->io) + LIMIT_SECOND_NS;
+    notify_watchdog_init(&control->watchdog, io_monotonic_ns(control->io));
     notify_manager("READY=1");
     log_write(&control->log, LOG_RUNS, io_utc_ns(control->io),
               "version=%s store=\"%s\" shards=%u http=%s tls=\"%s\"", RINGTAPE_VERSION,

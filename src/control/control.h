@@ -23,6 +23,7 @@
 #include "control/control_report.h"
 #include "control/control_sinks.h"
 #include "control/control_statistics.h"
+#include "control/notify.h"
 #include "control/signals.h"
 #include "control/worker.h"
 #include "keep/keep_store.h"
@@ -69,9 +70,7 @@ struct control {
     const char *commit; // of the build
     int64_t counters_every_ns;
     int64_t counters_after_ns;
-    int64_t watchdog_ns; // the service manager's; 0: none
-    int64_t watchdog_after_ns;
-    bool watchdog_withheld; // a shard does not move
+    struct notify_watchdog watchdog;
     struct log log;
     struct log_limiter log_limiter;
     struct io *io;

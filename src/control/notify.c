@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "control/config_value.h"
+#include "format/ensure.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ void notify_manager(const char *state)
     (void)close(handle);
 }
 
-int64_t notify_watchdog_ns(void)
+static int64_t watchdog_every_ns(void)
 {
     const char *every = getenv("WATCHDOG_USEC");
     const char *whose = getenv("WATCHDOG_PID");
@@ -41,4 +42,36 @@ int64_t notify_watchdog_ns(void)
     if (whose != NULL && (!config_value_integer(whose, &pid) || pid != getpid())) return 0;
     if (every_us <= 0 || every_us > INT64_MAX / LIMIT_MICROSECOND_NS) return 0;
     return every_us * LIMIT_MICROSECOND_NS;
+}
+
+void notify_watchdog_init(struct notify_watchdog *watchdog, int64_t monotonic_ns)
+{
+    ensure(monotonic_ns > 0);
+    // The first heartbeats come a tick after the shards' start.
+    *watchdog = (struct notify_watchdog){.every_ns = watchdog_every_ns(),
+                                         .after_ns = monotonic_ns + LIMIT_SECOND_NS};
+}
+
+static enum notify_verdict watchdog_still(struct notify_watchdog *watchdog, int64_t monotonic_ns)
+{
+    ensure(watchdog->every_ns > 0);
+    if (watchdog->still_ns == 0) {
+        watchdog->still_ns = monotonic_ns;
+        return NOTIFY_STANDS;
+    }
+    const bool heard = getenv("NOTIFY_SOCKET") != NULL;
+    const bool long_enough = monotonic_ns - watchdog->still_ns >= watchdog->every_ns;
+    return !heard && long_enough ? NOTIFY_HANGS : NOTIFY_STOOD;
+}
+
+enum notify_verdict notify_watchdog(struct notify_watchdog *watchdog, bool moves,
+                                    int64_t monotonic_ns)
+{
+    ensure(monotonic_ns > 0);
+    if (watchdog->every_ns == 0 || monotonic_ns < watchdog->after_ns) return NOTIFY_MOVES;
+    if (!moves) return watchdog_still(watchdog, monotonic_ns);
+    notify_manager("WATCHDOG=1");
+    watchdog->still_ns = 0;
+    watchdog->after_ns = monotonic_ns + watchdog->every_ns / 4;
+    return NOTIFY_MOVES;
 }

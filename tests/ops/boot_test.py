@@ -226,7 +226,12 @@ def test_timers_export_report_and_tidy(booted):
 def test_tables_follow_and_the_timer_gives_way(booted):
     booted("systemctl", "start", "ringtape-follow")
     support.wait_for(lambda: booted.shows("ringtape-follow", "SubState") == "running", 20)
-    booted("systemctl", "stop", "ringtape-follow")
+    follower = booted.shows("ringtape-follow", "MainPID")
+    booted("systemctl", "start", "ringtape-export.timer")
+    booted("systemctl", "start", "ringtape-export.service")
+    assert booted.shows("ringtape-export", "Result") == "exec-condition"
+    assert booted.shows("ringtape-follow", "MainPID") == follower
+    booted("systemctl", "stop", "ringtape-follow", "ringtape-export.timer")
     assert booted.shows("ringtape-follow", "Result") == "success"
 
 
