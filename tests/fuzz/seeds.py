@@ -98,6 +98,39 @@ def message_seeds():
         write("message", f"channel_{channel + 1:02}", head + cells)
 
 
+BYTES, REPLY, TIME, ENDS, ASK, CANCEL, CUT, HANG_UP = range(8)
+
+
+def said(text):
+    """The server says these bytes, 255 at a time."""
+    pieces = [text[n : n + 255] for n in range(0, len(text), 255)]
+    return b"".join(bytes([BYTES, len(piece)]) + piece for piece in pieces)
+
+
+def rest_client(name, options, *commands):
+    script = b"".join(c if isinstance(c, bytes) else bytes([c]) for c in commands)
+    write("rest_client", name, bytes([options, 1]) + script)
+
+
+def rest_client_seeds():
+    keep, post, splits = 1, 2, 4
+    length = said(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+    chunks = said(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+    close = said(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello")
+    limited = said(b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n")
+    much = 9 << 3
+    rest_client("length", splits, length, TIME, ASK, length)
+    rest_client("kept", keep, REPLY | much, TIME, ASK, REPLY, TIME | 31 << 3, ASK, REPLY)
+    rest_client("kept_ended", keep, REPLY | much, TIME, ASK, ENDS, TIME, REPLY | much, TIME)
+    rest_client("chunked", splits | keep, chunks, TIME, ASK, chunks[:20], TIME, ENDS)
+    rest_client("until_close", 0, close, ENDS, TIME | much, ASK, close, TIME | 31 << 3)
+    rest_client("post", post, said(b"HTTP/1.1 204 No\r\n\r\n"), TIME, ASK, limited, TIME)
+    rest_client("cut", keep, REPLY, TIME, ASK, CUT | 8, TIME, REPLY, TIME, HANG_UP, TIME, ASK)
+    rest_client("cancelled", keep, CANCEL, TIME, ASK, said(b"HTTP/1.1 1"), CANCEL, TIME, ASK)
+    rest_client("interim", 0, said(b"HTTP/1.1 100 C\r\n\r\n"), length, TIME)
+
+
 if __name__ == "__main__":
+    rest_client_seeds()
     rest_seeds()
     message_seeds()
