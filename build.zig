@@ -16,6 +16,8 @@ const present = sources.present;
 const matching = sources.matching;
 const without = sources.without;
 const ends = sources.ends;
+const chosen = sources.chosen;
+const runEachTime = sources.runEachTime;
 const Compile = std.Build.Step.Compile;
 
 // The build API changes in every Zig release, so exactly one is supported.
@@ -283,15 +285,26 @@ const Variant = struct {
         });
     }
 
+    /// What is shipped, on the simulated io.
+    fn simulation(v: Variant) *Compile {
+        return v.program(.{
+            .name = "simulation",
+            .files = sources.simulation(v.b),
+            .extra = &(test_flags ++ [_][]const u8{"-Itests/simulation/plain"}),
+            .archives = v.everything(&.{}, null),
+            .libs = &(format_libs ++ src_libs),
+            .wolfssl = true,
+        });
+    }
+
     /// What speaks the protocols of the daemon and keeps nothing.
     fn speaker(v: Variant, name: []const u8, files: []const []const u8) ?*Compile {
         if (files.len == 0) return null;
-        const last = [_]?*Compile{ v.io_uring, v.format };
         return v.program(.{
             .name = name,
             .files = files,
             .archives = std.mem.concat(v.b.allocator, ?*Compile, &.{
-                v.room[0..simulator_rooms], &last,
+                v.room[0..simulator_rooms], &.{ v.io_uring, v.format },
             }) catch @panic("OOM"),
             .libs = &(format_libs ++ [_][]const u8{ "uring", "pthread", "m" }),
             .wolfssl = true,
@@ -377,6 +390,8 @@ pub fn build(b: *std.Build) void {
         steps.check.dependOn(&exe.step);
         stage(b, steps.stage_test, exe, "test");
     };
+    stage(b, steps.stage_test, product.simulation(), "test");
+    steps.check.dependOn(&checked.simulation().step);
     for (tests.mains()) |exe| {
         steps.check.dependOn(&exe.step);
         stage(b, steps.stage_test, exe, "test");
@@ -579,21 +594,7 @@ fn portable(b: *std.Build, o: *const Options) []const *Compile {
     return all.items;
 }
 
-/// Never cached, output passed through: Criterion reports on stderr, which a checked Run step
-/// would print as a failure.
-fn runEachTime(b: *std.Build, exe: *Compile) *std.Build.Step.Run {
-    const run = b.addRunArtifact(exe);
-    run.stdio = .inherit;
-    run.setCwd(b.path(""));
-    return run;
-}
-
 fn stage(b: *std.Build, step: *std.Build.Step, exe: *Compile, dir: []const u8) void {
     const install = b.addInstallArtifact(exe, .{ .dest_dir = .{ .override = .{ .custom = dir } } });
     step.dependOn(&install.step);
-}
-
-fn chosen(b: *std.Build, only: ?[]const u8, comptime pattern: []const u8, file: []const u8) bool {
-    const name = only orelse return true;
-    return std.mem.eql(u8, file, b.fmt(pattern, .{name}));
 }

@@ -13,100 +13,10 @@ enum {
     BINS_PIECES = 300,  // aimed at; each can bring one more for a number that comes often
     BINS_COST = 64,    // unit of a cost: 1/64 bit
     BINS_HEAD_BITS = 16, // a bin's description, as measured
+    BINS_WIDTHS = 40,  // of bins that the search is cut short for
+    BINS_LOGS = 8193,  // numbers whose logarithm is looked up, a block's rows
     BINS_LOG = 10,     // weights of 2^10: 2^12 gains 0.1 % and costs cache
-    BINS_SHORT = 96,   // shorter lists are sorted by insertion
 };
-
-struct bins_room {
-    uint32_t count_max;
-    uint64_t *sorted;
-    uint64_t *other;  // second half of the radix sort; places of bins when decoding
-    uint8_t *symbols;
-    uint32_t *steps;
-    struct entropy_table table;
-};
-
-struct bins_room *bins_room_open(uint32_t count_max)
-{
-    struct bins_room *room = calloc(1, sizeof *room);
-    if (!room)
-        return NULL;
-    ensure(count_max > 0);
-    room->count_max = count_max;
-    room->sorted = malloc((size_t)count_max * sizeof *room->sorted);
-    room->other = malloc((size_t)count_max * sizeof *room->other);
-    room->symbols = malloc((size_t)count_max + ENTROPY_STATES);
-    room->steps = malloc((size_t)count_max * sizeof *room->steps);
-    if (room->sorted && room->other && room->symbols && room->steps)
-        return room;
-    bins_room_close(room);
-    return NULL;
-}
-
-void bins_room_close(struct bins_room *room)
-{
-    if (!room)
-        return;
-    free(room->sorted);
-    free(room->other);
-    free(room->symbols);
-    free(room->steps);
-    free(room);
-}
-
-// ---- sorting ----
-
-static void sort_short(uint64_t *numbers, uint32_t count)
-{
-    for (uint32_t i = 1; i < count; i++) {
-        uint64_t number = numbers[i];
-        uint32_t at = i;
-        for (; at > 0 && numbers[at - 1] > number; at--)
-            numbers[at] = numbers[at - 1];
-        numbers[at] = number;
-    }
-}
-
-// One pass of a radix sort by the byte at `shift`; false: all have the same there.
-static bool sort_pass(const uint64_t *from, uint64_t *to, uint32_t count, unsigned shift)
-{
-    uint32_t place[256] = {0};
-    for (uint32_t i = 0; i < count; i++)
-        place[from[i] >> shift & 255]++;
-    if (place[from[0] >> shift & 255] == count)
-        return false;
-    uint32_t before = 0;
-    for (unsigned b = 0; b < 256; b++) {
-        uint32_t here = place[b];
-        place[b] = before;
-        before += here;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        to[place[from[i] >> shift & 255]++] = from[i];
-    return true;
-}
-
-// room->sorted: the numbers, rising.
-static void bins_sort(struct bins_room *room, const uint64_t *numbers, uint32_t count)
-{
-    uint64_t all = 0;
-    for (uint32_t i = 0; i < count; i++)
-        all |= numbers[i];
-    memcpy(room->sorted, numbers, count * sizeof *numbers);
-    if (count <= BINS_SHORT) {
-        sort_short(room->sorted, count);
-        return;
-    }
-    for (unsigned shift = 0; shift < bits_length(all); shift += 8) {
-        if (!sort_pass(room->sorted, room->other, count, shift))
-            continue;
-        uint64_t *sorted = room->other;
-        room->other = room->sorted;
-        room->sorted = sorted;
-    }
-}
-
-// ---- choosing ----
 
 static const uint8_t log_fraction[64] = {
     0, 1, 3, 4, 6, 7, 8, 10, 11, 12, 13, 15, 16, 17, 18, 19,
@@ -126,23 +36,73 @@ static inline uint32_t cost_log(uint32_t number)
 struct bins_pieces {
     unsigned count;
     uint32_t start[BINS_PIECES_MAX + 1]; // start[count]: behind the last
+    uint64_t low[BINS_PIECES_MAX];       // its least number
+    uint64_t high[BINS_PIECES_MAX];      // its greatest
     uint64_t cost[BINS_PIECES_MAX + 1];  // of all before piece k, at best
     uint16_t from[BINS_PIECES_MAX + 1];  // where the last bin of that begins
+    // Row k, column b: the least of cost[j] - b bits * (numbers before piece j), j <= k: what no
+    // grouping can be below whose last bin begins at k or before and takes b bits a number.
+    int64_t least[BINS_PIECES_MAX][BINS_WIDTHS];
 };
 
+struct bins_room {
+    uint32_t count_max;
+    uint64_t choices; // of bins_choose() so far: what was sorted last belongs to this one
+    struct sort_room sort;
+    struct bins_pieces pieces;
+    uint16_t logs[BINS_LOGS]; // cost_log() of each number but 0
+    uint8_t *symbols;
+    uint64_t *steps;
+    struct entropy_table table;
+};
+
+struct bins_room *bins_room_open(uint32_t count_max)
+{
+    struct bins_room *room = calloc(1, sizeof *room);
+    if (!room)
+        return NULL;
+    ensure(count_max > 0);
+    room->count_max = count_max;
+    for (uint32_t n = 1; n < BINS_LOGS; n++)
+        room->logs[n] = (uint16_t)cost_log(n);
+    room->symbols = malloc((size_t)count_max + ENTROPY_STATES);
+    room->steps = malloc(entropy_steps(count_max) * sizeof *room->steps);
+    if (sort_room_open(&room->sort, count_max) && room->symbols && room->steps)
+        return room;
+    bins_room_close(room);
+    return NULL;
+}
+
+void bins_room_close(struct bins_room *room)
+{
+    if (!room)
+        return;
+    sort_room_close(&room->sort);
+    free(room->symbols);
+    free(room->steps);
+    free(room);
+}
+
+// ---- choosing ----
+
+static bool same_number(const struct sort_room *sort, uint32_t at, uint32_t other)
+{
+    return (sort->sorted[at] ^ sort->sorted[other]) >> sort->place_bits == 0;
+}
+
 // Ends of pieces lie between different numbers.
-static void bins_cut(const uint64_t *sorted, uint32_t count, struct bins_pieces *pieces)
+static void bins_cut(const struct sort_room *sort, uint32_t count, struct bins_pieces *pieces)
 {
     uint32_t step = count / BINS_PIECES + 1;
-    ensure(sorted[0] <= sorted[count - 1]);
+    ensure(sort_number(sort, 0) <= sort_number(sort, count - 1));
     pieces->count = 0;
     pieces->start[0] = 0;
     for (uint32_t at = 0; at < count;) {
         uint32_t end = count - at <= step ? count : at + step;
         uint32_t run = end - 1; // where the run that crosses the end begins
-        while (end < count && sorted[end] == sorted[end - 1])
+        while (end < count && same_number(sort, end, end - 1))
             end++;
-        while (run > at && sorted[run - 1] == sorted[run])
+        while (run > at && same_number(sort, run - 1, run))
             run--;
         if (run > at && end - run >= step)
             pieces->start[++pieces->count] = run;
@@ -151,36 +111,85 @@ static void bins_cut(const uint64_t *sorted, uint32_t count, struct bins_pieces 
         at = end;
     }
     ensure(pieces->start[pieces->count] == count);
+    for (unsigned k = 0; k < pieces->count; k++) {
+        pieces->low[k] = sort_number(sort, pieces->start[k]);
+        pieces->high[k] = sort_number(sort, pieces->start[k + 1] - 1);
+    }
+}
+
+// The row of pieces->least for piece k, whose cost is known.
+static void bins_least(struct bins_pieces *pieces, unsigned k)
+{
+    int64_t cost = (int64_t)pieces->cost[k];
+    const int64_t width = (int64_t)pieces->start[k] * BINS_COST;
+    const int64_t *before = pieces->least[k == 0 ? 0 : k - 1];
+    ensure(k < BINS_PIECES_MAX);
+    for (unsigned b = 0; b < BINS_WIDTHS; b++) {
+        pieces->least[k][b] = k == 0 || cost < before[b] ? cost : before[b];
+        cost -= width;
+    }
+}
+
+// What all before `stop` costs at least, but for the head of the last bin, if that begins with
+// piece `from` or before it and takes `bits` a number.
+static inline int64_t bins_floor(const struct bins_pieces *pieces, unsigned from, uint32_t stop,
+                                 unsigned bits)
+{
+    const unsigned b = bits < BINS_WIDTHS ? bits : BINS_WIDTHS - 1;
+    return pieces->least[from][b] + (int64_t)stop * b * BINS_COST;
 }
 
 // The best last bin of the pieces before `end`.
-static void bins_best(const uint64_t *sorted, uint32_t count, struct bins_pieces *pieces,
-                      uint64_t head, unsigned end)
+static inline __attribute__((always_inline)) void
+bins_best(uint32_t count, struct bins_pieces *pieces, uint64_t head, unsigned end,
+          const uint16_t *logs)
 {
-    uint64_t best = UINT64_MAX;
-    uint64_t high = sorted[pieces->start[end] - 1];
-    uint32_t whole = cost_log(count);
+    int64_t best = INT64_MAX; // without the head of the last bin
+    unsigned best_from = end - 1;
+    uint64_t reach = UINT64_MAX; // least number that `each` is right for
+    uint64_t each = 0;           // what a number takes, but for log2(numbers in the bin)
+    unsigned bits = 0;
+    const uint64_t high = pieces->high[end - 1];
+    const uint32_t stop = pieces->start[end];
+    const uint32_t whole = cost_log(count);
+    const unsigned code = (whole - cost_log(stop)) / BINS_COST; // bits of any bin's symbol at least
     ensure(end > 0 && end <= pieces->count);
     for (unsigned from = end; from-- > 0;) {
-        uint32_t inside = pieces->start[end] - pieces->start[from];
-        unsigned bits = bits_length(high - sorted[pieces->start[from]]);
-        uint64_t plain = (uint64_t)inside * bits * BINS_COST;
-        if (plain > best) // and more so with more pieces
-            break;
-        uint64_t cost = pieces->cost[from] + head + plain +
-                        (uint64_t)inside * (whole - cost_log(inside));
-        if (cost < best) {
-            best = cost;
-            pieces->from[end] = (uint16_t)from;
+        const bool wider = pieces->low[from] < reach;
+        if (wider) {
+            bits = bits_length(high - pieces->low[from]);
+            reach = high > bits_mask(bits) ? high - bits_mask(bits) : 0;
+            each = (uint64_t)bits * BINS_COST + whole;
         }
+        if ((wider || from % 8 == 0) && bins_floor(pieces, from, stop, bits + code) >= best)
+            break; // no bin that begins before can be better
+        const uint32_t inside = stop - pieces->start[from];
+        const uint32_t log = logs ? logs[inside] : cost_log(inside);
+        const int64_t cost = (int64_t)(pieces->cost[from] + inside * (each - log));
+        best_from = cost < best ? from : best_from;
+        best = cost < best ? cost : best;
     }
-    ensure(best != UINT64_MAX);
-    pieces->cost[end] = best;
+    ensure(best != INT64_MAX);
+    pieces->cost[end] = (uint64_t)best + head;
+    pieces->from[end] = (uint16_t)best_from;
+}
+
+// The cheapest grouping, where each bin costs `head`.
+static void bins_group(const uint16_t logs[BINS_LOGS], uint32_t count, struct bins_pieces *pieces,
+                       uint64_t head)
+{
+    pieces->cost[0] = 0;
+    for (unsigned end = 1; end <= pieces->count; end++) {
+        bins_least(pieces, end - 1);
+        if (count < BINS_LOGS)
+            bins_best(count, pieces, head, end, logs);
+        else
+            bins_best(count, pieces, head, end, NULL);
+    }
 }
 
 // False: more bins than there can be.
-static bool bins_take(const uint64_t *sorted, const struct bins_pieces *pieces,
-                      struct bins_plan *plan)
+static bool bins_take(const struct bins_pieces *pieces, struct bins_plan *plan)
 {
     unsigned b = 0;
     for (unsigned end = pieces->count; end > 0; end = pieces->from[end])
@@ -189,11 +198,11 @@ static bool bins_take(const uint64_t *sorted, const struct bins_pieces *pieces,
         return false;
     plan->count = b;
     for (unsigned end = pieces->count; end > 0; end = pieces->from[end]) {
-        uint32_t first = pieces->start[pieces->from[end]];
+        unsigned from = pieces->from[end];
         b--;
-        plan->lower[b] = sorted[first];
-        plan->counts[b] = pieces->start[end] - first;
-        plan->bits[b] = (uint8_t)bits_length(sorted[pieces->start[end] - 1] - sorted[first]);
+        plan->lower[b] = pieces->low[from];
+        plan->counts[b] = pieces->start[end] - pieces->start[from];
+        plan->bits[b] = (uint8_t)bits_length(pieces->high[end - 1] - pieces->low[from]);
     }
     ensure(b == 0);
     return true;
@@ -202,18 +211,18 @@ static bool bins_take(const uint64_t *sorted, const struct bins_pieces *pieces,
 // A bin that begins where the one before ends takes some ten bits less to describe. A width is a
 // power of two, so there is room to shift a bin: it may begin anywhere behind the numbers of the
 // one before as long as it holds its own.
-static void bins_join(const uint64_t *sorted, uint32_t count, struct bins_plan *plan)
+static void bins_join(const struct sort_room *sort, uint32_t count, struct bins_plan *plan)
 {
     uint32_t at = 0;
     uint64_t least = 0; // where it may begin
     uint64_t end = 0;   // of the bin before
     for (unsigned b = 0; b < plan->count; b++) {
-        uint64_t low = sorted[at];
+        uint64_t low = sort_number(sort, at);
         at += plan->counts[b];
-        uint64_t high = sorted[at - 1];
+        uint64_t high = sort_number(sort, at - 1);
         uint64_t reach = bits_mask(plan->bits[b]); // width - 1
         uint64_t first = high > reach && high - reach > least ? high - reach : least;
-        uint64_t next = at < count ? sorted[at] : 0;
+        uint64_t next = at < count ? sort_number(sort, at) : 0;
         bool joins = b > 0 && end >= first && end <= low;
         // As near to the next bin as it can end, so that that one may join.
         uint64_t near = next > reach + 1 && reach != UINT64_MAX ? next - reach - 1 : low;
@@ -240,25 +249,33 @@ static unsigned bins_log(const struct bins_plan *plan, uint32_t count)
 size_t bins_choose(struct bins_room *room, const uint64_t *numbers, uint32_t count,
                    struct bins_plan *plan)
 {
-    struct bins_pieces pieces;
+    struct bins_pieces *pieces = &room->pieces;
     ensure(count > 0 && count <= room->count_max);
-    bins_sort(room, numbers, count);
-    bins_cut(room->sorted, count, &pieces);
-    pieces.cost[0] = 0;
+    sort_numbers(&room->sort, numbers, count);
+    bins_cut(&room->sort, count, pieces);
     // The price of a bin rises until there are few enough; the first is nearly always right.
     uint64_t head = BINS_HEAD_BITS * BINS_COST;
     for (;; head *= 2) {
-        for (unsigned end = 1; end <= pieces.count; end++)
-            bins_best(room->sorted, count, &pieces, head, end);
-        if (bins_take(room->sorted, &pieces, plan))
+        bins_group(room->logs, count, pieces, head);
+        if (bins_take(pieces, plan))
             break;
     }
-    bins_join(room->sorted, count, plan);
+    bins_join(&room->sort, count, plan);
+    plan->choice = ++room->choices;
     plan->log = bins_log(plan, count);
     if (plan->log != 0)
         entropy_weigh(plan->counts, plan->count, plan->log, plan->weights);
-    uint64_t cost = pieces.cost[pieces.count] - plan->count * (head - BINS_HEAD_BITS * BINS_COST);
+    uint64_t cost = pieces->cost[pieces->count] - plan->count * (head - BINS_HEAD_BITS * BINS_COST);
     return (size_t)(cost / (8ull * BINS_COST)) + 4 + plan->log / 2;
+}
+
+size_t bins_packed_least(const struct bins_plan *plan)
+{
+    uint64_t bits = 0;
+    ensure(plan->count > 0 && plan->count <= BINS_MAX);
+    for (unsigned b = 0; b < plan->count; b++)
+        bits += (uint64_t)plan->counts[b] * bits_length(plan->lower[b]);
+    return (size_t)(bits / 8);
 }
 
 size_t bins_choose_lengths(const uint32_t lengths[65], uint32_t count, struct bins_plan *plan)
@@ -266,6 +283,7 @@ size_t bins_choose_lengths(const uint32_t lengths[65], uint32_t count, struct bi
     uint64_t cost = 0;
     uint32_t sum = 0;
     plan->count = 0;
+    plan->choice = 0;
     for (unsigned length = 0; length <= 64; length++) {
         if (lengths[length] == 0)
             continue;
@@ -410,9 +428,71 @@ static void find_bins(const struct bins_plan *plan, const uint64_t *numbers, uin
     for (uint32_t i = 0; i < count; i++) {
         unsigned at = 0;
         for (unsigned step = half / 2; step > 0; step /= 2)
-            at += lower[at + step] <= numbers[i] ? step : 0;
+            at += step * (lower[at + step] <= numbers[i]); // no branch to be guessed wrong
         symbols[i] = (uint8_t)(at < plan->count ? at : plan->count - 1);
     }
+}
+
+struct bin_place {
+    uint64_t lower;
+    uint64_t outside; // bits that no place in it has
+    uint64_t bits;
+};
+
+struct bin_places { // of a list
+    struct bin_place bins[BINS_MAX];
+    unsigned widest;
+};
+
+static void places_of(const struct bins_plan *plan, struct bin_places *places)
+{
+    places->widest = 0;
+    for (unsigned b = 0; b < plan->count; b++) {
+        unsigned bits = plan->bits[b];
+        places->bins[b] = (struct bin_place){plan->lower[b], ~bits_mask(bits), bits};
+        places->widest = bits > places->widest ? bits : places->widest;
+    }
+}
+
+// Places of `together` numbers at a time, which together take at most 56 bits.
+static inline __attribute__((always_inline)) uint32_t
+put_places(const struct bin_place *bins, unsigned together, const uint8_t *symbols,
+           const uint64_t *numbers, uint32_t count, struct bits_writer *out)
+{
+    struct bits_writer writer = *out; // in registers
+    uint64_t outside = 0;
+    uint32_t i = 0;
+    for (; i + together <= count; i += together) {
+        uint64_t word = 0;
+        uint64_t used = 0;
+        for (unsigned n = 0; n < together; n++) {
+            const struct bin_place *bin = &bins[symbols[i + n]];
+            uint64_t place = numbers[i + n] - bin->lower;
+            outside |= place & bin->outside;
+            word |= place << used;
+            used += bin->bits;
+        }
+        if (together == 1)
+            bits_put(&writer, word, (unsigned)used);
+        else
+            bits_put_short(&writer, word, (unsigned)used);
+    }
+    ensure(outside == 0);
+    *out = writer;
+    return i;
+}
+
+static void put_all_places(const struct bins_plan *plan, const uint8_t *symbols,
+                           const uint64_t *numbers, uint32_t count, struct bits_writer *writer)
+{
+    struct bin_places places;
+    uint32_t done = 0;
+    places_of(plan, &places);
+    if (places.widest <= 56 / 4)
+        done = put_places(places.bins, 4, symbols, numbers, count, writer);
+    else if (places.widest <= 56 / 2)
+        done = put_places(places.bins, 2, symbols, numbers, count, writer);
+    (void)put_places(places.bins, 1, symbols + done, numbers + done, count - done, writer);
 }
 
 uint8_t *bins_encode(struct bins_room *room, const struct bins_plan *plan, const uint64_t *numbers,
@@ -424,16 +504,14 @@ uint8_t *bins_encode(struct bins_room *room, const struct bins_plan *plan, const
     *out++ = (uint8_t)plan->log;
     struct bits_writer writer = {.out = out};
     put_description(plan, &writer);
-    find_bins(plan, numbers, count, room->symbols);
+    if (plan->choice == 0 || plan->choice != room->choices ||
+        !sort_ranges(&room->sort, numbers, count, plan->counts, plan->count, room->symbols))
+        find_bins(plan, numbers, count, room->symbols);
     if (plan->log != 0) {
         entropy_table_encoder(&room->table, plan->weights, plan->count, plan->log);
         entropy_encode(&room->table, room->symbols, count, room->steps, &writer);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        unsigned symbol = room->symbols[i];
-        ensure((numbers[i] - plan->lower[symbol] & ~bits_mask(plan->bits[symbol])) == 0);
-        bits_put(&writer, numbers[i] - plan->lower[symbol], plan->bits[symbol]);
-    }
+    put_all_places(plan, room->symbols, numbers, count, &writer);
     return bits_finish(&writer);
 }
 

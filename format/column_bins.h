@@ -13,6 +13,7 @@
 #define RINGTAPE_FORMAT_COLUMN_BINS_H
 
 #include "format/column_entropy.h"
+#include "format/column_sort.h"
 #include "format/wire.h"
 
 enum {
@@ -23,6 +24,7 @@ enum {
 struct bins_plan {
     unsigned count;
     unsigned log; // 0 where there is one bin: its symbols take no bits
+    uint64_t choice; // number of the bins_choose() that made it; 0: not made of the numbers
     uint64_t lower[BINS_MAX];
     uint8_t bits[BINS_MAX];
     uint32_t counts[BINS_MAX];
@@ -36,9 +38,13 @@ void bins_room_close(struct bins_room *room);
 // Chooses bins for `count` >= 1 numbers; returns about how many bytes bins_encode() will need.
 size_t bins_choose(struct bins_room *room, const uint64_t *numbers, uint32_t count,
                    struct bins_plan *plan);
+// What the numbers of a plan take at least when packed (column_pack): no number takes less than its
+// length in bits there, patched or not.
+size_t bins_packed_least(const struct bins_plan *plan);
 // The same without a search: a bin for each length in bits. `lengths`: how many numbers have it.
 size_t bins_choose_lengths(const uint32_t lengths[65], uint32_t count, struct bins_plan *plan);
-// Writes the list by the plan chosen for it; room for bins_bytes_max().
+// Writes the list by the plan chosen for it; room for bins_bytes_max(). Fastest right behind the
+// bins_choose() of the same numbers, whose sorting then tells the bin of each.
 uint8_t *bins_encode(struct bins_room *room, const struct bins_plan *plan, const uint64_t *numbers,
                      uint32_t count, uint8_t *out);
 static inline size_t bins_bytes_max(uint32_t count)

@@ -92,8 +92,8 @@ void entropy_table_encoder(struct entropy_table *table, const uint16_t *weights,
         uint32_t weight = weights[s];
         // States from weight << most up put out `most` bits, those below one less.
         uint32_t most = weight == 1 ? log : log - bits_length(weight - 1) + 1;
-        table->delta_bits[s] = (most << 16) - (weight << most);
-        table->delta_state[s] = (int32_t)before - (int32_t)weight;
+        table->deltas[s] = (struct entropy_delta){.bits = (most << 16) - (weight << most),
+                                                  .state = (int32_t)before - (int32_t)weight};
         place[s] = (uint16_t)before;
         before += weight;
     }
@@ -104,27 +104,68 @@ void entropy_table_encoder(struct entropy_table *table, const uint16_t *weights,
 
 // ---- symbols ----
 
-void entropy_encode(const struct entropy_table *table, const uint8_t *symbols, uint32_t count,
-                    uint32_t *steps, struct bits_writer *writer)
+enum { STEP_BITS_AT = 56 }; // of a step: above what is put out, how many bits that is
+
+// The bits that `symbol` puts out, *bits of them.
+static inline uint64_t encode_one(const struct entropy_table *table, uint32_t *state,
+                                  unsigned symbol, uint32_t *bits)
 {
+    const struct entropy_delta *delta = &table->deltas[symbol];
+    uint32_t x = *state;
+    *bits = (x + delta->bits) >> 16;
+    *state = table->next[(int32_t)(x >> *bits) + delta->state];
+    return x & ((1u << *bits) - 1);
+}
+
+// Four symbols take at most 48 bits.
+static inline uint64_t encode_four(const struct entropy_table *table, uint32_t *a, uint32_t *b,
+                                   uint32_t *c, uint32_t *d, const uint8_t *symbols)
+{
+    uint32_t first_bits, second_bits, third_bits, fourth_bits;
+    uint64_t first = encode_one(table, a, symbols[0], &first_bits);
+    uint64_t second = encode_one(table, b, symbols[1], &second_bits);
+    uint64_t third = encode_one(table, c, symbols[2], &third_bits);
+    uint64_t fourth = encode_one(table, d, symbols[3], &fourth_bits);
+    uint32_t half = first_bits + second_bits;
+    uint64_t low = first | second << first_bits;
+    uint64_t high = third | fourth << third_bits;
+    return low | high << half | (uint64_t)(half + third_bits + fourth_bits) << STEP_BITS_AT;
+}
+
+static inline void put_step(struct bits_writer *writer, uint64_t step)
+{
+    bits_put_short(writer, step & bits_mask(STEP_BITS_AT), (unsigned)(step >> STEP_BITS_AT));
+}
+
+void entropy_encode(const struct entropy_table *table, const uint8_t *symbols, uint32_t count,
+                    uint64_t *steps, struct bits_writer *out)
+{
+    struct bits_writer writer = *out; // in registers
     uint32_t state[ENTROPY_STATES];
+    uint64_t rest[ENTROPY_STATES];
+    const uint32_t fours = count / ENTROPY_STATES;
     ensure(count > 0);
     ensure(table->log >= ENTROPY_LOG_MIN && table->log <= ENTROPY_LOG_MAX);
     for (unsigned s = 0; s < ENTROPY_STATES; s++)
         state[s] = 1u << table->log;
-    for (uint32_t i = count; i-- > 0;) {
-        uint32_t x = state[i % ENTROPY_STATES];
-        uint32_t bits = (x + table->delta_bits[symbols[i]]) >> 16;
-        steps[i] = (x & ((1u << bits) - 1)) << 8 | bits;
-        state[i % ENTROPY_STATES] =
-            table->next[(int32_t)(x >> bits) + table->delta_state[symbols[i]]];
+    for (uint32_t s = count % ENTROPY_STATES; s-- > 0;) {
+        uint32_t bits;
+        rest[s] = encode_one(table, &state[s], symbols[fours * ENTROPY_STATES + s], &bits);
+        rest[s] |= (uint64_t)bits << STEP_BITS_AT;
     }
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+    for (uint32_t f = fours; f-- > 0;)
+        steps[f] = encode_four(table, &a, &b, &c, &d, symbols + (size_t)f * ENTROPY_STATES);
+    const uint32_t first[ENTROPY_STATES] = {a, b, c, d};
     for (unsigned s = 0; s < ENTROPY_STATES; s++) {
-        ensure(state[s] >> table->log == 1);
-        bits_put(writer, state[s] - (1u << table->log), table->log);
+        ensure(first[s] >> table->log == 1);
+        bits_put(&writer, first[s] - (1u << table->log), table->log);
     }
-    for (uint32_t i = 0; i < count; i++)
-        bits_put_short(writer, steps[i] >> 8, steps[i] & 255);
+    for (uint32_t f = 0; f < fours; f++)
+        put_step(&writer, steps[f]);
+    for (uint32_t s = 0; s < count % ENTROPY_STATES; s++)
+        put_step(&writer, rest[s]);
+    *out = writer;
 }
 
 // Four symbols take at most 48 bits: one look at the bits serves all.

@@ -28,12 +28,16 @@ struct entropy_state {
     uint8_t symbol;
 };
 
+struct entropy_delta { // what a symbol makes of a state
+    uint32_t bits;
+    int32_t state;
+};
+
 struct entropy_table {
     unsigned log;
     struct entropy_state states[1 << ENTROPY_LOG_MAX]; // decoding
     uint16_t next[1 << ENTROPY_LOG_MAX];               // encoding
-    uint32_t delta_bits[ENTROPY_SYMBOLS_MAX];
-    int32_t delta_state[ENTROPY_SYMBOLS_MAX];
+    struct entropy_delta deltas[ENTROPY_SYMBOLS_MAX];  // encoding
 };
 
 // Weights with sum 2^log, each at least 1, as near to counts[] (each at least 1) as can be.
@@ -43,9 +47,13 @@ void entropy_table_decoder(struct entropy_table *table, const uint16_t *weights,
                            unsigned log);
 void entropy_table_encoder(struct entropy_table *table, const uint16_t *weights, unsigned symbols,
                            unsigned log);
-// `steps`: room for `count` numbers. Bits of ENTROPY_STATES first states and all symbols.
+static inline size_t entropy_steps(uint32_t count)
+{
+    return count / ENTROPY_STATES + ENTROPY_STATES;
+}
+// `steps`: room for entropy_steps(count). Bits of ENTROPY_STATES first states and all symbols.
 void entropy_encode(const struct entropy_table *table, const uint8_t *symbols, uint32_t count,
-                    uint32_t *steps, struct bits_writer *writer);
+                    uint64_t *steps, struct bits_writer *writer);
 bool entropy_decode(const struct entropy_table *table, struct bits_reader *reader, uint8_t *symbols,
                     uint32_t count);
 

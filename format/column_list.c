@@ -111,12 +111,33 @@ static uint64_t list_inverse(uint64_t odd)
     return inverse;
 }
 
+// list_divide() where all distances fit into 32 bits: the products are half as long. False: it is
+// not exact.
+static bool list_divide_short(const uint64_t *numbers, uint32_t count, uint64_t base,
+                              uint64_t span, uint64_t step, uint64_t *out)
+{
+    const unsigned zeros = (unsigned)__builtin_ctzll(step);
+    const uint32_t inverse = (uint32_t)list_inverse(step >> zeros);
+    const uint64_t most = span / step;
+    uint64_t bad = 0;
+    ensure(span <= UINT32_MAX && step <= UINT32_MAX);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t number = numbers[i] - base;
+        uint32_t quotient = (uint32_t)(number >> zeros) * inverse;
+        out[i] = quotient;
+        bad |= (uint64_t)(quotient > most) | ((uint64_t)quotient * (uint32_t)step ^ number);
+    }
+    return bad == 0;
+}
+
 // out[i] = (numbers[i] - base) / step. Returns `count`, or the first place where that is not exact.
 // An exact quotient is the product with the inverse, which unlike a division is one cycle.
 static uint32_t list_divide(const uint64_t *numbers, uint32_t count, uint64_t base, uint64_t span,
                             uint64_t step, uint64_t *out)
 {
     ensure(step != 0);
+    if (span <= UINT32_MAX && list_divide_short(numbers, count, base, span, step, out))
+        return count;
     unsigned zeros = (unsigned)__builtin_ctzll(step);
     uint64_t inverse = list_inverse(step >> zeros);
     uint64_t most = span / step;
@@ -212,11 +233,15 @@ static bool encode_lengths(struct list_room *room, const uint64_t *quotients, ui
 static bool encode_bins(struct list_room *room, const uint64_t *quotients, uint32_t count,
                         uint8_t *out, uint8_t **end)
 {
-    size_t packed = pack_bytes(room->kernels, quotients, count);
-    if (bins_choose(room->bins, quotients, count, &room->plan) >= packed)
+    const size_t about = bins_choose(room->bins, quotients, count, &room->plan);
+    size_t packed = bins_packed_least(&room->plan);
+    if (about >= packed)
+        packed = pack_bytes(room->kernels, quotients, count);
+    if (about >= packed)
         return false;
     *end = bins_encode(room->bins, &room->plan, quotients, count, out);
-    return (size_t)(*end - out) < packed;
+    const size_t bytes = (size_t)(*end - out);
+    return bytes < packed || bytes < pack_bytes(room->kernels, quotients, count);
 }
 
 // Most numbers near the high end of the range: counted downwards from it they are short.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Residuals are sorted by context into one array, so that a list is a range of it; decoding merges
-// them back. The merge by one bit, the commonest, is a vector loop.
+// them back. Split and merge by one bit, the commonest, are vector loops.
 #include "format/column_modelled.h"
 
 #include <stdlib.h>
@@ -15,7 +15,8 @@ enum {
 struct modelled_room {
     uint32_t count_max;
     struct list_room *lists;
-    uint64_t *residuals; // [count_max + LIST_SLACK] in the column's order
+    uint64_t *residuals_memory;
+    uint64_t *residuals; // [count_max + LIST_SLACK] in the column's order; 0 before the first
     uint64_t *sorted;    // the same by context
     uint64_t *ones;      // those of the second of two contexts, on their way to `sorted`
     uint8_t *contexts;
@@ -36,7 +37,8 @@ struct modelled_room *modelled_room_open(uint32_t count_max)
         return NULL;
     room->count_max = count_max;
     room->lists = list_room_open(count_max);
-    room->residuals = calloc(1, bytes);
+    room->residuals_memory = calloc(1, bytes + sizeof(uint64_t));
+    room->residuals = room->residuals_memory ? room->residuals_memory + 1 : NULL;
     room->sorted = calloc(1, bytes);
     room->ones = calloc(1, bytes);
     room->contexts = malloc(count_max);
@@ -53,7 +55,7 @@ void modelled_room_close(struct modelled_room *room)
     if (!room)
         return;
     list_room_close(room->lists);
-    free(room->residuals);
+    free(room->residuals_memory);
     free(room->sorted);
     free(room->ones);
     free(room->contexts);
@@ -111,32 +113,72 @@ static bool model_is_change(const struct model *model)
            only->kind == MODEL_CHANGE && only->cap == 1 && only->shift == 0;
 }
 
+static uint32_t bitmap_ones(const uint8_t *bitmap, uint32_t count)
+{
+    uint32_t ones = 0;
+    for (uint32_t i = 0; i < bits_bytes(count); i++)
+        ones += (uint32_t)__builtin_popcount(bitmap[i]);
+    return ones;
+}
+
 // room->bitmap: where it changed; how often.
 static uint32_t changes_of(struct modelled_room *room, const int64_t *x, uint32_t count)
 {
-    uint32_t changes = 0;
     list_kernels(room->lists)->changes((const uint64_t *)x, count, 0, room->bitmap);
-    for (uint32_t i = 0; i < bits_bytes(count); i++)
-        changes += (uint32_t)__builtin_popcount(room->bitmap[i]);
-    return changes;
+    return bitmap_ones(room->bitmap, count);
+}
+
+// By whether the residual before is 0: its bit is that of the residual, moved by one.
+static bool model_is_last(const struct model *model)
+{
+    const struct model_predicate *only = &model->predicates[0];
+    return model->predicate_count == 1 && only->kind == MODEL_LAST && only->cap == 1 &&
+           only->shift == 0;
+}
+
+static void split_bitmap(struct modelled_room *room, uint32_t count, uint32_t ones,
+                         struct modelled_split *split)
+{
+    ensure(split->contexts == 2 && ones < count);
+    split->start[0] = 0;
+    split->start[1] = count - ones;
+    split->start[2] = count;
+    list_kernels(room->lists)
+        ->split(room->bitmap, count, room->residuals, room->sorted, room->ones);
+    memcpy(room->sorted + split->start[1], room->ones, ones * sizeof *room->ones);
 }
 
 static void split_change(struct modelled_room *room, const int64_t *x, uint32_t count,
                          struct modelled_split *split)
 {
-    uint32_t changes = changes_of(room, x, count);
-    ensure(split->contexts == 2 && changes < count);
-    split->start[0] = 0;
-    split->start[1] = count - changes;
-    split->start[2] = count;
-    list_kernels(room->lists)
-        ->split(room->bitmap, count, room->residuals, room->sorted, room->ones);
-    memcpy(room->sorted + split->start[1], room->ones, changes * sizeof *room->ones);
+    split_bitmap(room, count, changes_of(room, x, count), split);
+}
+
+static void split_last(struct modelled_room *room, uint32_t count, struct modelled_split *split)
+{
+    const uint64_t *before = room->residuals - 1;
+    ensure(before[0] == 0); // the first number has none
+    list_kernels(room->lists)->differs(before, count, 0, room->bitmap);
+    split_bitmap(room, count, bitmap_ones(room->bitmap, count), split);
 }
 
 static void split_any(struct modelled_room *room, const struct model_frame *frame,
                       const struct model *model, uint32_t count, struct modelled_split *split)
 {
+    if (split->contexts == 1) {
+        split->start[0] = 0;
+        split->start[1] = count;
+        memcpy(room->sorted, room->residuals, count * sizeof *room->sorted);
+        return;
+    }
+    if (model_is_change(model)) {
+        split_change(room, frame->columns[model->predicates[0].column], count, split);
+        return;
+    }
+    if (model_is_last(model)) {
+        split_last(room, count, split);
+        return;
+    }
     model_context(frame, model, count, room->contexts);
     add_last(model, room->residuals, count, room->contexts);
     split_count(room->contexts, count, split);
@@ -159,10 +201,7 @@ uint8_t *modelled_encode(struct modelled_room *room, enum column_level level,
         out = wire_put_varint(out, wire_zigzag((int64_t)start));
     if (split.contexts == 1)
         return list_encode(room->lists, level, room->residuals, count, out);
-    if (model_is_change(model))
-        split_change(room, frame->columns[model->predicates[0].column], count, &split);
-    else
-        split_any(room, frame, model, count, &split);
+    split_any(room, frame, model, count, &split);
     for (unsigned c = 0; c < split.contexts; c++) {
         uint32_t part = split.start[c + 1] - split.start[c];
         out = wire_put_varint(out, part);

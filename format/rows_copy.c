@@ -12,6 +12,8 @@ static uint32_t texts_that_fit(const struct rows *rows, const struct rows *sourc
                                uint32_t count)
 {
     uint64_t room = rows->limits.text_bytes - rows->text_size;
+    if (source->text_size == 0)
+        return count;
     for (uint32_t row = 0; row < count; row++) {
         for (uint32_t t = 0; t < EVENT_TEXTS_MAX; t++) {
             uint32_t size = source->text_length[t] ? source->text_length[t][first + row] : 0;
@@ -68,9 +70,24 @@ static void copy_columns(struct rows *rows, const struct rows *source, uint32_t 
     }
 }
 
+static void copy_no_texts(struct rows *rows, uint32_t count)
+{
+    for (uint32_t t = 0; t < EVENT_TEXTS_MAX; t++) {
+        if (!rows->text_length[t])
+            continue;
+        memset(rows->text_length[t] + rows->count, 0, count * sizeof *rows->text_length[t]);
+        for (uint32_t row = 0; row < count; row++)
+            rows->text_offset[t][rows->count + row] = rows->text_size;
+    }
+}
+
 static void copy_texts(struct rows *rows, const struct rows *source, uint32_t first,
                        uint32_t count)
 {
+    if (source->text_size == 0) {
+        copy_no_texts(rows, count);
+        return;
+    }
     for (uint32_t row = 0; row < count; row++) {
         for (uint32_t t = 0; t < EVENT_TEXTS_MAX; t++) {
             if (!rows->text_length[t])

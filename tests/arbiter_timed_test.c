@@ -8,7 +8,8 @@
 #define T0 1700000000000000000ll
 
 static struct arbiter arbiter;
-static struct arbiter_link link_a = {.number = 1};
+static struct arbiter_link link_a = {.number = 1, .copy = 0};
+static struct arbiter_link link_b = {.number = 2, .copy = 1};
 static struct arbiter_now now = {T0, LIMIT_SECOND_NS};
 static struct arbiter_news newest;
 static uint32_t told[STATUS_BACKFILLED + 1];
@@ -75,4 +76,107 @@ Test(arbiter_timed, refused_rows_without_ids_are_a_time)
     arbiter_tick(&arbiter, now);
     cr_assert_eq(told[STATUS_HOLE_LOST], 2);
     cr_assert(!arbiter.keys[key].refusing);
+}
+
+static enum arbiter_verdict book_at(struct arbiter_link *link, int64_t time_ns)
+{
+    struct event event;
+    now.monotonic_ns += time_ns - now.utc_ns;
+    now.utc_ns = time_ns;
+    event_clear(&event, CHANNEL_BOOK, 0);
+    event_set(&event, BOOK_EVENT_TIME, time_ns);
+    return arbiter_judge(&arbiter, &event, link, now);
+}
+
+// What the other link brought until the leader was given up is lost, and told; a quiet symbol, of
+// which nobody brought anything, is not.
+Test(arbiter_timed, what_a_silent_leader_cost_is_told)
+{
+    (void)arbiter_key_open(&arbiter, 0, CHANNEL_BOOK, ARBITER_LEADER);
+    cr_assert_eq(book_at(&link_a, T0), ARBITER_NEW);
+    cr_assert_eq(book_at(&link_b, T0 + 1), ARBITER_COPY); // ahead of the leader, which follows
+    cr_assert_eq(book_at(&link_a, T0 + 2), ARBITER_NEW);
+    cr_assert_eq(book_at(&link_b, T0 + LIMIT_SECOND_NS), ARBITER_COPY);
+    cr_assert_eq(book_at(&link_b, T0 + 4 * LIMIT_SECOND_NS), ARBITER_NEW);
+    cr_assert_eq(told[STATUS_HOLE_LOST], 1);
+    cr_assert_eq(newest.from_ns, T0 + LIMIT_SECOND_NS);
+    cr_assert_eq(newest.to_ns, T0 + 4 * LIMIT_SECOND_NS);
+    cr_assert_eq(book_at(&link_a, T0 + 60 * LIMIT_SECOND_NS), ARBITER_NEW); // first of both
+    cr_assert_eq(told[STATUS_HOLE_LOST], 1);
+}
+
+static void up(uint32_t key, struct arbiter_link *link, int64_t ns)
+{
+    now.utc_ns = ns;
+    link->mute_ns = 0;
+    arbiter_key_up(&arbiter, key, link, now);
+}
+
+static void down(uint32_t key, struct arbiter_link *link, int64_t ns, int64_t mute_ns)
+{
+    now.utc_ns = ns;
+    link->mute_ns = mute_ns;
+    arbiter_key_down(&arbiter, key, link, now);
+}
+
+static void set_trade(struct arbiter_link *link, int64_t ns)
+{
+    struct event event;
+    now.utc_ns = ns;
+    event_clear(&event, CHANNEL_TRADE, 0);
+    event_set(&event, TRADE_ID, ns);
+    event_set(&event, TRADE_TIME, ns);
+    cr_assert_eq(arbiter_judge(&arbiter, &event, link, now), ARBITER_NEW);
+}
+
+// b is mute from second 1 on; a is away from 3 to 4; only at 12 it is known that nobody was there.
+Test(arbiter_timed, a_link_that_was_mute_was_not_there)
+{
+    const struct coverage_hole *hole = arbiter.pool.holes;
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_TRADE, ARBITER_SET);
+    up(key, &link_a, T0 - 2);
+    up(key, &link_b, T0 - 1);
+    set_trade(&link_a, T0);
+    down(key, &link_a, T0 + 30 * LIMIT_SECOND_NS, 0);
+    up(key, &link_a, T0 + 31 * LIMIT_SECOND_NS);
+    cr_assert_eq(arbiter.pool.used, 0);
+    down(key, &link_b, T0 + 39 * LIMIT_SECOND_NS, T0 + 28 * LIMIT_SECOND_NS);
+    cr_assert_eq(arbiter.pool.used, 1);
+    cr_assert_leq(hole->first, T0 + 30 * LIMIT_SECOND_NS);
+    cr_assert_gt(hole->first, T0 + 20 * LIMIT_SECOND_NS);
+    cr_assert_eq(hole->last, T0 + 31 * LIMIT_SECOND_NS);
+    cr_assert_eq(told[STATUS_HOLE_OPENED], 1);
+}
+
+Test(arbiter_timed, a_link_that_was_mute_after_the_other_was_back_cost_nothing)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_QUOTE, ARBITER_RISING);
+    up(key, &link_a, T0 - 2);
+    up(key, &link_b, T0 - 1);
+    cr_assert_eq(quote_at(1, T0, true), ARBITER_NEW);
+    down(key, &link_a, T0 + 3 * LIMIT_SECOND_NS, 0);
+    up(key, &link_a, T0 + 4 * LIMIT_SECOND_NS);
+    down(key, &link_b, T0 + 15 * LIMIT_SECOND_NS, T0 + 4 * LIMIT_SECOND_NS);
+    cr_assert_eq(told[STATUS_HOLE_OPENED] + told[STATUS_HOLE_LOST], 0);
+    up(key, &link_b, T0 + 16 * LIMIT_SECOND_NS);
+    down(key, &link_a, T0 + 17 * LIMIT_SECOND_NS, 0);
+    up(key, &link_a, T0 + 18 * LIMIT_SECOND_NS);
+    down(key, &link_b, T0 + 28 * LIMIT_SECOND_NS, T0 + 16 * LIMIT_SECOND_NS + 5);
+    cr_assert_eq(told[STATUS_HOLE_LOST], 1);
+    cr_assert_eq(newest.from_ns, T0 + 16 * LIMIT_SECOND_NS + 5);
+    cr_assert_eq(newest.to_ns, T0 + 18 * LIMIT_SECOND_NS);
+}
+
+// The only link: the hole begins when it fell silent, not when that was found.
+Test(arbiter_timed, the_only_link_was_mute)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_QUOTE, ARBITER_RISING);
+    up(key, &link_a, T0 - 2);
+    cr_assert_eq(quote_at(1, T0, true), ARBITER_NEW);
+    down(key, &link_a, T0 + 20 * LIMIT_SECOND_NS, T0 + 9 * LIMIT_SECOND_NS);
+    cr_assert_eq(arbiter.pool.holes[0].first, T0 + 9 * LIMIT_SECOND_NS);
+    cr_assert_eq(arbiter.pool.holes[0].last, COVERAGE_ENDLESS);
+    up(key, &link_a, T0 + 21 * LIMIT_SECOND_NS);
+    cr_assert_eq(told[STATUS_HOLE_LOST], 1);
+    cr_assert_eq(arbiter.pool.used, 0);
 }

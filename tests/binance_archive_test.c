@@ -218,3 +218,85 @@ Test(binance_archive, intervals)
     cr_assert_eq(binance_archive_interval_ns("0m"), 0);
     cr_assert_eq(binance_archive_interval_ns("1M"), 0);
 }
+
+// ---- the usual line and the general way ----
+
+struct outcome {
+    int64_t result;
+    uint32_t column, count;
+    int64_t values[TRADE_BEST_MATCH + 8];
+    uint8_t price_scale, quantity_scale;
+};
+
+// Of the last line of `text`; the first one tells the unit of times, without which none is usual.
+static struct outcome outcome_of(const char *text, bool usdm)
+{
+    begin(CHANNEL_TRADE, usdm);
+    struct outcome out = {.result = scan(text, true)};
+    out.result = out.result < 0 ? out.result : 0;
+    out.column = archive.column;
+    out.count = rows.count;
+    for (int c = 0; rows.count == 2 && c < rows.schema->column_count; c++)
+        out.values[c] = rows.value[c] ? rows.value[c][1] : 0;
+    if (rows.count == 2) {
+        out.price_scale = rows.scale[TRADE_PRICE][1];
+        out.quantity_scale = rows.scale[TRADE_QUANTITY][1];
+    }
+    return out;
+}
+
+// A carriage return before the line feed is not usual: such a line goes the general way.
+static uint32_t both_ways(const char *first, const char *line, bool usdm)
+{
+    char usual[512], general[512];
+    (void)snprintf(usual, sizeof usual, "%s%s\n", first, line);
+    (void)snprintf(general, sizeof general, "%s%s\r\n", first, line);
+    struct outcome a = outcome_of(usual, usdm), b = outcome_of(general, usdm);
+    cr_assert_eq(memcmp(&a, &b, sizeof a), 0, "%s: %lld and %lld, columns %u and %u", line,
+                 (long long)a.result, (long long)b.result, a.column, b.column);
+    return a.count;
+}
+
+static void changed_everywhere(const char *first, const char *line, bool usdm)
+{
+    const char others[] = "019.,-e T\t/:";
+    uint32_t taken = both_ways(first, line, usdm) == 2, refused = 0;
+    cr_assert_eq(taken, 1, "%s", line);
+    for (size_t at = 0; line[at] != 0; at++) {
+        for (size_t o = 0; others[o] != 0; o++) {
+            char changed[256];
+            (void)snprintf(changed, sizeof changed, "%s", line);
+            changed[at] = others[o];
+            *(both_ways(first, changed, usdm) == 2 ? &taken : &refused) += 1;
+            (void)snprintf(changed, sizeof changed, "%.*s%c%s", (int)at, line, others[o],
+                           line + at);
+            *(both_ways(first, changed, usdm) == 2 ? &taken : &refused) += 1;
+        }
+    }
+    cr_assert(taken > 1 && refused > 100, "%u taken, %u refused", taken, refused);
+}
+
+Test(binance_archive, usual_lines_are_read_as_others_are)
+{
+    static const char first[] = "17,1.5,2,3.0,1735689600000123,True,True\n";
+    static const char first_ms[] = "17,1.5,2,3.0,1735689600123,True\n";
+    changed_everywhere(first,
+                       "4001,94000.12000000,0.00250000,235.00030000,1735689600000124,True,True",
+                       false);
+    changed_everywhere(first, "18,7,0.5,3.5,1735689600000123,False,True", false);
+    changed_everywhere(first,
+                       "999999999999,0.00000001,1000000.0000000,0.01,1735775999999999,True,False",
+                       false);
+    changed_everywhere(first,
+                       "5000,12345678.1234567,1.00,12345678.1234567,1735689600000123,False,True",
+                       false);
+    changed_everywhere(first_ms, "18,94000.1,0.002,188.0002,1735689600124,false", true);
+    both_ways(first, "17,1.5,2,3.0,1735689600000123,True,True", false); // an id that stands
+    both_ways(first, "18,1.5,2,3.0,1735776000000000,True,True", false); // the next day
+    both_ways(first, "18,1.5,2,3.0,9999999999999999,True,True", false);
+    both_ways(first, "18,1.5,2,3.1,1735689600000123,True,True", false); // not the product
+    both_ways(first, "18,.5,2,1.0,1735689600000123,True,True", false);
+    both_ways(first, "18,5.,2,10,1735689600000123,True,True", false);
+    both_ways(first, "18,05,2,10,1735689600000123,True,True", false);
+    both_ways(first, "018,5,2,10,1735689600000123,True,True", false);
+}

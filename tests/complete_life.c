@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define STORE "/data/store"
+#define LIFE_HOST "exchange.example"
 
 // ---- lives ----
 
@@ -29,12 +30,22 @@ struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns)
     cr_assert_eq(io_open_loop(&life->peer_io, &(struct io_options){.name = "peer"}, &message), 0);
     sim_loop_elsewhere(life->peer_io);
     life->peer = market_peer_create(life->peer_io, life->world, pause_ns);
+    sim_world_name(life->world, LIFE_HOST, "127.0.0.1");
+    sim_world_name(life->world, LIFE_HOST, "127.0.0.2");
     life->log.file = getenv("LIFE_TEST_LOG") != NULL ? 2 : -1;
     life->log.levels.all = LOG_LEVEL_INFO;
     return life;
 }
 
-static void life_feed(struct life *life)
+static void life_url(const struct life *life, const char *scheme, bool websocket, struct url *url)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "%s://%s:%u", scheme,
+                   life->named ? LIFE_HOST : "127.0.0.1", life->peer->port);
+    cr_assert_null(url_parse(text, websocket, url));
+}
+
+static void life_feed(struct life *life, struct shard *shard, uint32_t number)
 {
     static struct dialect_channel channels[2] = {{"trade"}, {"depth"}};
     static struct plan_symbol symbols[MARKET_SYMBOLS];
@@ -48,17 +59,14 @@ static void life_feed(struct life *life)
                                      .symbols = symbols,
                                      .symbol_count = MARKET_SYMBOLS,
                                      .redundancy = life->redundancy,
-                                     .shard_count = 1};
+                                     .shard_count = life->shards};
     struct shard_feed *feed = calloc(1, sizeof *feed);
-    char url[64];
-    feed->share = plan_share_create(&input, 0);
-    (void)snprintf(url, sizeof url, "ws://127.0.0.1:%u", life->peer->port);
-    cr_assert_null(url_parse(url, true, &feed->url));
-    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u", life->peer->port);
-    cr_assert_null(url_parse(url, false, &feed->rest_url));
+    feed->share = plan_share_create(&input, number);
+    life_url(life, "ws", true, &feed->url);
+    life_url(life, "http", false, &feed->rest_url);
     feed->id = 1;
     const struct shard_command command = {.kind = SHARD_FEED_ADD, .feed = feed};
-    cr_assert(shard_post(life->shard, &command));
+    cr_assert(shard_post(shard, &command));
 }
 
 void life_run(struct life *life, int64_t for_ns)
@@ -66,7 +74,27 @@ void life_run(struct life *life, int64_t for_ns)
     (void)sim_world_run(life->world, for_ns);
 }
 
-void life_start(struct life *life)
+static struct shard *life_shard(struct life *life, struct io **io, uint32_t number)
+{
+    struct io_message message = {{0}};
+    struct shard *shard;
+    struct shard_options options = {.index = number,
+                                    .log = &life->log, .permits = &life->permits,
+                                    .board = &life->board,
+                                    .store = life->store, .recall = &life->recall,
+                                    .tape_bytes = 1 << 20,
+                                    .tape_age_ns = life->tape_age_ns,
+                                    .feed = life_mirror_feed(life, number),
+                                    .derive = {.interval_count = 2, .minutes = {1, 5},
+                                               .grace_ns = -1}};
+    life_alert_rules(&options.derive.alerts);
+    cr_assert_eq(io_open_loop(io, &(struct io_options){.name = "shard"}, &message), 0);
+    cr_assert_eq(shard_open(&shard, *io, &options), 0);
+    life_feed(life, shard, number);
+    return shard;
+}
+
+static void life_store(struct life *life)
 {
     struct io_message message = {{0}};
     permits_init(&life->permits);
@@ -76,24 +104,26 @@ void life_start(struct life *life)
     cr_assert_eq(io_open_loop(&life->store_io, &(struct io_options){.name = "store"}, &message), 0);
     cr_assert_eq(keep_store_open(&life->store, life->store_io, STORE, &message), 0, "%s",
                  message.text);
-    cr_assert_eq(recall_open(&life->recall, life->store_io, life->store, 1, &life->log), 0);
+    cr_assert_eq(recall_open(&life->recall, life->store_io, life->store, life->shards, &life->log),
+                 0);
     const struct candles_options candles = {.symbols_max = LIMIT_SHARD_SYMBOLS,
                                             .interval_count = 2, .minutes = {1, 5}};
     cr_assert_eq(recall_load_candles(&life->recall, life->store_io, life->store, &candles, -1,
                                      &life->log), 0);
-    struct shard_options options = {.log = &life->log, .permits = &life->permits,
-                                          .board = &life->board,
-                                          .store = life->store, .recall = &life->recall,
-                                          .tape_bytes = 1 << 20,
-                                          .tape_age_ns = life->tape_age_ns,
-                                          .derive = {.interval_count = 2, .minutes = {1, 5},
-                                                     .grace_ns = -1}};
-    life_alert_rules(&options.derive.alerts);
-    cr_assert_eq(io_open_loop(&life->io, &(struct io_options){.name = "shard"}, &message), 0);
+}
+
+void life_start(struct life *life)
+{
+    struct io_message message = {{0}};
+    if (life->shards == 0) life->shards = 1;
+    cr_assert_leq(life->shards, LIFE_SHARDS_MAX);
+    life_store(life);
+    if (life->broker != NULL) life_mirror_start(life);
     cr_assert_lt(life->start_count, LIFE_STARTS_MAX);
-    life->starts_ns[life->start_count++] = io_utc_ns(life->io);
-    cr_assert_eq(shard_open(&life->shard, life->io, &options), 0);
-    life_feed(life);
+    life->starts_ns[life->start_count++] = io_utc_ns(life->store_io);
+    life->shard = life_shard(life, &life->io, 0);
+    for (uint32_t i = 1; i < life->shards; i++)
+        life->other[i - 1] = life_shard(life, &life->other_io[i - 1], i);
     if (!life->seals) return;
     cr_assert_eq(io_open_loop(&life->sealer_io, &(struct io_options){.name = "sealer"}, &message),
                  0);
@@ -118,18 +148,28 @@ static void life_sealer_stop(struct life *life)
     life->sealer = NULL;
 }
 
+static void life_shard_close(struct life *life, struct shard *shard, struct io *io)
+{
+    bool durable;
+    cr_assert(shard_stopped(shard, &durable) && durable);
+    life->copies += shard_counters(shard).copies;
+    shard_close(shard);
+    io_close_loop(io);
+}
+
 void life_stop(struct life *life)
 {
     life->end_ns = io_utc_ns(life->io);
-    cr_assert(shard_post(life->shard, &(struct shard_command){.kind = SHARD_STOP}));
+    const struct shard_command stop = {.kind = SHARD_STOP};
+    cr_assert(shard_post(life->shard, &stop));
+    for (uint32_t i = 1; i < life->shards; i++) cr_assert(shard_post(life->other[i - 1], &stop));
     life_run(life, 3 * LIMIT_SECOND_NS);
-    bool durable;
-    cr_assert(shard_stopped(life->shard, &durable) && durable);
-    life->copies += shard_counters(life->shard).copies;
-    shard_close(life->shard);
+    life_shard_close(life, life->shard, life->io);
+    for (uint32_t i = 1; i < life->shards; i++)
+        life_shard_close(life, life->other[i - 1], life->other_io[i - 1]);
     audit_board_free(&life->board);
-    io_close_loop(life->io);
     if (life->sealer != NULL) life_sealer_stop(life);
+    if (life->mirror != NULL) life_mirror_stop(life);
     recall_close(&life->recall);
     keep_store_close(life->store);
     io_close_loop(life->store_io);
@@ -143,6 +183,7 @@ void life_crash(struct life *life, enum sim_crash kind)
     recall_close(&life->recall);
     if (life->sealer != NULL) sealer_close(life->sealer);
     life->sealer = NULL;
+    if (life->mirror != NULL) life_mirror_crash(life);
     keep_store_close(life->store);
 }
 

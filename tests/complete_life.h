@@ -12,14 +12,24 @@
 #include "keep/sealer.h"
 #include "market_peer.h"
 
+enum { LIFE_SHARDS_MAX = 2 };
+
+struct scripted_broker;
+
 struct life {
     struct sim_world *world;
     struct io *peer_io;
     struct market_peer *peer;
     struct io *store_io;
-    struct io *io;
+    struct io *io; // of the first shard
     struct keep_store *store;
-    struct shard *shard;
+    struct shard *shard; // the first
+    uint32_t shards;     // of the next start; 0: one
+    struct io *other_io[LIFE_SHARDS_MAX - 1];
+    struct shard *other[LIFE_SHARDS_MAX - 1];
+    struct scripted_broker *broker; // trades are mirrored to it; NULL: they are not
+    struct life_mirror *mirror;     // of this life
+    bool named;                     // the exchange is known by a name with two addresses
     struct log log;
     struct permits permits;
     struct audit_board board;
@@ -67,5 +77,14 @@ void life_seal(struct life *life);
 // After life_stop(): the store against the truth.
 struct life_result life_judge(struct life *life);
 void life_destroy(struct life *life);
+
+// ---- complete_life_mirror.c: for complete_life.c alone ----
+
+struct tape_feed *life_mirror_feed(const struct life *life, uint32_t shard); // NULL: no mirror
+void life_mirror_start(struct life *life); // before the shards, with a broker
+void life_mirror_stop(struct life *life);
+void life_mirror_crash(struct life *life);
+// All is delivered that is durable.
+bool life_mirror_idle(const struct life *life);
 
 #endif

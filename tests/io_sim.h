@@ -68,6 +68,8 @@ void sim_world_destroy(struct sim_world *world);
 // Loops opened from now on live in `world`.
 void sim_world_use(struct sim_world *world);
 struct sim_faults *sim_world_faults(struct sim_world *world);
+// How often the chance at offsetof(struct sim_faults, ...) has struck.
+uint64_t sim_world_hits(const struct sim_world *world, size_t offset);
 
 // Runs the next event. False: nothing will ever happen by itself, or sim_world_crash_at() struck.
 bool sim_world_step(struct sim_world *world);

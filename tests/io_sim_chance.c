@@ -36,6 +36,21 @@ bool sim_chance(struct sim_world *world, uint32_t ppm)
     return ppm > 0 && sim_world_random(world, 1000000) < ppm;
 }
 
+bool sim_fault(struct sim_world *world, const uint32_t *ppm)
+{
+    const size_t offset = (size_t)((const char *)ppm - (const char *)&world->faults);
+    ensure(offset < sizeof world->faults);
+    if (!sim_chance(world, *ppm)) return false;
+    world->hits[offset / sizeof *ppm]++;
+    return true;
+}
+
+uint64_t sim_world_hits(const struct sim_world *world, size_t offset)
+{
+    ensure(offset < sizeof world->faults);
+    return world->hits[offset / sizeof(uint32_t)];
+}
+
 int64_t sim_between(struct sim_world *world, int64_t min, int64_t max)
 {
     ensure(0 <= min && min <= max);

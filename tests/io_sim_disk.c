@@ -39,7 +39,7 @@ void sim_disk_start(struct sim_world *world, struct io_op *op)
 {
     struct sim_faults *faults = &world->faults;
     int64_t after_ns = sim_between(world, faults->disk_ns_min, faults->disk_ns_max);
-    if (sim_chance(world, faults->slow_disk))
+    if (sim_fault(world, &faults->slow_disk))
         after_ns *= 100;
     op->private_words[1] = world->disk->sequence;
     sim_schedule(world, op, after_ns);
@@ -96,7 +96,7 @@ static int64_t sim_disk_do_read(struct sim_world *world, struct io_op *op)
         return -EBADF;
     if (sim_disk_misaligned(world, handle, op))
         return -EINVAL;
-    if (sim_chance(world, world->faults.read_error))
+    if (sim_fault(world, &world->faults.read_error))
         return -EIO;
     return sim_inode_read(handle->inode, op->buffer.read, op->size, op->offset);
 }
@@ -106,7 +106,7 @@ static int64_t sim_disk_write_fails(struct sim_world *world, struct sim_inode *i
                                     struct io_op *op, int error)
 {
     uint32_t size = (uint32_t)sim_world_random(world, op->size + 1);
-    if (sim_chance(world, world->faults.failed_write_lands))
+    if (sim_fault(world, &world->faults.failed_write_lands))
         size = op->size;
     if (size > 0)
         (void)sim_inode_write(world->disk, inode, op->buffer.write, size, op->offset);
@@ -123,9 +123,9 @@ static int64_t sim_disk_do_write(struct sim_world *world, struct io_op *op, int 
     struct sim_inode *inode = handle->inode;
     if (scripted != 0)
         return sim_disk_write_fails(world, inode, op, scripted);
-    if (sim_chance(world, world->faults.write_error))
+    if (sim_fault(world, &world->faults.write_error))
         return sim_disk_write_fails(world, inode, op, -EIO);
-    if (sim_chance(world, world->faults.no_space))
+    if (sim_fault(world, &world->faults.no_space))
         return sim_disk_write_fails(world, inode, op, -ENOSPC);
     int error = sim_inode_write(world->disk, inode, op->buffer.write, op->size, op->offset);
     if (error != 0)
@@ -151,7 +151,7 @@ static void sim_disk_drop(struct sim_world *world, struct sim_inode *inode)
 static int64_t sim_disk_do_fsync(struct sim_world *world, struct io_op *op, int scripted)
 {
     struct sim_inode *inode = sim_handle_of(sim_op_loop(op), op->handle)->inode;
-    int error = scripted != 0 ? scripted : sim_chance(world, world->faults.fsync_error) ? -EIO : 0;
+    int error = scripted != 0 ? scripted : sim_fault(world, &world->faults.fsync_error) ? -EIO : 0;
     if (error != 0) {
         sim_disk_drop(world, inode);
         return error;
@@ -166,7 +166,7 @@ static int64_t sim_disk_do_fsync(struct sim_world *world, struct io_op *op, int 
 static int64_t sim_disk_do_fallocate(struct sim_world *world, struct io_op *op)
 {
     struct sim_inode *inode = sim_handle_of(sim_op_loop(op), op->handle)->inode;
-    if (sim_chance(world, world->faults.no_space)) {
+    if (sim_fault(world, &world->faults.no_space)) {
         // Short: a part is allocated, the size stays.
         (void)sim_inode_allocate(world->disk, inode, op->offset / 2);
         return -ENOSPC;
@@ -279,7 +279,7 @@ static void sim_disk_crash_sector(struct sim_world *world, struct sim_sector *se
     uint8_t *live = sector->live;
     sector->live = NULL;
     bool lost = sector->dirty_since == 0 || sim_world_random(world, 2) == 0;
-    bool torn = sector->dirty_since != 0 && sim_chance(world, world->faults.torn_sector);
+    bool torn = sector->dirty_since != 0 && sim_fault(world, &world->faults.torn_sector);
     if (torn) {
         uint8_t mixed[SIM_SECTOR_BYTES];
         memcpy(mixed, sector->durable != NULL ? sector->durable : zeros, sizeof mixed);
@@ -367,7 +367,7 @@ int64_t io_read_now(struct io *io, int handle, void *bytes, size_t size, int64_t
 {
     struct sim_handle *open = sim_handle_of(io, handle);
     ensure((open->flags & IO_OPEN_READ) != 0 && size <= UINT32_MAX);
-    if (sim_world_crashed(io->world) || sim_chance(io->world, io->world->faults.read_error))
+    if (sim_world_crashed(io->world) || sim_fault(io->world, &io->world->faults.read_error))
         return -EIO;
     return sim_inode_read(open->inode, bytes, (uint32_t)size, offset);
 }

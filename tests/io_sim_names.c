@@ -87,7 +87,7 @@ int64_t sim_resolve(struct sim_world *world, struct io_op *op)
         return 1;
     if (sim_scripted(world, IO_RESOLVE, &error))
         return error;
-    if (sim_chance(world, world->faults.resolve_failed))
+    if (sim_fault(world, &world->faults.resolve_failed))
         return -EAGAIN;
     for (uint32_t i = 0; i < names->count && count < IO_ADDRESSES_MAX; i++) {
         if (strcmp(names->names[i].host, op->path_to) != 0)

@@ -176,7 +176,7 @@ static void sim_socket_arrived(struct sim_world *world, struct sim_socket *socke
             sim_socket_reset(world, socket->peer);
         return;
     }
-    if (segment.kind == SIM_SEGMENT_DATA && sim_chance(world, world->faults.reset)) {
+    if (segment.kind == SIM_SEGMENT_DATA && sim_fault(world, &world->faults.reset)) {
         sim_socket_reset(world, socket->peer);
         segment.kind = SIM_SEGMENT_RESET;
     }
@@ -252,7 +252,7 @@ static void sim_connect_start(struct sim_world *world, struct io_op *op)
 {
     bool refuse = true;
     bool down = sim_port_down(world, op->address.port, &refuse);
-    bool silent = (down && !refuse) || sim_chance(world, world->faults.connect_timeout);
+    bool silent = (down && !refuse) || sim_fault(world, &world->faults.connect_timeout);
     op->offset = silent;
     sim_schedule(world, op, silent ? SIM_CONNECT_TIMEOUT_NS : 2 * sim_network_latency(world));
 }
@@ -269,13 +269,13 @@ static int64_t sim_connect(struct sim_world *world, struct io_op *op)
         return error;
     if (listener == NULL || sim_port_down(world, op->address.port, &refuse) ||
         listener->accept_count == SIM_ACCEPTS_MAX ||
-        sim_chance(world, world->faults.connect_refused))
+        sim_fault(world, &world->faults.connect_refused))
         return -ECONNREFUSED;
     struct sim_socket *near = sim_socket_create(io, &op->address, false);
     struct sim_socket *far = sim_socket_create(listener->io, &op->address, false);
     near->peer = far;
     far->peer = near;
-    near->mute = far->mute = sim_chance(world, world->faults.mute);
+    near->mute = far->mute = sim_fault(world, &world->faults.mute);
     near->handle = sim_handle_open(io, NULL, near);
     listener->accepts[listener->accept_count++] = far;
     if (listener->accept != NULL && listener->accept->state == SIM_PARKED)
@@ -379,7 +379,7 @@ static void sim_send(struct sim_world *world, struct io_op *op)
         return;
     }
     uint32_t size = op->size < room ? op->size : room;
-    if (size > 1 && sim_chance(world, world->faults.send_short))
+    if (size > 1 && sim_fault(world, &world->faults.send_short))
         size = 1 + (uint32_t)sim_world_random(world, size - 1);
     sim_send_bytes(world, socket, op, size);
     sim_make_ready(op, size);
@@ -399,7 +399,7 @@ static void sim_receive_chunk(struct io *io, struct io_op *op, struct sim_socket
 {
     struct sim_world *world = io->world;
     uint32_t size = socket->available < io->buffer_bytes ? socket->available : io->buffer_bytes;
-    if (size > 1 && sim_chance(world, world->faults.receive_split))
+    if (size > 1 && sim_fault(world, &world->faults.receive_split))
         size = 1 + (uint32_t)sim_world_random(world, size);
     if (size > socket->available)
         size = socket->available;

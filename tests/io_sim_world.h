@@ -68,6 +68,7 @@ struct sim_world {
     uint64_t random;
     uint64_t hash;
     struct sim_faults faults;
+    uint64_t hits[sizeof(struct sim_faults) / sizeof(uint32_t)]; // by their place in `faults`
     struct timer_heap events;
     uint64_t sequence;
     int64_t now_ns;
@@ -97,6 +98,8 @@ static inline struct io *sim_op_loop(const struct io_op *op)
 
 uint64_t sim_random_next(uint64_t *state);
 bool sim_chance(struct sim_world *world, uint32_t ppm);
+// One of world->faults, counted when it strikes.
+bool sim_fault(struct sim_world *world, const uint32_t *ppm);
 int64_t sim_between(struct sim_world *world, int64_t min, int64_t max);
 int64_t sim_network_latency(struct sim_world *world);
 void sim_hash(struct sim_world *world, uint64_t value);

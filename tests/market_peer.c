@@ -13,9 +13,13 @@
 
 static void market_received(struct io *io, struct io_op *op);
 
-static bool chance(struct market_peer *peer, uint32_t ppm)
+// One of peer->faults, counted when it strikes.
+static bool chance(struct market_peer *peer, const uint32_t *ppm)
 {
-    return ppm > 0 && sim_world_random(peer->world, 1000000) < ppm;
+    const size_t offset = (size_t)((const char *)ppm - (const char *)&peer->faults);
+    if (*ppm == 0 || sim_world_random(peer->world, 1000000) >= *ppm) return false;
+    peer->hits[offset / sizeof *ppm]++;
+    return true;
 }
 
 // ---- out ----
@@ -93,19 +97,19 @@ static void market_event(struct market_connection *connection, const char *text)
     struct market_peer *peer = connection->peer;
     const struct market_faults *faults = &peer->faults;
     if (connection->closing) return;
-    if (chance(peer, faults->muted)) connection->mute = true;
-    if (connection->mute || chance(peer, faults->lost)) return;
-    if (chance(peer, faults->cut)) {
+    if (chance(peer, &faults->muted)) connection->mute = true;
+    if (connection->mute || chance(peer, &faults->lost)) return;
+    if (chance(peer, &faults->cut)) {
         market_hang_up(connection);
         return;
     }
     bool had_late = connection->late[0] != '\0';
-    if (!had_late && chance(peer, faults->late)) {
+    if (!had_late && chance(peer, &faults->late)) {
         (void)snprintf(connection->late, sizeof connection->late, "%s", text);
         return;
     }
     market_text(connection, text);
-    if (chance(peer, faults->doubled)) market_text(connection, text);
+    if (chance(peer, &faults->doubled)) market_text(connection, text);
     if (had_late) market_text(connection, connection->late);
     if (had_late) connection->late[0] = '\0';
 }
@@ -216,8 +220,8 @@ static void rest_trades(struct market_connection *connection, const char *target
     int64_t from = query_number(target, "fromId=", 0) - MARKET_FIRST_ID;
     int64_t limit = query_number(target, "limit=", 500);
     ensure(limit > 0 && limit <= 1000);
-    if (chance(peer, peer->faults.overlapped)) from -= 3;
-    if (chance(peer, peer->faults.shortened)) limit = (limit + 1) / 2;
+    if (chance(peer, &peer->faults.overlapped)) from -= 3;
+    if (chance(peer, &peer->faults.shortened)) limit = (limit + 1) / 2;
     if (from < 0) from = 0;
     size_t used = (size_t)snprintf(body, room, "[");
     for (int64_t n = from; n < from + limit && n < (int64_t)of->count; n++) {
@@ -263,17 +267,17 @@ static void market_rest(struct market_connection *connection, const char *target
     static char body[512 << 10];
     struct market_peer *peer = connection->peer;
     peer->requests++;
-    if (chance(peer, peer->faults.hung_up)) {
+    if (chance(peer, &peer->faults.hung_up)) {
         market_hang_up(connection);
         return;
     }
     bool history = strstr(target, "historicalTrades") != NULL;
     if (peer->faults.down || (peer->faults.no_history && history) ||
-        chance(peer, peer->faults.refused)) {
+        chance(peer, &peer->faults.refused)) {
         rest_reply(connection, "503 Service Unavailable", "", "{}");
         return;
     }
-    if (chance(peer, peer->faults.limited)) {
+    if (chance(peer, &peer->faults.limited)) {
         rest_reply(connection, "429 Too Many Requests", "Retry-After: 1\r\n", "{}");
         return;
     }

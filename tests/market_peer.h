@@ -84,6 +84,7 @@ struct market_peer {
     bool upbit;       // speaks as Upbit does: trades alone, times of whole milliseconds
     bool bursts;      // all trades are of the first symbol
     struct market_faults faults;
+    uint64_t hits[sizeof(struct market_faults) / sizeof(uint32_t)]; // by their place in `faults`
     uint64_t requests; // REST
     uint64_t connections;
     struct market_symbol symbols[MARKET_SYMBOLS];

@@ -16,7 +16,7 @@
 
 #include "format/ensure.h"
 
-enum { IN_BYTES = 256 * 1024, HASH_BYTES = 1 << 20, METHOD_STORED = 0, METHOD_DEFLATED = 8 };
+enum { IN_BYTES = 64 * 1024, HASH_BYTES = 128 * 1024, METHOD_STORED = 0, METHOD_DEFLATED = 8 };
 
 struct backfill_zip {
     zip_t *archive;

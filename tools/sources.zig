@@ -111,3 +111,34 @@ pub fn replay(b: *std.Build) []const []const u8 {
         files.append(b.allocator, b.fmt("tools/ringtape_{s}.c", .{part})) catch @panic("OOM");
     return files.items;
 }
+
+/// Is this the file that was asked for alone? All are where none was.
+pub fn chosen(
+    b: *std.Build,
+    only: ?[]const u8,
+    comptime pattern: []const u8,
+    file: []const u8,
+) bool {
+    const name = only orelse return true;
+    return std.mem.eql(u8, file, b.fmt(pattern, .{name}));
+}
+
+/// Never cached, output passed through: Criterion reports on stderr, which a checked Run step
+/// would print as a failure.
+pub fn runEachTime(b: *std.Build, exe: *std.Build.Step.Compile) *std.Build.Step.Run {
+    const run = b.addRunArtifact(exe);
+    run.stdio = .inherit;
+    run.setCwd(b.path(""));
+    return run;
+}
+
+/// The simulation, and of the tests what it is made of: the simulated io, exchange and life.
+pub fn simulation(b: *std.Build) []const []const u8 {
+    var files: std.ArrayList([]const u8) = .empty;
+    files.appendSlice(b.allocator, list(b, "tests/simulation", ".c")) catch @panic("OOM");
+    for ([_][]const u8{ "complete_life", "io_sim", "market_peer", "market_upbit", "sim_store",
+        "scripted_producer" }) |stem|
+        for (matching(b, list(b, "tests", ".c"), b.fmt("tests/{s}", .{stem}))) |file|
+            if (!ends(file, "_test.c")) files.append(b.allocator, file) catch @panic("OOM");
+    return files.items;
+}

@@ -329,8 +329,12 @@ static enum arbiter_verdict leader_judge(const struct arbiter_case *one)
     if (key->leader != one->link->number) {
         bool behind = one->now.monotonic_ns - key->leader_ns > ARBITER_LEADER_PATIENCE_NS &&
                       position > key->tail;
-        if (key->leader != 0 && !behind) return ARBITER_COPY;
+        if (key->leader != 0 && !behind) {
+            if (position > key->tail) arbiter_timed_missed(key, one->event, one->now);
+            return ARBITER_COPY;
+        }
         if (key->leader != 0) one->arbiter->counters.takeovers++;
+        if (key->leader != 0) arbiter_timed_silence(one->arbiter, key, one->now);
         // A link that takes over may bring once more what the last one had brought.
         if (key->tail != 0 && position != 0 && position <= key->tail &&
             one->now.monotonic_ns - key->leader_ns < ARBITER_QUIET_NS)
@@ -340,6 +344,7 @@ static enum arbiter_verdict leader_judge(const struct arbiter_case *one)
     if (!key->coverage.started)
         coverage_start(&one->arbiter->pool, &key->coverage, one->now.utc_ns, one->now.utc_ns);
     if (position > key->tail) key->tail = position;
+    key->missed_ns = 0;
     key->leader_ns = one->now.monotonic_ns;
     key->coverage.last = key->coverage.last_ns = one->now.utc_ns;
     return ARBITER_NEW;
@@ -420,8 +425,11 @@ void arbiter_key_up(struct arbiter *arbiter, uint32_t number, const struct arbit
     ensure(number < arbiter->key_count && link->number != 0);
     struct arbiter_key *key = &arbiter->keys[number];
     key->seen[link->copy] = 0;
-    if (key->links_live++ > 0 || key->closed) return;
-    if (arbiter_timed(key)) arbiter_timed_up(arbiter, number, now);
+    if (key->closed || !arbiter_timed(key)) {
+        key->links_live++;
+        return;
+    }
+    arbiter_timed_up(arbiter, number, now);
 }
 
 void arbiter_key_down(struct arbiter *arbiter, uint32_t number, const struct arbiter_link *link,
@@ -437,8 +445,8 @@ void arbiter_key_down(struct arbiter *arbiter, uint32_t number, const struct arb
         key->leader = 0;
         if (key->rule == ARBITER_RANGE) arbiter_range_drain(arbiter, key, now);
     }
-    if (key->links_live > 0 || !arbiter_timed(key) || !key->coverage.started) return;
-    arbiter_timed_down(arbiter, key, now);
+    if (arbiter_timed(key) && key->coverage.started)
+        arbiter_timed_down(arbiter, number, link, now);
 }
 
 // ---- time ----

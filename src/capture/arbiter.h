@@ -61,6 +61,7 @@ struct arbiter_link {
     uint64_t first;  // events that were new
     uint64_t second; // copies
     uint64_t lost;   // ids of sequences that it left out while live
+    int64_t mute_ns; // UTC, of one that goes down: it brought nothing since; 0: not mute
 };
 
 struct arbiter_window { // the newest events of a SET key, by (time, id)
@@ -98,7 +99,11 @@ struct arbiter_key {
     int64_t retry_ns;    // the caller's: monotonic, no snapshot or audit is asked for before
     int64_t tail;        // agg_trade: last trade id inside the newest event
     int64_t refused_ns;  // SET: time of the oldest refused row since an audit began; 0: none
+    uint32_t left;       // timed: number of the link that last left it with a single other one,
+    int64_t alone_ns;    // ... which was the only one from here, UTC; 0: never
+    int64_t alone_to_ns; // ... to here; 0: it still is
     bool refusing;       // RISING, LEADER: rows were refused, their hole has no end yet
+    int64_t missed_ns;   // LEADER: first event that another link brought since the leader's last
     int64_t resumed_ns;  // of the first event judged since the newest refusal; 0: none
     int64_t ended;       // where the exchange, which does not name the symbol any more, was asked
                          // for the rest in vain; 0: it names it

@@ -72,9 +72,16 @@ static inline bool arbiter_timed(const struct arbiter_key *key)
 {
     return key->rule == ARBITER_SET || key->rule == ARBITER_RISING || key->rule == ARBITER_LEADER;
 }
-// The first link that carries the key is live, the last one is no longer.
+// A link that carries the key is live (counted here), is no longer (counted before).
 void arbiter_timed_up(struct arbiter *arbiter, uint32_t number, struct arbiter_now now);
-void arbiter_timed_down(struct arbiter *arbiter, struct arbiter_key *key, struct arbiter_now now);
+void arbiter_timed_down(struct arbiter *arbiter, uint32_t number, const struct arbiter_link *link,
+                        struct arbiter_now now);
+// LEADER: what another link brings and the leader does not bring any more, so that it is replaced,
+// was left out.
+void arbiter_timed_missed(struct arbiter_key *key, const struct event *event,
+                          struct arbiter_now now);
+void arbiter_timed_silence(struct arbiter *arbiter, struct arbiter_key *key,
+                           struct arbiter_now now);
 // RISING, LEADER: nothing numbers what is missing, so from the first refused row on it is a time
 // without an end.
 void arbiter_timed_refused(struct arbiter *arbiter, struct arbiter_key *key,

@@ -6,8 +6,14 @@
 //     rows stored ──no link is live──────────────────────────→ hole without an end ─link is live─┐
 //      ↑   └──a row is refused (RISING, LEADER; SET has its own way)──→ the same ──rows taken────┤
 //      └─────────────────────────────────────────────────── lost; of SET: to be walked by REST ──┘
+//
+// A link that turns out to be mute was live only in name: where it was the only one, or the leader,
+// a hole is told afterwards.
 #include "capture/arbiter_inside.h"
 
+// Two times with a single link, no longer apart than this, count as one: it takes so long until a
+// mute link is found.
+#define TIMED_ALONE_NS (15 * LIMIT_SECOND_NS)
 // Longest that a message may have been under way: its hole begins with it, not with its arrival.
 #define TIMED_UNDER_WAY_NS (10 * LIMIT_SECOND_NS)
 
@@ -40,7 +46,14 @@ void arbiter_timed_up(struct arbiter *arbiter, uint32_t number, struct arbiter_n
 {
     struct arbiter_key *key = &arbiter->keys[number];
     struct coverage_hole *hole = endless_hole(arbiter, key);
-    if (hole == NULL) return;
+    key->links_live++;
+    if (key->links_live == 1) {
+        key->alone_ns = now.utc_ns;
+        key->alone_to_ns = key->left = 0;
+    } else if (key->alone_to_ns == 0) {
+        key->alone_to_ns = now.utc_ns;
+    }
+    if (key->links_live > 1 || hole == NULL) return;
     hole->last = hole->to_ns = now.utc_ns > hole->first ? now.utc_ns : hole->first;
     key->coverage.last = hole->last;
     if (key->rule == ARBITER_SET)
@@ -50,15 +63,93 @@ void arbiter_timed_up(struct arbiter *arbiter, uint32_t number, struct arbiter_n
                          coverage_cause_text(hole->cause));
 }
 
-void arbiter_timed_down(struct arbiter *arbiter, struct arbiter_key *key, struct arbiter_now now)
+static void alone_since(struct arbiter_key *key, const struct arbiter_link *left,
+                        struct arbiter_now now)
 {
+    ensure(key->links_live == 1);
+    const bool again = key->alone_ns != 0 && now.utc_ns - key->alone_to_ns < TIMED_ALONE_NS;
+    if (!again) key->alone_ns = now.utc_ns;
+    key->alone_to_ns = 0;
+    key->left = left->number;
+}
+
+// Where a time without a live link begins: with the silence of the last one, if it was mute.
+static int64_t silence_ns(const struct arbiter_key *key, const struct arbiter_link *link,
+                          int64_t now_ns)
+{
+    ensure(link->mute_ns >= 0);
+    if (link->mute_ns == 0 || link->mute_ns >= now_ns) return now_ns;
+    return link->mute_ns > key->alone_ns ? link->mute_ns : key->alone_ns;
+}
+
+// [first, last] is over: nothing is live in name only any more. What other holes have is theirs.
+static void time_missed(struct arbiter *arbiter, uint32_t number, int64_t first, int64_t last,
+                        struct arbiter_now now)
+{
+    struct arbiter_key *key = &arbiter->keys[number];
+    if (key->rule != ARBITER_SET) {
+        arbiter_resolved(arbiter, number, first, last, 0, true, "the only link was silent");
+        return;
+    }
     struct coverage_hole hole =
         arbiter_hole(arbiter, key, COVERAGE_DISCONNECTED, COVERAGE_OPEN, now);
-    ensure(key->links_live == 0 && key->coverage.started);
-    hole.first = hole.from_ns =
-        key->rule == ARBITER_SET ? arbiter_set_cut_ns(arbiter, key, now.utc_ns) : now.utc_ns;
+    first = arbiter_set_cut_ns(arbiter, key, first);
+    const struct coverage_hole *other;
+    for (int32_t at = key->coverage.holes; at != COVERAGE_NONE; at = other->older) {
+        other = &arbiter->pool.holes[at];
+        if (other->first <= last && other->last >= first) return; // repaired with it, or audited
+    }
+    hole.first = hole.from_ns = first;
+    hole.last = hole.to_ns = last;
+    if (coverage_miss(&arbiter->pool, &key->coverage, &hole)) arbiter_say_opened(arbiter, &hole);
+}
+
+void arbiter_timed_down(struct arbiter *arbiter, uint32_t number, const struct arbiter_link *link,
+                        struct arbiter_now now)
+{
+    struct arbiter_key *key = &arbiter->keys[number];
+    ensure(key->coverage.started && arbiter_timed(key));
+    if (key->links_live > 0) {
+        const int64_t first = silence_ns(key, link, now.utc_ns);
+        if (link->mute_ns != 0 && link->number != key->left && first < key->alone_to_ns)
+            time_missed(arbiter, number, first, key->alone_to_ns, now);
+        if (key->links_live == 1) alone_since(key, link, now);
+        return;
+    }
+    struct coverage_hole hole =
+        arbiter_hole(arbiter, key, COVERAGE_DISCONNECTED, COVERAGE_OPEN, now);
+    hole.first = silence_ns(key, link, now.utc_ns);
+    if (key->rule == ARBITER_SET) hole.first = arbiter_set_cut_ns(arbiter, key, hole.first);
+    hole.from_ns = hole.first;
     hole.last = COVERAGE_ENDLESS;
     hole_opened(arbiter, key, &hole);
+}
+
+// When the exchange sent it, where that can be.
+static int64_t event_began_ns(const struct event *event, int64_t now_ns)
+{
+    const int64_t time_ns = event_time_ns(event);
+    ensure(now_ns > 0);
+    return time_ns <= now_ns && time_ns >= now_ns - TIMED_UNDER_WAY_NS ? time_ns : now_ns;
+}
+
+void arbiter_timed_missed(struct arbiter_key *key, const struct event *event,
+                          struct arbiter_now now)
+{
+    ensure(key->rule == ARBITER_LEADER);
+    if (key->missed_ns == 0) key->missed_ns = event_began_ns(event, now.utc_ns);
+}
+
+void arbiter_timed_silence(struct arbiter *arbiter, struct arbiter_key *key,
+                           struct arbiter_now now)
+{
+    ensure(key->rule == ARBITER_LEADER);
+    const int64_t first = key->missed_ns;
+    key->missed_ns = 0;
+    if (first == 0 || first > now.utc_ns || !key->coverage.started) return;
+    if (endless_hole(arbiter, key) != NULL) return; // told by it
+    arbiter_resolved(arbiter, arbiter_number(arbiter, key), first, now.utc_ns, 0, true,
+                     "the leading link fell silent");
 }
 
 void arbiter_timed_refused(struct arbiter *arbiter, struct arbiter_key *key,
@@ -69,9 +160,7 @@ void arbiter_timed_refused(struct arbiter *arbiter, struct arbiter_key *key,
     key->refusing = true;
     if (endless_hole(arbiter, key) != NULL) return;
     struct coverage_hole hole = arbiter_hole(arbiter, key, COVERAGE_REFUSED, COVERAGE_OPEN, now);
-    const int64_t time_ns = event_time_ns(event);
-    const bool likely = time_ns <= now.utc_ns && time_ns >= now.utc_ns - TIMED_UNDER_WAY_NS;
-    hole.first = hole.from_ns = likely ? time_ns : now.utc_ns;
+    hole.first = hole.from_ns = event_began_ns(event, now.utc_ns);
     hole.last = COVERAGE_ENDLESS;
     hole_opened(arbiter, key, &hole);
 }

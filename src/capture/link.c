@@ -403,6 +403,8 @@ static bool link_silent(struct link *link, int64_t now_ns)
     link->silent_checks = link->heard ? 0 : (uint8_t)(link->silent_checks + 1);
     link->heard = false;
     if (link->silent_checks < LINK_SILENT_CHECKS_MAX) return false;
+    link->arbiter.mute_ns =
+        io_utc_ns(link->shared->io) - limit_ns - limit_ns / LINK_SILENT_CHECKS_MAX;
     link_fail(link, STATUS_LINK_DOWN, "nothing was heard for %lld s",
               (long long)(limit_ns / LIMIT_SECOND_NS));
     return true;

@@ -67,6 +67,7 @@ static void slot_check(struct shard *shard, struct shard_slot *slot, int64_t now
     bool mute = silent_ns >= SHARD_MUTE_NS && behind >= SHARD_MUTE_EVENTS;
     bool alone = silent_ns >= SHARD_MUTE_ALONE_NS && audit_contradicts(shard, slot);
     if (!mute && !alone) return;
+    slot->link.arbiter.mute_ns = io_utc_ns(shard->io) - silent_ns - SHARD_HEALTH_NS;
     slot->heard_ns = 0;
     shard->mutes++;
     if (mute)
@@ -112,7 +113,7 @@ void shard_health_tick(struct shard *shard)
 {
     int64_t now_ns = io_monotonic_ns(shard->io);
     if (now_ns < shard->health_ns) return;
-    shard->health_ns = now_ns + LIMIT_SECOND_NS;
+    shard->health_ns = now_ns + SHARD_HEALTH_NS;
     for (uint32_t i = 0; i < shard->slots_high; i++) {
         struct shard_slot *slot = &shard->slots[i];
         if (!slot->used || slot->ended) continue;

@@ -145,6 +145,7 @@ void shard_keys_up(struct shard *shard, struct shard_slot *slot)
 {
     ensure(!slot->up);
     slot->up = true;
+    slot->link.arbiter.mute_ns = 0;
     keys_of_slot(shard, slot, arbiter_key_up);
 }
 

@@ -22,6 +22,7 @@
 #define SHARD_TAPE_NS (10 * LIMIT_SECOND_NS) // that the first feeds wait for a tape at most
 #define SHARD_LEDGER_NS LIMIT_MINUTE_NS // between two files of the ledger
 #define SHARD_LEDGER_LEFT_NS (200 * LIMIT_MILLISECOND_NS) // of a stop, for the last one
+#define SHARD_HEALTH_NS LIMIT_SECOND_NS // between two looks
 #define SHARD_MUTE_NS (10 * LIMIT_SECOND_NS)
 #define SHARD_MUTE_ALONE_NS (30 * LIMIT_SECOND_NS)
 #define SHARD_LAG_NS (10 * LIMIT_SECOND_NS)

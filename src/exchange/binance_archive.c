@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exchange/binance_archive_cells.h"
 #include "exchange/binance_archive_inside.h"
 #include "format/ensure.h"
 #include "format/time_text.h"
@@ -243,11 +244,95 @@ static inline void put_text(struct row *row, int column, const char *text, uint3
     rows->text_size += size;
 }
 
+// ---- a usual line of trades ----
+
+#ifdef __AVX2__
+enum { TRADE_READ_BYTES = 64 + 17 + 6 + 6 + 8 }; // from the beginning of a line, at most
+_Static_assert((int)TRADE_READ_BYTES <= (int)BINANCE_ARCHIVE_PADDING, "usual lines read ahead");
+
+static inline bool is_usual_product(int64_t price, int64_t quantity, uint32_t scale, int64_t quote,
+                                    uint32_t quote_scale)
+{
+    uint32_t up = scale - quote_scale;
+    return up <= 8 && (__int128)price * quantity == (__int128)quote * (int64_t)ten_to[up];
+}
+
+// Time and what follows it: all in the usual form, and of this file's period?
+static inline bool take_usual_rest(struct row *row, const char *at)
+{
+    struct binance_archive *archive = row->archive;
+    uint32_t digits = archive->unit_ns == MICROSECOND_NS ? MICROSECOND_DIGITS : MILLISECOND_DIGITS;
+    int64_t time, time_ns;
+    bool maker, best = true;
+    unsigned bad = !cell_integer(at, digits, &time) | (at[digits] != ',');
+    bad |= __builtin_mul_overflow(time, archive->unit_ns, &time_ns);
+    bad |= (time_ns < archive->from_ns) | (time_ns >= archive->to_ns);
+    at += digits + 1;
+    at += cell_boolean(at, &maker, &bad);
+    if (!archive->usdm) {
+        bad |= *at++ != ',';
+        at += cell_boolean(at, &best, &bad);
+    }
+    row->rows->value[TRADE_TIME][row->index] = time_ns;
+    row->rows->value[TRADE_SIDE][row->index] = maker ? SIDE_SELL : SIDE_BUY;
+    if (!archive->usdm)
+        row->rows->value[TRADE_BEST_MATCH][row->index] = best;
+    bad |= *at != '\n';
+    row->at = at + 1;
+    return bad == 0;
+}
+
+// False: not a usual line; nothing has been said about it, and row->at stands where it stood.
+static inline bool take_usual_trade(struct row *row)
+{
+    struct binance_archive *archive = row->archive;
+    struct rows *rows = row->rows;
+    const char *line = row->at;
+    const uint32_t i = row->index;
+    uint64_t commas = cells_commas(line);
+    if (__builtin_popcountll(commas) < 4 || archive->unit_ns == 0 || !archive->has_last)
+        return false;
+    uint32_t ends[4];
+    for (int c = 0; c < 4; c++, commas &= commas - 1)
+        ends[c] = (uint32_t)__builtin_ctzll(commas);
+    int64_t *price = &rows->value[TRADE_PRICE][i], *quantity = &rows->value[TRADE_QUANTITY][i];
+    uint8_t *price_scale = &rows->scale[TRADE_PRICE][i];
+    uint8_t *quantity_scale = &rows->scale[TRADE_QUANTITY][i];
+    int64_t id, quote;
+    uint8_t quote_scale;
+    unsigned good = cell_integer(line, ends[0], &id);
+    good &= cell_decimal(line + ends[0] + 1, ends[1] - ends[0] - 1, price, price_scale);
+    good &= cell_decimal(line + ends[1] + 1, ends[2] - ends[1] - 1, quantity, quantity_scale);
+    good &= cell_decimal(line + ends[2] + 1, ends[3] - ends[2] - 1, &quote, &quote_scale);
+    good &= is_usual_product(*price, *quantity, (uint32_t)*price_scale + *quantity_scale, quote,
+                             quote_scale);
+    good &= id > archive->last;
+    good &= take_usual_rest(row, line + ends[3] + 1);
+    if (!good) {
+        row->at = line;
+        return false;
+    }
+    rows->value[TRADE_ID][i] = archive->last = id;
+    return true;
+}
+#else
+static inline bool take_usual_trade(struct row *row)
+{
+    (void)row;
+    return false;
+}
+#endif
+
 // ---- the three kinds of files ----
 
 static bool take_trade(struct row *row)
 {
     int64_t id;
+    if (take_usual_trade(row)) {
+        if (row->archive->usdm)
+            put_text(row, TRADE_KIND, "MARKET", 6);
+        return true;
+    }
     if (!take_integer(row, &id) || !take_comma(row) || !take_decimal(row, TRADE_PRICE) ||
         !take_decimal(row, TRADE_QUANTITY) || !take_quote(row, TRADE_PRICE, TRADE_QUANTITY) ||
         !take_time(row, TRADE_TIME, true) ||

@@ -15,8 +15,9 @@
 // period; price times quantity is the quote quantity but for rounding. The first line that breaks
 // a rule ends the scan, and `fault` says where and what was expected.
 //
-// Speed: a line is taken left to right, eight digits at a time, without looking for its end first;
-// only a line that fails is looked at again, slowly, for its fault.
+// Speed: the commas of a trade are found 64 bytes at once, and its cells read side by side. A line
+// that is not as usual is taken left to right, eight digits at a time; only one that fails then is
+// looked at again, slowly, for its fault.
 //
 // Rows equal those of the stream but for what archives do not have: event time, receive time, link
 // and (futures trades) the kind, which is MARKET by definition; flags are EVENT_BACKFILLED.
@@ -34,7 +35,7 @@
 
 enum {
     // Bytes behind those to be scanned that must be readable; their content does not matter.
-    BINANCE_ARCHIVE_PADDING = 64,
+    BINANCE_ARCHIVE_PADDING = 128,
     BINANCE_ARCHIVE_LINE_BYTES_MAX = 4096,
     BINANCE_ARCHIVE_FAULT_BYTES = 192,
     BINANCE_ARCHIVE_INTERVAL_BYTES_MAX = 7,

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// complete_life: the mirror of a life, to a broker that outlives it. See complete_life.h.
+#include "complete_life.h"
+#include "format/ensure.h"
+#include "publish/mirror.h"
+#include "scripted_producer.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+enum { FEED_BYTES = 1 << 18 };
+
+struct life_mirror {
+    struct io *io;
+    struct mirror *mirror;
+    struct tape_feed *feeds[LIFE_SHARDS_MAX];
+    uint32_t shards;
+    struct statistics_mirror statistics;
+};
+
+struct tape_feed *life_mirror_feed(const struct life *life, uint32_t shard)
+{
+    ensure(shard < LIFE_SHARDS_MAX);
+    return life->mirror == NULL ? NULL : life->mirror->feeds[shard];
+}
+
+void life_mirror_start(struct life *life)
+{
+    struct io_message message = {{0}};
+    struct life_mirror *own = calloc(1, sizeof *own);
+    life->mirror = own;
+    own->shards = life->shards;
+    for (uint32_t s = 0; s < own->shards; s++)
+        cr_assert_eq(tape_feed_open(&own->feeds[s], FEED_BYTES), 0);
+    cr_assert_eq(io_open_loop(&own->io, &(struct io_options){.name = "mirror"}, &message), 0);
+    const struct mirror_options options = {.store = life->store,
+                                           .feeds = own->feeds,
+                                           .shards = own->shards,
+                                           .channels = 1u << CHANNEL_TRADE,
+                                           .maker = {scripted_make, life->broker},
+                                           .queue_bytes = 1 << 20,
+                                           .queue_messages = SCRIPTED_QUEUE_MAX,
+                                           .log = &life->log,
+                                           .statistics = &own->statistics};
+    cr_assert_eq(mirror_open(&own->mirror, own->io, life->store_io, &options, &message), 0, "%s",
+                 message.text);
+    mirror_start(own->mirror);
+}
+
+static void life_mirror_free(struct life *life)
+{
+    struct life_mirror *own = life->mirror;
+    mirror_close(own->mirror);
+    for (uint32_t s = 0; s < own->shards; s++) tape_feed_close(own->feeds[s]);
+    free(own);
+    life->mirror = NULL;
+}
+
+static void mirror_stopped(void *context)
+{
+    *(bool *)context = true;
+}
+
+void life_mirror_stop(struct life *life)
+{
+    bool stopped = false;
+    struct io *io = life->mirror->io;
+    mirror_stop(life->mirror->mirror, LIMIT_SECOND_NS, mirror_stopped, &stopped);
+    life_run(life, 3 * LIMIT_SECOND_NS);
+    cr_assert(stopped);
+    life_mirror_free(life);
+    io_close_loop(io);
+}
+
+void life_mirror_crash(struct life *life)
+{
+    life_mirror_free(life);
+}
+
+bool life_mirror_idle(const struct life *life)
+{
+    const struct mirror_counters counters = mirror_counters(life->mirror->mirror);
+    return counters.behind == 0 && counters.in_flight == 0;
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// simulation: see simulation.h.
+#include "tests/simulation/simulation.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "scripted_producer.h"
+
+#define MS LIMIT_MILLISECOND_NS
+#define SECOND LIMIT_SECOND_NS
+
+enum { SITTINGS_LEAST = 4, CRASHES_LEAST = 3 };
+
+struct simulation {
+    struct life *life;
+    struct simulation_counts *counts;
+    bool clock_stepped;
+    bool disk_failed; // its news may not have been written
+};
+
+static uint64_t drawn(struct simulation *own, uint64_t bound)
+{
+    return sim_world_random(own->life->world, bound);
+}
+
+static void simulation_begin(struct simulation *own, uint64_t seed,
+                             const struct simulation_options *options)
+{
+    const bool upbit = seed % 4 == 3;
+    struct life *life = life_create(seed, 1 + (uint32_t)(seed % 3 != 0), upbit ? 25 * MS : 50 * MS);
+    own->life = life;
+    life->upbit = upbit;
+    life->seals = true;
+    life->tape_age_ns = 20 * SECOND;
+    life->named = drawn(own, 2) == 0;
+    sim_world_faults(life->world)->torn_sector = 500000;
+    sim_world_faults(life->world)->resolve_rotated = drawn(own, 2) == 0;
+    if (options->log) life->log.file = 2;
+    if (drawn(own, 4) == 0) return; // without a mirror
+    life->broker = calloc(1, sizeof *life->broker);
+    life->broker->world = life->world;
+}
+
+// Faults and pauses in turn. False: the machine has crashed.
+static bool simulation_faults(struct simulation *own, int64_t for_ns)
+{
+    struct life *life = own->life;
+    while (for_ns > 0) {
+        const int64_t with_ns = (int64_t)(500 + drawn(own, 8000)) * MS;
+        const int64_t without_ns = (int64_t)drawn(own, 6000) * MS;
+        const char *name = simulation_fault_name(simulation_fault_begin(life));
+        own->clock_stepped |= strncmp(name, "clock", 5) == 0;
+        own->counts->episodes++;
+        life_run(life, with_ns);
+        const bool crashed = sim_world_crashed(life->world);
+        simulation_fault_end(life);
+        if (crashed) return false;
+        life_run(life, without_ns);
+        if (sim_world_crashed(life->world)) return false;
+        for_ns -= with_ns + without_ns;
+    }
+    return true;
+}
+
+static void simulation_crash(struct simulation *own)
+{
+    const bool power = drawn(own, 2) == 0;
+    life_crash(own->life, power ? SIM_CRASH_POWER : SIM_CRASH_KILL);
+    simulation_fault_struck(power ? simulation_power : simulation_kill);
+    own->counts->crashes++;
+}
+
+// From a start to a stop, a kill at any time, or before any operation of the disk.
+static void simulation_sitting(struct simulation *own, int64_t for_ns)
+{
+    struct life *life = own->life;
+    life->shards = 1 + (uint32_t)drawn(own, LIFE_SHARDS_MAX);
+    life_start(life);
+    const uint64_t ending = own->counts->crashes < CRASHES_LEAST ? 1 + drawn(own, 3)
+                                                                 : drawn(own, 4);
+    if (ending == 1)
+        sim_world_crash_at(life->world, sim_world_operations(life->world) + 1 +
+                                            drawn(own, (uint64_t)(for_ns / (10 * MS))));
+    if (drawn(own, 4) != 0) life_run(life, (int64_t)drawn(own, 3000) * MS);
+    if (!sim_world_crashed(life->world)) (void)simulation_faults(own, for_ns);
+    if (ending > 0 || sim_world_crashed(life->world)) {
+        simulation_crash(own);
+    } else {
+        life_run(life, 5 * SECOND); // a disk that was full has room again
+        life_stop(life);
+        own->counts->stops++;
+    }
+    life_run(life, (int64_t)drawn(own, 3000) * MS);
+}
+
+// Nothing fails any more, audits come round twice, the mirror catches up.
+static void simulation_calm(struct simulation *own)
+{
+    struct life *life = own->life;
+    life->shards = 1 + (uint32_t)drawn(own, LIFE_SHARDS_MAX);
+    life_start(life);
+    life->peer->faults = (struct market_faults){0};
+    life_run(life, 20 * SECOND);
+    life->peer->stopped = true;
+    life_run(life, 160 * SECOND);
+    for (int i = 0; life->broker != NULL && !life_mirror_idle(life); i++) {
+        cr_assert_lt(i, 300, "the mirror does not catch up");
+        life_run(life, SECOND);
+    }
+    life_stop(life);
+}
+
+static void simulation_judge(struct simulation *own)
+{
+    struct life *life = own->life;
+    const struct life_result result = life->upbit ? life_judge_upbit(life) : life_judge(life);
+    own->counts->stored = result.stored;
+    own->counts->listed = result.listed;
+    cr_assert_gt(result.stored, 1000, "too little to mean anything: %llu",
+                 (unsigned long long)result.stored);
+    cr_assert_eq(result.duplicated, 0, "%llu stored twice", (unsigned long long)result.duplicated);
+    cr_assert_eq(result.missing, 0, "%llu neither stored nor listed",
+                 (unsigned long long)result.missing);
+    cr_assert_eq(result.wrong, 0, "%llu not as sent, or listed though stored",
+                 (unsigned long long)result.wrong);
+    cr_assert_eq(result.depth_wrong, 0, "%llu books", (unsigned long long)result.depth_wrong);
+    cr_assert_eq(result.depth_unlisted, 0, "%llu gaps of depth",
+                 (unsigned long long)result.depth_unlisted);
+    cr_assert_eq(result.candles_wrong, 0, "%llu of %llu candles",
+                 (unsigned long long)result.candles_wrong, (unsigned long long)result.candles);
+    cr_assert_eq(result.alerts_wrong, 0, "%llu of %llu alerts",
+                 (unsigned long long)result.alerts_wrong, (unsigned long long)result.alerts);
+    if (life->broker != NULL) {
+        own->counts->delivered = life->broker->count;
+        simulation_judge_kafka(life, own->clock_stepped);
+    }
+}
+
+void simulation_run(uint64_t seed, const struct simulation_options *options,
+                    struct simulation_counts *counts)
+{
+    struct simulation own = {.counts = counts};
+    *counts = (struct simulation_counts){0};
+    simulation_begin(&own, seed, options);
+    const int64_t end_ns = options->minutes * LIMIT_MINUTE_NS;
+    for (int i = 0; i < SITTINGS_LEAST || sim_world_monotonic_ns(own.life->world) < end_ns; i++)
+        simulation_sitting(&own, (int64_t)(20 + drawn(&own, 150)) * SECOND);
+    simulation_calm(&own);
+    for (uint32_t s = 0; s < MARKET_SYMBOLS; s++)
+        counts->events += own.life->peer->symbols[s].count * (own.life->upbit ? 1 : 2);
+    counts->virtual_ns = sim_world_monotonic_ns(own.life->world);
+    counts->hash = sim_world_hash(own.life->world);
+    simulation_fault_hits(own.life, counts);
+    simulation_judge(&own);
+    free(own.life->broker);
+    life_destroy(own.life);
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// simulation: what a seed makes of a recorder's years, in ten virtual minutes: the production code
+// of shards, links, repair, audit, tape, sealer, mirror, candles and alerts in front of an exchange
+// with faults, on a disk with faults, behind a broker with faults; killed and without power again
+// and again, with one shard or two. At the end everything is calm for a while, and then the store
+// and the broker must hold what the exchange had (docs/testing.md says what is judged).
+//
+// One life a process: what a crash leaves behind is leaked. Test code: a broken promise aborts with
+// its text.
+#ifndef RINGTAPE_TESTS_SIMULATION_SIMULATION_H
+#define RINGTAPE_TESTS_SIMULATION_SIMULATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/complete_life.h"
+
+enum { SIMULATION_KINDS_MAX = 40 };
+
+// What happens to a life, by kind: simulation_fault_name().
+struct simulation_counts {
+    uint64_t events;      // of the exchange
+    uint64_t stored;
+    uint64_t listed;      // open or lost at the end
+    uint64_t repaired;    // rows that came by REST
+    uint64_t delivered;   // to the broker, copies too
+    uint64_t crashes;
+    uint64_t stops;       // with notice
+    uint64_t episodes;    // of faults
+    int64_t virtual_ns;
+    uint64_t hash;        // of the trace
+    uint64_t hits[SIMULATION_KINDS_MAX]; // strikes by kind
+};
+
+struct simulation_options {
+    int64_t minutes; // virtual, before the calm
+    bool log;        // of the daemon, to stderr
+};
+
+// A whole life. Returns only where every promise held.
+void simulation_run(uint64_t seed, const struct simulation_options *options,
+                    struct simulation_counts *counts);
+
+// ---- simulation_faults.c ----
+
+uint32_t simulation_fault_count(void);
+const char *simulation_fault_name(uint32_t kind);
+// Begins, ends an episode of a kind that the world draws.
+uint32_t simulation_fault_begin(struct life *life);
+void simulation_fault_end(struct life *life);
+void simulation_fault_struck(uint32_t kind); // one that the caller itself makes: crashes
+void simulation_fault_hits(const struct life *life, struct simulation_counts *counts);
+extern const uint32_t simulation_kill, simulation_power;
+
+// ---- simulation_kafka.c ----
+
+// What the broker has got is what is stored, each row, in the order of its key.
+void simulation_judge_kafka(struct life *life, bool clock_stepped);
+
+#endif

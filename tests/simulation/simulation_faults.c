@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// The kinds of faults: chances of the simulated machine, chances of the simulated exchange, and
+// what is done to them at a moment. All are off between two episodes.
+#include "tests/simulation/simulation.h"
+
+#include <stddef.h>
+
+#include "format/ensure.h"
+#include "scripted_producer.h"
+
+enum fault_place {
+    PLACE_WORLD,  // a chance in struct sim_faults
+    PLACE_MARKET, // a chance in struct market_faults
+    PLACE_ACTION, // done once at the beginning, undone at the end
+};
+
+struct fault {
+    const char *name;
+    enum fault_place place;
+    size_t offset;
+    uint32_t ppm;
+    void (*act)(struct life *life, bool begins);
+};
+
+#define WORLD(field, chance)                                                                       \
+    {.name = #field, .place = PLACE_WORLD, .offset = offsetof(struct sim_faults, field),           \
+     .ppm = (chance)}
+#define MARKET(field, chance)                                                                      \
+    {.name = "exchange_" #field, .place = PLACE_MARKET,                                            \
+     .offset = offsetof(struct market_faults, field), .ppm = (chance)}
+#define ACTION(function) {.name = #function, .place = PLACE_ACTION, .act = (function)}
+
+static void links_reset(struct life *life, bool begins)
+{
+    if (begins) sim_network_cut(life->world, life->peer->port, true);
+}
+
+static void links_mute(struct life *life, bool begins)
+{
+    if (begins) sim_network_cut(life->world, life->peer->port, false);
+}
+
+static void exchange_refuses(struct life *life, bool begins)
+{
+    if (begins) sim_network_cut(life->world, life->peer->port, true);
+    sim_network_down(life->world, life->peer->port, begins, true);
+}
+
+static void exchange_unreachable(struct life *life, bool begins)
+{
+    if (begins) sim_network_cut(life->world, life->peer->port, false);
+    sim_network_down(life->world, life->peer->port, begins, false);
+}
+
+static void rest_down(struct life *life, bool begins)
+{
+    life->peer->faults.down = begins;
+}
+
+static void broker_down(struct life *life, bool begins)
+{
+    if (life->broker != NULL) life->broker->down = begins;
+}
+
+static void broker_stuck(struct life *life, bool begins)
+{
+    if (life->broker != NULL) life->broker->stuck_channels = begins ? 1u << CHANNEL_TRADE : 0;
+}
+
+static void broker_slow(struct life *life, bool begins)
+{
+    if (life->broker != NULL) life->broker->one_by_one = begins;
+}
+
+static void clock_forward(struct life *life, bool begins)
+{
+    if (begins)
+        sim_world_step_clock(life->world, (int64_t)sim_world_random(life->world, 3000) *
+                                              LIMIT_MILLISECOND_NS);
+}
+
+static void clock_back(struct life *life, bool begins)
+{
+    if (begins)
+        sim_world_step_clock(life->world, -(int64_t)sim_world_random(life->world, 3000) *
+                                              LIMIT_MILLISECOND_NS);
+}
+
+static void disk_full(struct life *life, bool begins)
+{
+    sim_disk_capacity(life->world, begins ? 1 << 20 : 1 << 30);
+}
+
+static void killed(struct life *life, bool begins)
+{
+    (void)life;
+    (void)begins;
+}
+
+static const struct fault faults[] = {
+    {.name = "kill", .place = PLACE_ACTION, .act = killed},
+    {.name = "power_loss", .place = PLACE_ACTION, .act = killed},
+    WORLD(torn_sector, 500000), // always
+    WORLD(receive_split, 500000),
+    WORLD(send_short, 500000),
+    WORLD(connect_refused, 500000),
+    WORLD(connect_timeout, 200000),
+    WORLD(reset, 3000),
+    WORLD(mute, 300000),
+    WORLD(resolve_failed, 500000),
+    WORLD(read_error, 20000),
+    WORLD(write_error, 50000),
+    WORLD(failed_write_lands, 500000), // always, with write_error
+    WORLD(no_space, 50000),
+    WORLD(fsync_error, 50000),
+    WORLD(slow_disk, 100000),
+    MARKET(lost, 10000),
+    MARKET(doubled, 10000),
+    MARKET(late, 10000),
+    MARKET(cut, 1000),
+    MARKET(muted, 300),
+    MARKET(refused, 300000),
+    MARKET(limited, 300000),
+    MARKET(shortened, 300000),
+    MARKET(overlapped, 300000),
+    MARKET(hung_up, 300000),
+    ACTION(links_reset),
+    ACTION(links_mute),
+    ACTION(exchange_refuses),
+    ACTION(exchange_unreachable),
+    ACTION(rest_down),
+    ACTION(broker_down),
+    ACTION(broker_stuck),
+    ACTION(broker_slow),
+    ACTION(clock_forward),
+    ACTION(clock_back),
+    ACTION(disk_full),
+};
+enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 3 };
+_Static_assert(FAULTS <= SIMULATION_KINDS_MAX, "one counter each");
+const uint32_t simulation_kill = 0, simulation_power = 1;
+
+static uint64_t acted[FAULTS];
+static uint32_t current;
+
+uint32_t simulation_fault_count(void)
+{
+    return FAULTS;
+}
+
+const char *simulation_fault_name(uint32_t kind)
+{
+    ensure(kind < FAULTS);
+    return faults[kind].name;
+}
+
+void simulation_fault_struck(uint32_t kind)
+{
+    ensure(kind < FAULTS && faults[kind].place == PLACE_ACTION);
+    acted[kind]++;
+}
+
+static void fault_set(struct life *life, uint32_t kind, bool begins)
+{
+    const struct fault *fault = &faults[kind];
+    char *place = fault->place == PLACE_WORLD ? (char *)sim_world_faults(life->world)
+                                              : (char *)&life->peer->faults;
+    if (fault->place == PLACE_ACTION) {
+        fault->act(life, begins);
+        acted[kind] += begins;
+        return;
+    }
+    *(uint32_t *)(void *)(place + fault->offset) = begins ? fault->ppm : 0;
+    // What a new link or question would meet is met once there is one.
+    if (begins && fault->place == PLACE_WORLD && strncmp(fault->name, "connect", 7) == 0)
+        sim_network_cut(life->world, life->peer->port, true);
+}
+
+uint32_t simulation_fault_begin(struct life *life)
+{
+    current = FIRST_DRAWN + (uint32_t)sim_world_random(life->world, FAULTS - FIRST_DRAWN);
+    fault_set(life, current, true);
+    sim_world_faults(life->world)->failed_write_lands = 500000;
+    sim_world_faults(life->world)->torn_sector = 500000;
+    // Repair has something to ask for.
+    if (faults[current].place == PLACE_MARKET) life->peer->faults.lost = 10000;
+    return current;
+}
+
+void simulation_fault_end(struct life *life)
+{
+    fault_set(life, current, false);
+    life->peer->faults.lost = 0;
+}
+
+void simulation_fault_hits(const struct life *life, struct simulation_counts *counts)
+{
+    for (uint32_t i = 0; i < FAULTS; i++) {
+        const struct fault *fault = &faults[i];
+        if (fault->place == PLACE_WORLD)
+            counts->hits[i] = sim_world_hits(life->world, fault->offset);
+        else if (fault->place == PLACE_MARKET)
+            counts->hits[i] = life->peer->hits[fault->offset / sizeof(uint32_t)];
+        else
+            counts->hits[i] = acted[i];
+    }
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//
+// simulation [--seeds FIRST-LAST] [--minutes N] [--workers N] [--twice N] [--json]
+// simulation --seed N [--minutes N] [--log] [--trace]
+//
+// Many seeds, each in a process of its own; what happened is counted, a failing seed is printed
+// with the command that repeats it. Exit code 1: a seed failed.
+#include "tests/simulation/simulation.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WORKERS_MAX = 64, SEED_SECONDS_MAX = 120 };
+
+struct settings {
+    struct simulation_options options;
+    uint64_t first, last;
+    uint64_t twice; // every so many seeds is run again: its trace must be the same. 0: none
+    uint32_t workers;
+    const char *program;
+    bool json;
+};
+
+struct outcome { // from the process of a seed
+    uint64_t seed;
+    bool good;
+    int64_t cpu_ns;
+    struct simulation_counts counts;
+};
+
+struct sum {
+    struct simulation_counts counts;
+    uint64_t seeds, failed, repeated, differing;
+    uint64_t events_least, crashes_least, episodes_least;
+    int64_t cpu_ns, virtual_least_ns;
+};
+
+static int64_t child_cpu_ns(const struct rusage *usage)
+{
+    const struct timeval *user = &usage->ru_utime, *system = &usage->ru_stime;
+    return (user->tv_sec + system->tv_sec) * LIMIT_SECOND_NS +
+           (user->tv_usec + system->tv_usec) * LIMIT_MICROSECOND_NS;
+}
+
+static void seed_run(const struct settings *settings, uint64_t seed, struct outcome *outcome)
+{
+    int ends[2];
+    struct rusage usage = {0};
+    *outcome = (struct outcome){.seed = seed};
+    if (pipe(ends) != 0) abort();
+    (void)fflush(NULL);
+    const pid_t child = fork();
+    if (child == 0) {
+        (void)alarm(SEED_SECONDS_MAX);
+        simulation_run(seed, &settings->options, &outcome->counts);
+        const bool told = write(ends[1], &outcome->counts, sizeof outcome->counts) ==
+                          (ssize_t)sizeof outcome->counts;
+        _exit(told ? 0 : 1);
+    }
+    (void)close(ends[1]);
+    const ssize_t size = read(ends[0], &outcome->counts, sizeof outcome->counts);
+    (void)close(ends[0]);
+    int status = 0;
+    if (child < 0 || wait4(child, &status, 0, &usage) != child) abort();
+    outcome->cpu_ns = child_cpu_ns(&usage);
+    outcome->good = status == 0 && size == (ssize_t)sizeof outcome->counts;
+    if (outcome->good) return;
+    outcome->counts = (struct simulation_counts){0};
+    (void)fprintf(stderr, "seed %" PRIu64 " FAILED (%s %d); again: %s --seed %" PRIu64
+                          " --minutes %" PRId64 " --log\n",
+                  seed, WIFSIGNALED(status) ? "signal" : "exit",
+                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), settings->program,
+                  seed, settings->options.minutes);
+}
+
+// Seeds of one worker go to the parent through `out`, whole records below PIPE_BUF.
+_Static_assert(sizeof(struct outcome) <= 4096, "written in one piece");
+
+static void worker_run(const struct settings *settings, uint32_t worker, int out)
+{
+    for (uint64_t seed = settings->first + worker; seed <= settings->last;
+         seed += settings->workers) {
+        struct outcome outcome, again;
+        seed_run(settings, seed, &outcome);
+        if (outcome.good && settings->twice > 0 && seed % settings->twice == 0) {
+            seed_run(settings, seed, &again);
+            if (again.counts.hash != outcome.counts.hash) {
+                (void)fprintf(stderr, "seed %" PRIu64 " FAILED: another trace when run again\n",
+                              seed);
+                outcome.good = false;
+            }
+        }
+        if (write(out, &outcome, sizeof outcome) != (ssize_t)sizeof outcome) _exit(1);
+    }
+    _exit(0);
+}
+
+static void sum_add(struct sum *sum, const struct outcome *outcome)
+{
+    const struct simulation_counts *own = &outcome->counts;
+    struct simulation_counts *all = &sum->counts;
+    sum->seeds++;
+    sum->failed += !outcome->good;
+    sum->cpu_ns += outcome->cpu_ns;
+    if (!outcome->good) return;
+    all->events += own->events;
+    all->stored += own->stored;
+    all->listed += own->listed;
+    all->delivered += own->delivered;
+    all->crashes += own->crashes;
+    all->stops += own->stops;
+    all->episodes += own->episodes;
+    all->virtual_ns += own->virtual_ns;
+    all->hash ^= own->hash;
+    for (uint32_t i = 0; i < SIMULATION_KINDS_MAX; i++) all->hits[i] += own->hits[i];
+    if (own->events < sum->events_least) sum->events_least = own->events;
+    if (own->crashes < sum->crashes_least) sum->crashes_least = own->crashes;
+    if (own->episodes < sum->episodes_least) sum->episodes_least = own->episodes;
+    if (own->virtual_ns < sum->virtual_least_ns) sum->virtual_least_ns = own->virtual_ns;
+}
+
+static void print_json(const struct sum *sum)
+{
+    const struct simulation_counts *all = &sum->counts;
+    (void)printf("{\"seeds\": %" PRIu64 ", \"failed\": %" PRIu64 ", \"events\": %" PRIu64
+                 ", \"stored\": %" PRIu64 ", \"listed\": %" PRIu64 ", \"delivered\": %" PRIu64
+                 ", \"crashes\": %" PRIu64 ", \"stops\": %" PRIu64 ", \"episodes\": %" PRIu64
+                 ", \"events_least\": %" PRIu64 ", \"crashes_least\": %" PRIu64
+                 ", \"episodes_least\": %" PRIu64 ", \"virtual_s\": %" PRId64
+                 ", \"virtual_least_s\": %" PRId64 ", \"cpu_ms\": %" PRId64 ", \"hits\": {",
+                 sum->seeds, sum->failed, all->events, all->stored, all->listed, all->delivered,
+                 all->crashes, all->stops, all->episodes, sum->events_least, sum->crashes_least,
+                 sum->episodes_least, all->virtual_ns / LIMIT_SECOND_NS,
+                 sum->virtual_least_ns / LIMIT_SECOND_NS, sum->cpu_ns / LIMIT_MILLISECOND_NS);
+    for (uint32_t i = 0; i < simulation_fault_count(); i++)
+        (void)printf("%s\"%s\": %" PRIu64, i > 0 ? ", " : "", simulation_fault_name(i),
+                     all->hits[i]);
+    (void)printf("}}\n");
+}
+
+static void print_text(const struct sum *sum)
+{
+    const struct simulation_counts *all = &sum->counts;
+    const double cpu_s = (double)sum->cpu_ns / 1e9, virtual_s = (double)all->virtual_ns / 1e9;
+    (void)printf("%" PRIu64 " seeds, %" PRIu64 " failed\n", sum->seeds, sum->failed);
+    (void)printf("%" PRIu64 " events, %" PRIu64 " trades stored, %" PRIu64 " listed as missing, %"
+                 PRIu64 " delivered\n", all->events, all->stored, all->listed, all->delivered);
+    (void)printf("%" PRIu64 " crashes, %" PRIu64 " stops, %" PRIu64 " episodes of faults\n",
+                 all->crashes, all->stops, all->episodes);
+    (void)printf("least of a seed: %" PRIu64 " events, %" PRIu64 " crashes, %" PRIu64
+                 " episodes, %" PRId64 " s\n", sum->events_least, sum->crashes_least,
+                 sum->episodes_least, sum->virtual_least_ns / LIMIT_SECOND_NS);
+    (void)printf("%.0f virtual hours in %.0f CPU seconds: %.0f times real time\n",
+                 virtual_s / 3600, cpu_s, cpu_s > 0 ? virtual_s / cpu_s : 0);
+    for (uint32_t i = 0; i < simulation_fault_count(); i++)
+        (void)printf("  %-22s %12" PRIu64 "\n", simulation_fault_name(i), all->hits[i]);
+}
+
+// A line of progress on a terminal, now and then.
+static void progress(const struct settings *settings, const struct sum *sum)
+{
+    static time_t last;
+    const time_t now = time(NULL);
+    if (now == last || isatty(2) == 0) return;
+    last = now;
+    (void)fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " seeds, %" PRIu64 " failed ", sum->seeds,
+                  settings->last - settings->first + 1, sum->failed);
+}
+
+static int run_all(const struct settings *settings)
+{
+    int ends[2];
+    struct outcome outcome;
+    struct sum sum = {.events_least = UINT64_MAX, .crashes_least = UINT64_MAX,
+                      .episodes_least = UINT64_MAX, .virtual_least_ns = INT64_MAX};
+    if (pipe(ends) != 0) abort();
+    for (uint32_t i = 0; i < settings->workers; i++) {
+        const pid_t child = fork();
+        if (child < 0) abort();
+        if (child == 0) worker_run(settings, i, ends[1]);
+    }
+    (void)close(ends[1]);
+    while (read(ends[0], &outcome, sizeof outcome) == (ssize_t)sizeof outcome) {
+        sum_add(&sum, &outcome);
+        progress(settings, &sum);
+    }
+    while (wait(NULL) > 0) continue;
+    if (settings->json)
+        print_json(&sum);
+    else
+        print_text(&sum);
+    return sum.failed == 0 && sum.seeds == settings->last - settings->first + 1 ? 0 : 1;
+}
+
+static int run_one(const struct settings *settings)
+{
+    struct simulation_counts counts;
+    simulation_run(settings->first, &settings->options, &counts);
+    (void)printf("seed %" PRIu64 ": good; %" PRIu64 " events, %" PRIu64 " stored, %" PRIu64
+                 " listed, %" PRIu64 " crashes, trace %016" PRIx64 "\n",
+                 settings->first, counts.events, counts.stored, counts.listed, counts.crashes,
+                 counts.hash);
+    return 0;
+}
+
+static int usage(FILE *out, int code)
+{
+    (void)fprintf(out, "usage: simulation [--seeds FIRST-LAST] [--minutes N] [--workers N]"
+                       " [--twice N] [--json]\n"
+                       "       simulation --seed N [--minutes N] [--log]\n"
+                       "Whole recorders in simulated worlds with faults; see docs/testing.md.\n"
+                       "--twice N: every Nth seed is run again and must leave the same trace.\n");
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option names[] = {
+        {"seeds", required_argument, NULL, 's'}, {"seed", required_argument, NULL, 'o'},
+        {"minutes", required_argument, NULL, 'm'}, {"workers", required_argument, NULL, 'w'},
+        {"twice", required_argument, NULL, 't'}, {"json", no_argument, NULL, 'j'},
+        {"log", no_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'}, {0}};
+    struct settings settings = {.options = {.minutes = 10}, .first = 1, .last = 100, .workers = 2,
+                                .twice = 50, .program = argv[0]};
+    bool one = false;
+    for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
+        char *rest = optarg;
+        switch (option) {
+        case 's':
+            settings.first = strtoull(optarg, &rest, 10);
+            settings.last = *rest == '-' ? strtoull(rest + 1, NULL, 10) : settings.first;
+            break;
+        case 'o': settings.first = strtoull(optarg, NULL, 10); one = true; break;
+        case 'm': settings.options.minutes = strtoll(optarg, NULL, 10); break;
+        case 'w': settings.workers = (uint32_t)strtoul(optarg, NULL, 10); break;
+        case 't': settings.twice = strtoull(optarg, NULL, 10); break;
+        case 'j': settings.json = true; break;
+        case 'l': settings.options.log = true; break;
+        case 'h': return usage(stdout, 0);
+        default: return usage(stderr, 64);
+        }
+    }
+    if (optind != argc || settings.workers == 0 || settings.workers > WORKERS_MAX ||
+        settings.options.minutes < 1 || settings.first > settings.last)
+        return usage(stderr, 64);
+    return one ? run_one(&settings) : run_all(&settings);
+}
