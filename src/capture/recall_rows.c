@@ -241,8 +241,8 @@ static int tape_walk(struct recall_work *work, uint32_t number, const struct sou
     return result;
 }
 
-// Where a failed write ended the tape, the rows behind are not the sealer's either: they were written
-// once more, or are to be asked for.
+// Where a failed write ended the tape, the rows behind are not the sealer's either: they were
+// written once more, or are to be asked for.
 static int64_t mark_read(struct recall_work *work, uint32_t number, uint8_t *mark, size_t room)
 {
     char path[KEEP_FILE_NAME_BYTES_MAX];
