@@ -15,7 +15,6 @@
 #include <string.h>
 
 #define STORE "/data/store"
-#define LIFE_HOST "exchange.example"
 
 // ---- lives ----
 
@@ -30,8 +29,10 @@ struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns)
     cr_assert_eq(io_open_loop(&life->peer_io, &(struct io_options){.name = "peer"}, &message), 0);
     sim_loop_elsewhere(life->peer_io);
     life->peer = market_peer_create(life->peer_io, life->world, pause_ns);
-    sim_world_name(life->world, LIFE_HOST, "127.0.0.1");
-    sim_world_name(life->world, LIFE_HOST, "127.0.0.2");
+    static const char *const addresses[] = LIFE_ADDRESSES;
+    for (uint32_t i = 0; i < 3; i++) sim_world_name(life->world, LIFE_HOST, addresses[i]);
+    sim_name_hidden(life->world, LIFE_HOST, addresses[2], true);
+    for (uint32_t i = 1; i < 3; i++) sim_address_gone(life->world, addresses[i], true);
     life->log.file = getenv("LIFE_TEST_LOG") != NULL ? 2 : -1;
     life->log.levels.all = LOG_LEVEL_INFO;
     return life;
@@ -94,7 +95,8 @@ static struct shard *life_shard(struct life *life, struct io **io, uint32_t numb
     return shard;
 }
 
-static void life_store(struct life *life)
+// False: the machine crashed.
+static bool life_store(struct life *life)
 {
     struct io_message message = {{0}};
     permits_init(&life->permits);
@@ -102,34 +104,74 @@ static void life_store(struct life *life)
     (void)permits_kind(&life->permits, "binance", 300, 300 * LIMIT_SECOND_NS);
     (void)permits_kind(&life->permits, "upbit", 5, LIMIT_SECOND_NS);
     cr_assert_eq(io_open_loop(&life->store_io, &(struct io_options){.name = "store"}, &message), 0);
-    cr_assert_eq(keep_store_open(&life->store, life->store_io, STORE, &message), 0, "%s",
-                 message.text);
-    cr_assert_eq(recall_open(&life->recall, life->store_io, life->store, life->shards, &life->log),
-                 0);
+    int result = keep_store_open(&life->store, life->store_io, STORE, &message);
+    if (result != 0) life->store = NULL;
+    if (sim_world_crashed(life->world)) return false;
+    cr_assert_eq(result, 0, "%s", message.text);
+    result = recall_open(&life->recall, life->store_io, life->store, life->shards, &life->log);
+    life->recalled = result == 0;
+    if (sim_world_crashed(life->world)) return false;
+    cr_assert_eq(result, 0);
     const struct candles_options candles = {.symbols_max = LIMIT_SHARD_SYMBOLS,
                                             .interval_count = 2, .minutes = {1, 5}};
-    cr_assert_eq(recall_load_candles(&life->recall, life->store_io, life->store, &candles, -1,
-                                     &life->log), 0);
+    result = recall_load_candles(&life->recall, life->store_io, life->store, &candles, -1,
+                                 &life->log);
+    if (sim_world_crashed(life->world)) return false;
+    cr_assert_eq(result, 0);
+    return true;
 }
 
-void life_start(struct life *life)
+static bool life_start_all(struct life *life)
 {
     struct io_message message = {{0}};
-    if (life->shards == 0) life->shards = 1;
-    cr_assert_leq(life->shards, LIFE_SHARDS_MAX);
-    life_store(life);
-    if (life->broker != NULL) life_mirror_start(life);
+    if (!life_store(life) || (life->broker != NULL && !life_mirror_start(life))) return false;
     cr_assert_lt(life->start_count, LIFE_STARTS_MAX);
     life->starts_ns[life->start_count++] = io_utc_ns(life->store_io);
     life->shard = life_shard(life, &life->io, 0);
     for (uint32_t i = 1; i < life->shards; i++)
         life->other[i - 1] = life_shard(life, &life->other_io[i - 1], i);
-    if (!life->seals) return;
+    if (!life->seals) return true;
     cr_assert_eq(io_open_loop(&life->sealer_io, &(struct io_options){.name = "sealer"}, &message),
                  0);
     keep_store_set_log(life->store, &life->log);
     cr_assert_eq(sealer_open(&life->sealer, life->sealer_io, life->store), 0);
     sealer_watch(life->sealer);
+    return true;
+}
+
+static void life_nothing_is(struct life *life)
+{
+    life->shard = NULL;
+    life->store = NULL;
+    life->mirror = NULL;
+    life->sealer = NULL;
+    life->recalled = false;
+}
+
+// A start waits in io_run(), and nothing comes any more. What it had made is leaked; operations in
+// flight lie on its stack, so the crash happens while that is there.
+static void life_start_crashed(void *context)
+{
+    struct life *life = context;
+    sim_world_on_crash(life->world, NULL, NULL);
+    sim_world_crash(life->world, life->start_crash);
+    life->crashed = true;
+    longjmp(life->escape, 1);
+}
+
+bool life_start(struct life *life)
+{
+    if (life->shards == 0) life->shards = 1;
+    cr_assert_leq(life->shards, LIFE_SHARDS_MAX);
+    life_nothing_is(life);
+    if (setjmp(life->escape) != 0) {
+        life_nothing_is(life);
+        return false;
+    }
+    sim_world_on_crash(life->world, life_start_crashed, life);
+    const bool started = life_start_all(life);
+    sim_world_on_crash(life->world, NULL, NULL);
+    return started;
 }
 
 static void life_sealer_stopped(void *context)
@@ -177,14 +219,18 @@ void life_stop(struct life *life)
 
 void life_crash(struct life *life, enum sim_crash kind)
 {
-    life->copies += shard_counters(life->shard).copies;
+    if (life->crashed) {
+        life->crashed = false;
+        return;
+    }
+    if (life->shard != NULL) life->copies += shard_counters(life->shard).copies;
     sim_world_crash(life->world, kind);
     sim_world_crash_at(life->world, 0);
-    recall_close(&life->recall);
+    if (life->recalled) recall_close(&life->recall);
     if (life->sealer != NULL) sealer_close(life->sealer);
     life->sealer = NULL;
     if (life->mirror != NULL) life_mirror_crash(life);
-    keep_store_close(life->store);
+    if (life->store != NULL) keep_store_close(life->store);
 }
 
 void life_seal(struct life *life)
@@ -233,6 +279,8 @@ struct found {
     struct life_candles candles[MARKET_SYMBOLS];
     struct life_alerts alerts;
     uint64_t wrong;
+    uint64_t not_live;
+    int64_t live_from_ns;
     bool says; // LIFE_TEST_TRADES is set: every trade is printed
     const struct market_peer *peer;
 };
@@ -272,6 +320,8 @@ static void found_trade(struct found *found, uint32_t symbol, const struct rows 
                 (rows->present[row] >> TRADE_BEST_MATCH & 1) != 0 &&
                 (rows->present[row] >> TRADE_EVENT_TIME & 1) == !repaired;
     found->wrong += !good;
+    found->not_live += repaired && found->live_from_ns != 0 &&
+                       rows->value[TRADE_TIME][row] >= found->live_from_ns;
 }
 
 static void found_levels(struct depth_row *row, const struct rows *rows, uint32_t at)
@@ -485,6 +535,7 @@ struct life_result life_judge(struct life *life)
     cr_assert_eq(io_open_loop(&io, &(struct io_options){.name = "check"}, &message), 0);
     cr_assert_eq(keep_store_open(&store, io, STORE, &message), 0, "%s", message.text);
     struct found *found = found_create(life->peer);
+    found->live_from_ns = life->live_from_ns;
     bool good = sim_store_walk(life->world, STORE, keep_store_catalogue(store), found_block, found,
                                why);
     cr_assert(good, "%s", why);
@@ -500,6 +551,7 @@ struct life_result life_judge(struct life *life)
     result.alerts_wrong =
         life_alerts_wrong(&found->alerts, life->starts_ns, life->start_count);
     result.wrong += found->wrong;
+    result.not_live = found->not_live;
     found_destroy(found);
     keep_store_close(store);
     io_close_loop(io);

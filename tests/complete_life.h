@@ -5,6 +5,8 @@
 #ifndef RINGTAPE_TESTS_COMPLETE_LIFE_H
 #define RINGTAPE_TESTS_COMPLETE_LIFE_H
 
+#include <setjmp.h>
+
 #include "capture/shard.h"
 #include "complete_life_alerts.h"
 #include "format/segment.h"
@@ -13,6 +15,9 @@
 #include "market_peer.h"
 
 enum { LIFE_SHARDS_MAX = 2 };
+// The exchange's name and its addresses; the last one is gone at first, and never in answers.
+#define LIFE_HOST "exchange.example"
+#define LIFE_ADDRESSES {"127.0.0.1", "127.0.0.2", "127.0.0.3"}
 
 struct scripted_broker;
 
@@ -34,6 +39,10 @@ struct life {
     struct permits permits;
     struct audit_board board;
     struct recall recall;
+    bool recalled; // it is open
+    enum sim_crash start_crash; // what a crash in a start is
+    bool crashed; // in a start: sim_world_crash() is done
+    jmp_buf escape; // from a start that crashes
     uint32_t redundancy;
     bool seals;          // with a sealer, as the daemon has one
     int64_t tape_age_ns; // 0: as the writer has it
@@ -44,6 +53,7 @@ struct life {
     int64_t end_ns;  // when the last one was stopped
     int64_t starts_ns[LIFE_STARTS_MAX]; // of each
     uint32_t start_count;
+    int64_t live_from_ns; // UTC: what trades from then on must come by a link; 0: not judged
 };
 
 struct life_result {
@@ -51,6 +61,7 @@ struct life_result {
     uint64_t duplicated;
     uint64_t missing;  // truth less stored less listed as open or lost
     uint64_t listed;   // open or lost
+    uint64_t not_live; // of the trades from live_from_ns on: that repair had to bring
     uint64_t wrong;    // listed as missing though stored, or not as sent
     uint64_t depth;    // rows applied to a book
     uint64_t depth_wrong;   // books that differ from the truth where coverage claims them
@@ -65,8 +76,8 @@ struct life_result {
 uint32_t life_symbol(const struct segment *segment, uint32_t number, uint32_t prefix);
 struct life_result life_judge_upbit(struct life *life);
 struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns);
-// Opens store and shard, gives the feed.
-void life_start(struct life *life);
+// Opens store and shard, gives the feed. False: the machine crashed; life_crash() is due.
+bool life_start(struct life *life);
 void life_run(struct life *life, int64_t for_ns);
 // SHARD_STOP, and its end.
 void life_stop(struct life *life);
@@ -81,7 +92,7 @@ void life_destroy(struct life *life);
 // ---- complete_life_mirror.c: for complete_life.c alone ----
 
 struct tape_feed *life_mirror_feed(const struct life *life, uint32_t shard); // NULL: no mirror
-void life_mirror_start(struct life *life); // before the shards, with a broker
+bool life_mirror_start(struct life *life); // before the shards, with a broker
 void life_mirror_stop(struct life *life);
 void life_mirror_crash(struct life *life);
 // All is delivered that is durable.

@@ -26,6 +26,8 @@ struct found {
     struct interval *intervals;
     uint32_t count;
     uint64_t wrong;
+    uint64_t not_live;
+    int64_t live_from_ns;
     const struct market_peer *peer;
 };
 
@@ -37,6 +39,9 @@ static void found_trade(struct found *found, uint32_t symbol, const struct rows 
     cr_assert(n >= 0 && n < (int64_t)truth->count, "a trade that never was");
     if (found->stored[symbol][n] < UINT8_MAX) found->stored[symbol][n]++;
     found->wrong += rows->value[TRADE_TIME][row] != truth->time_us[n] / 1000 * 1000000;
+    found->not_live += (rows->value[COLUMN_FLAGS][row] & EVENT_REPAIRED) != 0 &&
+                       found->live_from_ns != 0 &&
+                       rows->value[TRADE_TIME][row] >= found->live_from_ns;
 }
 
 static int64_t cell(const struct rows *rows, int column, uint32_t row, int64_t absent)
@@ -106,7 +111,7 @@ struct life_result life_judge_upbit(struct life *life)
     struct io_message message;
     struct keep_store *store;
     struct life_result result = {0};
-    struct found found = {.peer = life->peer};
+    struct found found = {.peer = life->peer, .live_from_ns = life->live_from_ns};
     char why[SIM_STORE_WHY_BYTES] = "";
     cr_assert(sim_store_settle(life->world, STORE), "the store does not settle");
     cr_assert_eq(io_open_loop(&io, &(struct io_options){.name = "check"}, &message), 0);
@@ -119,6 +124,7 @@ struct life_result life_judge_upbit(struct life *life)
     for (uint32_t symbol = 0; symbol < MARKET_SYMBOLS; symbol++) judge(&found, symbol, &result);
     for (uint32_t i = 0; i < MARKET_SYMBOLS; i++) free(found.stored[i]);
     result.wrong = found.wrong;
+    result.not_live = found.not_live;
     for (uint32_t i = 0; i < found.count; i++)
         result.depth += found.intervals[i].kind == STATUS_HOLE_LOST;
     free(found.intervals);

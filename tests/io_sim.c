@@ -343,6 +343,8 @@ uint32_t io_run(struct io *io, int64_t wait_ns)
     if (wait_ns >= 0)
         limit_ns = world->now_ns + (wait_ns > 0 ? wait_ns : SIM_POLL_NS);
     if (world->crashed) {
+        if (world->on_crash != NULL)
+            world->on_crash(world->on_crash_context);
         // Nothing happens any more, but whoever waits with a limit gets there.
         ensure(wait_ns >= 0);
         world->now_ns = limit_ns;
@@ -474,6 +476,12 @@ uint64_t sim_world_operations(const struct sim_world *world)
 void sim_world_crash_at(struct sim_world *world, uint64_t number)
 {
     world->crash_at = number;
+}
+
+void sim_world_on_crash(struct sim_world *world, void (*callback)(void *context), void *context)
+{
+    world->on_crash = callback;
+    world->on_crash_context = context;
 }
 
 bool sim_world_crashed(const struct sim_world *world)

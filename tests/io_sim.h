@@ -99,6 +99,9 @@ uint64_t sim_world_operations(const struct sim_world *world);
 // comes any more, starts are ignored, sim_world_step() returns false. 0: never.
 void sim_world_crash_at(struct sim_world *world, uint64_t number);
 bool sim_world_crashed(const struct sim_world *world);
+// Called where somebody waits in io_run() though the machine stands still, as a start does; it may
+// crash the world and leave by longjmp(). NULL: io_run() lets the time pass and returns.
+void sim_world_on_crash(struct sim_world *world, void (*callback)(void *context), void *context);
 // Throws away all loops (but those elsewhere, whose connections to the others are reset) and what
 // the disk loses. Buffers of operations in flight must still exist; the caller frees its objects
 // afterwards, and starts again on the same disk.
@@ -117,6 +120,10 @@ void sim_network_cut(struct sim_world *world, uint16_t port, bool reset);
 void sim_network_down(struct sim_world *world, uint16_t port, bool down, bool refuse);
 // One more address of `host`.
 void sim_world_name(struct sim_world *world, const char *host, const char *address);
+// The address is left out of answers, or back in: name servers change them.
+void sim_name_hidden(struct sim_world *world, const char *host, const char *address, bool hidden);
+// Nobody is at the address any more: connecting to it is refused.
+void sim_address_gone(struct sim_world *world, const char *address, bool gone);
 
 // ---- disk, as the test sees it: synchronous, durable at once ----
 

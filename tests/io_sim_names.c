@@ -7,11 +7,12 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-enum { SIM_NAMES_MAX = 64, SIM_DOWN_MAX = 32 };
+enum { SIM_NAMES_MAX = 64, SIM_DOWN_MAX = 32, SIM_GONE_MAX = 8 };
 
 struct sim_name {
     char host[IO_HOST_BYTES_MAX + 1];
     struct io_address address;
+    bool hidden; // from answers
 };
 
 struct sim_down {
@@ -24,6 +25,8 @@ struct sim_names {
     struct sim_name names[SIM_NAMES_MAX];
     uint32_t count;
     struct sim_down downs[SIM_DOWN_MAX];
+    struct io_address gone[SIM_GONE_MAX];
+    uint32_t gone_count;
 };
 
 struct sim_names *sim_names_create(void)
@@ -78,6 +81,47 @@ void sim_world_name(struct sim_world *world, const char *host, const char *addre
     ensure(sim_numeric(address, 0, &name->address));
 }
 
+static bool sim_address_same(const struct io_address *a, const struct io_address *b)
+{
+    return a->ipv6 == b->ipv6 && memcmp(a->bytes, b->bytes, a->ipv6 ? 16 : 4) == 0;
+}
+
+bool sim_address_is_gone(const struct sim_world *world, const struct io_address *address)
+{
+    const struct sim_names *names = world->names;
+    for (uint32_t i = 0; i < names->gone_count; i++) {
+        if (sim_address_same(&names->gone[i], address))
+            return true;
+    }
+    return false;
+}
+
+void sim_address_gone(struct sim_world *world, const char *address, bool gone)
+{
+    struct sim_names *names = world->names;
+    struct io_address wanted;
+    uint32_t at = 0;
+    ensure(sim_numeric(address, 0, &wanted));
+    while (at < names->gone_count && !sim_address_same(&names->gone[at], &wanted)) at++;
+    ensure(at < SIM_GONE_MAX);
+    if (at == names->gone_count && gone)
+        names->gone[names->gone_count++] = wanted;
+    else if (at < names->gone_count && !gone)
+        names->gone[at] = names->gone[--names->gone_count];
+}
+
+void sim_name_hidden(struct sim_world *world, const char *host, const char *address, bool hidden)
+{
+    struct sim_names *names = world->names;
+    struct io_address wanted;
+    ensure(sim_numeric(address, 0, &wanted));
+    for (uint32_t i = 0; i < names->count; i++) {
+        if (strcmp(names->names[i].host, host) == 0 &&
+            sim_address_same(&names->names[i].address, &wanted))
+            names->names[i].hidden = hidden;
+    }
+}
+
 int64_t sim_resolve(struct sim_world *world, struct io_op *op)
 {
     struct sim_names *names = world->names;
@@ -90,7 +134,7 @@ int64_t sim_resolve(struct sim_world *world, struct io_op *op)
     if (sim_fault(world, &world->faults.resolve_failed))
         return -EAGAIN;
     for (uint32_t i = 0; i < names->count && count < IO_ADDRESSES_MAX; i++) {
-        if (strcmp(names->names[i].host, op->path_to) != 0)
+        if (names->names[i].hidden || strcmp(names->names[i].host, op->path_to) != 0)
             continue;
         op->buffer.addresses[count] = names->names[i].address;
         op->buffer.addresses[count++].port = op->address.port;

@@ -81,6 +81,8 @@ struct sim_world {
     bool crashed;
     uint64_t operations;
     uint64_t crash_at;
+    void (*on_crash)(void *context);
+    void *on_crash_context;
     struct sim_handle handles[SIM_HANDLES_MAX];
     uint32_t handle_next;
     struct sim_script script[SIM_SCRIPT_MAX];
@@ -140,6 +142,7 @@ void sim_disk_unlock(struct sim_world *world, struct io *io);
 
 struct sim_names *sim_names_create(void);
 bool sim_port_down(struct sim_world *world, uint16_t port, bool *refuse);
+bool sim_address_is_gone(const struct sim_world *world, const struct io_address *address);
 int64_t sim_resolve(struct sim_world *world, struct io_op *op);
 
 // ---- io_sim_network.c ----

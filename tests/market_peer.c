@@ -424,7 +424,7 @@ int64_t market_quantity(const struct market_peer *peer, uint32_t symbol, uint32_
 struct market_peer *market_peer_create(struct io *io, struct sim_world *world, int64_t pause_ns)
 {
     struct market_peer *peer = calloc(1, sizeof *peer);
-    struct io_address address = {.bytes = {127, 0, 0, 1}};
+    const struct io_address address = {0}; // any of the machine's
     ensure(peer != NULL);
     peer->io = io;
     peer->world = world;

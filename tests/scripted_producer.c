@@ -29,6 +29,7 @@ struct scripted {
     bool broken;
     bool closed;
     uint64_t order;
+    uint32_t taken; // messages in that state
     void (*wake)(void *context);
     void *wake_context;
     struct scripted_message messages[SCRIPTED_QUEUE_MAX];
@@ -66,6 +67,7 @@ static int scripted_produce(struct producer *producer, const struct producer_mes
     uint32_t hash = 7 + (uint32_t)message->channel;
     for (uint32_t i = 0; i < message->key_size; i++)
         hash = hash * 31 + ((const uint8_t *)message->key)[i];
+    scripted->taken++;
     *free_one = (struct scripted_message){.state = TAKEN,
                                           .partition = hash % SCRIPTED_PARTITIONS,
                                           .order = ++scripted->order,
@@ -122,7 +124,7 @@ static uint32_t first_of(struct scripted *scripted, uint32_t partition,
 {
     uint32_t count = 0;
     uint64_t last = 0;
-    while (count < max) {
+    while (count < max && scripted->taken > 0) {
         struct scripted_message *next = NULL;
         for (int i = 0; i < SCRIPTED_QUEUE_MAX; i++) {
             struct scripted_message *one = &scripted->messages[i];
@@ -150,6 +152,7 @@ static void take_batch(struct scripted *scripted, struct scripted_message *batch
 {
     struct scripted_broker *broker = scripted->broker;
     bool bad = false;
+    scripted->taken -= count;
     for (uint32_t i = 0; i < count; i++)
         bad = bad || marked(batch[i]->record.number, broker->bad_from, broker->bad_every);
     for (uint32_t i = 0; i < count; i++) {

@@ -10,7 +10,7 @@
 #define MS LIMIT_MILLISECOND_NS
 #define SECOND LIMIT_SECOND_NS
 
-enum { SITTINGS_LEAST = 4, CRASHES_LEAST = 3 };
+enum { SITTINGS_LEAST = 4, CRASHES_LEAST = 3, START_OPERATIONS = 60 };
 
 struct simulation {
     struct life *life;
@@ -71,12 +71,29 @@ static void simulation_crash(struct simulation *own)
     own->counts->crashes++;
 }
 
+// With another number of shards. False: the machine crashed before the start was through.
+static bool simulation_start(struct simulation *own)
+{
+    struct life *life = own->life;
+    life->shards = 1 + (uint32_t)drawn(own, LIFE_SHARDS_MAX);
+    life->start_crash = drawn(own, 2) == 0 ? SIM_CRASH_POWER : SIM_CRASH_KILL;
+    if (drawn(own, 4) == 0)
+        sim_world_crash_at(life->world, sim_world_operations(life->world) + 1 +
+                                            drawn(own, START_OPERATIONS));
+    if (life_start(life) && !sim_world_crashed(life->world)) {
+        sim_world_crash_at(life->world, 0);
+        return true;
+    }
+    simulation_crash(own);
+    simulation_fault_struck(simulation_start_crash);
+    return false;
+}
+
 // From a start to a stop, a kill at any time, or before any operation of the disk.
 static void simulation_sitting(struct simulation *own, int64_t for_ns)
 {
     struct life *life = own->life;
-    life->shards = 1 + (uint32_t)drawn(own, LIFE_SHARDS_MAX);
-    life_start(life);
+    if (!simulation_start(own)) return;
     const uint64_t ending = own->counts->crashes < CRASHES_LEAST ? 1 + drawn(own, 3)
                                                                  : drawn(own, 4);
     if (ending == 1)
@@ -99,9 +116,15 @@ static void simulation_calm(struct simulation *own)
 {
     struct life *life = own->life;
     life->shards = 1 + (uint32_t)drawn(own, LIFE_SHARDS_MAX);
-    life_start(life);
+    cr_assert(life_start(life));
     life->peer->faults = (struct market_faults){0};
-    life_run(life, 20 * SECOND);
+    life_run(life, 5 * SECOND);
+    simulation_outage(life, true); // links come up again, by whatever address is there
+    life_run(life, 2 * SECOND);
+    simulation_outage(life, false);
+    life_run(life, 30 * SECOND);
+    life->live_from_ns = io_utc_ns(life->peer_io);
+    life_run(life, 10 * SECOND);
     life->peer->stopped = true;
     life_run(life, 160 * SECOND);
     for (int i = 0; life->broker != NULL && !life_mirror_idle(life); i++) {
@@ -124,6 +147,8 @@ static void simulation_judge(struct simulation *own)
                  (unsigned long long)result.missing);
     cr_assert_eq(result.wrong, 0, "%llu not as sent, or listed though stored",
                  (unsigned long long)result.wrong);
+    cr_assert_eq(result.not_live, 0, "%llu came by REST though nothing failed",
+                 (unsigned long long)result.not_live);
     cr_assert_eq(result.depth_wrong, 0, "%llu books", (unsigned long long)result.depth_wrong);
     cr_assert_eq(result.depth_unlisted, 0, "%llu gaps of depth",
                  (unsigned long long)result.depth_unlisted);

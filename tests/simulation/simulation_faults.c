@@ -82,6 +82,32 @@ static void broker_slow(struct life *life, bool begins)
     if (life->broker != NULL) life->broker->one_by_one = begins;
 }
 
+// One of the two addresses, for as long as the episode lasts.
+static void address_gone(struct life *life, bool begins)
+{
+    static const char *const addresses[] = LIFE_ADDRESSES;
+    const uint64_t which = begins ? sim_world_random(life->world, 2) : 2;
+    for (uint32_t i = 0; i < 2; i++) sim_address_gone(life->world, addresses[i], i == which);
+    if (begins) sim_network_cut(life->world, life->peer->port, true);
+}
+
+// The name leads to a third address, and nobody is at the old ones.
+static void address_changed(struct life *life, bool begins)
+{
+    static const char *const addresses[] = LIFE_ADDRESSES;
+    for (uint32_t i = 0; i < 3; i++) {
+        sim_name_hidden(life->world, LIFE_HOST, addresses[i], (i == 2) != begins);
+        sim_address_gone(life->world, addresses[i], (i == 2) != begins);
+    }
+    if (begins) sim_network_cut(life->world, life->peer->port, true);
+}
+
+void simulation_outage(struct life *life, bool begins)
+{
+    exchange_refuses(life, begins);
+    if (begins && life->named) address_gone(life, true);
+}
+
 static void clock_forward(struct life *life, bool begins)
 {
     if (begins)
@@ -110,6 +136,7 @@ static void killed(struct life *life, bool begins)
 static const struct fault faults[] = {
     {.name = "kill", .place = PLACE_ACTION, .act = killed},
     {.name = "power_loss", .place = PLACE_ACTION, .act = killed},
+    {.name = "crash_in_a_start", .place = PLACE_ACTION, .act = killed},
     WORLD(torn_sector, 500000), // always
     WORLD(receive_split, 500000),
     WORLD(send_short, 500000),
@@ -138,6 +165,8 @@ static const struct fault faults[] = {
     ACTION(links_mute),
     ACTION(exchange_refuses),
     ACTION(exchange_unreachable),
+    ACTION(address_gone),
+    ACTION(address_changed),
     ACTION(rest_down),
     ACTION(broker_down),
     ACTION(broker_stuck),
@@ -146,9 +175,9 @@ static const struct fault faults[] = {
     {.name = "clock_back", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_back},
     {.name = "disk_full", .group = GROUP_DISK, .place = PLACE_ACTION, .act = disk_full},
 };
-enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 3 };
+enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 4 };
 _Static_assert(FAULTS <= SIMULATION_KINDS_MAX, "one counter each");
-const uint32_t simulation_kill = 0, simulation_power = 1;
+const uint32_t simulation_kill = 0, simulation_power = 1, simulation_start_crash = 2;
 
 static uint64_t acted[FAULTS];
 static uint32_t current;
