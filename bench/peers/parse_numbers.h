@@ -14,9 +14,8 @@ static inline bool numbers_eight(const char *at, uint64_t *value)
 {
     uint64_t word;
     memcpy(&word, at, sizeof word);
-    if (((word & 0xf0f0f0f0f0f0f0f0u) | ((word + 0x0606060606060606u) & 0xf0f0f0f0f0f0f0f0u) >> 4) !=
-        0x3333333333333333u)
-        return false;
+    const uint64_t high = 0xf0f0f0f0f0f0f0f0u, carried = word + 0x0606060606060606u;
+    if (((word & high) | (carried & high) >> 4) != 0x3333333333333333u) return false;
     word = (word & 0x0f0f0f0f0f0f0f0fu) * 2561 >> 8;
     word = (word & 0x00ff00ff00ff00ffu) * 6553601 >> 16;
     *value = (word & 0x0000ffff0000ffffu) * 42949672960001u >> 32;

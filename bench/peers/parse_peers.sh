@@ -27,7 +27,8 @@ get_simdjson() {
 }
 
 get_yyjson() {
-    "$deps/venv/bin/pip" download -q --no-deps --no-binary :all: -d "$1" "yyjson==$yyjson_version" >&2
+    "$deps/venv/bin/pip" download -q --no-deps --no-binary :all: -d "$1" \
+        "yyjson==$yyjson_version" >&2
     tar xzf "$1"/yyjson-*.tar.gz -C "$1"
     cp "$1"/yyjson-*/yyjson/yyjson.{h,c} "$folder"
 }

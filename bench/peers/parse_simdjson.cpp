@@ -17,7 +17,8 @@ void decimal(std::string_view token, event *into, int column)
     int64_t mantissa;
     uint8_t scale;
     const bool quoted = token[0] == '"';
-    if (!numbers_decimal(token.data() + quoted, &mantissa, &scale)) throw simdjson_error(NUMBER_ERROR);
+    if (!numbers_decimal(token.data() + quoted, &mantissa, &scale))
+        throw simdjson_error(NUMBER_ERROR);
     event_set_decimal(into, column, mantissa, scale);
 }
 
@@ -137,12 +138,13 @@ void upbit_units(const parse_peer_context *context, ondemand::object &root, even
 {
     event_level *at = context->levels;
     for (ondemand::object unit : root.find_field("obu").get_array()) {
-        number(std::string_view(unit.find_field("ap").raw_json_token()), &at[0].price, &at[0].price_scale);
-        number(std::string_view(unit.find_field("bp").raw_json_token()), &at[1].price, &at[1].price_scale);
-        number(std::string_view(unit.find_field("as").raw_json_token()), &at[0].quantity,
-               &at[0].quantity_scale);
-        number(std::string_view(unit.find_field("bs").raw_json_token()), &at[1].quantity,
-               &at[1].quantity_scale);
+        const auto cell = [&unit](std::string_view key, int64_t *mantissa, uint8_t *scale) {
+            number(std::string_view(unit.find_field(key).raw_json_token()), mantissa, scale);
+        };
+        cell("ap", &at[0].price, &at[0].price_scale);
+        cell("bp", &at[1].price, &at[1].price_scale);
+        cell("as", &at[0].quantity, &at[0].quantity_scale);
+        cell("bs", &at[1].quantity, &at[1].quantity_scale);
         at[0].side = 1;
         at[1].side = 0;
         at += 2;
@@ -194,5 +196,6 @@ bool read(void *state, const parse_peer_context *context, const uint8_t *bytes, 
 
 extern "C" {
 extern const struct parse_peer parse_peer;
-const struct parse_peer parse_peer = {"simdjson " SIMDJSON_VERSION, open_parser, close_parser, read};
+const struct parse_peer parse_peer = {"simdjson " SIMDJSON_VERSION, open_parser, close_parser,
+                                      read};
 }
