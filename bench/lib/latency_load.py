@@ -9,7 +9,8 @@ Alone: exchange-sim and ringtaped. The way to the receipt of its last byte is th
 every stored row less its trade_time. What follows is counted by ringtaped itself, in histograms
 of eight buckets an octave: receipt -> decoded (one receive of 16), oldest row of a write -> durable
 (each write). `decoded` and `durable` are bounds from above: where 99.5 % of the one part are within
-A and 99.5 % of the other within B, 99 % of the sums are within A + B, however the two hang together.
+A and 99.5 % of the other within B, 99 % of the sums are within A + B, however the two hang
+together.
 
 With Kafka (profile latency): a broker, and a consumer in Python that takes messages by the
 thousand. It looks into one message of so many, up to 4,000 a second, and counts all. alert: as in
