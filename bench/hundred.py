@@ -9,8 +9,8 @@ default). Frames are packed into TLS records of 16 KB, with --single each has it
 
 CPU of the shard: its thread's, as the kernel accounts it. Of the process: all threads, kernel
 workers, ended ones, and the sealing of what was left when it ended. Memory: the highest that was
-seen, four times a second. Bytes a trade: of the sealed segments, their index included. Every trade must be in the
-store once: rows by the catalogue, no hole opened, and `ringtape verify` reads all of it.
+seen, four times a second. Bytes a trade: of the sealed segments, their index included. Every trade
+must be in the store once: rows by the catalogue, no hole opened; `ringtape verify` reads all of it.
 Limits: 5 minutes of shard CPU and 512 MB for 100 GB; for less, that share of the minutes. Exits
 with 1 where a trade is missing, and but for --smoke where a limit is missed."""
 

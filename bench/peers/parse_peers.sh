@@ -18,9 +18,8 @@ compile=(-O3 -DNDEBUG -march=native -fPIC -shared "-I$root" "-I$root/src" "-I$fo
 
 get_simdjson() {
     if command -v npm >/dev/null; then
-        (cd "$1" && npm pack --silent "@nozbe/simdjson@$simdjson_version" >&2)
-        tar xzf "$1"/*.tgz -C "$1"
-        cp "$1"/package/src/simdjson.{h,cpp} "$folder"
+        (cd "$1" && npm pack --silent "@nozbe/simdjson@$simdjson_version" >&2) || return 1
+        tar xzf "$1"/*.tgz -C "$1" && cp "$1"/package/src/simdjson.{h,cpp} "$folder"
     else
         apt-get install -y --no-install-recommends libsimdjson-dev >&2
     fi
@@ -28,9 +27,8 @@ get_simdjson() {
 
 get_yyjson() {
     "$deps/venv/bin/pip" download -q --no-deps --no-binary :all: -d "$1" \
-        "yyjson==$yyjson_version" >&2
-    tar xzf "$1"/yyjson-*.tar.gz -C "$1"
-    cp "$1"/yyjson-*/yyjson/yyjson.{h,c} "$folder"
+        "yyjson==$yyjson_version" >&2 || return 1
+    tar xzf "$1"/yyjson-*.tar.gz -C "$1" && cp "$1"/yyjson-*/yyjson/yyjson.{h,c} "$folder"
 }
 
 make_simdjson() {
@@ -43,6 +41,11 @@ make_simdjson() {
 make_yyjson() {
     gcc -std=gnu17 "${compile[@]}" -o "$folder/yyjson.so" \
         "$root/bench/peers/parse_yyjson.c" "$folder/yyjson.c"
+}
+
+missing() {
+    echo "bench parse: a peer cannot be fetched; check that $1" >&2
+    exit 69
 }
 
 # Newer than what it is made of?
@@ -63,8 +66,8 @@ if [ "$(cat "$folder/done" 2>/dev/null)" != "$simdjson_version $yyjson_version" 
     scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
     mkdir "$scratch/simdjson" "$scratch/yyjson"
-    get_simdjson "$scratch/simdjson"
-    get_yyjson "$scratch/yyjson"
+    get_simdjson "$scratch/simdjson" || missing "npm reaches its registry (or apt-get can install)"
+    get_yyjson "$scratch/yyjson" || missing "pip reaches the Python package index"
     echo "$simdjson_version $yyjson_version" >"$folder/done"
 fi
 made "$folder/simdjson.so" "$root/bench/peers/parse_simdjson.cpp" "$folder/done" || make_simdjson
