@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the exchange to a consumer of Kafka: how long, at 10,000 trades a second?
+"""From the exchange to decoded, durable, a consumer of Kafka, an alert: how long?
 
-    tools/dev bench latency [--smoke] [--curve]
+    tools/dev bench latency [--smoke] [--only load|profiles] [--curve] [--picture]
 
+load: 1,000 to 500,000 trades a second, with and without Kafka; bench/lib/latency_load.py says how
+it is measured. --picture draws docs/images/latency.svg of it.
+
+profiles: at 10,000 trades a second to a consumer of Kafka, by the mirror's profile.
 exchange-sim, ringtaped (TLS, durable tape, mirror in JSON), a broker of one node (1 GB of heap, as
 its own script starts it) and a consumer (confluent-kafka-python) on one machine and by one clock.
 Each trade has the time at which exchange-sim was to send it, whether or not it could
@@ -31,11 +35,19 @@ import time
 import mirror
 from mirror import ROOT, emit, limit, load
 
-import kafka_broker
-import support
+sys.path.insert(0, str(ROOT / "bench" / "lib"))
+
+import kafka_broker  # noqa: E402
+import latency_load  # noqa: E402
+import latency_picture  # noqa: E402
+import support  # noqa: E402
 
 FULL = {"repetitions": 3, "seconds": 35, "warm": 10, "jumps": 100}
 SMOKE = {"repetitions": 1, "seconds": 5, "warm": 2, "jumps": 8}
+LOAD = {"repetitions": 3, "seconds": 20, "warm": 5, "jumps": 60, "cases": latency_load.RATES}
+LOAD_SMOKE = {"repetitions": 1, "seconds": 3, "warm": 1, "jumps": 4, "cases": ("10k",)}
+LIMITED = ("10k", "100k")
+DECODED_US, DURABLE_MS = 100, 15
 CURVE = {"repetitions": 1, "seconds": 14, "warm": 4, "jumps": 20}
 RATE, SYMBOLS = 10000, 128
 PROFILES = {"throughput": 25, "latency": 10}  # limits of p99, ms
@@ -192,6 +204,67 @@ def report(found):
     return all(met)
 
 
+# ---- load ----
+
+
+def parts_of(name, found):
+    return {f"{name}_{share.replace('.', '')}_ms": value for share, value in found.items()}
+
+
+def load_once(case, broker, number, certificates, symbols, sizes):
+    """{metric: value} of one case, and whether nothing is missing."""
+    rate = latency_load.RATES[case]
+    found, good = latency_load.alone(rate, sizes, certificates)
+    if broker is not None:
+        looker, sent = latency_load.with_kafka(
+            rate, sizes, certificates, broker, f"load{case}.{number}", jumps(symbols, sizes)
+        )
+        looked = [(a, json.loads(v)["trade_time"]) for a, v in looker.looked]
+        begin = min(due for _, due in looked) + sizes["warm"] * 10**9
+        came = percentiles([a - due for a, due in looked if due >= begin])
+        found |= parts_of("consumer", came)
+        raised = [(a, json.loads(v)) for a, v in looker.raised]
+        moved = {v["id"]: a - v["to_time"] for a, v in reversed(raised)
+                 if v["kind"] in ("surge", "crash")}  # fmt: skip
+        if moved:
+            found |= parts_of("alert", percentiles(list(moved.values())))
+        good = good and looker.count == sent and len(moved) == sizes["jumps"]
+    return found, good
+
+
+def loads(broker, certificates, symbols, sizes):
+    """{rate: {metric: median}}; whether nothing was missing, and whether the limits are met."""
+    figures, good, met = {}, True, True
+    for case in sizes["cases"]:
+        runs = []
+        for number in range(sizes["repetitions"]):
+            found, whole = load_once(case, broker, number, certificates, symbols, sizes)
+            runs.append(found)
+            good = good and whole
+            told = ", ".join(f"{n} {v:.4g}" for n, v in found.items() if "p99_" in n)
+            print(f"{case} {number + 1}: {told}; load {load()}{'' if whole else '; NOT WHOLE'}",
+                  file=sys.stderr, flush=True)  # fmt: skip
+        figures[latency_load.RATES[case]] = medians = {}
+        for metric in runs[0]:
+            values = [run[metric] for run in runs if metric in run]
+            medians[metric] = statistics.median(values)
+            spread = round((max(values) - min(values)) / medians[metric], 3)
+            unit = metric.rsplit("_", 1)[1]
+            emit("latency", metric, round(medians[metric], 3), case, unit, spread)
+        if case in LIMITED:
+            for metric, most in (("decoded_p99_us", DECODED_US), ("durable_p99_ms", DURABLE_MS)):
+                met = limit("latency", f"{case} {metric} <= {most}", medians[metric] <= most,
+                            f"{medians[metric]:.4g}") and met  # fmt: skip
+    return figures, good, met
+
+
+def draw(figures):
+    text = latency_picture.picture(
+        figures, f"two cores for exchange, ringtaped, broker and consumer; load {load()}"
+    )
+    (ROOT / "docs" / "images" / "latency.svg").write_text(text)
+
+
 def curve(broker, certificates, symbols, sizes):
     good = True
     for linger_ms, batch, compression in mirror.CURVE:
@@ -203,35 +276,60 @@ def curve(broker, certificates, symbols, sizes):
     return good
 
 
+def profiles(broker, certificates, symbols, sizes):
+    found, good = {}, True
+    for name in PROFILES:
+        found[name], whole = repeat(
+            broker, name, {"profile": name}, certificates, symbols, sizes
+        )
+        good = good and whole
+    return good, report(found)
+
+
+def parts(options, broker, certificates):
+    """Whether nothing was missing, and whether the limits are met."""
+    symbols, good, met = names(certificates), True, True
+    if options.curve:
+        return curve(broker, certificates, symbols, sized(CURVE, options)), True
+    if options.only != "profiles":
+        sizes = sized(LOAD_SMOKE if options.smoke else LOAD, options)
+        figures, good, met = loads(broker, certificates, symbols, sizes)
+        if options.picture:
+            draw(figures)
+    if options.only != "load" and broker is not None:
+        sizes = sized(SMOKE if options.smoke else FULL, options)
+        whole, fast = profiles(broker, certificates, symbols, sizes)
+        good, met = good and whole, met and fast
+    return good, met
+
+
+def sized(sizes, options):
+    sizes = {**sizes, "repetitions": options.repetitions or sizes["repetitions"]}
+    if options.case and "cases" in sizes:
+        sizes["cases"] = options.case
+    return sizes
+
+
 def main():
     parser = argparse.ArgumentParser(prog="tools/dev bench latency")
     parser.add_argument("--smoke", action="store_true", help="the same in seconds on little data")
+    parser.add_argument("--only", choices=["load", "profiles"])
+    parser.add_argument("--case", choices=list(latency_load.RATES), action="append")
     parser.add_argument("--curve", action="store_true")
+    parser.add_argument("--picture", action="store_true", help="draws docs/images/latency.svg")
     parser.add_argument("--repetitions", type=int)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    if kafka_broker.MISSING is not None:
-        print(f"bench latency: left out: {kafka_broker.MISSING}", file=sys.stderr)
-        sys.exit(0)
-    sizes = dict(SMOKE if options.smoke else CURVE if options.curve else FULL)
-    sizes["repetitions"] = options.repetitions or sizes["repetitions"]
     (ROOT / "zig-out").mkdir(exist_ok=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-latency-", dir=ROOT / "zig-out"))
-    good = met = True
     try:
         certificates = support.make_certificates(folder / "certificates")
-        symbols = names(certificates)
-        with kafka_broker.Broker(folder / "kafka", heap_mb=1024) as broker:
-            if options.curve:
-                good = curve(broker, certificates, symbols, sizes)
-            else:
-                found = {}
-                for name in PROFILES:
-                    found[name], whole = repeat(
-                        broker, name, {"profile": name}, certificates, symbols, sizes
-                    )
-                    good = good and whole
-                met = report(found)
+        if kafka_broker.MISSING is not None:
+            print(f"bench latency: without Kafka: {kafka_broker.MISSING}", file=sys.stderr)
+            good, met = parts(options, None, certificates)
+        else:
+            with kafka_broker.Broker(folder / "kafka", heap_mb=1024) as broker:
+                good, met = parts(options, broker, certificates)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     emit("latency", "ok", good)

@@ -359,6 +359,7 @@ static void bench_tls(void)
     ensure(mkdtemp(folder) != NULL);
     if (run("tests/certificates.sh", folder, NULL)) {
         (void)fprintf(stderr, "%s\n", tls_library_text());
+        bench_tls_read("tls_read_172", 172); // a trade of Binance with its frame head
         bench_tls_read("tls_read_256", 256);
         bench_tls_read("tls_read_1k", 1024);
         bench_tls_read("tls_read_16k", TLS_RECORD_SIZE_MAX);

@@ -30,7 +30,7 @@
 #include "tools/exchange_sim_hub.h"
 
 enum {
-    EXCHANGE_SIM_CONNECTIONS_MAX = 512,
+    EXCHANGE_SIM_CONNECTIONS_MAX = 1100,
     EXCHANGE_SIM_OUTPUT_BYTES = 1 << 20,
     EXCHANGE_SIM_MESSAGE_SIZE_MAX = 1 << 18, // from a client; all codes of Upbit fit
     EXCHANGE_SIM_RATES_MAX = 128,            // remembered client messages

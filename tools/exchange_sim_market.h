@@ -29,7 +29,7 @@ enum {
     MARKET_TRADES_MIN = 512,  // of a symbol that are kept in any case, for REST
     MARKET_HISTORY_TRADES = 4000000, // of all symbols, 48 bytes each, unless said otherwise
     MARKET_HISTORY_SECONDS = 900,
-    MARKET_SYMBOLS_MAX = 4096,
+    MARKET_SYMBOLS_MAX = 10240,
     MARKET_NAME_SIZE = 24,
     MARKET_EVENT_SIZE_MAX = 16384, // of a rendered event
     MARKET_CALM_PERCENT = 1,
