@@ -8,6 +8,7 @@
 #include "keep/keep_store.h"
 #include "sim_store.h"
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define STORE "/data/store"
@@ -38,6 +39,11 @@ static void found_trade(struct found *found, uint32_t symbol, const struct rows 
     const struct market_symbol *truth = &found->peer->symbols[symbol];
     cr_assert(n >= 0 && n < (int64_t)truth->count, "a trade that never was");
     if (found->stored[symbol][n] < UINT8_MAX) found->stored[symbol][n]++;
+    if (getenv("LIFE_TEST_TRADES") != NULL)
+        (void)fprintf(stderr, "trade %u %lld of %lld flags %lld at %lld\n", symbol, (long long)n,
+                      (long long)rows->value[TRADE_TIME][row],
+                      (long long)rows->value[COLUMN_FLAGS][row],
+                      (long long)rows->value[COLUMN_RECEIVE_TIME][row]);
     found->wrong += rows->value[TRADE_TIME][row] != truth->time_us[n] / 1000 * 1000000;
     found->not_live += (rows->value[COLUMN_FLAGS][row] & EVENT_REPAIRED) != 0 &&
                        found->live_from_ns != 0 &&
