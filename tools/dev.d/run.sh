@@ -67,6 +67,12 @@ verb_bench() {
     exec "zig-out/bench/${name}_bench" "$@"
 }
 
+# Whole runs take an hour: each mutant is compiled and runs until a seed fails.
+verb_mutants() {
+    run_environment
+    exec "$deps/venv/bin/python" tests/simulation/mutants/run.py "$@"
+}
+
 verb_fuzz() {
     local names=() name
     if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then
