@@ -388,7 +388,8 @@ pub fn build(b: *std.Build) void {
         steps.check.dependOn(&exe.step);
         stage(b, steps.stage_test, exe, "test");
     };
-    stage(b, steps.stage_test, product.simulation(), "test");
+    const lives = product.simulation();
+    for ([_]*std.Build.Step{ steps.stage_test, steps.stage_bench }) |s| stage(b, s, lives, "test");
     steps.check.dependOn(&checked.simulation().step);
     for (tests.mains()) |exe| {
         steps.check.dependOn(&exe.step);
@@ -416,7 +417,6 @@ pub fn build(b: *std.Build) void {
         stage(b, steps.stage_bench, exe, "bench");
     }
     for (benches(checked)) |exe| steps.check.dependOn(&exe.step);
-
     for (portable(b, o)) |archive| steps.aarch64.dependOn(&archive.step);
 }
 

@@ -351,6 +351,17 @@ static bool has(const struct rows *rows, int column, uint32_t row)
     return (rows->present[row] >> column & 1) != 0;
 }
 
+// A gap is told without an end; the snapshot that ends it says to where it is lost.
+static void found_lost_depth(struct ranges *lost, struct range range)
+{
+    cr_assert_lt(lost->count, RANGES_MAX);
+    for (uint32_t i = 0; i < lost->count && range.last < INT64_MAX; i++) {
+        if (lost->at[i].last == INT64_MAX && lost->at[i].first <= range.last)
+            lost->at[i].last = range.last;
+    }
+    lost->at[lost->count++] = range;
+}
+
 static void found_status(struct found *found, uint32_t symbol, const struct rows *rows,
                          uint32_t row)
 {
@@ -366,9 +377,8 @@ static void found_status(struct found *found, uint32_t symbol, const struct rows
                       (long long)first, (long long)last,
                       (long long)rows->value[COLUMN_RECEIVE_TIME][row]);
     if (rows->value[STATUS_CHANNEL][row] == CHANNEL_DEPTH) {
-        struct ranges *lost = &found->lost_depth[symbol];
-        cr_assert_lt(lost->count, RANGES_MAX);
-        if (kind != STATUS_HOLE_REPAIRED) lost->at[lost->count++] = (struct range){first, last};
+        if (kind != STATUS_HOLE_REPAIRED)
+            found_lost_depth(&found->lost_depth[symbol], (struct range){first, last});
         return;
     }
     for (int64_t id = first; id <= last; id++) {

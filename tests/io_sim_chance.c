@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <xxhash.h>
 
 static const char *const sim_kind_names[] = {
     "turn",  "resolve", "connect",   "accept", "receive", "send",   "read",  "write",
@@ -70,11 +71,7 @@ void sim_hash(struct sim_world *world, uint64_t value)
 
 void sim_hash_bytes(struct sim_world *world, const void *bytes, size_t size)
 {
-    const uint8_t *next = bytes;
-    uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ next[i]) * 0x100000001b3u;
-    sim_hash(world, hash);
+    sim_hash(world, XXH3_64bits(bytes, size));
 }
 
 void sim_tell(struct io *io, enum io_kind kind, const char *what, int64_t result)

@@ -268,7 +268,8 @@ static int64_t sim_connect(struct sim_world *world, struct io_op *op)
     if (sim_scripted(world, IO_CONNECT, &error))
         return error;
     if (listener == NULL || sim_address_is_gone(world, &op->address) ||
-        sim_port_down(world, op->address.port, &refuse) || listener->accept_count == SIM_ACCEPTS_MAX ||
+        sim_port_down(world, op->address.port, &refuse) ||
+        listener->accept_count == SIM_ACCEPTS_MAX ||
         sim_fault(world, &world->faults.connect_refused))
         return -ECONNREFUSED;
     struct sim_socket *near = sim_socket_create(io, &op->address, false);

@@ -4,6 +4,7 @@
 // are tested over many seeds: what may happen is seen at least once, what must not never.
 #include "io_sim.h"
 
+#include "base/limits.h"
 #include "format/ensure.h"
 #include "io_contract_probe.h"
 
@@ -531,6 +532,54 @@ Test(io_sim, names_of_the_table_resolve_and_others_do_not)
     io_resolve(io, &probe.op, "stream.example", 9443, addresses, probe_done);
     cr_assert_eq(probe_finish(io, &probe), -EAGAIN);
     io_close_loop(io);
+    sim_world_destroy(world);
+}
+
+Test(io_sim, an_address_that_is_gone_refuses_and_a_hidden_one_is_not_answered)
+{
+    struct io *io;
+    struct probe probe = {0}, accepted = {0};
+    struct io_address addresses[IO_ADDRESSES_MAX], any = {0};
+    struct sim_world *world = world_with(11, &io);
+    uint16_t port;
+    const int listener = io_listen(io, &any, &port);
+    sim_world_name(world, "stream.example", "192.0.2.1");
+    sim_world_name(world, "stream.example", "192.0.2.2");
+    sim_name_hidden(world, "stream.example", "192.0.2.1", true);
+    io_resolve(io, &probe.op, "stream.example", port, addresses, probe_done);
+    cr_assert_eq(probe_finish(io, &probe), 1);
+    cr_assert_eq(addresses[0].bytes[3], 2);
+    io_accept(io, &accepted.op, listener, probe_done);
+    sim_address_gone(world, "192.0.2.2", true);
+    io_connect(io, &probe.op, &addresses[0], probe_done);
+    cr_assert_eq(probe_finish(io, &probe), -ECONNREFUSED);
+    sim_address_gone(world, "192.0.2.2", false);
+    io_connect(io, &probe.op, &addresses[0], probe_done);
+    cr_assert_geq(probe_finish(io, &probe), 0);
+    sim_name_hidden(world, "stream.example", "192.0.2.1", false);
+    io_resolve(io, &probe.op, "stream.example", port, addresses, probe_done);
+    cr_assert_eq(probe_finish(io, &probe), 2);
+    sim_world_destroy(world);
+}
+
+static void count_call(void *context)
+{
+    ++*(int *)context;
+}
+
+Test(io_sim, who_waits_on_a_machine_that_stands_still_can_be_taken_away)
+{
+    struct io *io;
+    int calls = 0;
+    struct probe probe = {0};
+    struct sim_world *world = world_with(12, &io);
+    sim_world_on_crash(world, count_call, &calls);
+    (void)io_run(io, 0);
+    cr_assert_eq(calls, 0);
+    sim_world_crash_at(world, sim_world_operations(world) + 1);
+    io_mkdir(io, &probe.op, "/store/folder", probe_done);
+    (void)io_run(io, LIMIT_SECOND_NS);
+    cr_assert_eq(calls, 1);
     sim_world_destroy(world);
 }
 

@@ -171,7 +171,7 @@ void simulation_run(uint64_t seed, const struct simulation_options *options,
     simulation_begin(&own, seed, options);
     const int64_t end_ns = options->minutes * LIMIT_MINUTE_NS;
     for (int i = 0; i < SITTINGS_LEAST || sim_world_monotonic_ns(own.life->world) < end_ns; i++)
-        simulation_sitting(&own, (int64_t)(20 + drawn(&own, 150)) * SECOND);
+        simulation_sitting(&own, (int64_t)(20 + drawn(&own, 150)) * SECOND * options->minutes / 10);
     simulation_calm(&own);
     for (uint32_t s = 0; s < MARKET_SYMBOLS; s++)
         counts->events += own.life->peer->symbols[s].count * (own.life->upbit ? 1 : 2);

@@ -66,3 +66,9 @@ verb_bench() {
     run_script "bench/$name" "$@"
     exec "zig-out/bench/${name}_bench" "$@"
 }
+
+# Whole runs take an hour: each mutant is compiled and runs until a seed fails.
+verb_mutants() {
+    run_environment
+    exec "$deps/venv/bin/python" tests/simulation/mutants/run.py "$@"
+}

@@ -123,10 +123,19 @@ test_units() {
     local each
     for each in zig-out/test/*; do
         case ${each##*/} in
-        unit_test | uring_test) ;;
+        unit_test | uring_test | simulation) ;;
         *) test_command "${each##*/}" "$each" || true ;;
         esac
     done
+}
+
+# 50 lives of ten minutes, every tenth twice, and 200 short ones: 60 s on two quiet cores.
+test_simulation() {
+    local program=zig-out/test/simulation
+    [ -e "$program" ] || return 0
+    test_command simulation "$program" --seeds 1-50 --twice 10 || true
+    test_command simulation-short "$program" --seeds 1001-1200 --minutes 2 --twice 0 || true
+    test_command mutants "$deps/venv/bin/python" tests/simulation/mutants/run.py --check || true
 }
 
 # Whole lives of the daemon and the simulator. A race that is seen ends the program with 66 at once
@@ -207,6 +216,7 @@ test_sum() {
 test_work() {
     renice -n 19 -p "$BASHPID" >/dev/null
     test_units
+    test_simulation
     test_fuzz
     test_command build-tsan zig_build install -Dtsan -Dquick --prefix zig-out/tsan || true
     test_command static static_alone || true

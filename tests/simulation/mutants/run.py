@@ -6,10 +6,12 @@ Each *.patch beside this file is one deliberate bug: a first line that tells wha
 unified diff against the tree. One at a time is applied to a copy of the sources, the simulation is
 built of it (what did not change is compiled once), and seeds are run until one fails.
 
-usage: run.py [--check] [--seeds N] [--first N] [--workers N] [--json] [--markdown] [NAME...]
+usage: run.py [--check] [--seeds N] [--first N] [--minutes N] [--workers N] [--json] [--markdown]
+              [NAME...]
   --check      only whether every patch still applies; nothing is built
   --seeds N    give a mutant up after this many seeds (500)
   --first N    the first seed (1)
+  --minutes N  virtual time of a life (10)
   --markdown   print the table of docs/testing.md
 
 Exit code: 0 every mutant was caught, 1 one was not, 2 a patch does not apply or does not compile.
@@ -183,20 +185,26 @@ class Builder:
 
 # ---- running ----
 
-def run_until_caught(program, first, seeds, workers):
+def run_until_caught(program, options):
     """The lowest failing seed of the first portion that has one, its text; or None."""
-    portion = max(workers, 8)
-    for begin in range(first, first + seeds, portion):
-        last = min(begin + portion, first + seeds) - 1
-        run = subprocess.run([str(program), "--seeds", f"{begin}-{last}", "--workers", str(workers),
-                              "--twice", "0"], check=False, capture_output=True, text=True)
+    begin = options.first
+    end = begin + options.seeds
+    minutes = ["--minutes", str(options.minutes)]
+    while begin < end:
+        # Most are caught at once, and what is not wants both cores busy.
+        portion = min(max(options.workers, begin - options.first), 32)
+        last = min(begin + portion, end) - 1
+        run = subprocess.run([str(program), "--seeds", f"{begin}-{last}", "--workers",
+                              str(options.workers), "--twice", "0", *minutes], check=False,
+                             capture_output=True, text=True)
         failed = sorted(int(seed) for seed in re.findall(r"^seed (\d+) FAILED", run.stderr, re.M))
         if failed:
-            alone = subprocess.run([str(program), "--seed", str(failed[0])], check=False,
-                                   capture_output=True, text=True)
+            alone = subprocess.run([str(program), "--seed", str(failed[0]), *minutes],
+                                   check=False, capture_output=True, text=True)
             return failed[0], check_of(alone.stderr)
         if run.returncode != 0:
             raise Broken(f"{program.name} ends with {run.returncode}: {run.stderr}")
+        begin = last + 1
     return None, ""
 
 
@@ -211,7 +219,7 @@ def mutant_row(builder, patch, options):
     start = time.monotonic()
     program = builder.program(patch)
     built = time.monotonic()
-    seed, check = run_until_caught(program, options.first, options.seeds, options.workers)
+    seed, check = run_until_caught(program, options)
     program.unlink()
     return {"mutant": patch.name, "breaks": patch.breaks, "seed": seed, "check": check,
             "build_s": round(built - start, 1), "run_s": round(time.monotonic() - built, 1)}
@@ -237,8 +245,8 @@ def run(options):
     builder = Builder(options.workers)
     good = builder.program(None)
     sound = subprocess.run([str(good), "--seeds", f"{options.first}-{options.first + 3}",
-                            "--workers", str(options.workers)], check=False, capture_output=True,
-                           text=True)
+                            "--workers", str(options.workers), "--minutes", str(options.minutes)],
+                           check=False, capture_output=True, text=True)
     if sound.returncode != 0:
         raise Broken(f"the simulation fails without any mutant:\n{sound.stderr}")
     if not options.names:
@@ -261,6 +269,7 @@ def main():
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--seeds", type=int, default=500)
     parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--minutes", type=int, default=10)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--markdown", action="store_true")

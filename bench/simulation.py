@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Does the recorder keep its promises in ten thousand lives with faults?
+
+    tools/dev bench simulation [--smoke] [--seeds A-B] [--minutes N] [--workers N]
+
+Whole recorders in simulated worlds (tests/simulation, docs/testing.md): 10,000 seeds, --smoke 24.
+Every hundredth seed is run again and must leave the same trace.
+
+violations: seeds in which a promise was broken. virtual_hours: simulated. times_real_time: virtual
+time by CPU time of all seeds, process starts and judging included; events_per_virtual_second says
+at which load. events_least, crashes_least, faults_least, virtual_seconds_least: of one seed. hits:
+how often each kind of fault struck. seeds_per_second: by the clock, on as many workers.
+Exits with 1 where a promise was broken, and but for --smoke where a seed was too short (10 minutes,
+20,000 events, 3 crashes, 20 faults), a kind of fault struck fewer than 100 times, or less than
+1,000 times real time was reached."""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROGRAM = ROOT / "zig-out" / "test" / "simulation"
+FULL, SMOKE = "1-10000", "1-24"
+LEAST = {"virtual_seconds": 600, "events": 20000, "crashes": 3, "faults": 20}
+HITS_LEAST, SPEED_LEAST = 100, 1000
+
+
+def emit(metric, value, case="all", unit="1"):
+    line = {"bench": "simulation"}
+    if case is not None:
+        line |= {"case": case}
+    line |= {"metric": metric, "value": value}
+    if case is not None:
+        line |= {"unit": unit, "spread": None, "peer": None}
+    print(json.dumps(line), flush=True)
+
+
+def run(options):
+    """What the program counts, and the seconds that it took."""
+    command = [PROGRAM, "--seeds", options.seeds, "--workers", str(options.workers), "--twice",
+               "12" if options.smoke else "100", "--json"]  # fmt: skip
+    if options.minutes:
+        command += ["--minutes", str(options.minutes)]
+    begin = time.monotonic()
+    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, check=False)
+    lines = done.stdout.splitlines()
+    if not lines:
+        sys.exit(f"{PROGRAM} ended with {done.returncode} and printed nothing")
+    return json.loads(lines[-1]), time.monotonic() - begin
+
+
+def figures(sums, seconds):
+    """Name, value, unit of everything but the hits."""
+    virtual_s, cpu_s = sums["virtual_s"], sums["cpu_ms"] / 1000
+    yield "seeds", sums["seeds"], "1"
+    yield "violations", sums["failed"], "1"
+    yield "seeds_per_second", round(sums["seeds"] / seconds, 3), "1/s"
+    yield "virtual_hours", round(virtual_s / 3600, 2), "h"
+    yield "times_real_time", round(virtual_s / cpu_s, 1), "1"
+    yield "events_per_virtual_second", round(sums["events"] / virtual_s, 1), "1/s"
+    for name in ("events", "stored", "delivered", "listed", "crashes", "stops"):
+        yield name, sums[name], "1"
+    yield "faults", sums["episodes"], "1"
+    yield "events_least", sums["events_least"], "1"
+    yield "crashes_least", sums["crashes_least"], "1"
+    yield "faults_least", sums["episodes_least"], "1"
+    yield "virtual_seconds_least", sums["virtual_least_s"], "s"
+
+
+def limits(values, hits):
+    """What a whole run must reach: text, met."""
+    for name, least in LEAST.items():
+        yield f"{least} {name} or more in each seed", values[f"{name}_least"] >= least
+    rare = sorted(kind for kind, count in hits.items() if count < HITS_LEAST)
+    yield f"each kind of fault {HITS_LEAST} times ({', '.join(rare) or 'all'})", not rare
+    yield f"{SPEED_LEAST} times real time", values["times_real_time"] >= SPEED_LEAST
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--seeds", metavar="A-B")
+    parser.add_argument("--minutes", type=int)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    options.seeds = options.seeds or (SMOKE if options.smoke else FULL)
+    sums, seconds = run(options)
+    values = {}
+    for name, value, unit in figures(sums, seconds):
+        values[name] = value
+        print(f"{name:26} {value:>16,}", file=sys.stderr)
+        emit(name, value, unit=unit)
+    for kind, count in sums["hits"].items():
+        print(f"  {kind:24} {count:>16,}", file=sys.stderr)
+        emit("hits", count, case=kind)
+    good = sums["failed"] == 0
+    for text, met in limits(values, sums["hits"]):
+        print(f"limit: {text}: {'met' if met else 'MISSED'}", file=sys.stderr)
+        good = good and (met or options.smoke)
+    emit("ok", good, case=None)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
