@@ -227,17 +227,28 @@ bool segment_writer_append(struct segment_writer *writer, const struct rows *row
 // ---- whole blocks ----
 
 // Blocks grow no smaller by being copied, whatever is merged how often: one is copied only if it is
-// nearly full, and what waits before it becomes a block only if that is none of the smallest.
-enum { COPY_FULL_PERCENT = 75, COPY_BEFORE_ROWS = SEGMENT_BLOCK_ROWS_MAX / 4 };
+// nearly full, and what waits before it becomes a block only if that is none of the smallest, or
+// the only small one among some large ones.
+enum {
+    COPY_FULL_PERCENT = 75,
+    COPY_BEFORE_ROWS = SEGMENT_BLOCK_ROWS_MAX / 4,
+    COPY_RUN_BLOCKS = 4, // of the symbol in that segment, from this one on
+};
 
-static bool copy_pays(const struct segment_writer *writer, const struct layout_index_block *entry,
-                      const struct layout_index_zone *zone)
+static bool copy_pays(const struct segment_writer *writer, const struct index *index,
+                      uint32_t block)
 {
-    uint32_t waiting = writer->builder.rows.count;
+    const struct layout_index_block *entry = &index->blocks[block];
+    const struct layout_index_zone *zone = &index->zones[block];
+    const uint32_t waiting = writer->builder.rows.count;
+    if (entry->symbol == INDEX_SYMBOL_SHARED)
+        return false;
+    const struct layout_index_symbol *symbol = &index->symbols[entry->symbol];
+    const uint32_t run = symbol->first_block + symbol->block_count - block;
     return (entry->rows >= SEGMENT_BLOCK_ROWS_MAX / 100 * COPY_FULL_PERCENT ||
             entry->levels >= SEGMENT_BLOCK_LEVELS_MAX / 100 * COPY_FULL_PERCENT ||
             zone->text_bytes >= BUILDER_TEXT_BYTES / 100 * COPY_FULL_PERCENT) &&
-           (waiting == 0 || waiting >= COPY_BEFORE_ROWS);
+           (waiting == 0 || waiting >= COPY_BEFORE_ROWS || run >= COPY_RUN_BLOCKS);
 }
 
 // What this version would have written, of the current symbol alone.
@@ -284,7 +295,7 @@ enum segment_copy segment_writer_copy(struct segment_writer *writer, struct segm
     const struct index *index = segment_index(from);
     ensure(block < index->block_count);
     struct layout_block header;
-    if (!copy_pays(writer, &index->blocks[block], &index->zones[block]))
+    if (!copy_pays(writer, index, block))
         return SEGMENT_COPY_NOT;
     if (writer->output_used >= SEGMENT_OUTPUT_BYTES)
         return SEGMENT_COPY_WAITS;

@@ -172,13 +172,15 @@ static enum segment_copy copy_of(const struct segment_image *part, enum column_l
 
 Test(segment_copy, small_light_and_damaged_blocks_are_coded_again)
 {
-    struct rows *full = trades(20001, BLOCK), *small = trades(20001, BLOCK / 2);
+    struct rows *full = trades(20001, BLOCK), *many = trades(20001, 4 * BLOCK), *small = trades(20001, BLOCK / 2);
     struct segment_image dense = written(full, COLUMN_LEVEL_DENSE);
+    struct segment_image longer = written(many, COLUMN_LEVEL_DENSE);
     struct segment_image light = written(full, COLUMN_LEVEL_LIGHT);
     struct segment_image half = written(small, COLUMN_LEVEL_DENSE);
     cr_assert_eq(copy_of(&dense, COLUMN_LEVEL_DENSE, 0), SEGMENT_COPIED);
     cr_assert_eq(copy_of(&dense, COLUMN_LEVEL_DENSE, 5000), SEGMENT_COPIED);
     cr_assert_eq(copy_of(&dense, COLUMN_LEVEL_DENSE, 1), SEGMENT_COPY_NOT, "a block of one row");
+    cr_assert_eq(copy_of(&longer, COLUMN_LEVEL_DENSE, 1), SEGMENT_COPIED, "one among large ones");
     cr_assert_eq(copy_of(&half, COLUMN_LEVEL_DENSE, 0), SEGMENT_COPY_NOT);
     cr_assert_eq(copy_of(&light, COLUMN_LEVEL_DENSE, 0), SEGMENT_COPY_NOT);
     cr_assert_eq(copy_of(&light, COLUMN_LEVEL_LIGHT, 0), SEGMENT_COPIED);
@@ -186,6 +188,8 @@ Test(segment_copy, small_light_and_damaged_blocks_are_coded_again)
     cr_assert_eq(copy_of(&dense, COLUMN_LEVEL_DENSE, 0), SEGMENT_COPY_NOT, "damaged");
     image_free(&dense);
     image_free(&light);
+    image_free(&longer);
+    free(many);
     image_free(&half);
     free(full);
     free(small);
