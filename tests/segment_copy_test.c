@@ -172,7 +172,8 @@ static enum segment_copy copy_of(const struct segment_image *part, enum column_l
 
 Test(segment_copy, small_light_and_damaged_blocks_are_coded_again)
 {
-    struct rows *full = trades(20001, BLOCK), *many = trades(20001, 4 * BLOCK), *small = trades(20001, BLOCK / 2);
+    struct rows *full = trades(20001, BLOCK), *small = trades(20001, BLOCK / 2);
+    struct rows *many = trades(20001, 4 * BLOCK);
     struct segment_image dense = written(full, COLUMN_LEVEL_DENSE);
     struct segment_image longer = written(many, COLUMN_LEVEL_DENSE);
     struct segment_image light = written(full, COLUMN_LEVEL_LIGHT);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// A record lies in the input where all of it has come, else in `partial`. Two numbers are kept: that
-// of the peer's next record, and that which the library expects next; they part with the first data.
+// A record lies in the input where all of it has come, else in `partial`. Two numbers are kept:
+// that of the peer's next record, and that which the library expects next; they part with the first
+// data.
 #include "protocol/tls_record.h"
 
 #include "format/ensure.h"
