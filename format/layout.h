@@ -242,13 +242,17 @@ enum layout_block_flags {
     LAYOUT_BLOCK_SHARED = 1, // rows of several symbols, or of none
 };
 
+enum layout_block_optional { // feature bits of a block's header
+    LAYOUT_BLOCK_LIGHT = 1, // coded in haste: a merge codes it again
+};
+
 struct layout_block {
     uint64_t magic;
     uint8_t major;
     uint8_t minor;
     uint16_t header_bytes; // as in a batch
     uint16_t required;
-    uint16_t optional;
+    uint16_t optional; // layout_block_optional; a reader may ignore them
     uint64_t salt;
     uint32_t number; // 0, 1, 2 ... within the segment
     uint32_t rows;

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "format/ensure.h"
 #include "format/segment_footer.h"
@@ -208,6 +209,24 @@ static enum segment_error read_some_at(struct segment *segment, uint64_t offset,
         return error;
     return later == 0 ? segment_decode(&segment->decoder, bytes, got, header, columns)
                       : segment_decode_some(&segment->decoder, bytes, got, header, columns, later);
+}
+
+const uint8_t *segment_block_bytes(struct segment *segment, uint32_t block,
+                                   struct layout_block *header)
+{
+    ensure(block < segment->index.block_count);
+    const struct layout_index_block *entry = &segment->index.blocks[block];
+    size_t got;
+    const uint8_t *bytes = segment_get(segment, entry->offset, entry->bytes, &got);
+    if (!bytes || got < entry->bytes ||
+        segment_block_header(bytes, got, segment->header.salt, header) != SEGMENT_GOOD)
+        return NULL;
+    bool whole = header->hash == entry->header_hash && header->rows == entry->rows &&
+                 header->header_bytes + (uint64_t)header->payload_bytes == entry->bytes;
+    return whole && XXH3_64bits(bytes + header->header_bytes, header->payload_bytes) ==
+                        header->payload_hash
+               ? bytes
+               : NULL;
 }
 
 enum segment_error segment_read_at(struct segment *segment, uint64_t offset, uint32_t size,

@@ -86,6 +86,16 @@ uint32_t segment_writer_append_many(struct segment_writer *writer, const struct 
 uint32_t segment_writer_append_selected(struct segment_writer *writer, const struct rows *rows,
                                         const uint32_t *index, uint32_t count,
                                         const struct segment_provenance *provenance);
+// A block of another segment, all of the current symbol: its bytes as they are, under a header of
+// their own, for decoding and coding a row again takes a hundred times as long.
+enum segment_copy {
+    SEGMENT_COPIED,
+    SEGMENT_COPY_WAITS, // output must be taken first, call again
+    SEGMENT_COPY_NOT,   // small, coded light, of another version or damaged: append its rows
+};
+struct segment;
+enum segment_copy segment_writer_copy(struct segment_writer *writer, struct segment *from,
+                                      uint32_t block);
 bool segment_writer_finish(struct segment_writer *writer);
 // Bytes waiting (at any time); they stay in place until segment_writer_taken().
 const void *segment_writer_output(struct segment_writer *writer, size_t *size);

@@ -365,6 +365,7 @@ size_t segment_builder_encode(struct segment_builder *builder, const struct inde
     header->rows = builder->rows.count;
     header->levels = builder->rows.level_count;
     header->text_bytes = builder->rows.text_size;
+    header->optional = builder->level == COLUMN_LEVEL_LIGHT ? LAYOUT_BLOCK_LIGHT : 0;
     header->channel = (uint8_t)builder->schema->channel;
     builder_zones(builder, header);
     uint8_t *start = out + LAYOUT_HEADER_BYTES;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // segment_parts: what the files that make up the reader of segments (segment.c, segment_rebuild.c,
-// segment_verify.c) share. Not for others.
+// segment_verify.c) share, and what copies blocks takes from it (segment_writer.c). Not for others.
 #ifndef RINGTAPE_FORMAT_SEGMENT_PARTS_H
 #define RINGTAPE_FORMAT_SEGMENT_PARTS_H
 
@@ -27,6 +27,10 @@ struct segment {
 
 // `size` bytes at `offset` (*got: how many there are), valid until the next call; NULL: room_error.
 const uint8_t *segment_get(struct segment *segment, uint64_t offset, size_t size, size_t *got);
+// The bytes of block `block`, header and payload as their hashes say, valid until the next call;
+// NULL: not so.
+const uint8_t *segment_block_bytes(struct segment *segment, uint32_t block,
+                                   struct layout_block *header);
 // Opening goes on when header, header_hash and schema are set.
 enum segment_error segment_open_behind_header(struct segment *segment, const void *index,
                                               size_t index_size);

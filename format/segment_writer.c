@@ -18,6 +18,7 @@
 #include "format/segment_builder.h"
 #include "format/segment_footer.h"
 #include "format/segment_header.h"
+#include "format/segment_parts.h"
 
 struct segment_writer {
     struct segment_description what;
@@ -221,6 +222,90 @@ bool segment_writer_append(struct segment_writer *writer, const struct rows *row
                            struct segment_provenance provenance)
 {
     return segment_writer_append_selected(writer, rows, &index, 1, &provenance) == 1;
+}
+
+// ---- whole blocks ----
+
+// Blocks grow no smaller by being copied, whatever is merged how often: one is copied only if it is
+// nearly full, and what waits before it becomes a block only if that is none of the smallest, or
+// the only small one among some large ones.
+enum {
+    COPY_FULL_PERCENT = 75,
+    COPY_BEFORE_ROWS = SEGMENT_BLOCK_ROWS_MAX / 4,
+    COPY_RUN_BLOCKS = 4, // of the symbol in that segment, from this one on
+};
+
+static bool copy_pays(const struct segment_writer *writer, const struct index *index,
+                      uint32_t block)
+{
+    const struct layout_index_block *entry = &index->blocks[block];
+    const struct layout_index_zone *zone = &index->zones[block];
+    const uint32_t waiting = writer->builder.rows.count;
+    if (entry->symbol == INDEX_SYMBOL_SHARED)
+        return false;
+    const struct layout_index_symbol *symbol = &index->symbols[entry->symbol];
+    const uint32_t run = symbol->first_block + symbol->block_count - block;
+    return (entry->rows >= SEGMENT_BLOCK_ROWS_MAX / 100 * COPY_FULL_PERCENT ||
+            entry->levels >= SEGMENT_BLOCK_LEVELS_MAX / 100 * COPY_FULL_PERCENT ||
+            zone->text_bytes >= BUILDER_TEXT_BYTES / 100 * COPY_FULL_PERCENT) &&
+           (waiting == 0 || waiting >= COPY_BEFORE_ROWS || run >= COPY_RUN_BLOCKS);
+}
+
+// What this version would have written, of the current symbol alone.
+static bool copy_possible(const struct segment_writer *writer, const struct layout_block *header,
+                          const uint8_t *bytes)
+{
+    struct event_text name = index_build_name(&writer->build, writer->symbol);
+    const uint8_t *payload = bytes + LAYOUT_HEADER_BYTES;
+    bool light = (header->optional & LAYOUT_BLOCK_LIGHT) != 0;
+    return header->minor == LAYOUT_SEGMENT_MINOR && header->header_bytes == LAYOUT_HEADER_BYTES &&
+           (header->optional & ~LAYOUT_BLOCK_LIGHT) == 0 &&
+           (!light || writer->what.level == COLUMN_LEVEL_LIGHT) &&
+           header->channel == writer->what.channel && header->symbols == 1 &&
+           header->payload_bytes > name.size && payload[0] == name.size &&
+           (name.size == 0 || memcmp(payload + 1, name.bytes, name.size) == 0) &&
+           LAYOUT_HEADER_BYTES + header->payload_bytes <=
+               segment_builder_bytes_max(&writer->builder);
+}
+
+static void copy_put(struct segment_writer *writer, struct layout_block *header,
+                     const uint8_t *bytes)
+{
+    uint8_t *out = writer->output + writer->output_used;
+    uint64_t offset = writer->offset;
+    header->salt = writer->what.salt;
+    header->number = writer->build.block_count;
+    header->symbol = writer->symbol;
+    header->previous_hash = writer->previous_hash;
+    header->hash = XXH3_64bits(header, LAYOUT_HEADER_BYTES - sizeof header->hash);
+    memcpy(out, header, LAYOUT_HEADER_BYTES);
+    memcpy(out + LAYOUT_HEADER_BYTES, bytes + LAYOUT_HEADER_BYTES, header->payload_bytes);
+    index_build_rows(&writer->build, writer->symbol, header->number, header->rows,
+                     header->time_min, header->time_max);
+    writer_put(writer, LAYOUT_HEADER_BYTES + header->payload_bytes);
+    writer->previous_hash = header->hash;
+    bool added = index_build_block(&writer->build, header, offset);
+    ensure(added); // segment_writer_full() said so before
+}
+
+enum segment_copy segment_writer_copy(struct segment_writer *writer, struct segment *from,
+                                      uint32_t block)
+{
+    ensure(!writer->finished && writer->symbol != SYMBOL_NONE);
+    const struct index *index = segment_index(from);
+    ensure(block < index->block_count);
+    struct layout_block header;
+    if (!copy_pays(writer, index, block))
+        return SEGMENT_COPY_NOT;
+    if (writer->output_used >= SEGMENT_OUTPUT_BYTES)
+        return SEGMENT_COPY_WAITS;
+    const uint8_t *bytes = segment_block_bytes(from, block, &header);
+    if (!bytes || !copy_possible(writer, &header, bytes))
+        return SEGMENT_COPY_NOT;
+    if (!writer_flush(writer) || writer->output_used >= SEGMENT_OUTPUT_BYTES)
+        return SEGMENT_COPY_WAITS;
+    copy_put(writer, &header, bytes);
+    return SEGMENT_COPIED;
 }
 
 // ---- end ----

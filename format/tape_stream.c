@@ -147,13 +147,18 @@ uint8_t *tape_stream_put(uint8_t *out, const int64_t *values, uint32_t count, bo
 static void stream_unpack_odd(const uint8_t *data, int64_t *values, uint32_t count, uint64_t base,
                               uint64_t divisor, unsigned width)
 {
-    uint64_t mask = (1ull << (8 * width)) - 1;
-    size_t size = (size_t)count * width;
-    for (uint32_t i = 0; i < count; i++) {
-        size_t at = (size_t)i * width;
-        uint64_t wide = 0;
-        memcpy(&wide, data + at, size - at >= sizeof wide ? sizeof wide : width);
+    const uint64_t mask = (1ull << (8 * width)) - 1;
+    const size_t size = (size_t)count * width;
+    uint32_t i = 0;
+    uint64_t wide;
+    for (; size - (size_t)i * width >= sizeof wide; i++) {
+        memcpy(&wide, data + (size_t)i * width, sizeof wide);
         values[i] = (int64_t)(base + (wide & mask) * divisor);
+    }
+    for (; i < count; i++) {
+        wide = 0;
+        memcpy(&wide, data + (size_t)i * width, width);
+        values[i] = (int64_t)(base + wide * divisor);
     }
 }
 

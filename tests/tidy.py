@@ -198,7 +198,8 @@ CONFINED = [
     (r"<wolfssl", ("src/protocol/tls_wolfssl.h",), "wolfSSL's headers"),
     (
         r"\bwolfSSL_\w+\s*\(|\bwolfssl_hook_\w+\s*\(|\bwc_[A-Z]\w+\s*\(|tls_wolfssl\.h",
-        ("src/protocol/tls.c", "src/protocol/tls_context.c", "src/protocol/tls_failure.c"),
+        ("src/protocol/tls.c", "src/protocol/tls_record.c", "src/protocol/tls_context.c",
+            "src/protocol/tls_failure.c"),
         "wolfSSL",
     ),
     (r"<yaml|\byaml_\w+\s*\(", ("src/control/config.c",), "libyaml"),

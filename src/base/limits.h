@@ -27,6 +27,9 @@ enum {
     LIMIT_LINKS = 1024,            // slots of one shard, successors during a renewal included
     LIMIT_SHARD_FEEDS = 64,        // configured ones and, during a reload, those they replace
     LIMIT_SHARD_SYMBOLS = 65536,   // all that were ever subscribed or listed in one life
+    // In 32 KiB a TLS record of 16 KiB mostly lies in two buffers, and is copied to lie in one.
+    LIMIT_SHARD_RECEIVE_BUFFERS = 128,
+    LIMIT_SHARD_RECEIVE_BUFFER_BYTES = 128 << 10,
     LIMIT_SHARD_COMMANDS = 256,    // from the control thread, waiting
     LIMIT_UNKNOWN_KEYS = 1024,     // distinct (exchange, message, key) counted one by one
     LIMIT_UNKNOWN_KEY_FRAMES = 1000, // whole frames kept of each of them

@@ -58,7 +58,7 @@ _Static_assert(HTTP_HEAD_SIZE <= LIMIT_MESSAGE_KEEP_BYTES, "the head lies in wha
 
 int link_shared_open(struct link_shared *shared)
 {
-    shared->plain = calloc(1, TLS_RECORD_SIZE_MAX + WEBSOCKET_PADDING);
+    shared->plain = calloc(1, TLS_READ_SIZE + WEBSOCKET_PADDING);
     shared->frame = malloc(DIALECT_REQUEST_BYTES_MAX + WEBSOCKET_HEADER_SIZE_MAX);
     shared->request = malloc(DIALECT_REQUEST_BYTES_MAX);
     if (shared->plain == NULL || shared->frame == NULL || shared->request == NULL) {

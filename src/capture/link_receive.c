@@ -179,7 +179,7 @@ static void link_decrypt(struct link *link, const uint8_t *data, size_t size)
     uint8_t *plain = link->shared->plain;
     tls_feed(link->tls, data, size);
     while (!link->hanging_up) {
-        int32_t result = tls_read(link->tls, plain, TLS_RECORD_SIZE_MAX);
+        int32_t result = tls_read(link->tls, plain, TLS_READ_SIZE);
         if (result > 0) {
             link_plain(link, plain, plain + result);
         } else if (result == TLS_WANT_INPUT) {

@@ -91,7 +91,7 @@ struct rest {
     struct tls *tls;
     struct http_parser http;
     char head[HTTP_HEAD_SIZE];
-    uint8_t plain[TLS_RECORD_SIZE_MAX];
+    uint8_t plain[TLS_READ_SIZE];
 };
 
 // `tls` as for tls_create(): NULL for http://. 0 or -ENOMEM.

@@ -86,9 +86,8 @@ static int control_open_store(struct control *control)
     return error == -EIO || error == -EBADMSG ? EX_IOERR : EX_CANTCREAT;
 }
 
-static int control_open_loop(struct control *control, struct io **io, const char *name)
+static int control_open_loop(struct control *control, struct io **io, struct io_options options)
 {
-    struct io_options options = {.name = name};
     struct io_message message = {{0}};
     int error = io_open_loop(io, &options, &message);
     if (error == 0) return 0;
@@ -144,7 +143,11 @@ static int control_open_shard(struct control *control, uint32_t index)
     char name[16];
     ensure(index < LIMIT_SHARDS);
     (void)snprintf(name, sizeof name, "shard-%u", index % LIMIT_SHARDS);
-    int error = control_open_loop(control, &place->io, name);
+    int error = control_open_loop(
+        control, &place->io,
+        (struct io_options){.name = name,
+                            .receive_buffers = LIMIT_SHARD_RECEIVE_BUFFERS,
+                            .receive_buffer_bytes = LIMIT_SHARD_RECEIVE_BUFFER_BYTES});
     if (error != 0) return error;
     struct shard_derive_options derive = control_derive(&control->config);
     control_kafka_alerts(&control->kafka, &derive);
@@ -211,7 +214,7 @@ static void control_sealer_close(void *context)
 static int control_open_sealer(struct control *control)
 {
     struct control_sealer *place = &control->sealer;
-    int error = control_open_loop(control, &place->io, "sealer");
+    int error = control_open_loop(control, &place->io, (struct io_options){.name = "sealer"});
     if (error != 0) return error;
     error = sealer_open(&place->sealer, place->io, control->store);
     if (error == 0)
@@ -300,7 +303,8 @@ static int control_open(struct control *control)
     worker_stay_off(control->config.shards);
     audit_board_init(&control->board);
     int code = control_security_begin(control);
-    if (code == 0) code = control_open_loop(control, &control->io, "control");
+    if (code == 0)
+        code = control_open_loop(control, &control->io, (struct io_options){.name = "control"});
     if (code == 0) code = control_open_store(control);
     if (code == 0) code = control_security_files(control);
     if (code != 0) return code;

@@ -169,10 +169,11 @@ static void segment_made(void *context, int result, const struct catalogue_segme
         sealer_merge_written(sealer);
 }
 
-// Light coding is four times as fast and a third larger. A merge codes densely what was light.
+// Light coding is four times as fast and a third larger. A merge codes densely what was light;
+// where it comes at once, that is the work of both.
 static enum column_level sealer_level(struct sealer *sealer)
 {
-    bool behind = sealer->tape.number != 0 &&
+    bool behind = sealer->tape.number != 0 && !sealer->merge_all &&
                   keep_store_waiting(sealer->store) >= SEALER_BEHIND_TAPES;
     sealer->counters.segments_light += behind;
     return behind ? COLUMN_LEVEL_LIGHT : COLUMN_LEVEL_DENSE;

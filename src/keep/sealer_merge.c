@@ -249,6 +249,18 @@ static bool feed_rows(struct sealer_merge *merge, const struct sealer_input *inp
     return true;
 }
 
+// Its bytes as they are, where that is possible; what was decoded of this input is gone then.
+static enum segment_copy copy_block(struct sealer_merge *merge, struct sealer_input *input,
+                                    uint32_t block, struct segment_writer *writer, int *failure)
+{
+    if (merge->row != 0 || input->cached_block == block)
+        return SEGMENT_COPY_NOT;
+    if (!has_room(merge, writer, failure))
+        return SEGMENT_COPY_WAITS;
+    input->cached_block = UINT32_MAX;
+    return segment_writer_copy(writer, input->open, block);
+}
+
 // All rows of one symbol in one input.
 static bool feed_input(struct sealer_merge *merge, struct sealer_input *input,
                        const struct merge_symbol *symbol, struct segment_writer *writer,
@@ -261,7 +273,15 @@ static bool feed_input(struct sealer_merge *merge, struct sealer_input *input,
     uint32_t wanted = symbol->size == 0 ? SYMBOL_NONE : number;
     const struct layout_index_symbol *entry = &index->symbols[number];
     for (; merge->block < entry->block_count; merge->block++) {
-        *failure = read_block(input, entry->first_block + merge->block);
+        const uint32_t block = entry->first_block + merge->block;
+        bool alone = index->blocks[block].symbol == number;
+        enum segment_copy copy =
+            alone ? copy_block(merge, input, block, writer, failure) : SEGMENT_COPY_NOT;
+        if (copy == SEGMENT_COPIED)
+            continue;
+        if (copy == SEGMENT_COPY_WAITS)
+            return false;
+        *failure = read_block(input, block);
         if (*failure < 0 || !feed_rows(merge, input, wanted, writer, failure))
             return false;
     }

@@ -4,6 +4,7 @@
 // send.
 //
 //   tls_feed() -> slice -> tls_receive() -> wolfSSL -> tls_read()   (a copy of each record)
+//                    └──-> tls_record.h ─────────────────┘          (a client's data, AES-GCM)
 //   tls_write() -> wolfSSL -> tls_transmit() -> ring -> tls_output()
 //
 //   IDLE -(tls_start)-> HANDSHAKE -(drive_handshake)-> OPEN -(close_notify)-> CLOSED
@@ -20,6 +21,7 @@
 #include "format/ensure.h"
 #include "protocol/tls_context.h"
 #include "protocol/tls_failure.h"
+#include "protocol/tls_record.h"
 #include "protocol/tls_ring.h"
 #include "protocol/tls_wolfssl.h"
 #include <stdio.h>
@@ -41,6 +43,8 @@ struct tls {
     const uint8_t *input;
     size_t input_left;
     struct tls_ring output;
+    struct tls_records *records; // a client's
+    bool library_holds;          // some of a record's data, of which not all was asked for
     char host[TLS_HOST_SIZE_MAX + 1];
     char cipher[96];
     char found[sizeof "it is " + TLS_PIN_TEXT_BYTES]; // the key that is not pinned
@@ -215,11 +219,15 @@ struct tls *tls_create(struct tls_context *context, uint32_t output_size)
     ensure(output_size >= TLS_OUTPUT_SIZE_MIN && output_size <= INT32_MAX);
     struct tls *tls = calloc(1, sizeof *tls);
     uint8_t *output = malloc(output_size);
-    if (tls == NULL || output == NULL) {
+    bool client = context != NULL && context->role == TLS_CLIENT;
+    struct tls_records *records = client ? tls_records_create() : NULL;
+    if (tls == NULL || output == NULL || (client && records == NULL)) {
         free(tls);
         free(output);
+        tls_records_destroy(records);
         return NULL;
     }
+    tls->records = records;
     tls->context = context;
     tls->output = (struct tls_ring){.data = output, .capacity = output_size};
     if (context != NULL)
@@ -243,6 +251,7 @@ void tls_destroy(struct tls *tls)
         ensure(tls->context->connections > 0);
         tls->context->connections--;
     }
+    tls_records_destroy(tls->records);
     free(tls->output.data);
     free(tls);
 }
@@ -289,6 +298,9 @@ static enum tls_result connection_begin(struct tls *tls, const char *host)
 static void connection_forget(struct tls *tls)
 {
     connection_free(tls);
+    if (tls->records != NULL)
+        tls_records_end(tls->records);
+    tls->library_holds = false;
     tls->input = NULL;
     tls->input_left = 0;
     tls_ring_clear(&tls->output);
@@ -297,6 +309,41 @@ static void connection_forget(struct tls *tls)
     tls->cipher[0] = '\0';
     tls->failure = (struct tls_failure){0};
     tls->state = STATE_IDLE;
+}
+
+// ---- records without the library ----------------------------------------------------------------
+
+// The peer's keys; false: not of TLS 1.3 with AES-GCM, or the library does not tell.
+static bool record_keys(struct tls *tls, struct tls_records_keys *keys)
+{
+#ifdef ATOMIC_USER
+    word64 sequence;
+    int size = wolfSSL_GetKeySize(tls->library);
+    const uint8_t *key = wolfSSL_GetServerWriteKey(tls->library);
+    const uint8_t *iv = wolfSSL_GetServerWriteIV(tls->library);
+    if (tls->context->role != TLS_CLIENT ||
+        strcmp(wolfSSL_get_version(tls->library), "TLSv1.3") != 0 ||
+        wolfSSL_GetBulkCipher(tls->library) != wolfssl_aes_gcm || key == NULL || iv == NULL ||
+        (size != 16 && size != TLS_RECORD_KEY_BYTES_MAX) ||
+        wolfSSL_GetIVSize(tls->library) != TLS_RECORD_IV_BYTES)
+        return false;
+    (void)wolfSSL_GetPeerSequenceNumber(tls->library, &sequence); // the result is whether it is 0
+    *keys = (struct tls_records_keys){.key_bytes = (uint32_t)size, .sequence = sequence};
+    memcpy(keys->key, key, keys->key_bytes);
+    memcpy(keys->iv, iv, sizeof keys->iv);
+    return true;
+#else
+    (void)tls, (void)keys;
+    return false;
+#endif
+}
+
+static void records_begin(struct tls *tls)
+{
+    struct tls_records_keys keys;
+    if (record_keys(tls, &keys))
+        (void)tls_records_begin(tls->records, &keys); // else the library reads
+    explicit_bzero(&keys, sizeof keys);
 }
 
 static void connection_open(struct tls *tls)
@@ -308,6 +355,7 @@ static void connection_open(struct tls *tls)
     tls->context->resumed += tls->resumed;
     (void)snprintf(tls->cipher, sizeof tls->cipher, "%s %s", wolfSSL_get_version(tls->library),
                    wolfSSL_get_cipher_name(tls->library));
+    records_begin(tls);
 }
 
 // The meaning of wolfSSL's answer `code` to a call that could not finish.
@@ -405,6 +453,44 @@ static int32_t library_read(struct tls *tls, uint8_t *target, int target_size)
     return (int32_t)unfinished(tls, code);
 }
 
+// The library reads what was no data, or had no room.
+static int32_t record_hand(struct tls *tls, uint8_t *target, uint32_t target_size)
+{
+    const uint8_t *rest = tls->input;
+    const size_t rest_left = tls->input_left;
+    struct tls_records_keys keys;
+    uint32_t size;
+    if (!tls_records_hand(tls->records, &tls->input, &size))
+        return fail(tls, MEMORY_E);
+    tls->input_left = size;
+    int32_t result = library_read(tls, target, (int)target_size);
+    if (tls->state != STATE_OPEN)
+        return result;
+    ensure(tls->input_left == 0);
+    tls->input = rest;
+    tls->input_left = rest_left;
+    tls->library_holds = wolfSSL_pending(tls->library) > 0;
+    bool good = record_keys(tls, &keys) && tls_records_handed(tls->records, &keys);
+    explicit_bzero(&keys, sizeof keys);
+    return good ? result : fail(tls, MEMORY_E);
+}
+
+static int32_t record_read(struct tls *tls, uint8_t *target, uint32_t target_size)
+{
+    int32_t result = TLS_WANT_INPUT;
+    if (tls->library_holds) {
+        result = wolfSSL_read(tls->library, target, (int)target_size);
+        tls->library_holds = wolfSSL_pending(tls->library) > 0;
+        ensure(result > 0);
+    }
+    while (result == TLS_WANT_INPUT &&
+           tls_records_cut(tls->records, &tls->input, &tls->input_left)) {
+        uint32_t count = tls_records_open(tls->records, target, target_size);
+        result = count > 0 ? (int32_t)count : record_hand(tls, target, target_size);
+    }
+    return result;
+}
+
 int32_t tls_read(struct tls *tls, uint8_t *target, uint32_t target_size)
 {
     ensure(target_size > 0 && target_size <= INT32_MAX);
@@ -419,8 +505,11 @@ int32_t tls_read(struct tls *tls, uint8_t *target, uint32_t target_size)
     if (tls->state == STATE_CLOSED)
         return TLS_CLOSED;
     ensure(tls->state == STATE_OPEN);
-    return tls->context == NULL ? pass_read(tls, target, target_size)
-                                : library_read(tls, target, (int)target_size);
+    if (tls->context == NULL)
+        return pass_read(tls, target, target_size);
+    return tls->records != NULL && tls_records_active(tls->records)
+               ? record_read(tls, target, target_size)
+               : library_read(tls, target, (int)target_size);
 }
 
 int32_t tls_write(struct tls *tls, const uint8_t *data, uint32_t size)
@@ -443,6 +532,12 @@ int32_t tls_write(struct tls *tls, const uint8_t *data, uint32_t size)
         return (int32_t)unfinished(tls, wolfSSL_get_error(tls->library, count));
     ensure((uint32_t)count == size);
     return count;
+}
+
+bool tls_update_keys(struct tls *tls)
+{
+    ensure(tls->context != NULL);
+    return tls->state == STATE_OPEN && wolfSSL_update_keys(tls->library) == WOLFSSL_SUCCESS;
 }
 
 void tls_close(struct tls *tls)

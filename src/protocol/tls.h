@@ -31,6 +31,8 @@
 #define TLS_FAILURE_SIZE 384
 // The plaintext of one record; a read buffer of this size takes any record at once.
 #define TLS_RECORD_SIZE_MAX 16384
+// With its type behind it, where it is opened: with room for that a record is read without detour.
+#define TLS_READ_SIZE (TLS_RECORD_SIZE_MAX + 1)
 // Smallest output buffer: the largest handshake flight (a server's certificate chain) must fit.
 #define TLS_OUTPUT_SIZE_MIN 20480
 // Host names whose sessions a context remembers; the longest unused one is replaced.
@@ -141,6 +143,9 @@ int32_t tls_read(struct tls *tls, uint8_t *target, uint32_t target_size);
 // Encrypts all of it, or nothing: `size`, TLS_WANT_OUTPUT, TLS_WANT_INPUT (the handshake is not
 // over), or an error. `size` 1..TLS_RECORD_SIZE_MAX; it becomes one record.
 int32_t tls_write(struct tls *tls, const uint8_t *data, uint32_t size);
+
+// Sends from now on under new keys (RFC 8446, section 4.6.3). False: not now, or TLS 1.2.
+bool tls_update_keys(struct tls *tls);
 
 // Says goodbye (close_notify). What is in the output must still be sent.
 void tls_close(struct tls *tls);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// wolfSSL as tls.c (connections), tls_context.c (what they share) and tls_failure.c (its error
-// codes) know it: the one place that includes its headers, in the order it asks for. Nobody else
-// includes this file; tls.h speaks of wolfSSL in words alone.
+// wolfSSL as tls.c (connections), tls_record.c (their data), tls_context.c (what they share) and
+// tls_failure.c (its error codes) know it: the one place that includes its headers, in the order it
+// asks for. Nobody else includes this file; tls.h speaks of wolfSSL in words alone.
 #ifndef RINGTAPE_PROTOCOL_TLS_WOLFSSL_H
 #define RINGTAPE_PROTOCOL_TLS_WOLFSSL_H
 
@@ -11,6 +11,7 @@
 
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/aes.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 #include <wolfssl/wolfcrypt/hash.h>
 #include <wolfssl/wolfcrypt/wc_port.h>

@@ -5,7 +5,7 @@
 # .deps/wolfssl. Debian's binary is built without AES-NI and is about thirty times slower.
 
 # Raised when the options below change; an older build in .deps is then replaced.
-wolfssl_recipe=3
+wolfssl_recipe=4
 
 wolfssl_present() {
     [ "$(cat "$deps/wolfssl/recipe" 2>/dev/null)" = "$wolfssl_recipe" ]
@@ -32,6 +32,7 @@ wolfssl_options() {
 --enable-curve25519
 --enable-ed25519
 --enable-aesgcm
+--enable-atomicuser
 --enable-chacha
 --enable-poly1305
 --enable-sha384
