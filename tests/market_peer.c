@@ -106,12 +106,14 @@ static void market_event(struct market_connection *connection, const char *text)
     bool had_late = connection->late[0] != '\0';
     if (!had_late && chance(peer, &faults->late)) {
         (void)snprintf(connection->late, sizeof connection->late, "%s", text);
+        connection->late_left = 1 + (uint32_t)sim_world_random(peer->world, 40);
         return;
     }
     market_text(connection, text);
     if (chance(peer, &faults->doubled)) market_text(connection, text);
-    if (had_late) market_text(connection, connection->late);
-    if (had_late) connection->late[0] = '\0';
+    if (!had_late || --connection->late_left > 0) return;
+    market_text(connection, connection->late);
+    connection->late[0] = '\0';
 }
 
 // ---- the market ----
@@ -253,12 +255,15 @@ static void rest_last_ids(struct market_peer *peer, char *body, size_t room)
 
 static void rest_depth(struct market_peer *peer, const char *target, char *body, size_t room)
 {
-    const struct market_symbol *of = &peer->symbols[query_symbol(target)];
-    size_t used = (size_t)snprintf(body, room, "{\"lastUpdateId\":%lld,\"bids\":[",
-                                   (long long)of->book_id);
+    const uint32_t symbol = query_symbol(target);
+    int64_t id = peer->symbols[symbol].book_id;
+    if (id > MARKET_FIRST_BOOK + 50 && chance(peer, &peer->faults.stale))
+        id -= 1 + (int64_t)sim_world_random(peer->world, 50);
+    size_t used = (size_t)snprintf(body, room, "{\"lastUpdateId\":%lld,\"bids\":[", (long long)id);
     for (uint32_t i = 0; i < MARKET_LEVELS; i++)
         used += (size_t)snprintf(body + used, room - used, "%s[\"%u.00\",\"%lld.0\"]",
-                                 i > 0 ? "," : "", 100 + i, (long long)of->quantity[i]);
+                                 i > 0 ? "," : "", 100 + i,
+                                 (long long)market_quantity(peer, symbol, i, id));
     (void)snprintf(body + used, room - used, "],\"asks\":[]}");
 }
 

@@ -25,7 +25,7 @@ enum {
 struct market_faults { // ppm, of each message and connection
     uint32_t lost;
     uint32_t doubled;
-    uint32_t late;    // sent after the next one
+    uint32_t late;    // sent after up to 40 others
     uint32_t cut;     // the connection ends here
     uint32_t muted;   // the connection says nothing from here on
     uint32_t refused; // REST: 503
@@ -33,6 +33,7 @@ struct market_faults { // ppm, of each message and connection
     uint32_t shortened; // REST: a page with half its rows
     uint32_t overlapped; // REST: a page that begins earlier
     uint32_t hung_up;    // REST: the connection ends instead of an answer
+    uint32_t stale;      // REST: a book of up to 50 updates ago, as caches give it
     bool down; // REST: every answer is 503
     bool no_history;   // REST: only those about trades are
     uint32_t delisted; // bit i: the newest ids do not name symbol i
@@ -62,7 +63,8 @@ struct market_connection {
     bool depth[MARKET_SYMBOLS];
     int64_t depth_from[MARKET_SYMBOLS];        // first id of the window being gathered
     int64_t depth_seen[MARKET_SYMBOLS][MARKET_LEVELS];
-    char late[512]; // to be sent after the next message
+    char late[512]; // to be sent when so many more messages have been
+    uint32_t late_left;
     struct http_parser http;
     struct websocket websocket;
     char head[HTTP_HEAD_SIZE];

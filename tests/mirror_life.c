@@ -378,7 +378,7 @@ void mirror_life_crash(struct mirror_life *life, enum sim_crash kind)
     sim_world_crash_at(life->world, 0);
 }
 
-uint32_t mirror_life_lose_tapes(struct mirror_life *life)
+static uint32_t lose(struct mirror_life *life, bool tapes)
 {
     static struct file_script script;
     const struct catalogue *catalogue = keep_store_catalogue(life->store);
@@ -389,11 +389,21 @@ uint32_t mirror_life_lose_tapes(struct mirror_life *life)
         keep_store_tape_path(life->store, catalogue->tapes[t], "mark", path[1]);
         lost += sim_disk_size(life->world, path[0]) >= 0;
         file_script_begin(&script);
-        file_script_unlink(&script, path[0]);
+        if (tapes) file_script_unlink(&script, path[0]);
         file_script_unlink(&script, path[1]);
         ensure(file_script_run_now(&script, life->control_io) == 0);
     }
     return lost;
+}
+
+uint32_t mirror_life_lose_tapes(struct mirror_life *life)
+{
+    return lose(life, true);
+}
+
+void mirror_life_lose_marks(struct mirror_life *life)
+{
+    (void)lose(life, false);
 }
 
 // ---- the oracle ----

@@ -83,6 +83,8 @@ void mirror_life_crash(struct mirror_life *life, enum sim_crash kind);
 bool mirror_life_check(struct mirror_life *life);
 // Sealed tapes that a guard holds go, as on a full disk; returns how many.
 uint32_t mirror_life_lose_tapes(struct mirror_life *life);
+// Half of that: their marks alone.
+void mirror_life_lose_marks(struct mirror_life *life);
 void mirror_life_end(struct mirror_life *life);
 
 // Numbers of the rows that are kept as letters; returns how many.

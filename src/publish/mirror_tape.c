@@ -357,7 +357,8 @@ static enum mirror_fetch fetch_file(struct mirror *mirror, enum channel channel,
     file->reader.limit_sequence = live != NULL ? live->sequence : UINT64_MAX;
     file->reader.limit_revision = live != NULL ? live->revision : UINT32_MAX;
     if (live == NULL && !is_earlier(mirror, position->tape) && !end_known(file)) {
-        if (file->mark_handle < 0) file_close(file); // opened before its mark was there: once more
+        // Opened before its mark was there, or while that was being removed: once more.
+        if (file->mark_handle < 0) file_close(file);
         mirror_look_soon(mirror);
         return FETCH_WAIT;
     }

@@ -111,6 +111,15 @@ static void simulation_sitting(struct simulation *own, int64_t for_ns)
     life_run(life, (int64_t)drawn(own, 3000) * MS);
 }
 
+// Long enough for channels to pause one after the other, and to come back.
+static void simulation_full_disk(struct simulation *own)
+{
+    sim_disk_capacity(own->life->world, 1 << 20);
+    life_run(own->life, (int64_t)(10 + drawn(own, 50)) * SECOND);
+    sim_disk_capacity(own->life->world, 1 << 30);
+    life_run(own->life, 60 * SECOND);
+}
+
 // Nothing fails any more, audits come round twice, the mirror catches up.
 static void simulation_calm(struct simulation *own)
 {
@@ -122,6 +131,7 @@ static void simulation_calm(struct simulation *own)
     simulation_outage(life, true); // links come up again, by whatever address is there
     life_run(life, 2 * SECOND);
     simulation_outage(life, false);
+    if (own->groups.disk) simulation_full_disk(own);
     life_run(life, 30 * SECOND);
     life->live_from_ns = io_utc_ns(life->peer_io);
     life_run(life, 10 * SECOND);

@@ -16,7 +16,7 @@
 
 #include "tests/complete_life.h"
 
-enum { SIMULATION_KINDS_MAX = 40 };
+enum { SIMULATION_KINDS_MAX = 48 };
 
 // What happens to a life, by kind: simulation_fault_name().
 struct simulation_counts {

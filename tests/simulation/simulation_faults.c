@@ -161,6 +161,7 @@ static const struct fault faults[] = {
     MARKET(shortened, 300000),
     MARKET(overlapped, 300000),
     MARKET(hung_up, 300000),
+    MARKET(stale, 500000),
     ACTION(links_reset),
     ACTION(links_mute),
     ACTION(exchange_refuses),
