@@ -5,7 +5,8 @@
 //
 // Frames of 500 symbols with random prices, quantities, ids and times lie behind one another in
 // half a megabyte, read again and again: in the daemon, too, a frame was just decrypted and is in
-// the cache. CPU time of the thread, best of the repetitions. --smoke: few messages.
+// the cache. CPU time of the thread, best of the repetitions. --smoke: few messages. Behind it the
+// name of a case: that one alone.
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -288,8 +289,10 @@ int main(int argc, char **argv)
     ensure(symbols != NULL && levels != NULL && corpus.bytes != NULL);
     corpus.count_max = smoke ? 200 : FRAMES_MAX;
     add_symbols(symbols);
+    const char *only = argc > 1 + smoke ? argv[1 + smoke] : NULL;
     for (uint32_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        run_case(&cases[i], symbols, levels);
+        if (only == NULL || strcmp(only, cases[i].name) == 0)
+            run_case(&cases[i], symbols, levels);
     (void)printf("{\"bench\":\"dialect\",\"metric\":\"ok\",\"value\":true}\n");
     free(corpus.bytes);
     free(levels);

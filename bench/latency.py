@@ -48,6 +48,7 @@ LOAD = {"repetitions": 3, "seconds": 20, "warm": 5, "jumps": 60, "cases": latenc
 LOAD_SMOKE = {"repetitions": 1, "seconds": 3, "warm": 1, "jumps": 4, "cases": ("10k",)}
 LIMITED = ("10k", "100k")
 DECODED_US, DURABLE_MS = 100, 15
+KEPT = 0.98  # of the trades that were due
 CURVE = {"repetitions": 1, "seconds": 14, "warm": 4, "jumps": 20}
 RATE, SYMBOLS = 10000, 128
 PROFILES = {"throughput": 25, "latency": 10}  # limits of p99, ms
@@ -228,7 +229,12 @@ def load_once(case, broker, number, certificates, symbols, sizes):
                  if v["kind"] in ("surge", "crash")}  # fmt: skip
         if moved:
             found |= parts_of("alert", percentiles(list(moved.values())))
-        good = good and looker.count == sent and len(moved) == sizes["jumps"]
+        # A market that is behind its schedule at the end has not come to its last jumps.
+        kept = sent >= KEPT * rate * sizes["seconds"]
+        if looker.count != sent or (kept and len(moved) != sizes["jumps"]):
+            print(f"{case}: {looker.count} of {sent} trades, {len(moved)} of {sizes['jumps']}"
+                  " alerts came", file=sys.stderr)  # fmt: skip
+            good = False
     return found, good
 
 
@@ -260,7 +266,7 @@ def loads(broker, certificates, symbols, sizes):
 
 def draw(figures):
     text = latency_picture.picture(
-        figures, f"two cores for exchange, ringtaped, broker and consumer; load {load()}"
+        figures, f"two cores for exchange, ringtaped, broker, consumer; load {load():.0f}"
     )
     (ROOT / "docs" / "images" / "latency.svg").write_text(text)
 

@@ -32,8 +32,7 @@ PROGRAMS = ("stages", "protocol", "dialect", "arbiter", "derive", "tape")
 def figures(program, smoke, folder):
     """{(case, metric): value} of one program."""
     arguments = ["--smoke"] if smoke else []
-    if program == "stages":
-        arguments.append(folder)
+    arguments += {"stages": [folder], "dialect": ["binance_trade"]}.get(program, [])
     done = subprocess.run(
         [ROOT / "zig-out" / "bench" / f"{program}_bench", *arguments], cwd=ROOT,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -95,7 +94,7 @@ def main():
     smoke = parser.parse_args().smoke
     rounds = []
     with tempfile.TemporaryDirectory(prefix="stages-", dir=ROOT / "zig-out") as folder:
-        for _ in range(1 if smoke else 5):
+        for _ in range(1 if smoke else 3):
             found = {}
             for program in PROGRAMS:
                 for (case, metric), value in figures(program, smoke, folder).items():

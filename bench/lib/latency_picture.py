@@ -50,7 +50,7 @@ def grid(loads):
         yield f'<line class="grid" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
         yield f'<text x="{x}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{load:,}</text>'
     middle = (LEFT + WIDTH - RIGHT) / 2
-    yield f'<text x="{middle}" y="{HEIGHT - 16}" text-anchor="middle">trades a second</text>'
+    yield f'<text x="{middle}" y="{HEIGHT - 16}" text-anchor="middle">trades a second, due</text>'
 
 
 def curve(number, points):
@@ -81,7 +81,7 @@ def picture(figures, subtitle):
         if points:
             body += curve(number, points)
             ends.append((y_of(points[-1][1]), number, words.replace(", p99", "")))
-    limits = [(1e-4, 0), (15e-3, 1)]
+    limits = [(1e-4, 0), (15e-3, 1)]  # asked for, each in its curve's colour
     for seconds, number in limits:
         y = y_of(seconds)
         body.append(f'<line class="limit" style="stroke:var(--c{number})" x1="{x_of(10000)}" '
@@ -95,6 +95,6 @@ def picture(figures, subtitle):
          f'aria-label="Latency against load">', f"<style>{STYLE % (light, dark)}</style>",
          f'<rect width="{WIDTH}" height="{HEIGHT}" style="fill:var(--paper)"/>',
          f'<text class="title" x="{LEFT}" y="20">Latency against load, 99th percentile</text>',
-         f'<text x="{LEFT}" y="37">{subtitle}</text>',
+         f'<text x="{LEFT}" y="37">{subtitle}; dashed: asked for</text>',
          *grid(sorted(figures)), *body, *labels(ends), "</svg>", ""]
     )  # fmt: skip
