@@ -30,9 +30,12 @@ packaging_install() {
 # `apt install` is tried on, and one with systemd and all that the packages depend on, to be booted
 # without network.
 roots_suite=bookworm
+roots_with=systemd,dbus,openssl,procps,debconf,zsh,ca-certificates,libjemalloc2,libmicrohttpd12
+roots_with+=,libncursesw6,librdkafka1,liburing2,libxxhash0,libyaml-0-2,libzstd1,libcurl4,libisal2
+roots_with+=,libssl3,libzip4
 
 roots_present() {
-    [ "$(id -u)" != 0 ] || [ -e "$deps/roots/$roots_suite-systemd.tar" ]
+    [ "$(id -u)" != 0 ] || [ "$(cat "$deps/roots/packages" 2>/dev/null)" = "$roots_with" ]
 }
 
 # shellcheck disable=SC2034
@@ -40,17 +43,16 @@ roots_remedy="check that apt-get works ('apt-get update')"
 # shellcheck disable=SC2034
 roots_fallback="the packages are not tried on a root file system of their own"
 roots_install() {
-    local mirror with=systemd,dbus,openssl,procps,debconf,zsh,ca-certificates,libjemalloc2
-    with+=,libmicrohttpd12,libncursesw6,librdkafka1,liburing2,libxxhash0,libyaml-0-2,libzstd1
-    with+=,libcurl4,libisal2,libssl3,libzip4
+    local mirror each
     packages_get mmdebstrap systemd-container
     mirror=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources | head -n 1)
     mkdir -p "$deps/roots"
-    for each in "" "$with"; do
+    for each in "" "$roots_with"; do
         mmdebstrap --variant=minbase --aptopt='APT::Sandbox::User "root"' ${each:+--include=$each} \
             "$roots_suite" "$deps/roots/new.tar" ${mirror:+"$mirror"}
         mv "$deps/roots/new.tar" "$deps/roots/$roots_suite${each:+-systemd}.tar"
     done
+    echo "$roots_with" >"$deps/roots/packages"
 }
 
 # Later commits are higher versions, and what is built for the next Debian is higher again, so that
