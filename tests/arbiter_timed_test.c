@@ -119,6 +119,25 @@ static void down(uint32_t key, struct arbiter_link *link, int64_t ns, int64_t mu
     arbiter_key_down(&arbiter, key, link, now);
 }
 
+// What another link had brought first, the leader can bring no more.
+Test(arbiter_timed, what_a_leader_that_is_cut_still_had_to_bring_is_told)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_BOOK, ARBITER_LEADER);
+    up(key, &link_a, T0 - 2);
+    up(key, &link_b, T0 - 1);
+    cr_assert_eq(book_at(&link_a, T0), ARBITER_NEW);
+    cr_assert_eq(book_at(&link_b, T0), ARBITER_COPY);
+    cr_assert_eq(book_at(&link_b, T0 + 5), ARBITER_COPY);
+    down(key, &link_a, T0 + 7, 0);
+    cr_assert_eq(told[STATUS_HOLE_LOST], 1);
+    cr_assert_eq(newest.from_ns, T0 + 5);
+    cr_assert_eq(newest.to_ns, T0 + 7);
+    cr_assert_eq(book_at(&link_b, T0 + 9), ARBITER_NEW);
+    down(key, &link_b, T0 + 11, 0);
+    cr_assert_eq(told[STATUS_HOLE_LOST], 1); // the last link: a hole without an end
+    cr_assert_eq(told[STATUS_HOLE_OPENED], 1);
+}
+
 static void set_trade(struct arbiter_link *link, int64_t ns)
 {
     struct event event;

@@ -445,6 +445,7 @@ void arbiter_key_down(struct arbiter *arbiter, uint32_t number, const struct arb
     if (key->leader == link->number) {
         key->leader = 0;
         if (key->rule == ARBITER_RANGE) arbiter_range_drain(arbiter, key, now);
+        if (key->rule == ARBITER_LEADER) arbiter_timed_silence(arbiter, key, now);
     }
     if (arbiter_timed(key) && key->coverage.started)
         arbiter_timed_down(arbiter, number, link, now);
