@@ -157,7 +157,7 @@ const Variant = struct {
         });
         for ([_][]const u8{ ".", "src", "tests" }) |dir| m.addIncludePath(v.b.path(dir));
         if (v.options.wolfssl) |dir|
-            m.addSystemIncludePath(.{ .cwd_relative = v.b.pathJoin(&.{ dir, "include" }) });
+            m.addIncludePath(.{ .cwd_relative = v.b.pathJoin(&.{ dir, "include" }) });
         return m;
     }
 
@@ -295,16 +295,15 @@ const Variant = struct {
         });
     }
 
-    fn exchangeSim(v: Variant) ?*Compile {
-        const b = v.b;
-        if (present(b, "tools/exchange_sim.c").len == 0) return null;
-        var archives: std.ArrayList(?*Compile) = .empty;
-        archives.appendSlice(b.allocator, v.room[0..simulator_rooms]) catch @panic("OOM");
-        archives.appendSlice(b.allocator, &.{ v.io_uring, v.format }) catch @panic("OOM");
+    /// What speaks the protocols of the daemon and keeps nothing.
+    fn speaker(v: Variant, name: []const u8, files: []const []const u8) ?*Compile {
+        if (files.len == 0) return null;
         return v.program(.{
-            .name = "exchange-sim",
-            .files = matching(b, list(b, "tools", ".c"), "tools/exchange_sim"),
-            .archives = archives.items,
+            .name = name,
+            .files = files,
+            .archives = std.mem.concat(v.b.allocator, ?*Compile, &.{
+                v.room[0..simulator_rooms], &.{ v.io_uring, v.format },
+            }) catch @panic("OOM"),
             .libs = &(format_libs ++ [_][]const u8{ "uring", "pthread", "m" }),
             .wolfssl = true,
         });
@@ -362,10 +361,8 @@ pub fn build(b: *std.Build) void {
     const product = named.init();
 
     const programs = [_]?*Compile{
-        product.ringtaped(),
-        product.ringtape(),
-        product.exchangeSim(),
-        product.replay(),
+        product.ringtaped(), product.ringtape(), product.replay(),
+        product.speaker("exchange-sim", sources.exchangeSim(b)),
     };
     for (programs) |program| if (program) |exe| {
         const install = b.addInstallArtifact(exe, .{});
@@ -373,10 +370,9 @@ pub fn build(b: *std.Build) void {
     };
     installLibrary(product);
     for ([_]?*Compile{
-        checked.ringtaped(),
-        checked.ringtape(),
-        checked.exchangeSim(),
-        checked.replay(),
+        checked.speaker("exchange-sim", sources.exchangeSim(b)),
+        checked.speaker("ws_echo", sources.wsEcho(b)),
+        checked.ringtaped(), checked.ringtape(), checked.replay(),
     }) |program| if (program) |exe| steps.check.dependOn(&exe.step);
     if (programs[0]) |exe| {
         const run = b.addRunArtifact(exe);
@@ -399,6 +395,8 @@ pub fn build(b: *std.Build) void {
         steps.check.dependOn(&exe.step);
         stage(b, steps.stage_test, exe, "test");
     }
+    if (product.speaker("ws_echo", sources.wsEcho(b))) |exe|
+        stage(b, steps.stage_test, exe, "peers");
     // Checked without the counters, so that `check` compiles each file once.
     for (tests.fuzzers()) |exe| steps.check.dependOn(&exe.step);
     for (Tests.init(fuzzed).fuzzers()) |exe| {

@@ -292,8 +292,13 @@ static const struct vector_kernels vector_baseline = {
 #include <cpuid.h>
 #include <immintrin.h>
 
-#define VECTOR_AVX512                                                                              \
-    __attribute__((target("avx512f,avx512cd,avx512dq,avx512bw,avx512vl,no-prefer-256-bit")))
+#define VECTOR_FEATURES "avx512f,avx512cd,avx512dq,avx512bw,avx512vl"
+#if defined(__clang__) && __clang_major__ >= 18 && __clang_major__ <= 20
+// These take the wish below for one to have no registers of 512 bits at all.
+#define VECTOR_AVX512 __attribute__((target(VECTOR_FEATURES)))
+#else
+#define VECTOR_AVX512 __attribute__((target(VECTOR_FEATURES ",no-prefer-256-bit")))
+#endif
 
 VECTOR_KERNELS(avx512, VECTOR_AVX512)
 

@@ -11,6 +11,9 @@
 #   future        localhost, begins in 2099
 #   selfsigned    localhost, signed by itself
 #   untrusted     localhost, signed by another root
+#   rsa           good for localhost, by an RSA key
+# NAME.pin of localhost, other and rsa: what pin_sha256 says of its key, by openssl; that of the
+# intermediate itself is intermediate.issuer.pin.
 set -euo pipefail
 
 folder=${1:?usage: certificates.sh FOLDER}
@@ -32,10 +35,15 @@ make_root() {
         -addext "basicConstraints=critical,CA:true" -addext "keyUsage=critical,keyCertSign,cRLSign"
 }
 
+make_pin() {
+    openssl x509 -in "$1.pem" -pubkey -noout | openssl pkey -pubin -outform der |
+        openssl dgst -sha256 -binary | openssl base64 -A >"$1.pin"
+}
+
 # make_signed NAME ROOT EXTENSIONS [START END]: dates as YYYYMMDDHHMMSSZ.
 make_signed() {
     local name=$1 root=$2 extensions=$3 start=${4:-} end=${5:-}
-    make_key "$name"
+    [ -e "$name.key" ] || make_key "$name"
     openssl req -new -key "$name.key" -subj "/CN=ringtape test $name" -out "$name.csr"
     rm -rf "$name.ca"
     mkdir "$name.ca"
@@ -76,6 +84,11 @@ keyUsage=critical,keyCertSign"
     make_key selfsigned
     openssl req -x509 -new -key selfsigned.key -subj "/CN=localhost" -days 3650 \
         -out selfsigned.pem -addext "$names"
+    openssl genrsa -out rsa.key 2048
+    make_signed rsa ca "${leaf/critical,digitalSignature/critical,digitalSignature,keyEncipherment}
+$names"
+    for name in localhost other rsa issuer; do make_pin "$name"; done
+    mv issuer.pin intermediate.issuer.pin
     rm -f stranger.* issuer.*
 }
 

@@ -223,7 +223,7 @@ static const struct {
     {"feeds:\n", "r.yaml:1: feeds: expected a list of feeds, found nothing"},
     {FEED "shard: 2\n", "r.yaml:5: unknown key \"shard\"; there are store, shards, "
                         "commit_interval, seal_after, list_interval, keep, disk, candles, kafka, "
-                        "alerts, alert_sinks, report, http, log, feeds"},
+                        "alerts, alert_sinks, report, http, security, log, feeds"},
     {FEED "keep: 90d\n", "r.yaml:5: keep: expected a mapping of keys and values, found \"90d\""},
     {FEED "keep: {age: 90}\n",
      "r.yaml:5: keep.age: expected a duration from 1h to 36500d, like 90d, found \"90\""},
@@ -271,9 +271,8 @@ static const struct {
     {FEED "    rest_url: https://\n",
      "r.yaml:5: feeds[0]: rest_url: expected a host name or address, found \"https://\""},
     {FEED "    speed: 3\n", "r.yaml:5: feeds[0]: unknown key \"speed\"; there are exchange, "
-                            "channels, symbols, url, rest_url, ca_file, redundancy, "
-                            "rest_weight, max_links, "
-                            "keep_raw"},
+                            "channels, symbols, url, rest_url, ca_file, pin_sha256, redundancy, "
+                            "rest_weight, max_links, keep_raw"},
     {"feeds:\n  - exchange: kraken\n    channels: [trade]\n    symbols: all\n",
      "r.yaml:2: feeds[0].exchange: expected one of binance, binance-usdm, upbit, found "
      "\"kraken\""},
@@ -292,6 +291,11 @@ static const struct {
      "found \"a b\""},
     {"feeds:\n  - exchange: upbit\n    channels: [trade]\n    symbols: [KRW-BTC, krw-btc]\n",
      "r.yaml:2: feeds[0]: symbol \"KRW-BTC\" stands there twice"},
+    {FEED "    pin_sha256: [abc]\n",
+     "r.yaml:5: feeds[0].pin_sha256: expected a list of at most 8 pins, each the base64 of 32 "
+     "bytes (44 characters), found \"abc\""},
+    {FEED "security: {seccomp: maybe}\n",
+     "r.yaml:5: security.seccomp: expected strict or off, found \"maybe\""},
     {"feeds:\n  - exchange: upbit\n    channels: trade\n    symbols: [KRW-BTC]\n",
      "r.yaml:3: feeds[0].channels: expected a list of channels, found \"trade\""},
 };
@@ -393,7 +397,7 @@ Test(config, the_reference_has_every_key)
         (void)snprintf(quoted, sizeof quoted, "`%s`", key);
         cr_assert(strstr(page, quoted) != NULL, "docs/operating.md lacks %s", quoted);
     }
-    cr_assert_eq(count, 79);
+    cr_assert_eq(count, 85);
 }
 
 // ---- single values and the command line ----

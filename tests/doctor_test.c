@@ -152,6 +152,11 @@ Test(doctor, loops_that_cannot_be_opened)
     doctor_seccomp(&world, &report);
     cr_assert_eq(report.count, 2);
     cr_assert(strstr(report.findings[1].found, "a filter on the running daemon") != NULL);
+    has("/proc/77/status", "Name:\tringtaped\nSeccomp:\t0\n");
+    report.count = 0;
+    doctor_seccomp(&world, &report);
+    cr_assert_eq(report.findings[1].level, DOCTOR_WARNING);
+    cr_assert(strstr(report.findings[1].remedy, "security.seccomp: strict") != NULL);
 }
 
 #define LIMITS(locked, files)                                                                      \

@@ -5,9 +5,11 @@
 #ifdef RINGTAPE_IO_URING
 
 #include "io/io.h"
+#include "io/io_uring_probe.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <liburing.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -81,6 +83,48 @@ Test(io_contract_kernel, no_file_handles)
     struct rlimit limit = {3, 3};
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     refused(-EMFILE, "LimitNOFILE");
+}
+
+// ---- restrictions ----
+
+static int submit_one(struct io_uring *ring)
+{
+    struct io_uring_cqe *cqe = NULL;
+    cr_assert_geq(io_uring_submit(ring), 0);
+    cr_assert_eq(io_uring_wait_cqe(ring, &cqe), 0);
+    const int result = cqe->res;
+    io_uring_cqe_seen(ring, cqe);
+    return result;
+}
+
+Test(io_contract_kernel, a_restricted_ring_takes_what_the_loops_need_and_no_more)
+{
+    struct io_uring ring;
+    struct io_uring_params parameters = {.flags = IORING_SETUP_R_DISABLED};
+    cr_assert_eq(io_uring_queue_init_params(8, &ring, &parameters), 0);
+    cr_assert_eq(loop_restrict(&ring), 0);
+    const unsigned number = (unsigned)ring.ring_fd;
+    cr_assert_eq(io_uring_register(number, IORING_REGISTER_ENABLE_RINGS, NULL, 0), 0);
+    cr_assert_eq(loop_restrict(&ring) < 0, true, "once and for all");
+    static const int foreign[] = {IORING_OP_SOCKET,   IORING_OP_SPLICE,  IORING_OP_OPENAT2,
+                                  IORING_OP_SYMLINKAT, IORING_OP_LINKAT, IORING_OP_SETXATTR,
+                                  IORING_OP_URING_CMD, IORING_OP_MSG_RING, IORING_OP_EPOLL_CTL,
+                                  IORING_OP_SENDMSG,  IORING_OP_NOP};
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
+        io_uring_prep_rw(foreign[i], io_uring_get_sqe(&ring), -1, NULL, 0, 0);
+        cr_expect_eq(submit_one(&ring), -EACCES, "operation %d", foreign[i]);
+    }
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+    io_uring_prep_close(sqe, 12345);
+    cr_assert_eq(submit_one(&ring), -EBADF, "a needed one is carried out");
+    sqe = io_uring_get_sqe(&ring);
+    io_uring_prep_close(sqe, 12345);
+    sqe->flags |= IOSQE_IO_LINK;
+    cr_assert_eq(submit_one(&ring), -EACCES, "not with another flag");
+    int handle = -1;
+    cr_assert_eq(io_uring_register(number, IORING_REGISTER_FILES, &handle, 1), -EACCES);
+    cr_assert_eq(io_uring_register(number, IORING_REGISTER_PERSONALITY, NULL, 0), -EACCES);
+    io_uring_queue_exit(&ring);
 }
 
 // ---- threads ----

@@ -90,6 +90,18 @@ struct tls_pair tls_pair_make(const char *certificate, bool client_1_2, bool ser
     return pair;
 }
 
+void tls_pair_pin(struct tls_pair *pair, const struct tls_pins *pins)
+{
+    const struct tls_options options = {
+        .role = TLS_CLIENT, .ca_file = certificates_path("ca.pem"), .pins = pins};
+    ensure(pins != NULL);
+    tls_destroy(pair->client);
+    tls_context_destroy(pair->client_context);
+    pair->client_context = make_context(&options);
+    pair->client = tls_create(pair->client_context, 65536);
+    ensure(pair->client != NULL);
+}
+
 void tls_pair_free(struct tls_pair *pair)
 {
     tls_destroy(pair->client);

@@ -31,6 +31,8 @@ struct tls_pair {
 
 // `certificate`: a name of certificates.sh for the server, "localhost".
 struct tls_pair tls_pair_make(const char *certificate, bool client_1_2, bool server_1_2);
+// A client with these pins instead of the one made.
+void tls_pair_pin(struct tls_pair *pair, const struct tls_pins *pins);
 void tls_pair_free(struct tls_pair *pair);
 
 // Starts both ends; the client asks for `host`.

@@ -104,6 +104,10 @@ void doctor_seccomp(const struct doctor_world *world, struct doctor_report *repo
     const char *its = seccomp_mode(world, number);
     if (its == NULL)
         doctor_unseen(report, "seccomp", "the status of the running daemon");
+    else if (strcmp(its, "no filter") == 0)
+        doctor_say(report, DOCTOR_WARNING, "seccomp",
+                   "security.seccomp: strict in the configuration, then a restart",
+                   "no filter on the running daemon (process %s)", number);
     else
         doctor_say(report, DOCTOR_OK, "seccomp", "",
                    "%s on the running daemon (process %s), which has its loops", its, number);

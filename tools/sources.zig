@@ -78,6 +78,18 @@ pub fn without(
     return found.items;
 }
 
+/// The echo that suites for WebSockets talk to, and the part of it that unit tests share.
+pub fn wsEcho(b: *std.Build) []const []const u8 {
+    return std.mem.concat(b.allocator, []const u8, &.{
+        matching(b, list(b, "tests/peers", ".c"), "tests/peers/ws_echo"),
+        present(b, "tests/ws_echo_endpoint.c"),
+    }) catch @panic("OOM");
+}
+
+pub fn exchangeSim(b: *std.Build) []const []const u8 {
+    return matching(b, list(b, "tools", ".c"), "tools/exchange_sim");
+}
+
 /// The exchange's side of the protocols, which `ringtape replay` shares with exchange-sim.
 const served_parts = [_][]const u8{
     "binance", "connection", "hub", "name", "output", "server", "text", "upbit",

@@ -19,6 +19,11 @@
             "by the cause: one ringtaped a store, permissions, room, `ringtape recover`")          \
     MESSAGE(KERNEL_LACKS, CONTROL, ERROR, "the kernel lacks what ringtaped needs",                 \
             "as the cause says; `ringtape doctor` shows everything at once")                       \
+    MESSAGE(ROOT, CONTROL, WARNING, "ringtaped runs as root",                                      \
+            "a user of its own (User=ringtape); where root is meant: security.root: on")           \
+    MESSAGE(SANDBOX_FAILED, CONTROL, ERROR, "ringtaped cannot lock itself in",                     \
+            "by the cause; without it: security.seccomp: off or security.landlock: off")           \
+    MESSAGE(LANDLOCK_NONE, CONTROL, INFO, "the kernel has no Landlock", "")                        \
     MESSAGE(SHARD_UNSTARTED, CONTROL, ERROR, "a shard cannot be started",                          \
             "more memory or threads (MemoryMax, TasksMax), or fewer shards")                       \
     MESSAGE(SEALER_UNSTARTED, CONTROL, ERROR, "the sealer cannot be started",                      \

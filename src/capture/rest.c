@@ -369,9 +369,13 @@ static void rest_received(struct io *io, struct io_op *op)
     if (rest_ending(rest)) {
         if (!op->more) rest_settle(rest);
     } else if (op->result > 0) {
-        rest_decrypt(rest, op->data, (size_t)op->result);
-    } else if (op->result == 0) {
+        // Behind more than was asked for nothing is looked at: it goes before the next request.
+        if (!rest->stale) rest_decrypt(rest, op->data, (size_t)op->result);
+    } else if (op->result == 0 && tls_end_of_input(rest->tls) == TLS_CLOSED) {
         rest_input_end(rest);
+    } else if (op->result == 0) { // a body that ends with the connection could have been cut
+        rest_lost(rest, "the connection was cut before the answer was whole (no goodbye of TLS)",
+                  "");
     } else {
         rest_lost(rest, "receiving failed: ", strerror((int)-op->result));
     }

@@ -481,7 +481,7 @@ static void config_mapping(struct config_walk *walk, const struct config_entry *
          pair < node->data.mapping.pairs.top; pair++)
         config_pair(walk, keys, &seen, pair, path, base);
     for (const struct config_entry *entry = keys; entry->name != NULL; entry++) {
-        if (entry->standard != NULL || (seen & 1ull << (entry - keys))) continue;
+        if (entry->standard != NULL || (seen & config_either(entry) << (entry - keys))) continue;
         config_mistake(walk, config_line(node), path, "the key \"%s\" is missing: expected %s",
                        entry->name, entry->expected);
     }
@@ -579,9 +579,8 @@ static bool config_feed_channels_equal(const struct config_feed *a, const struct
 static bool config_feed_symbols_equal(const struct config_feed *a, const struct config_feed *b)
 {
     if (a->symbols_all != b->symbols_all || a->symbol_count != b->symbol_count) return false;
-    for (uint32_t i = 0; i < a->symbol_count; i++) {
+    for (uint32_t i = 0; i < a->symbol_count; i++)
         if (config_symbol_compare(&a->symbols[i], &b->symbols[i]) != 0) return false;
-    }
     return true;
 }
 
@@ -589,7 +588,8 @@ bool config_feed_links_equal(const struct config_feed *a, const struct config_fe
 {
     return a->dialect == b->dialect && a->redundancy == b->redundancy &&
            a->keep_raw == b->keep_raw && strcmp(a->url_text, b->url_text) == 0 &&
-           strcmp(a->ca_file, b->ca_file) == 0 && config_feed_channels_equal(a, b);
+           strcmp(a->ca_file, b->ca_file) == 0 && config_feed_channels_equal(a, b) &&
+           tls_pins_equal(&a->pins, &b->pins);
 }
 
 bool config_feed_equal(const struct config_feed *a, const struct config_feed *b)

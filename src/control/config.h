@@ -21,10 +21,12 @@
 #include "control/config_http.h"
 #include "control/config_kafka.h"
 #include "control/config_sinks.h"
+#include "control/sandbox.h"
 #include "derive/alert.h"
 #include "derive/candle.h"
 #include "exchange/dialect.h"
 #include "keep/retention.h"
+#include "protocol/tls_pin.h"
 
 enum { CONFIG_MISTAKE_BYTES = 511 };
 
@@ -44,6 +46,7 @@ struct config_feed {
     struct url url;
     struct url rest_url;
     char ca_file[LIMIT_PATH_BYTES + 1]; // "": the system's trust
+    struct tls_pins pins;
     uint32_t redundancy;
     uint32_t links_max; // 0: as many as needed
     uint32_t rest_weight; // 0: four fifths of the exchange's limit
@@ -73,6 +76,7 @@ struct config {
     bool report; // of each day that closes
     struct config_http http;
     struct log_levels log;
+    struct config_security security;
     struct config_feed feeds[LIMIT_FEEDS];
     uint32_t feed_count;
     uint64_t hash; // XXH3-64 of the file's bytes

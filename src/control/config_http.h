@@ -21,6 +21,10 @@ struct config_http {
 
 // What config_put_special() does for the keys here.
 enum { CONFIG_PUT_HTTP_OFF = 16, CONFIG_PUT_HTTP_LISTEN, CONFIG_PUT_HTTP_SYMBOL };
+// And for those of a feed.
+enum { CONFIG_PUT_PIN = 24 };
+// And in the section `security`.
+enum { CONFIG_PUT_SECCOMP = 25 };
 bool config_http_put(const struct config_entry *entry, void *base, const char *text);
 
 extern const struct config_entry config_http_keys[];

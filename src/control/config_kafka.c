@@ -5,6 +5,7 @@
 
 #include "control/config.h"
 #include "control/config_http.h"
+#include "control/sandbox.h"
 #include "format/ensure.h"
 #include <stdio.h>
 #include <string.h>
@@ -83,6 +84,9 @@ bool config_put_special(const struct config_entry *entry, void *base, const char
         [PUT_PROFILE] = put_profile, [PUT_VALUE] = put_value,       [PUT_VALUES] = put_values,
         [PUT_TOPIC] = put_topic,     [PUT_PROPERTY] = put_property,
     };
+    if (entry->offset == CONFIG_PUT_PIN)
+        return tls_pin_add(&((struct config_feed *)base)->pins, text);
+    if (entry->offset == CONFIG_PUT_SECCOMP) return sandbox_put(base, text);
     if (entry->offset >= CONFIG_PUT_HTTP_OFF) return config_http_put(entry, base, text);
     ensure(entry->offset < sizeof put / sizeof *put);
     return put[entry->offset](base, name, text);

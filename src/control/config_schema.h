@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum config_kind {
     CONFIG_TEXT,     // char[], bounded by `max` bytes
@@ -59,6 +60,17 @@ extern const struct config_entry config_alert_keys[]; // of one rule: struct ale
 static inline bool config_is_scalar(const struct config_entry *entry)
 {
     return entry->kind < CONFIG_CHANNELS;
+}
+
+// A required key may be followed by another of the same name and "_file": then it takes one of
+// them. The bits of those that do, from its own on.
+static inline uint64_t config_either(const struct config_entry *entry)
+{
+    const char *next = entry[1].name;
+    const size_t size = strlen(entry->name);
+    const bool file = next != NULL && strncmp(next, entry->name, size) == 0 &&
+                      strcmp(next + size, "_file") == 0;
+    return file ? 3 : 1;
 }
 
 // A number within the entry's bounds.

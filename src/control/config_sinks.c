@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// config_sinks: see config_sinks.h. Secrets come from files alone: a header like `Authorization`
-// has one, so that the configuration may be shown.
+// config_sinks: see config_sinks.h. Secrets come from files alone, so that the configuration may be
+// shown: a header like `Authorization` has one, and a URL may have one, for in those of chats and
+// pagers the path is the key. What such a file holds is in no message.
 #include "control/config.h"
 
 #include <errno.h>
@@ -16,6 +17,8 @@
 static const struct config_entry config_webhook[] = {
     {"url", CONFIG_TEXT, CONFIG_SINK(url), 1, LIMIT_URL_BYTES, NULL,
      "a URL of at most 255 bytes, https:// or http://", "each alert is POSTed there as JSON", NULL},
+    {"url_file", CONFIG_FILE, CONFIG_SINK(url_file), 1, LIMIT_PATH_BYTES, "", CONFIG_FILE_EXPECTED,
+     "file of the URL and nothing else, instead of url: where the URL is a secret", NULL},
     {"header_file", CONFIG_FILE, CONFIG_SINK(header_file), 0, LIMIT_PATH_BYTES, "",
      CONFIG_FILE_EXPECTED, "file of one header line, like Authorization: Bearer ...", NULL},
     {"ca_file", CONFIG_FILE, CONFIG_SINK(ca_file), 0, LIMIT_PATH_BYTES, "", CONFIG_FILE_EXPECTED,
@@ -34,8 +37,9 @@ static const struct config_entry config_command[] = {
 };
 
 const struct config_entry config_sinks_keys[] = {
-    {"webhook", CONFIG_SECTION, 0, 0, 0, "", "a mapping with url, header_file, ca_file, timeout",
-     "alerts to an HTTP server", config_webhook},
+    {"webhook", CONFIG_SECTION, 0, 0, 0, "",
+     "a mapping with url or url_file, header_file, ca_file, timeout", "alerts to an HTTP server",
+     config_webhook},
     {"command", CONFIG_SECTION, 0, 0, 0, "", "a mapping with program and timeout",
      "alerts to a program", config_command},
     {0},
@@ -62,36 +66,69 @@ static bool header_is_clean(const char *header)
     return clean;
 }
 
-static bool sinks_header(const char *path, char *header, char *text, size_t text_size)
+// The one line of a file, with or without its line end; the rest of `line` is zero. False: it is
+// not one line of at most `size` - 1 bytes.
+static bool sinks_line(FILE *file, char *line, size_t size)
+{
+    // Unbuffered: no copy of a secret stays in memory that is given back.
+    (void)setvbuf(file, NULL, _IONBF, 0);
+    const size_t got = fread(line, 1, size, file);
+    if (got >= size || ferror(file) || memchr(line, '\0', got) != NULL) return false;
+    memset(line + got, 0, size - got);
+    const size_t end = strcspn(line, "\r\n");
+    if (line[end + strspn(line + end, "\r\n")] != '\0') return false;
+    memset(line + end, 0, size - end);
+    return true;
+}
+
+static bool sinks_file(const char *key, const char *path, char *line, size_t size,
+                       const char *expected, char *text, size_t text_size)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return sinks_wrong(text, text_size, "webhook.header_file: %s: %s", path, strerror(errno));
-    const size_t size = fread(header, 1, ALERT_SINK_HEADER_BYTES, file);
-    const bool whole = size < ALERT_SINK_HEADER_BYTES && !ferror(file) &&
-                       memchr(header, '\0', size) == NULL;
+        return sinks_wrong(text, text_size, "webhook.%s: %s: %s", key, path, strerror(errno));
+    const bool good = sinks_line(file, line, size);
     (void)fclose(file);
-    if (whole) {
-        memset(header + size, 0, ALERT_SINK_HEADER_BYTES - size);
-        const size_t line = strcspn(header, "\r\n");
-        if (header[line + strspn(header + line, "\r\n")] == '\0')
-            memset(header + line, 0, ALERT_SINK_HEADER_BYTES - line);
+    return good || sinks_wrong(text, text_size, "webhook.%s: %s: expected %s", key, path, expected);
+}
+
+static bool sinks_header(const char *path, char *header, char *text, size_t text_size)
+{
+    static const char expected[] =
+        "one line like \"Authorization: Bearer ...\" of at most 1023 bytes";
+    if (!sinks_file("header_file", path, header, ALERT_SINK_HEADER_BYTES, expected, text,
+                    text_size))
+        return false;
+    return header_is_clean(header) ||
+           sinks_wrong(text, text_size, "webhook.header_file: %s: expected %s", path, expected);
+}
+
+static bool sinks_url(const struct config_sinks *sinks, struct url *url, char *text,
+                      size_t text_size)
+{
+    char line[LIMIT_URL_BYTES + 2];
+    if (sinks->url_file[0] == '\0') {
+        const char *wrong = url_parse(sinks->url, false, url);
+        return wrong == NULL || sinks_wrong(text, text_size, "webhook.url: %s, found \"%.80s\"",
+                                            wrong, sinks->url);
     }
-    if (whole && header_is_clean(header)) return true;
-    return sinks_wrong(text, text_size,
-                       "webhook.header_file: %s: expected one line like \"Authorization: Bearer "
-                       "...\" of at most 1023 bytes",
-                       path);
+    if (sinks->url[0] != '\0')
+        return sinks_wrong(text, text_size, "webhook: expected url or url_file, found both");
+    if (!sinks_file("url_file", sinks->url_file, line, sizeof line,
+                    "one line, a URL of at most 255 bytes", text, text_size))
+        return false;
+    const char *wrong = url_parse(line, false, url);
+    explicit_bzero(line, sizeof line);
+    return wrong == NULL || sinks_wrong(text, text_size, "webhook.url_file: %s: %s",
+                                        sinks->url_file, wrong);
 }
 
 bool config_sinks_webhook(const struct config_sinks *sinks, struct alert_sink_settings *settings,
                           char *text, size_t text_size)
 {
     memset(settings, 0, sizeof *settings);
-    if (sinks->url[0] == '\0') return true;
-    const char *wrong = url_parse(sinks->url, false, &settings->url);
-    if (wrong != NULL)
-        return sinks_wrong(text, text_size, "webhook.url: %s, found \"%.80s\"", wrong, sinks->url);
+    if (sinks->url[0] == '\0' && sinks->url_file[0] == '\0') return true;
+    if (!sinks_url(sinks, &settings->url, text, text_size)) return false;
     if (sinks->ca_file[0] != '\0' && !settings->url.tls)
         return sinks_wrong(text, text_size, "webhook.ca_file needs an https:// URL");
     if (sinks->ca_file[0] != '\0' && access(sinks->ca_file, R_OK) != 0)

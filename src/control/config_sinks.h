@@ -14,7 +14,8 @@
 #include "publish/alert_sink.h"
 
 struct config_sinks {
-    char url[LIMIT_URL_BYTES + 1]; // "": no webhook
+    char url[LIMIT_URL_BYTES + 1];
+    char url_file[LIMIT_PATH_BYTES + 1]; // both "": no webhook
     char ca_file[LIMIT_PATH_BYTES + 1];
     char header_file[LIMIT_PATH_BYTES + 1];
     int64_t webhook_limit_ns;
@@ -24,7 +25,8 @@ struct config_sinks {
 
 extern const struct config_entry config_sinks_keys[];
 
-// False: `text` says what is wrong. Reads the file of the header.
+// False: `text` says what is wrong, never what a file holds. Reads the files of the URL and of the
+// header.
 bool config_sinks_webhook(const struct config_sinks *sinks, struct alert_sink_settings *settings,
                           char *text, size_t text_size);
 bool config_sinks_command(const struct config_sinks *sinks, struct alert_sink_settings *settings,

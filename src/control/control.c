@@ -5,6 +5,8 @@
 // s of the signal.
 #include "control/control.h"
 
+#include "base/child.h"
+#include "control/control_security.h"
 #include "format/ensure.h"
 #include "format/version.h"
 #include <errno.h>
@@ -297,8 +299,10 @@ static int control_open(struct control *control)
 {
     worker_stay_off(control->config.shards);
     audit_board_init(&control->board);
-    int code = control_open_loop(control, &control->io, "control");
+    int code = control_security_begin(control);
+    if (code == 0) code = control_open_loop(control, &control->io, "control");
     if (code == 0) code = control_open_store(control);
+    if (code == 0) code = control_security_files(control);
     if (code != 0) return code;
     control_permits_load(control);
     control_export_open(&control->export, control->store, &control->log, io_utc_ns(control->io));
@@ -314,7 +318,7 @@ static int control_open(struct control *control)
     if (code == 0) code = control_start_statistics(control);
     if (code != 0) return code;
     int error = signals_start(&control->signals, control->io);
-    if (error == 0) return 0;
+    if (error == 0) return control_security_calls(control);
     control_log(control, LOG_SIGNALS_UNSTARTED, strerror(-error));
     return EX_OSERR;
 }
@@ -366,9 +370,11 @@ static void control_reload(struct control *control)
             config->seal_time_ns != control->config.seal_time_ns ||
             memcmp(&config->candles, &control->config.candles, sizeof config->candles) != 0 ||
             memcmp(&config->kafka, &control->config.kafka, sizeof config->kafka) != 0 ||
-            memcmp(&config->http, &control->config.http, sizeof config->http) != 0)
+            memcmp(&config->http, &control->config.http, sizeof config->http) != 0 ||
+            memcmp(&config->security, &control->config.security, sizeof config->security) != 0)
             control_log(control, LOG_CONFIG_RESTART,
-                        "store, shards, commit_interval, seal_after, candles, kafka, http");
+                        "store, shards, commit_interval, seal_after, candles, kafka, http, "
+                        "security");
         control_alerts(control, &config->alerts);
         (void)control_apply_sinks(control, config);
         log_set_levels(&control->log, &config->log);
@@ -574,6 +580,7 @@ static int control_close(struct control *control, int code)
     log_flush(&control->log, io_utc_ns(control->io), true);
     signals_stop(&control->signals);
     io_close_loop(control->io);
+    child_helper_stop();
     return code != 0 ? code : durable ? 0 : EX_IOERR;
 }
 

@@ -64,14 +64,22 @@ static bool control_wants_rest(const struct config_feed *config)
            strcmp(config->rest_url_text, config->dialect->rest_url) != 0;
 }
 
+static struct tls_context *control_trust_of(const struct config_feed *config,
+                                            struct tls_failure *failure)
+{
+    const struct tls_options options = {
+        .role = TLS_CLIENT,
+        .ca_file = config->ca_file[0] == '\0' ? NULL : config->ca_file,
+        .pins = &config->pins};
+    ensure(config->pins.count <= TLS_PINS_MAX);
+    return tls_context_create(&options, failure);
+}
+
 // Trust is loaded here, as it takes its time, and once for each shard, as threads share nothing.
 static struct tls_context *control_trust(struct control *control, const struct control_feed *feed)
 {
-    const char *ca_file = feed->config.ca_file;
-    const struct tls_options options = {.role = TLS_CLIENT,
-                                        .ca_file = ca_file[0] == '\0' ? NULL : ca_file};
     struct tls_failure failure = {0};
-    struct tls_context *tls = tls_context_create(&options, &failure);
+    struct tls_context *tls = control_trust_of(&feed->config, &failure);
     if (tls == NULL)
         control_say(control, LOG_FEED_FAILED, feed, failure.text);
     return tls;
@@ -431,9 +439,7 @@ static void control_ask(struct control *control, struct control_feed *feed)
     const struct config_feed *config = &feed->config;
     struct tls_failure failure = {0};
     if (config->rest_url.tls) {
-        const struct tls_options options = {
-            .role = TLS_CLIENT, .ca_file = config->ca_file[0] == '\0' ? NULL : config->ca_file};
-        control->rest_tls = tls_context_create(&options, &failure);
+        control->rest_tls = control_trust_of(config, &failure);
         if (control->rest_tls == NULL) {
             control_ask_again(control, feed, failure.text);
             return;
@@ -498,6 +504,12 @@ static bool control_feed_possible(const struct config_feed *feed, uint32_t shard
                        feed->ca_file, strerror(errno));
         return false;
     }
+    if (feed->pins.count > 0 && (!feed->url.tls || !feed->rest_url.tls)) {
+        (void)snprintf(text, text_size,
+                       "line %d: pin_sha256 needs wss:// and https:// in url and rest_url",
+                       feed->line);
+        return false;
+    }
     if (feed->links_max == 0 || feed->symbols_all) return true;
     const struct plan_symbol *symbols = (const struct plan_symbol *)feed->symbols;
     _Static_assert(sizeof(struct plan_symbol) == sizeof(struct config_symbol), "same layout");
@@ -519,7 +531,9 @@ bool control_config_possible(const struct config *config, char *text, size_t tex
             return false;
     }
     struct alert_sink_settings settings;
-    return config_kafka_possible(&config->kafka, text, text_size) &&
-           config_sinks_webhook(&config->sinks, &settings, text, text_size) &&
-           config_sinks_command(&config->sinks, &settings, text, text_size);
+    const bool possible = config_kafka_possible(&config->kafka, text, text_size) &&
+                          config_sinks_webhook(&config->sinks, &settings, text, text_size) &&
+                          config_sinks_command(&config->sinks, &settings, text, text_size);
+    explicit_bzero(&settings, sizeof settings); // the stack is kept, and the helper's copy of it
+    return possible;
 }

@@ -11,10 +11,6 @@
 
 #include "base/child.h"
 #include "format/ensure.h"
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -43,8 +39,7 @@ void control_report_init(struct control_report *report, struct io *io, const str
 
 // ---- the child ----
 
-// ringtape stands beside ringtaped.
-static bool control_report_program(char *path, size_t size)
+bool control_report_program(char *path, size_t size)
 {
     const ssize_t length = readlink("/proc/self/exe", path, size);
     if (length <= 0 || (size_t)length >= size) return false;
@@ -55,26 +50,22 @@ static bool control_report_program(char *path, size_t size)
     return access(path, X_OK) == 0;
 }
 
-static int control_report_spawn(struct control_report *report, char *program)
+void control_report_arguments(char *arguments[CONTROL_REPORT_ARGUMENTS + 1], char *store)
 {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
+    static char words[][16] = {"ringtape", "report", "--refresh", "--store"};
+    for (int i = 0; i < CONTROL_REPORT_ARGUMENTS - 1; i++)
+        arguments[i] = words[i];
+    arguments[CONTROL_REPORT_ARGUMENTS - 1] = store;
+    arguments[CONTROL_REPORT_ARGUMENTS] = NULL;
+}
+
+static int control_report_spawn(struct control_report *report, const char *program)
+{
+    char *arguments[CONTROL_REPORT_ARGUMENTS + 1];
     char store[LIMIT_PATH_BYTES + 1];
-    char name[] = "ringtape", command[] = "report", refresh[] = "--refresh", option[] = "--store";
-    char *const arguments[] = {name, command, refresh, option, store, NULL};
     (void)snprintf(store, sizeof store, "%s", report->store);
-    if (posix_spawn_file_actions_init(&actions) != 0) return -ENOMEM;
-    int error = posix_spawnattr_init(&attributes);
-    ensure(error == 0); // fails in no C library
-    error = child_attributes(&attributes);
-    for (int stream = STDIN_FILENO; stream <= STDOUT_FILENO && error == 0; stream++)
-        error = posix_spawn_file_actions_addopen(&actions, stream, "/dev/null", O_RDWR, 0);
-    if (error == 0)
-        error = posix_spawn(&report->child, program, &actions, &attributes, arguments, environ);
-    if (error != 0) report->child = 0;
-    (void)posix_spawnattr_destroy(&attributes);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    return -error;
+    control_report_arguments(arguments, store);
+    return child_start(program, arguments, -1, &report->child);
 }
 
 static void control_report_again(struct control_report *report)
@@ -130,14 +121,13 @@ static void control_report_ended(struct control_report *report, int status)
 static void control_report_look(struct control_report *report)
 {
     int status = 0;
-    const pid_t ended = waitpid(report->child, &status, WNOHANG);
-    if (ended == report->child || (ended < 0 && errno == ECHILD)) {
+    if (child_ended(report->child, &status)) {
         control_report_ended(report, status);
         return;
     }
     if (report->killed || io_monotonic_ns(report->io) < report->end_ns) return;
     report->killed = true;
-    (void)kill(-report->child, SIGKILL);
+    child_kill(report->child);
 }
 
 // ---- life ----
@@ -160,9 +150,9 @@ void control_report_close(struct control_report *report)
 {
     int status = 0;
     if (report->child == 0) return;
-    (void)kill(-report->child, SIGKILL);
+    child_kill(report->child);
     // One that a disk holds does not hold up the end; init takes it.
-    (void)waitpid(report->child, &status, WNOHANG);
+    (void)child_ended(report->child, &status);
     report->child = 0;
 }
 

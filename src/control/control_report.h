@@ -13,6 +13,7 @@
 #define RINGTAPE_CONTROL_CONTROL_REPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -46,6 +47,11 @@ void control_report_init(struct control_report *report, struct io *io, const str
 void control_report_tick(struct control_report *report, bool on, uint64_t days);
 // Ends what runs; it is made at the next start.
 void control_report_close(struct control_report *report);
+// The path of ringtape, which stands beside ringtaped. False: there is none, or it is too long.
+bool control_report_program(char *path, size_t size);
+// What it is started with; `store` must stay.
+enum { CONTROL_REPORT_ARGUMENTS = 5 };
+void control_report_arguments(char *arguments[CONTROL_REPORT_ARGUMENTS + 1], char *store);
 void control_report_print(const struct control_report *report);
 
 #endif

@@ -78,16 +78,22 @@ void control_sinks_alerts(struct control_sinks *sinks, struct shard_derive_optio
     derive->alert_context = sinks;
 }
 
+static int sink_open_loop(struct control_sink *place, char *text, size_t text_size)
+{
+    // Answers to one POST at a time are all that is received.
+    const struct io_options loop = {.name = place->name, .entries = 32, .receive_buffers = 8,
+                                    .receive_buffer_bytes = 16384};
+    struct io_message message = {{0}};
+    if (place->io != NULL) return 0;
+    const int error = io_open_loop(&place->io, &loop, &message);
+    if (error != 0) (void)snprintf(text, text_size, "%s", message.text);
+    return error;
+}
+
 static int sink_open(struct control_sinks *sinks, struct control_sink *place, char *text,
                      size_t text_size)
 {
-    struct io_options loop = {.name = place->name};
-    struct io_message message = {{0}};
-    int error = io_open_loop(&place->io, &loop, &message);
-    if (error != 0) {
-        (void)snprintf(text, text_size, "%s", message.text);
-        return error;
-    }
+    ensure(place->io != NULL && place->sender == NULL);
     alert_sink_init(&place->sink, place->io, sinks->log);
     const struct alert_sender_options options = {.shards = sinks->shards,
                                                  .channel = CHANNEL_ALERT,
@@ -95,7 +101,7 @@ static int sink_open(struct control_sinks *sinks, struct control_sink *place, ch
                                                  .maker = {place->make, &place->sink},
                                                  .log = sinks->log,
                                                  .statistics = place->statistics};
-    error = alert_sender_open(&place->sender, place->io, &options);
+    int error = alert_sender_open(&place->sender, place->io, &options);
     if (error == 0) {
         alert_sink_set(&place->sink, &place->settings);
         error = worker_start(&place->worker, place->name, -1, sinks->control, sink_main, sink_end,
@@ -104,8 +110,6 @@ static int sink_open(struct control_sinks *sinks, struct control_sink *place, ch
         alert_sender_close(place->sender);
         place->sender = NULL;
     }
-    io_close_loop(place->io);
-    place->io = NULL;
     (void)snprintf(text, text_size, "%s: %s", place->name, strerror(-error));
     return error;
 }
@@ -132,7 +136,9 @@ int control_sinks_apply(struct control_sinks *sinks, const struct config_sinks *
     if (!config_sinks_webhook(config, &webhook, text, text_size) ||
         !config_sinks_command(config, &command, text, text_size))
         return -EINVAL;
-    const int error = sink_apply(sinks, &sinks->webhook, &webhook, text, text_size);
+    int error = sink_open_loop(&sinks->webhook, text, text_size);
+    if (error == 0) error = sink_open_loop(&sinks->command, text, text_size);
+    if (error == 0) error = sink_apply(sinks, &sinks->webhook, &webhook, text, text_size);
     return error != 0 ? error : sink_apply(sinks, &sinks->command, &command, text, text_size);
 }
 
@@ -149,10 +155,19 @@ bool control_sinks_stop(struct control_sinks *sinks)
     return sink_stop(&sinks->command) && webhook;
 }
 
+static void sink_close(struct control_sink *place)
+{
+    if (place->worker.started)
+        worker_join(&place->worker);
+    else if (place->io != NULL) // never used
+        io_close_loop(place->io);
+    place->io = NULL;
+}
+
 void control_sinks_close(struct control_sinks *sinks)
 {
-    worker_join(&sinks->webhook.worker);
-    worker_join(&sinks->command.worker);
+    sink_close(&sinks->webhook);
+    sink_close(&sinks->command);
 }
 
 static void sink_print(const struct control_sink *place)

@@ -49,8 +49,9 @@ struct control_sinks {
 void control_sinks_init(struct control_sinks *sinks, uint32_t shards, struct io *control,
                         const struct log *log);
 void control_sinks_alerts(struct control_sinks *sinks, struct shard_derive_options *derive);
-// As configured, now. 0 or a negative errno with `text`: of a good configuration, a thread that
-// cannot be started.
+// As configured, now; the first time it opens the loops of both, used or not, for none can be
+// opened later (control/sandbox.h). 0 or a negative errno with `text`: of a good configuration, a
+// thread that cannot be started.
 int control_sinks_apply(struct control_sinks *sinks, const struct config_sinks *config, char *text,
                         size_t text_size);
 // Asks them to end; true once they have. Again and again; behind the shards.

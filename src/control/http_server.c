@@ -86,6 +86,24 @@ static enum MHD_Result server_send(struct MHD_Connection *connection,
     return good;
 }
 
+static enum MHD_Result server_refuse(struct MHD_Connection *connection)
+{
+    const struct http_server_answer answer = {.status = MHD_HTTP_CONTENT_TOO_LARGE,
+                                              .type = "text/plain"};
+    return server_send(connection, &answer);
+}
+
+// Would its body be more than is passed over?
+static bool server_overlong(struct MHD_Connection *connection)
+{
+    const char *length =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    if (MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                    MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL)
+        return true;
+    return length != NULL && strtoull(length, NULL, 10) > HTTP_SERVER_BODY_BYTES;
+}
+
 // Called with the head first, then for each piece of a body, then without one.
 static enum MHD_Result server_request(void *context, struct MHD_Connection *connection,
                                       const char *path, const char *method, const char *version,
@@ -98,7 +116,8 @@ static enum MHD_Result server_request(void *context, struct MHD_Connection *conn
     (void)body;
     if (*request == NULL) {
         *request = &begun;
-        return MHD_YES;
+        // An answer before the body ends the connection behind it.
+        return server_overlong(connection) ? server_refuse(connection) : MHD_YES;
     }
     if (*body_size > 0) { // is not read by anybody
         *body_size = 0;

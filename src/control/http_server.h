@@ -24,6 +24,9 @@ enum {
     HTTP_SERVER_ADDRESS_CONNECTIONS_MAX = 8,
     HTTP_SERVER_CONNECTION_BYTES = 16 << 10,
     HTTP_SERVER_IDLE_SECONDS = 10,
+    // Of the body of a request, which nobody reads; with more, or a length that is not told, the
+    // answer is 413 at once, and the connection ends.
+    HTTP_SERVER_BODY_BYTES = 16 << 10,
 };
 
 struct http_server;

@@ -5,6 +5,7 @@
 #include "control/control.h"
 #include "control/options.h"
 #include "control/probe.h"
+#include "control/sandbox.h"
 #include "control/seal.h"
 #include "format/version.h"
 
@@ -59,6 +60,7 @@ static int main_configured(const struct options *options)
     control.commit = RINGTAPE_COMMIT;
     control.counters_every_ns = options->counters_every_ns;
     signals_block();
+    sandbox_private();
     int code = control_run(&control);
     config_free(&control.config);
     main_end(code);

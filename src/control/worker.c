@@ -59,6 +59,8 @@ void worker_stay_off(uint32_t shards)
 static void *worker_main(void *context)
 {
     struct worker *worker = context;
+    // By itself: another thread's name is written through /proc, which Landlock forbids.
+    (void)pthread_setname_np(pthread_self(), worker->name);
     if (worker->core >= 0) worker_pin(worker->core);
     worker->run(worker->context);
     atomic_store(&worker->ended, true);
@@ -72,6 +74,7 @@ int worker_start(struct worker *worker, const char *name, int core, struct io *c
                  void (*run)(void *context), void (*close)(void *context), void *context)
 {
     ensure(strlen(name) < 16 && !worker->started);
+    memcpy(worker->name, name, strlen(name) + 1);
     worker->run = run;
     worker->close = close;
     worker->context = context;
@@ -81,7 +84,6 @@ int worker_start(struct worker *worker, const char *name, int core, struct io *c
     if (sem_init(&worker->release, 0, 0) != 0) return -errno;
     int error = pthread_create(&worker->thread, NULL, worker_main, worker);
     if (error != 0) return -error;
-    (void)pthread_setname_np(worker->thread, name);
     worker->started = true;
     return 0;
 }

@@ -19,6 +19,7 @@
 
 struct worker {
     pthread_t thread;
+    char name[16];
     void (*run)(void *context);
     void (*close)(void *context);
     void *context;

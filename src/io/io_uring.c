@@ -470,10 +470,15 @@ static int loop_open(struct io *io, const struct io_options *options,
     if (error != 0)
         return error;
     error = loop_setup_buffers(io);
-    if (error != 0) {
+    if (error != 0)
         io_explain(message, facts, "the ring of receive buffers", error);
-        io_uring_queue_exit(&io->ring);
+    if (error == 0) {
+        error = loop_restrict(&io->ring);
+        if (error != 0)
+            io_explain(message, facts, "IORING_REGISTER_RESTRICTIONS", error);
     }
+    if (error != 0)
+        io_uring_queue_exit(&io->ring);
     return error;
 }
 

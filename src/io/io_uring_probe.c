@@ -81,3 +81,34 @@ void loop_explain_flags(const struct io_explain_facts *facts, struct io_message 
                    step[0] != '\0' ? step : "all its flags");
     io_explain(message, facts, whole, -EINVAL);
 }
+
+// ---- restrictions ----
+
+// What loop_bind() and io_uring_queue_exit() register, and the one flag of loop_prepare_network().
+static const unsigned loop_registers[] = {
+    IORING_REGISTER_ENABLE_RINGS, IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS,
+    IORING_REGISTER_IOWQ_MAX_WORKERS,
+};
+
+int loop_restrict(struct io_uring *ring)
+{
+    enum {
+        NEEDS = sizeof loop_needs / sizeof loop_needs[0],
+        REGISTERS = sizeof loop_registers / sizeof loop_registers[0],
+    };
+    struct io_uring_restriction all[NEEDS + REGISTERS + 1] = {{0}};
+    unsigned count = 0;
+    for (unsigned i = 0; i < NEEDS; i++) {
+        all[count].opcode = IORING_RESTRICTION_SQE_OP;
+        all[count++].sqe_op = (uint8_t)loop_needs[i].operation;
+    }
+    for (unsigned i = 0; i < REGISTERS; i++) {
+        all[count].opcode = IORING_RESTRICTION_REGISTER_OP;
+        all[count++].register_op = (uint8_t)loop_registers[i];
+    }
+    all[count].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+    all[count++].sqe_flags = IOSQE_BUFFER_SELECT;
+    ensure(count == NEEDS + REGISTERS + 1);
+    // liburing 2.3 has a function for it that its shared library does not export.
+    return io_uring_register((unsigned)ring->ring_fd, IORING_REGISTER_RESTRICTIONS, all, count);
+}

@@ -36,11 +36,14 @@ struct tls {
     WOLFSSL *library;
     enum state state;
     bool resumed;
+    bool pinned; // the certificate has been held against the pins, and is one of them
+    bool pin_refused;
     const uint8_t *input;
     size_t input_left;
     struct tls_ring output;
     char host[TLS_HOST_SIZE_MAX + 1];
     char cipher[96];
+    char found[sizeof "it is " + TLS_PIN_TEXT_BYTES]; // the key that is not pinned
     struct tls_failure failure;
 };
 
@@ -72,19 +75,25 @@ static enum tls_result fail(struct tls *tls, int code)
     // The session offered may be the reason (a server that fell back to 1.2): next time without.
     if (tls->state == STATE_HANDSHAKE && tls->context->role == TLS_CLIENT)
         tls_session_drop(&tls->context->sessions, tls->host);
-    enum tls_result result = tls_failure_result(code, tls->state == STATE_OPEN);
+    enum tls_result result = tls->pin_refused ? TLS_ERROR_PIN
+                                              : tls_failure_result(code, tls->state == STATE_OPEN);
     int alert = result == TLS_ERROR_ALERT ? alert_received(tls) : -1;
     if (alert == wolfssl_alert_protocol_version)
         result = TLS_ERROR_VERSION;
+    // Nothing of what was offered suits the server, it says (RFC 8446, section 6.2).
+    bool unsuited = alert == handshake_failure && tls->state == STATE_HANDSHAKE;
     char detail[64] = "";
     if (alert >= 0)
         (void)snprintf(detail, sizeof detail, " (alert %d)", alert);
     tls->state = STATE_FAILED;
     tls->input_left = 0;
-    const char *reason = wolfSSL_ERR_reason_error_string((unsigned long)(long)code);
+    const char *reason = tls->pin_refused
+                             ? tls->found
+                             : wolfSSL_ERR_reason_error_string((unsigned long)(long)code);
     return tls_failure_set(&tls->failure, result, code, "%s%s%s%s: %s; %s", tls_result_text(result),
                        detail, tls->host[0] != '\0' ? ", host " : "", tls->host,
-                       reason != NULL ? reason : "unknown reason", tls_failure_remedy(result));
+                       reason != NULL ? reason : "unknown reason",
+                           tls_failure_remedy(unsuited ? TLS_ERROR_CIPHER : result));
 }
 
 const struct tls_failure *tls_failure(const struct tls *tls)
@@ -154,6 +163,51 @@ static void session_offer(struct tls *tls)
         tls_session_drop(&tls->context->sessions, tls->host);
 }
 
+// ---- pins ---------------------------------------------------------------------------------------
+
+// Of the server's own certificate, whose chain, dates and name are good.
+static bool pin_check(struct tls *tls, const WOLFSSL_BUFFER_INFO *certificate)
+{
+    uint8_t hash[TLS_PIN_BYTES];
+    char text[TLS_PIN_TEXT_BYTES + 1] = "unreadable";
+    const uint8_t *key;
+    size_t size;
+    if (tls_pin_key(certificate->buffer, certificate->length, &key, &size) &&
+        wc_Sha256Hash(key, (word32)size, hash) == 0) {
+        tls->pinned = tls_pin_known(&tls->context->pins, hash);
+        tls_pin_text(hash, text);
+    }
+    if (!tls->pinned) (void)snprintf(tls->found, sizeof tls->found, "it is %s", text);
+    tls->pin_refused = !tls->pinned;
+    return tls->pinned;
+}
+
+// wolfSSL asks at each certificate that it refuses, and at the server's own; it goes by the answer.
+// It asks twice, once in the name of the trust that connections share: so `store` cannot say whose
+// handshake it is.
+static _Thread_local struct tls *pin_handshake;
+
+static int pin_verified(int good, WOLFSSL_X509_STORE_CTX *store)
+{
+    struct tls *tls = pin_handshake;
+    ensure(tls != NULL && tls->context->pins.count > 0);
+    if (good == 0)
+        return 0;
+    if (store->error_depth != 0)
+        return 1;
+    return store->totalCerts > 0 && pin_check(tls, &store->certs[0]);
+}
+
+// A session was made by a certificate that was pinned. A library that did not ask is not trusted.
+static bool pin_missing(struct tls *tls)
+{
+    if (tls->context->pins.count == 0 || tls->pinned || wolfSSL_session_reused(tls->library) != 0)
+        return false;
+    tls->pin_refused = true;
+    (void)snprintf(tls->found, sizeof tls->found, "it was not shown by the library");
+    return true;
+}
+
 // ---- connection ---------------------------------------------------------------------------------
 
 struct tls *tls_create(struct tls_context *context, uint32_t output_size)
@@ -204,6 +258,8 @@ static bool client_prepare(struct tls *tls)
     ensure(tls->host[0] != '\0');
     if (wolfSSL_check_domain_name(tls->library, tls->host) != WOLFSSL_SUCCESS)
         return false;
+    if (tls->context->pins.count > 0)
+        wolfSSL_set_verify(tls->library, WOLFSSL_VERIFY_PEER, pin_verified);
     if (!is_address(tls->host) &&
         wolfSSL_UseSNI(tls->library, WOLFSSL_SNI_HOST_NAME, tls->host,
                        (unsigned short)strlen(tls->host)) != WOLFSSL_SUCCESS)
@@ -236,7 +292,7 @@ static void connection_forget(struct tls *tls)
     tls->input = NULL;
     tls->input_left = 0;
     tls_ring_clear(&tls->output);
-    tls->resumed = false;
+    tls->resumed = tls->pinned = tls->pin_refused = false;
     tls->host[0] = '\0';
     tls->cipher[0] = '\0';
     tls->failure = (struct tls_failure){0};
@@ -285,9 +341,13 @@ static enum tls_result drive_handshake(struct tls *tls)
     int code;
     do {
         before = tls->input_left;
+        pin_handshake = tls;
         code = tls->context->role == TLS_CLIENT ? wolfSSL_connect(tls->library)
                                                 : wolfSSL_accept(tls->library);
+        pin_handshake = NULL;
         if (code == WOLFSSL_SUCCESS) {
+            if (pin_missing(tls))
+                return fail(tls, VERIFY_CERT_ERROR);
             connection_open(tls);
             return TLS_WANT_INPUT;
         }

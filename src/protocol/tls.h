@@ -8,8 +8,9 @@
 // connection is made once and started anew for each connection of its link.
 //
 // A client always verifies chain, validity and host name, and always sends SNI (unless the host is
-// an IP address); there is no switch to turn that off. A `struct tls` made without a context passes
-// bytes through unchanged, so that a link has one code path for wss:// and ws://.
+// an IP address); there is no switch to turn that off. Pins ask for more, never for less. A `struct
+// tls` made without a context passes bytes through unchanged, so that a link has one code path for
+// wss:// and ws://.
 //
 // One turn of a link:
 //     tls_feed(tls, data, size);                       // received bytes; not copied
@@ -23,6 +24,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "protocol/tls_pin.h"
 
 #define TLS_HOST_SIZE_MAX 253
 #define TLS_FAILURE_SIZE 384
@@ -56,6 +59,7 @@ enum tls_result {
     TLS_ERROR_CONFIGURATION = -19,       // a file is missing or no certificate, key mismatch
     TLS_ERROR_MEMORY = -20,              // wolfSSL asked for more than there was
     TLS_ERROR_TRUNCATED = -21,           // the transport closed without close_notify
+    TLS_ERROR_PIN = -22,                 // all is well, but its key is none of the pinned ones
 };
 
 // What went wrong, for a log line: one sentence and its remedy.
@@ -89,6 +93,8 @@ struct tls_options {
     enum tls_role role;
     // Client: PEM bundle of trusted roots; NULL: the system's.
     const char *ca_file;
+    // Client: keys that a server may have; NULL or none: any. Copied.
+    const struct tls_pins *pins;
     // Server: PEM chain (leaf first) and key.
     const char *certificate_file;
     const char *key_file;

@@ -228,6 +228,8 @@ struct tls_context *tls_context_create(const struct tls_options *options,
         return NULL;
     }
     context->role = options->role;
+    if (options->pins != NULL && options->role == TLS_CLIENT)
+        context->pins = *options->pins;
     context->sessions.release = session_release;
     if (context_configure(context, options, failure))
         return context;

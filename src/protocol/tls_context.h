@@ -18,6 +18,7 @@ struct tls_context {
     uint64_t handshakes;
     uint64_t resumed;
     struct tls_session_table sessions;
+    struct tls_pins pins;
 };
 
 // wolfSSL's callbacks; the owner is a struct tls.

@@ -54,6 +54,8 @@ const char *tls_result_text(enum tls_result result)
         return "tls: out of memory";
     case TLS_ERROR_TRUNCATED:
         return "tls: connection closed without close_notify";
+    case TLS_ERROR_PIN:
+        return "tls: the server's key is not pinned";
     }
     ensure(!"a tls_result");
     return "";
@@ -78,6 +80,9 @@ const char *tls_failure_remedy(enum tls_result result)
         return "check that host and port speak TLS; if it recurs, something in between alters data";
     case TLS_ERROR_TRUNCATED:
         return "the connection was cut; it will be made anew";
+    case TLS_ERROR_PIN:
+        return "if the exchange has a new key, add it to pin_sha256; if not, somebody is in "
+               "between; nothing was sent";
     default:
         return "it will be tried again";
     }

@@ -12,6 +12,7 @@
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
+#include <wolfssl/wolfcrypt/hash.h>
 #include <wolfssl/wolfcrypt/wc_port.h>
 
 #ifdef RINGTAPE_WOLFSSL_BUNDLED

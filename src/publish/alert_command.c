@@ -11,9 +11,6 @@
 #include "base/child.h"
 #include "format/ensure.h"
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,27 +47,6 @@ static int command_input(const struct alert_delivery *delivery)
     return -EIO;
 }
 
-static int command_spawn(struct alert_command *command, int input)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    char *program = command->delivery.settings.program;
-    char *const arguments[] = {program, NULL};
-    if (posix_spawn_file_actions_init(&actions) != 0) return -ENOMEM;
-    int error = posix_spawnattr_init(&attributes);
-    ensure(error == 0); // fails in no C library
-    error = child_attributes(&attributes);
-    if (error == 0) error = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-    if (error == 0)
-        error = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    if (error == 0)
-        error = posix_spawn(&command->child, program, &actions, &attributes, arguments, environ);
-    if (error != 0) command->child = 0;
-    (void)posix_spawnattr_destroy(&attributes);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    return -error;
-}
-
 static void command_ended(struct alert_command *command, int status)
 {
     char why[96];
@@ -90,13 +66,13 @@ static void command_look(struct io *io, struct io_op *op)
     struct alert_command *command = io_owner(op, struct alert_command, look);
     int status = 0;
     if (command->child == 0) return;
-    if (waitpid(command->child, &status, WNOHANG) == command->child) {
+    if (child_ended(command->child, &status)) {
         command_ended(command, status);
         return;
     }
     if (!command->killed && (command->closing || io_monotonic_ns(io) >= command->end_ns)) {
         command->killed = true;
-        (void)kill(-command->child, SIGKILL);
+        child_kill(command->child);
     }
     io_timeout(io, &command->look, COMMAND_LOOK_NS, command_look);
 }
@@ -111,7 +87,9 @@ static int command_produce(struct producer *producer, const struct producer_mess
     int error = alert_delivery_take(delivery, message, cause);
     if (error != 0) return error;
     const int input = command_input(delivery);
-    error = input < 0 ? input : command_spawn(command, input);
+    char *const arguments[] = {delivery->settings.program, NULL};
+    error = input < 0 ? input
+                      : child_start(delivery->settings.program, arguments, input, &command->child);
     if (input >= 0) (void)close(input);
     if (error != 0) {
         alert_delivery_end(delivery, "command", strerror(-error));

@@ -5,6 +5,12 @@
 //
 //   replay the corpus -> mutate(pick(pool)) -> LLVMFuzzerTestOneInput -> new counters? -> pool
 //
+//     NAME_fuzz [--seconds N] [--runs N] [--seed N] [--grow FOLDER]   fuzz; what reached something
+//                                  new is read from the folder at start and kept there
+//     NAME_fuzz --minimise FOLDER [--grow FOLDER]   write there what of the grown corpus reaches
+//                                  most beyond the committed one: few and small files
+//     NAME_fuzz FILE...            replay these and nothing else
+//
 // The same seed, corpus and number of runs give the same inputs. An input lies against a page that
 // must not be touched, so that reading past its end is fatal even without a sanitizer; when a run
 // crashes or hangs, a signal handler writes the input to a file that can be given as an argument.
@@ -29,9 +35,11 @@ enum {
     input_bytes_max = 1 << 16,
     pool_inputs_max = 1 << 14,
     page_bytes = 4096,
-    hang_seconds = 20,
+    hang_seconds = 20, // of one run, at least; twice as many at most
     counter_areas_max = 64,
     mutations_max = 8,
+    minimised_files_max = 32,
+    minimised_bytes_max = 2048, // of a file
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -42,17 +50,21 @@ const char *__asan_default_options(void);
 struct input {
     uint8_t *data;
     size_t size;
+    size_t gain; // counters, and magnitudes of them, that it was the first to reach
 };
 
 static struct {
     struct input pool[pool_inputs_max];
     size_t pool_count;
+    size_t pool_bytes;
+    const char *grow_folder; // NULL: what is found is forgotten
     uint8_t *guard; // The end of every input; never readable.
     const uint8_t *current;
     size_t current_size;
     uint64_t seed;
     uint64_t state;
     uint64_t runs;
+    volatile uint64_t runs_at_alarm;
     uint8_t *counters[counter_areas_max][2];
     uint8_t *counters_seen[counter_areas_max];
     size_t counter_areas;
@@ -112,15 +124,27 @@ static void on_crash(int signal_number)
     _exit(1);
 }
 
+// Every hang_seconds: a run that was there the last time hangs. So no run has to set an alarm, and
+// none is blamed for those before it.
+static void on_alarm(int signal_number)
+{
+    if (fuzz.runs_at_alarm == fuzz.runs) on_crash(signal_number);
+    fuzz.runs_at_alarm = fuzz.runs;
+    (void)alarm(hang_seconds);
+}
+
 static void handlers_init(void)
 {
     static uint8_t stack[1 << 16];
     const stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
     ensure(sigaltstack(&alternate, NULL) == 0);
     struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | SA_NODEFER};
-    const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGALRM};
+    const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++)
         ensure(sigaction(signals[i], &action, NULL) == 0);
+    action = (struct sigaction){.sa_handler = on_alarm, .sa_flags = SA_ONSTACK | SA_RESTART};
+    ensure(sigaction(SIGALRM, &action, NULL) == 0);
+    (void)alarm(hang_seconds);
 }
 
 static void guard_init(void)
@@ -132,10 +156,10 @@ static void guard_init(void)
     ensure(mprotect(fuzz.guard, page_bytes, PROT_NONE) == 0);
 }
 
-// True where the last run reached a counter, or a new magnitude of one, for the first time.
-static bool counters_collect(void)
+// How many counters, and new magnitudes of them, the last run was the first to reach.
+static size_t counters_collect(void)
 {
-    bool fresh = false;
+    size_t fresh = 0;
     for (size_t i = 0; i < fuzz.counter_areas; i++) {
         uint8_t *start = fuzz.counters[i][0];
         size_t count = (size_t)(fuzz.counters[i][1] - start);
@@ -145,7 +169,7 @@ static bool counters_collect(void)
             unsigned magnitude = 31u - (unsigned)__builtin_clz(start[k]);
             uint8_t bit = (uint8_t)(1u << magnitude);
             if (seen[k] == 0) fuzz.counters_hit++;
-            if ((seen[k] & bit) == 0) fresh = true;
+            if ((seen[k] & bit) == 0) fresh++;
             seen[k] |= bit;
         }
         memset(start, 0, count);
@@ -170,10 +194,11 @@ static void pool_add(const uint8_t *data, size_t size)
     ensure(copy != NULL);
     memcpy(copy, data, size);
     fuzz.pool[fuzz.pool_count++] = (struct input){.data = copy, .size = size};
+    fuzz.pool_bytes += size;
 }
 
-// Returns whether the run reached something new.
-static bool run_one(const uint8_t *data, size_t size)
+// Returns how much the run reached that is new.
+static size_t run_one(const uint8_t *data, size_t size)
 {
     ensure(size <= input_bytes_max);
     uint8_t *at = fuzz.guard - size;
@@ -181,7 +206,6 @@ static bool run_one(const uint8_t *data, size_t size)
     fuzz.current = at;
     fuzz.current_size = size;
     fuzz.runs++;
-    if (fuzz.runs % 256 == 1) (void)alarm(hang_seconds);
     (void)LLVMFuzzerTestOneInput(at, size);
     return counters_collect();
 }
@@ -308,6 +332,62 @@ static size_t mutate(uint8_t *data, size_t size)
     return size;
 }
 
+// ---- the grown corpus ----
+
+static uint64_t content_hash(const uint8_t *data, size_t size)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < size; i++) hash = (hash ^ data[i]) * 0x100000001b3u;
+    return hash;
+}
+
+static void write_input(const char *folder, const uint8_t *data, size_t size)
+{
+    char path[1024];
+    (void)snprintf(path, sizeof path, "%s/grown_%016" PRIx64, folder, content_hash(data, size));
+    FILE *file = fopen(path, "wb");
+    if (file == NULL || fwrite(data, 1, size, file) != size || fclose(file) != 0) {
+        (void)fprintf(stderr, "%s: cannot write %s: %s\n", fuzz.name, path, strerror(errno));
+        exit(73);
+    }
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const struct input *one = a, *other = b;
+    if (one->size != other->size) return one->size < other->size ? -1 : 1;
+    return one->size == 0 ? 0 : memcmp(one->data, other->data, one->size);
+}
+
+static int by_gain(const void *a, const void *b)
+{
+    const struct input *one = a, *other = b;
+    if (one->gain != other->gain) return one->gain > other->gain ? -1 : 1;
+    return by_size(a, b);
+}
+
+// Of the inputs from `committed` on, the smallest that reach what those before do not.
+static void minimise(size_t committed, const char *folder)
+{
+    size_t written = 0, bytes = 0;
+    struct input *grown = fuzz.pool + committed;
+    size_t count = fuzz.pool_count - committed;
+    for (size_t i = 0; i < fuzz.counter_areas; i++)
+        memset(fuzz.counters_seen[i], 0, (size_t)(fuzz.counters[i][1] - fuzz.counters[i][0]));
+    for (size_t i = 0; i < committed; i++) (void)run_one(fuzz.pool[i].data, fuzz.pool[i].size);
+    qsort(grown, count, sizeof *grown, by_size);
+    for (size_t i = 0; i < count; i++) grown[i].gain = run_one(grown[i].data, grown[i].size);
+    qsort(grown, count, sizeof *grown, by_gain);
+    for (size_t i = 0; i < count && grown[i].gain > 0 && written < minimised_files_max; i++) {
+        if (grown[i].size > minimised_bytes_max) continue;
+        write_input(folder, grown[i].data, grown[i].size);
+        written++;
+        bytes += grown[i].size;
+    }
+    (void)printf("%s: %zu of %zu grown inputs kept, %zu bytes, in %s\n", fuzz.name, written, count,
+                 bytes, folder);
+}
+
 static int64_t now_ns(void)
 {
     struct timespec now;
@@ -326,7 +406,9 @@ static void mutate_until(int64_t deadline_ns, uint64_t runs_max)
         size_t size = fuzz.pool[pick].size;
         memcpy(scratch, fuzz.pool[pick].data, size);
         size = mutate(scratch, size);
-        if (run_one(scratch, size)) pool_add(scratch, size);
+        if (run_one(scratch, size) == 0) continue;
+        pool_add(scratch, size);
+        if (fuzz.grow_folder != NULL) write_input(fuzz.grow_folder, scratch, size);
     }
 }
 
@@ -342,6 +424,22 @@ static uint64_t argument_number(const char *option, const char *text)
     return value;
 }
 
+static const char *argument_folder(const char *option, const char *path)
+{
+    struct stat status;
+    if (path == NULL || stat(path, &status) != 0 || !S_ISDIR(status.st_mode)) {
+        (void)fprintf(stderr, "%s: %s needs a folder that exists\n", fuzz.name, option);
+        exit(64);
+    }
+    return path;
+}
+
+static void argument_unknown(const char *option)
+{
+    (void)fprintf(stderr, "%s: unknown option %s\n", fuzz.name, option);
+    exit(64);
+}
+
 static void names_init(const char *program)
 {
     const char *slash = strrchr(program, '/');
@@ -355,6 +453,7 @@ struct arguments {
     uint64_t seconds;
     uint64_t runs_max;
     bool paths; // Files or folders were named.
+    const char *minimise; // NULL: fuzz
 };
 
 static struct arguments arguments_parse(int argc, char **argv)
@@ -369,21 +468,29 @@ static struct arguments arguments_parse(int argc, char **argv)
             parsed.runs_max = argument_number(argv[i++], next);
         else if (strcmp(argv[i], "--seed") == 0)
             fuzz.seed = argument_number(argv[i++], next);
+        else if (strcmp(argv[i], "--grow") == 0)
+            fuzz.grow_folder = argument_folder(argv[i++], next);
+        else if (strcmp(argv[i], "--minimise") == 0)
+            parsed.minimise = argument_folder(argv[i++], next);
+        else if (strncmp(argv[i], "--", 2) == 0)
+            argument_unknown(argv[i]);
         else
             parsed.paths = true;
     }
     return parsed;
 }
 
-static void replay_all(int argc, char **argv, bool paths)
+static void replay_corpus(void)
 {
-    if (!paths) {
-        char corpus[128];
-        size_t stem = strlen(fuzz.name);
-        if (stem > 5 && strcmp(fuzz.name + stem - 5, "_fuzz") == 0) stem -= 5;
-        (void)snprintf(corpus, sizeof corpus, "tests/fuzz/corpus/%.*s", (int)stem, fuzz.name);
-        replay_folder(corpus);
-    }
+    char corpus[128];
+    size_t stem = strlen(fuzz.name);
+    if (stem > 5 && strcmp(fuzz.name + stem - 5, "_fuzz") == 0) stem -= 5;
+    (void)snprintf(corpus, sizeof corpus, "tests/fuzz/corpus/%.*s", (int)stem, fuzz.name);
+    replay_folder(corpus);
+}
+
+static void replay_named(int argc, char **argv)
+{
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--", 2) == 0)
             i++;
@@ -399,18 +506,30 @@ int main(int argc, char **argv)
     struct arguments arguments = arguments_parse(argc, argv);
     (void)fprintf(stderr, "%s: seed %" PRIu64 "\n", fuzz.name, fuzz.seed);
     fuzz.state = fuzz.seed;
+    fuzz.runs_at_alarm = UINT64_MAX;
     guard_init();
     counters_init();
     handlers_init();
-    replay_all(argc, argv, arguments.paths);
-    size_t replayed = fuzz.pool_count;
+    int64_t start_ns = now_ns();
+    if (arguments.paths)
+        replay_named(argc, argv);
+    else
+        replay_corpus();
+    size_t committed = fuzz.pool_count;
+    if (fuzz.grow_folder != NULL && !arguments.paths) replay_folder(fuzz.grow_folder);
+    if (arguments.minimise != NULL) {
+        minimise(committed, arguments.minimise);
+        return 0;
+    }
     // Files named by hand are replayed and nothing else.
     if (!arguments.paths) {
         pool_add((const uint8_t *)"", 0);
-        mutate_until(now_ns() + (int64_t)arguments.seconds * 1000000000, arguments.runs_max);
+        mutate_until(start_ns + (int64_t)arguments.seconds * 1000000000, arguments.runs_max);
     }
     (void)alarm(0);
-    (void)printf("%s: ok, seed %" PRIu64 ", %zu corpus files, %" PRIu64 " runs, %zu counters hit\n",
-                 fuzz.name, fuzz.seed, replayed, fuzz.runs, fuzz.counters_hit);
+    (void)printf("%s: ok, seed %" PRIu64 ", %zu committed inputs, corpus %zu inputs %zu bytes, "
+                 "%" PRIu64 " runs in %" PRId64 " s, %zu counters hit\n",
+                 fuzz.name, fuzz.seed, committed, fuzz.pool_count, fuzz.pool_bytes, fuzz.runs,
+                 (now_ns() - start_ns) / 1000000000, fuzz.counters_hit);
     return 0;
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash
 #
-# The verbs demo, bench and fuzz: build what is needed, then hand over.
+# The verbs demo and bench: build what is needed, then hand over.
 
 # What programs started from here may need to know.
 run_environment() {
@@ -71,22 +71,4 @@ verb_bench() {
 verb_mutants() {
     run_environment
     exec "$deps/venv/bin/python" tests/simulation/mutants/run.py "$@"
-}
-
-verb_fuzz() {
-    local names=() name
-    if [ $# -gt 0 ] && [ "${1#--}" = "$1" ]; then
-        names=("$1")
-        shift
-    else
-        mapfile -t names < <(find tests/fuzz -name '*_fuzz.c' -printf '%f\n' | sed 's/_fuzz.c$//')
-    fi
-    zig_build stage-fuzz >&2
-    for name in "${names[@]}"; do
-        if [ ! -e "zig-out/fuzz/${name}_fuzz" ]; then
-            echo "tools/dev: there is no tests/fuzz/${name}_fuzz.c" >&2
-            exit 64
-        fi
-        "zig-out/fuzz/${name}_fuzz" "$@"
-    done
 }
