@@ -461,6 +461,8 @@ static void judge_trades(const struct found *found, uint32_t symbol, struct life
             (void)fprintf(stderr, "missing: symbol %u id %lld\n", symbol,
                           (long long)(n + MARKET_FIRST_ID));
         result->wrong += stored > 0 && listed;
+        result->not_live += stored == 0 && found->live_from_ns != 0 &&
+                            found->peer->symbols[symbol].time_us[n] * 1000 >= found->live_from_ns;
     }
 }
 
@@ -561,7 +563,7 @@ struct life_result life_judge(struct life *life)
     result.alerts_wrong =
         life_alerts_wrong(&found->alerts, life->starts_ns, life->start_count);
     result.wrong += found->wrong;
-    result.not_live = found->not_live;
+    result.not_live += found->not_live;
     found_destroy(found);
     keep_store_close(store);
     io_close_loop(io);

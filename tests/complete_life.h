@@ -61,7 +61,7 @@ struct life_result {
     uint64_t duplicated;
     uint64_t missing;  // truth less stored less listed as open or lost
     uint64_t listed;   // open or lost
-    uint64_t not_live; // of the trades from live_from_ns on: that repair had to bring
+    uint64_t not_live; // of the trades from live_from_ns on: that no link brought
     uint64_t wrong;    // listed as missing though stored, or not as sent
     uint64_t depth;    // rows applied to a book
     uint64_t depth_wrong;   // books that differ from the truth where coverage claims them

@@ -107,6 +107,8 @@ static void judge(const struct found *found, uint32_t symbol, struct life_result
         if (stored > 0) continue;
         bool listed = is_listed(found, symbol, truth->time_us[n] / 1000 * 1000000);
         result->listed += listed;
+        result->not_live += found->live_from_ns != 0 &&
+                            truth->time_us[n] * 1000 >= found->live_from_ns;
         result->missing += !listed;
     }
 }
@@ -130,7 +132,7 @@ struct life_result life_judge_upbit(struct life *life)
     for (uint32_t symbol = 0; symbol < MARKET_SYMBOLS; symbol++) judge(&found, symbol, &result);
     for (uint32_t i = 0; i < MARKET_SYMBOLS; i++) free(found.stored[i]);
     result.wrong = found.wrong;
-    result.not_live = found.not_live;
+    result.not_live += found.not_live;
     for (uint32_t i = 0; i < found.count; i++)
         result.depth += found.intervals[i].kind == STATUS_HOLE_LOST;
     free(found.intervals);
