@@ -76,15 +76,25 @@ static void alone_since(struct arbiter_key *key, const struct arbiter_link *left
     key->left = left->number;
 }
 
+// When the exchange sent the last event: of books it tells, and those are asked for by that time.
+static int64_t last_began_ns(const struct arbiter_key *key)
+{
+    const int64_t last_ns = key->coverage.last;
+    ensure(key->rule == ARBITER_RISING || key->rule == ARBITER_LEADER);
+    if (key->rule == ARBITER_RISING) return last_ns - TIMED_LATENCY_NS;
+    const bool likely = key->tail <= last_ns && key->tail >= last_ns - TIMED_UNDER_WAY_NS;
+    return (likely ? key->tail : last_ns) + 1;
+}
+
 // Events that were under way when the last link was cut have not come: RISING and LEADER keys miss
-// them from their last event on, less the time that one had been under way itself.
+// them from their last event on.
 static int64_t cut_ns(const struct arbiter *arbiter, const struct arbiter_key *key, bool mute,
                       int64_t time_ns)
 {
     ensure(time_ns > TIMED_CUT_NS);
     if (key->rule == ARBITER_SET) return arbiter_set_cut_ns(arbiter, key, time_ns);
     if (mute) return time_ns; // a second before it was seen to be
-    const int64_t last_ns = key->coverage.last - TIMED_LATENCY_NS;
+    const int64_t last_ns = last_began_ns(key);
     if (last_ns >= time_ns) return time_ns;
     return last_ns > time_ns - TIMED_CUT_NS ? last_ns : time_ns - TIMED_CUT_NS;
 }

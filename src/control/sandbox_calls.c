@@ -41,6 +41,7 @@ static const uint16_t calls_allowed[] = {
     // Rings that are there; handles.
     SYS_io_uring_enter, SYS_io_uring_register, SYS_read, SYS_write, SYS_readv, SYS_writev,
     SYS_pread64, SYS_pwrite64, SYS_lseek, SYS_close, SYS_fcntl, SYS_dup, SYS_dup3, SYS_pipe2,
+    SYS_pwritev2, // a line of the log that nobody waits for (RWF_NOWAIT)
     SYS_eventfd2, SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait, SYS_ppoll, SYS_pselect6,
     SYS_memfd_create, SYS_ioctl,
     // Files; what is written where is for Landlock.
