@@ -397,6 +397,9 @@ static void judge_trades(const struct found *found, uint32_t symbol, struct life
         result->duplicated += stored > 1 ? stored - 1u : 0u;
         result->listed += listed;
         result->missing += stored == 0 && !listed;
+        if (found->says && stored == 0 && !listed)
+            (void)fprintf(stderr, "missing: symbol %u id %lld\n", symbol,
+                          (long long)(n + MARKET_FIRST_ID));
         result->wrong += stored > 0 && listed;
     }
 }

@@ -247,6 +247,27 @@ static void many_lives(uint64_t seed, const struct market_faults *faults, uint32
     life_destroy(life);
 }
 
+// A write fails though its rows landed; the tape ends before them, and the process is killed before
+// they are written again, at any operation after: they are stored nowhere, and asked for.
+Test(complete_life, rows_behind_a_failed_write_are_not_stored)
+{
+    for (uint64_t n = 1; n <= 16; n++) {
+        struct life *life = life_create(740 + n, 1, 5 * MS);
+        life_start(life);
+        life_run(life, 3 * SECOND);
+        sim_world_faults(life->world)->failed_write_lands = 1000000;
+        sim_world_fail(life->world, IO_WRITE, 0, -5); // EIO
+        sim_world_crash_at(life->world, sim_world_operations(life->world) + n);
+        life_run(life, SECOND);
+        life_crash(life, SIM_CRASH_KILL);
+        life_start(life);
+        calm(life);
+        life_stop(life);
+        check(740 + n, life, true);
+        life_destroy(life);
+    }
+}
+
 Test(complete_life, crashes_cost_nothing_but_depth)
 {
     static const struct market_faults none;

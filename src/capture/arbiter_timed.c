@@ -14,6 +14,9 @@
 // Two times with a single link, no longer apart than this, count as one: it takes so long until a
 // mute link is found.
 #define TIMED_ALONE_NS (15 * LIMIT_SECOND_NS)
+// A cut is noticed late by what a connection takes to fail, an event is late by the network.
+#define TIMED_CUT_NS LIMIT_SECOND_NS
+#define TIMED_LATENCY_NS (100 * LIMIT_MILLISECOND_NS)
 // Longest that a message may have been under way: its hole begins with it, not with its arrival.
 #define TIMED_UNDER_WAY_NS (10 * LIMIT_SECOND_NS)
 
@@ -73,6 +76,19 @@ static void alone_since(struct arbiter_key *key, const struct arbiter_link *left
     key->left = left->number;
 }
 
+// Events that were under way when the last link was cut have not come: RISING and LEADER keys miss
+// them from their last event on, less the time that one had been under way itself.
+static int64_t cut_ns(const struct arbiter *arbiter, const struct arbiter_key *key, bool mute,
+                      int64_t time_ns)
+{
+    ensure(time_ns > TIMED_CUT_NS);
+    if (key->rule == ARBITER_SET) return arbiter_set_cut_ns(arbiter, key, time_ns);
+    if (mute) return time_ns; // a second before it was seen to be
+    const int64_t last_ns = key->coverage.last - TIMED_LATENCY_NS;
+    if (last_ns >= time_ns) return time_ns;
+    return last_ns > time_ns - TIMED_CUT_NS ? last_ns : time_ns - TIMED_CUT_NS;
+}
+
 // Where a time without a live link begins: with the silence of the last one, if it was mute.
 static int64_t silence_ns(const struct arbiter_key *key, const struct arbiter_link *link,
                           int64_t now_ns)
@@ -87,13 +103,13 @@ static void time_missed(struct arbiter *arbiter, uint32_t number, int64_t first,
                         struct arbiter_now now)
 {
     struct arbiter_key *key = &arbiter->keys[number];
+    first = cut_ns(arbiter, key, true, first);
     if (key->rule != ARBITER_SET) {
         arbiter_resolved(arbiter, number, first, last, 0, true, "the only link was silent");
         return;
     }
     struct coverage_hole hole =
         arbiter_hole(arbiter, key, COVERAGE_DISCONNECTED, COVERAGE_OPEN, now);
-    first = arbiter_set_cut_ns(arbiter, key, first);
     const struct coverage_hole *other;
     for (int32_t at = key->coverage.holes; at != COVERAGE_NONE; at = other->older) {
         other = &arbiter->pool.holes[at];
@@ -118,9 +134,8 @@ void arbiter_timed_down(struct arbiter *arbiter, uint32_t number, const struct a
     }
     struct coverage_hole hole =
         arbiter_hole(arbiter, key, COVERAGE_DISCONNECTED, COVERAGE_OPEN, now);
-    hole.first = silence_ns(key, link, now.utc_ns);
-    if (key->rule == ARBITER_SET) hole.first = arbiter_set_cut_ns(arbiter, key, hole.first);
-    hole.from_ns = hole.first;
+    hole.first = hole.from_ns = cut_ns(arbiter, key, link->mute_ns != 0,
+                                       silence_ns(key, link, now.utc_ns));
     hole.last = COVERAGE_ENDLESS;
     hole_opened(arbiter, key, &hole);
 }

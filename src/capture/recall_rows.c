@@ -6,6 +6,7 @@
 
 #include "format/ensure.h"
 #include "format/segment.h"
+#include "format/tape.h"
 #include "format/tape_reader.h"
 #include <errno.h>
 #include <stdio.h>
@@ -240,9 +241,17 @@ static int tape_walk(struct recall_work *work, uint32_t number, const struct sou
     return result;
 }
 
+// Where a failed write ended the tape, the rows behind are not the sealer's either: they were
+// written once more, or are to be asked for.
 static int64_t mark_read(struct recall_work *work, uint32_t number, uint8_t *mark, size_t room)
 {
     char path[KEEP_FILE_NAME_BYTES_MAX];
+    struct layout_tape_end end;
+    ensure(room >= 2 * LAYOUT_SECTOR);
+    if (keep_store_find_end(work->store, number, &end)) {
+        tape_end_mark(&end, mark);
+        return 2 * LAYOUT_SECTOR;
+    }
     keep_store_tape_path(work->store, number, "mark", path);
     int64_t size = file_open(work, path);
     if (size < 0) return 0;

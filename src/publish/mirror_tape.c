@@ -14,6 +14,7 @@
 #include "publish/mirror_inside.h"
 
 enum { TAPE_NOT_LOOKED = UINT32_MAX };
+enum { SECTOR_TRIES = 4 };
 
 static bool is_earlier(const struct mirror *mirror, uint32_t tape)
 {
@@ -140,18 +141,26 @@ void mirror_tell_lost(struct mirror *mirror, uint32_t tape, const char *what, ui
     mirror_say(mirror, LOG_MIRROR_ROWS_LOST, detail);
 }
 
+// A sector that fails once may come the next time.
+static int64_t sector_read(struct mirror_file *file, uint64_t offset, void *out, size_t size)
+{
+    int64_t got = -EIO;
+    for (int i = 0; i < SECTOR_TRIES && got == -EIO; i++)
+        got = io_read_now(file->mirror->io, file->handle, out, size, (int64_t)offset);
+    return got;
+}
+
 // Sectors that the device does not give are zeros: damage like any other.
 static int64_t file_read(void *context, uint64_t offset, void *out, size_t size)
 {
     struct mirror_file *file = context;
-    struct io *io = file->mirror->io;
-    int64_t got = io_read_now(io, file->handle, out, size, (int64_t)offset);
+    int64_t got = io_read_now(file->mirror->io, file->handle, out, size, (int64_t)offset);
     if (got != -EIO) return got;
     size_t done = 0;
     while (done < size) {
         size_t part = LAYOUT_SECTOR - (offset + done) % LAYOUT_SECTOR;
         part = part < size - done ? part : size - done;
-        got = io_read_now(io, file->handle, (uint8_t *)out + done, part, (int64_t)(offset + done));
+        got = sector_read(file, offset + done, (uint8_t *)out + done, part);
         if (got < 0) memset((uint8_t *)out + done, 0, part);
         done += got < 0 ? part : (size_t)got;
         if (got >= 0 && (size_t)got < part) break;
@@ -348,6 +357,7 @@ static enum mirror_fetch fetch_file(struct mirror *mirror, enum channel channel,
     file->reader.limit_sequence = live != NULL ? live->sequence : UINT64_MAX;
     file->reader.limit_revision = live != NULL ? live->revision : UINT32_MAX;
     if (live == NULL && !is_earlier(mirror, position->tape) && !end_known(file)) {
+        if (file->mark_handle < 0) file_close(file); // opened before its mark was there: once more
         mirror_look_soon(mirror);
         return FETCH_WAIT;
     }

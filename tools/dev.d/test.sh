@@ -213,6 +213,12 @@ test_work() {
     test_command aarch64 zig_build check-aarch64 || true
 }
 
+# What works as little as the smokes of the benchmarks do.
+test_lives() {
+    test_demo
+    test_tsan
+}
+
 # Every unit test once more under the address sanitizer: 15 minutes, so not part of `test`, where
 # the fuzzers run under it.
 verb_sanitize() {
@@ -237,10 +243,9 @@ verb_test() {
         test_aside_begin test_work
         test_pytest peers tests/peers
         test_aside_end
-        test_aside_begin test_demo
+        test_aside_begin test_lives
         test_bench
         test_aside_end
-        test_tsan
     else
         test_work
     fi
