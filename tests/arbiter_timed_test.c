@@ -199,3 +199,21 @@ Test(arbiter_timed, the_only_link_was_mute)
     cr_assert_eq(told[STATUS_HOLE_LOST], 1);
     cr_assert_eq(arbiter.pool.used, 0);
 }
+
+// Nothing is told of what was before the first event.
+Test(arbiter_timed, a_time_begins_with_the_first_event_at_the_earliest)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_QUOTE, ARBITER_RISING);
+    up(key, &link_a, T0 - 2);
+    cr_assert_eq(quote_at(1, T0, true), ARBITER_NEW);
+    down(key, &link_a, T0 + 10, 0);
+    cr_assert_eq(arbiter.pool.holes[0].first, arbiter.keys[key].coverage.first);
+    uint32_t other = arbiter_key_open(&arbiter, 1, CHANNEL_BOOK, ARBITER_LEADER);
+    struct event event;
+    event_clear(&event, CHANNEL_BOOK, 1);
+    event_set(&event, BOOK_EVENT_TIME, now.utc_ns - 5);
+    cr_assert_eq(arbiter_judge(&arbiter, &event, &link_a, now), ARBITER_NEW);
+    arbiter_refused(&arbiter, &event, now);
+    const struct coverage *coverage = &arbiter.keys[other].coverage;
+    cr_assert_eq(arbiter.pool.holes[coverage->holes].first, coverage->first);
+}

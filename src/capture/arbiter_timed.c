@@ -28,10 +28,15 @@ static struct coverage_hole *endless_hole(struct arbiter *arbiter, const struct 
     return &arbiter->pool.holes[at];
 }
 
-static void hole_opened(struct arbiter *arbiter, struct arbiter_key *key,
-                        const struct coverage_hole *hole)
+// Without an end, from `first_ns` on, but not before anything was covered.
+static void hole_open(struct arbiter *arbiter, struct arbiter_key *key, enum coverage_cause cause,
+                      int64_t first_ns, struct arbiter_now now)
 {
-    ensure(hole->last == COVERAGE_ENDLESS);
+    struct coverage_hole made = arbiter_hole(arbiter, key, cause, COVERAGE_OPEN, now);
+    const struct coverage_hole *hole = &made;
+    ensure(key->coverage.started);
+    made.first = made.from_ns = first_ns > key->coverage.first ? first_ns : key->coverage.first;
+    made.last = COVERAGE_ENDLESS;
     const int32_t at = key->coverage.holes; // one that is still open may reach into this one
     if (at != COVERAGE_NONE && arbiter->pool.holes[at].last >= hole->first) {
         arbiter->pool.holes[at].last = COVERAGE_ENDLESS;
@@ -91,7 +96,7 @@ static int64_t last_began_ns(const struct arbiter_key *key)
 static int64_t cut_ns(const struct arbiter *arbiter, const struct arbiter_key *key, bool mute,
                       int64_t time_ns)
 {
-    ensure(time_ns > TIMED_CUT_NS);
+    ensure(arbiter_timed(key));
     if (key->rule == ARBITER_SET) return arbiter_set_cut_ns(arbiter, key, time_ns);
     if (mute) return time_ns; // a second before it was seen to be
     const int64_t last_ns = last_began_ns(key);
@@ -103,7 +108,7 @@ static int64_t cut_ns(const struct arbiter *arbiter, const struct arbiter_key *k
 static int64_t silence_ns(const struct arbiter_key *key, const struct arbiter_link *link,
                           int64_t now_ns)
 {
-    ensure(link->mute_ns >= 0);
+    ensure(arbiter_timed(key));
     if (link->mute_ns == 0 || link->mute_ns >= now_ns) return now_ns;
     return link->mute_ns > key->alone_ns ? link->mute_ns : key->alone_ns;
 }
@@ -142,19 +147,15 @@ void arbiter_timed_down(struct arbiter *arbiter, uint32_t number, const struct a
         if (key->links_live == 1) alone_since(key, link, now);
         return;
     }
-    struct coverage_hole hole =
-        arbiter_hole(arbiter, key, COVERAGE_DISCONNECTED, COVERAGE_OPEN, now);
-    hole.first = hole.from_ns = cut_ns(arbiter, key, link->mute_ns != 0,
-                                       silence_ns(key, link, now.utc_ns));
-    hole.last = COVERAGE_ENDLESS;
-    hole_opened(arbiter, key, &hole);
+    hole_open(arbiter, key, COVERAGE_DISCONNECTED,
+              cut_ns(arbiter, key, link->mute_ns != 0, silence_ns(key, link, now.utc_ns)), now);
 }
 
 // When the exchange sent it, where that can be.
 static int64_t event_began_ns(const struct event *event, int64_t now_ns)
 {
     const int64_t time_ns = event_time_ns(event);
-    ensure(now_ns > 0);
+    ensure(event->channel < CHANNEL_COUNT);
     return time_ns <= now_ns && time_ns >= now_ns - TIMED_UNDER_WAY_NS ? time_ns : now_ns;
 }
 
@@ -184,10 +185,7 @@ void arbiter_timed_refused(struct arbiter *arbiter, struct arbiter_key *key,
     key->resumed_ns = 0;
     key->refusing = true;
     if (endless_hole(arbiter, key) != NULL) return;
-    struct coverage_hole hole = arbiter_hole(arbiter, key, COVERAGE_REFUSED, COVERAGE_OPEN, now);
-    hole.first = hole.from_ns = event_began_ns(event, now.utc_ns);
-    hole.last = COVERAGE_ENDLESS;
-    hole_opened(arbiter, key, &hole);
+    hole_open(arbiter, key, COVERAGE_REFUSED, event_began_ns(event, now.utc_ns), now);
 }
 
 void arbiter_timed_resumed(struct arbiter *arbiter, uint32_t number)
