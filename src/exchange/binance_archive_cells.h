@@ -39,15 +39,23 @@ static inline int64_t cell_sum(__m128i digits)
     return (int64_t)((halves & UINT32_MAX) * 100000000u + (halves >> 32));
 }
 
+// The lanes as digits; *others: the bits of those in `mask` that are none.
+static inline __m128i cell_digits(__m128i bytes, uint32_t mask, uint32_t *others)
+{
+    __m128i digits = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
+    __m128i good = _mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits);
+    *others = ~(uint32_t)_mm_movemask_epi8(good) & mask;
+    return digits;
+}
+
 // Digits with a point among them or without one, `size` characters. False: another form.
 static inline bool cell_decimal(const char *at, uint32_t size, int64_t *value, uint8_t *scale)
 {
     const __m128i lanes = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const uint32_t mask = size <= CELL_BYTES_MAX ? (1u << size) - 1 : 0;
     __m128i bytes = _mm_loadu_si128((const __m128i_u *)at);
-    __m128i digits = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
-    __m128i good = _mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits);
-    uint32_t others = ~(uint32_t)_mm_movemask_epi8(good) & mask;
+    uint32_t others;
+    __m128i digits = cell_digits(bytes, mask, &others);
     uint32_t point = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.'))) & mask;
     uint32_t whole = (uint32_t)__builtin_ctz(others | (mask + 1));
     uint32_t places = size - whole - (others != 0);
@@ -68,9 +76,8 @@ static inline bool cell_integer(const char *at, uint32_t size, int64_t *value)
     const __m128i lanes = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const uint32_t mask = size <= CELL_BYTES_MAX ? (1u << size) - 1 : 0;
     __m128i bytes = _mm_loadu_si128((const __m128i_u *)at);
-    __m128i digits = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
-    __m128i good = _mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits);
-    uint32_t others = ~(uint32_t)_mm_movemask_epi8(good) & mask;
+    uint32_t others;
+    __m128i digits = cell_digits(bytes, mask, &others);
     __m128i source = _mm_add_epi8(lanes, _mm_set1_epi8((char)(size - CELL_BYTES_MAX)));
     *value = cell_sum(_mm_shuffle_epi8(digits, source));
     return mask != 0 && others == 0 && (*at != '0' || size == 1);

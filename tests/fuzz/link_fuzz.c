@@ -13,13 +13,13 @@
 
 #include "capture/link.h"
 #include "format/ensure.h"
+#include "tests/fuzz/peer_wire.h"
 #include "tests/io_sim.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
     LINES_MAX = 64, // connections of one run
-    OUT_BYTES_MAX = 1 << 17,
     MESSAGE_BYTES_MAX = 1 << 16,
     COMMANDS_MAX = 96,
     PACE_MAX = 16,
@@ -48,21 +48,14 @@ struct world;
 
 struct line { // one connection, the peer's side
     struct world *world;
-    struct io_op receive;
-    struct io_op send;
-    struct io_op close;
-    int handle; // -1: ended
+    struct wire wire;
     bool upgraded;
-    bool ending;
     bool left; // the client has sent its close frame
     struct http_parser http;
     struct websocket websocket;
     char head[HTTP_HEAD_SIZE];
     char key[WEBSOCKET_KEY_SIZE];
     uint8_t message[MESSAGE_BYTES_MAX + WEBSOCKET_PADDING];
-    uint8_t out[OUT_BYTES_MAX];
-    uint32_t out_size;
-    uint32_t out_taken;
     int64_t pace_ns[PACE_MAX]; // when the client's messages came
     uint32_t messages;
 };
@@ -121,68 +114,13 @@ static void world_hear(void *context, struct link *link, enum link_news news)
 
 // ---- the peer ----
 
-static void line_settle(struct line *line);
-
-static void line_sent(struct io *io, struct io_op *op);
-
-static void line_pump(struct line *line)
-{
-    uint32_t left = line->out_size - line->out_taken;
-    if (left == 0 || line->ending || !io_idle(&line->send)) return;
-    io_send(line->world->peer_io, &line->send, line->handle, line->out + line->out_taken, left,
-            line_sent);
-}
-
-static void line_end(struct line *line)
-{
-    line->ending = true;
-    io_cancel(line->world->peer_io, &line->receive);
-    io_cancel(line->world->peer_io, &line->send);
-    line_settle(line);
-}
-
-static void line_sent(struct io *io, struct io_op *op)
-{
-    (void)io;
-    struct line *line = io_owner(op, struct line, send);
-    if (op->result > 0) line->out_taken += (uint32_t)op->result;
-    if (line->ending)
-        line_settle(line);
-    else if (op->result < 0)
-        line_end(line);
-    else
-        line_pump(line);
-}
-
-static void line_closed(struct io *io, struct io_op *op)
-{
-    (void)io;
-    (void)op;
-}
-
-static void line_settle(struct line *line)
-{
-    if (!io_idle(&line->receive) || !io_idle(&line->send) || line->handle < 0) return;
-    int handle = line->handle;
-    line->handle = -1;
-    io_close(line->world->peer_io, &line->close, handle, line_closed);
-}
-
-static void line_say(struct line *line, const void *bytes, uint32_t size)
-{
-    if (line->ending || OUT_BYTES_MAX - line->out_size < size) return;
-    memcpy(line->out + line->out_size, bytes, size);
-    line->out_size += size;
-    line_pump(line);
-}
-
 static void line_frame(struct line *line, uint8_t first, const void *bytes, uint32_t size)
 {
     uint8_t header[WEBSOCKET_HEADER_SIZE_MAX];
     uint32_t header_size = websocket_encode_header(header, WEBSOCKET_TEXT, true, size, NULL);
     header[0] = first;
-    line_say(line, header, header_size);
-    line_say(line, bytes, size);
+    wire_say(&line->wire, header, header_size);
+    wire_say(&line->wire, bytes, size);
 }
 
 // As many as are allowed in a second lie a second apart; a little less, as the network's latency
@@ -212,7 +150,7 @@ static void line_reply(struct line *line, const struct websocket_event *event)
 static void line_frames(struct line *line, uint8_t *at, uint8_t *end)
 {
     struct websocket_event event;
-    while (!line->ending) {
+    while (!line->wire.ending) {
         enum websocket_result result = websocket_next(&line->websocket, &at, end, &event);
         ensure(!websocket_failed(result));
         if (result == WEBSOCKET_MORE) return;
@@ -233,18 +171,18 @@ static void line_head(struct line *line, const char *at, const char *end)
     ensure(websocket_request_check(&line->http, line->key) == WEBSOCKET_HANDSHAKE_OK);
     line->upgraded = true;
     if (line->world->options & OPTION_UPGRADES)
-        line_say(line, reply, websocket_reply_format(line->key, reply, sizeof reply));
+        wire_say(&line->wire, reply, websocket_reply_format(line->key, reply, sizeof reply));
 }
 
 static void line_received(struct io *io, struct io_op *op)
 {
     (void)io;
     static uint8_t copy[(1 << 16) + WEBSOCKET_PADDING]; // a server unmasks in place
-    struct line *line = io_owner(op, struct line, receive);
-    if (line->ending) {
-        line_settle(line);
+    struct line *line = io_owner(op, struct line, wire.receive);
+    if (line->wire.ending) {
+        wire_settle(&line->wire);
     } else if (op->result <= 0) {
-        line_end(line);
+        wire_end(&line->wire);
     } else {
         size_t size = (size_t)op->result;
         ensure(size <= 1 << 16);
@@ -265,10 +203,11 @@ static void world_accepted(struct io *io, struct io_op *op)
     ensure(line != NULL);
     world->lines[world->line_count++] = line;
     line->world = world;
-    line->handle = (int)op->result;
+    line->wire.io = world->peer_io;
+    line->wire.handle = (int)op->result;
     http_parser_init(&line->http, HTTP_REQUEST, line->head, HTTP_HEAD_SIZE);
     websocket_init(&line->websocket, WEBSOCKET_SERVER, line->message, MESSAGE_BYTES_MAX);
-    io_receive(io, &line->receive, line->handle, line_received);
+    io_receive(io, &line->wire.receive, line->wire.handle, line_received);
 }
 
 // ---- the script ----
@@ -299,7 +238,7 @@ static void script_say(struct world *world, enum command command)
     if (world->line_count == 0) return;
     struct line *line = world->lines[world->line_count - 1];
     if (command == COMMAND_BYTES)
-        line_say(line, bytes, size);
+        wire_say(&line->wire, bytes, size);
     else
         line_frame(line, first, bytes, size);
 }
@@ -341,8 +280,8 @@ static void script_command(struct world *world)
         script_run(world, (much + 1) * (much + 1) * 10 * LIMIT_MILLISECOND_NS);
         break;
     case COMMAND_ENDS:
-        if (world->line_count > 0 && world->lines[world->line_count - 1]->handle >= 0)
-            line_end(world->lines[world->line_count - 1]);
+        if (world->line_count > 0 && world->lines[world->line_count - 1]->wire.handle >= 0)
+            wire_end(&world->lines[world->line_count - 1]->wire);
         break;
     case COMMAND_CLOCK: sim_world_step_clock(world->sim, (much - 16) * LIMIT_SECOND_NS); break;
     case COMMAND_LINK: script_link(world, (uint32_t)much); break;

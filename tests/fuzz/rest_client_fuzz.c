@@ -13,6 +13,7 @@
 
 #include "capture/rest.h"
 #include "format/ensure.h"
+#include "tests/fuzz/peer_wire.h"
 #include "tests/io_sim.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -20,7 +21,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum {
     LINES_MAX = 64, // connections of one run
     ASKS_MAX = 24,  // two connections each, at most
-    OUT_BYTES_MAX = 1 << 15,
     COMMANDS_MAX = 96,
     LIMIT_S = 5,
 };
@@ -46,16 +46,9 @@ struct world;
 
 struct line { // one connection, the server's side
     struct world *world;
-    struct io_op receive;
-    struct io_op send;
-    struct io_op close;
-    int handle; // -1: ended
-    bool ending;
+    struct wire wire;
     struct http_parser http;
     char head[HTTP_HEAD_SIZE];
-    uint8_t out[OUT_BYTES_MAX];
-    uint32_t out_size;
-    uint32_t out_taken;
 };
 
 struct world {
@@ -78,60 +71,6 @@ struct world {
 
 // ---- the server ----
 
-static void line_settle(struct line *line);
-static void line_sent(struct io *io, struct io_op *op);
-
-static void line_pump(struct line *line)
-{
-    uint32_t left = line->out_size - line->out_taken;
-    if (left == 0 || line->ending || !io_idle(&line->send)) return;
-    io_send(line->world->peer_io, &line->send, line->handle, line->out + line->out_taken, left,
-            line_sent);
-}
-
-static void line_end(struct line *line)
-{
-    line->ending = true;
-    io_cancel(line->world->peer_io, &line->receive);
-    io_cancel(line->world->peer_io, &line->send);
-    line_settle(line);
-}
-
-static void line_sent(struct io *io, struct io_op *op)
-{
-    (void)io;
-    struct line *line = io_owner(op, struct line, send);
-    if (op->result > 0) line->out_taken += (uint32_t)op->result;
-    if (line->ending)
-        line_settle(line);
-    else if (op->result < 0)
-        line_end(line);
-    else
-        line_pump(line);
-}
-
-static void line_closed(struct io *io, struct io_op *op)
-{
-    (void)io;
-    (void)op;
-}
-
-static void line_settle(struct line *line)
-{
-    if (!io_idle(&line->receive) || !io_idle(&line->send) || line->handle < 0) return;
-    int handle = line->handle;
-    line->handle = -1;
-    io_close(line->world->peer_io, &line->close, handle, line_closed);
-}
-
-static void line_say(struct line *line, const void *bytes, uint32_t size)
-{
-    if (line->ending || OUT_BYTES_MAX - line->out_size < size) return;
-    memcpy(line->out + line->out_size, bytes, size);
-    line->out_size += size;
-    line_pump(line);
-}
-
 static void line_request(struct line *line, const char *at, const char *end)
 {
     struct http_slice body;
@@ -150,11 +89,11 @@ static void line_request(struct line *line, const char *at, const char *end)
 static void line_received(struct io *io, struct io_op *op)
 {
     (void)io;
-    struct line *line = io_owner(op, struct line, receive);
-    if (line->ending)
-        line_settle(line);
+    struct line *line = io_owner(op, struct line, wire.receive);
+    if (line->wire.ending)
+        wire_settle(&line->wire);
     else if (op->result <= 0)
-        line_end(line);
+        wire_end(&line->wire);
     else
         line_request(line, (const char *)op->data, (const char *)op->data + op->result);
 }
@@ -168,9 +107,10 @@ static void world_accepted(struct io *io, struct io_op *op)
     ensure(line != NULL);
     world->lines[world->line_count++] = line;
     line->world = world;
-    line->handle = (int)op->result;
+    line->wire.io = world->peer_io;
+    line->wire.handle = (int)op->result;
     http_parser_init(&line->http, HTTP_REQUEST, line->head, HTTP_HEAD_SIZE);
-    io_receive(io, &line->receive, line->handle, line_received);
+    io_receive(io, &line->wire.receive, line->wire.handle, line_received);
 }
 
 // ---- the client ----
@@ -182,8 +122,8 @@ static void check_body(const struct world *world)
     struct http_parser http;
     struct http_slice piece;
     const struct line *line = world->lines[world->line_count - 1];
-    const char *at = (const char *)line->out;
-    const char *end = at + line->out_size;
+    const char *at = (const char *)line->wire.out;
+    const char *end = at + line->wire.out_size;
     uint32_t size = 0;
     http_parser_init(&http, HTTP_RESPONSE, head, sizeof head);
     enum http_result result;
@@ -241,7 +181,7 @@ static void script_reply(struct line *line, uint32_t size)
                         "HTTP/1.1 200 OK\r\nContent-Length: %u\r\nRetry-After: 3\r\n\r\n", size);
     ensure(head > 0 && (size_t)head + size <= sizeof text);
     memset(text + head, 'x', size);
-    line_say(line, text, (uint32_t)head + size);
+    wire_say(&line->wire, text, (uint32_t)head + size);
 }
 
 static void script_bytes(struct world *world, struct line *line)
@@ -249,7 +189,7 @@ static void script_bytes(struct world *world, struct line *line)
     uint32_t size = script_byte(world);
     uint32_t left = (uint32_t)(world->end - world->at);
     if (size > left) size = left;
-    if (line != NULL) line_say(line, world->at, size);
+    if (line != NULL) wire_say(&line->wire, world->at, size);
     world->at += size;
 }
 
@@ -267,7 +207,7 @@ static void script_command(struct world *world)
         (void)sim_world_run(world->sim, (much + 1) * (much + 1) * 10 * LIMIT_MILLISECOND_NS);
         break;
     case COMMAND_ENDS:
-        if (line != NULL && line->handle >= 0) line_end(line);
+        if (line != NULL && line->wire.handle >= 0) wire_end(&line->wire);
         break;
     case COMMAND_ASK: world_ask(world); break;
     case COMMAND_CANCEL:
