@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// peer_wire: the far end of a connection in the simulated world, for fuzzers whose input is what a peer
-// does: bytes go out in order, and an end waits for what is in flight. The owner receives by
+// peer_wire: the far end of a connection in the simulated world, for fuzzers whose input is what a
+// peer does: bytes go out in order, and an end waits for what is in flight. The owner receives by
 // `receive`, and calls wire_settle() when that has come back for the last time.
 #ifndef RINGTAPE_TESTS_FUZZ_PEER_WIRE_H
 #define RINGTAPE_TESTS_FUZZ_PEER_WIRE_H
