@@ -69,8 +69,9 @@ void gather_begin(struct gather *gather, uint32_t tape);
 // Forgets what is gathered and gives the memory of all rows back to the system.
 void gather_rest(struct gather *gather);
 
-// A batch of the tape, not yet taken. False: its symbols cannot be held (a tape with absurd names).
-bool gather_batch(struct gather *gather, const struct tape_batch *batch);
+// A batch of the tape, not yet taken, without its first `rows_before` rows: those were taken with
+// an earlier revision of it. False: its symbols cannot be held (a tape with absurd names).
+bool gather_batch(struct gather *gather, const struct tape_batch *batch, uint32_t rows_before);
 // Takes rows of it. CHANNEL_NONE: all are taken; otherwise the channel that must be written first.
 enum channel gather_take(struct gather *gather, const struct tape_batch *batch);
 

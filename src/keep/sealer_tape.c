@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "format/ensure.h"
+#include "keep/read_around.h"
 #include "keep/sealer_inside.h"
 
 static void gather_more(struct sealer *sealer);
@@ -82,7 +83,7 @@ static bool hold_batch(struct sealer *sealer)
     if (tape_decode_batch(item->bytes, item->size, sealer->decode_memory, item->memory_bytes,
                           &tape->batch) != TAPE_GOOD)
         return false;
-    return gather_batch(&sealer->gather, &tape->batch);
+    return gather_batch(&sealer->gather, &tape->batch, item->rows_before);
 }
 
 // Next batch into tape->batch. 1: held or damage noted, 0: the end, negative: errno.
@@ -141,33 +142,22 @@ static void gather_more(struct sealer *sealer)
 
 // ---- opening ----
 
-// Sector by sector; those that cannot be read come as zeros.
-static int64_t read_around(struct sealer *sealer, uint64_t offset, uint8_t *out, size_t size)
+static void sector_lost(void *context, uint64_t offset, size_t size, int error)
 {
-    size_t done = 0;
-    while (done < size) {
-        uint64_t at = offset + done;
-        size_t part = LAYOUT_SECTOR - at % LAYOUT_SECTOR;
-        part = part < size - done ? part : size - done;
-        int64_t got = io_read_now(sealer->io, sealer->tape.handle, out + done, part, (int64_t)at);
-        if (got < 0) {
-            if (at >= sealer->tape.told_until) // the reader looks at a place more than once
-                damage(sealer, strerror((int)-got), at, 0);
-            sealer->tape.told_until = at + part;
-            memset(out + done, 0, part);
-        }
-        done += got < 0 ? part : (size_t)got;
-        if (got >= 0 && (size_t)got < part)
-            break; // the end
-    }
-    return (int64_t)done;
+    struct sealer *sealer = context;
+    if (offset >= sealer->tape.told_until) // the reader looks at a place more than once
+        damage(sealer, strerror(-error), offset, 0);
+    sealer->tape.told_until = offset + size;
 }
 
 static int64_t read_tape(void *context, uint64_t offset, void *out, size_t size)
 {
     struct sealer *sealer = context;
-    int64_t got = io_read_now(sealer->io, sealer->tape.handle, out, size, (int64_t)offset);
-    return got < 0 && sealer->tape.salvage ? read_around(sealer, offset, out, size) : got;
+    const int handle = sealer->tape.handle;
+    int64_t got = io_read_now(sealer->io, handle, out, size, (int64_t)offset);
+    if (got >= 0 || !sealer->tape.salvage)
+        return got;
+    return read_around(sealer->io, handle, out, size, offset, sector_lost, sealer);
 }
 
 // Somebody took the file away.

@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "format/ensure.h"
+#include "keep/read_around.h"
 #include "publish/mirror_inside.h"
 
 enum { TAPE_NOT_LOOKED = UINT32_MAX };
-enum { SECTOR_TRIES = 4 };
 
 static bool is_earlier(const struct mirror *mirror, uint32_t tape)
 {
@@ -141,31 +141,13 @@ void mirror_tell_lost(struct mirror *mirror, uint32_t tape, const char *what, ui
     mirror_say(mirror, LOG_MIRROR_ROWS_LOST, detail);
 }
 
-// A sector that fails once may come the next time.
-static int64_t sector_read(struct mirror_file *file, uint64_t offset, void *out, size_t size)
-{
-    int64_t got = -EIO;
-    for (int i = 0; i < SECTOR_TRIES && got == -EIO; i++)
-        got = io_read_now(file->mirror->io, file->handle, out, size, (int64_t)offset);
-    return got;
-}
-
 // Sectors that the device does not give are zeros: damage like any other.
 static int64_t file_read(void *context, uint64_t offset, void *out, size_t size)
 {
     struct mirror_file *file = context;
-    int64_t got = io_read_now(file->mirror->io, file->handle, out, size, (int64_t)offset);
-    if (got != -EIO) return got;
-    size_t done = 0;
-    while (done < size) {
-        size_t part = LAYOUT_SECTOR - (offset + done) % LAYOUT_SECTOR;
-        part = part < size - done ? part : size - done;
-        got = sector_read(file, offset + done, (uint8_t *)out + done, part);
-        if (got < 0) memset((uint8_t *)out + done, 0, part);
-        done += got < 0 ? part : (size_t)got;
-        if (got >= 0 && (size_t)got < part) break;
-    }
-    return (int64_t)done;
+    struct io *io = file->mirror->io;
+    int64_t got = io_read_now(io, file->handle, out, size, (int64_t)offset);
+    return got == -EIO ? read_around(io, file->handle, out, size, offset, NULL, NULL) : got;
 }
 
 // What the mark says now, or what the store has noted instead.
