@@ -205,4 +205,14 @@ enum tape_error tape_check_batch(const void *bytes, size_t size, struct layout_b
 enum tape_error tape_decode_batch(const void *bytes, size_t size, void *memory,
                                   size_t memory_bytes, struct tape_batch *batch);
 
+// The first row of the channel that does not belong to the first `rows_before` of the batch, which
+// an earlier revision of it had (tape_reader.h). Rows of a channel lie in the order of arrival.
+static inline uint32_t tape_batch_row(const struct tape_batch *batch, int channel,
+                                      uint32_t rows_before)
+{
+    uint32_t row = 0;
+    while (row < batch->rows[channel].count && batch->arrival[channel][row] < rows_before) row++;
+    return row;
+}
+
 #endif

@@ -29,11 +29,11 @@ static void candles_row_known(struct candles *candles, const struct event *event
     candles_known(candles, event->symbol, event);
 }
 
-static int64_t candles_rows(struct recall *recall, const struct rows *rows,
+static int64_t candles_rows(struct recall *recall, const struct rows *rows, uint32_t first,
                             const struct event_text *symbols, int64_t time_min, candles_do *each)
 {
     int64_t latest_ns = 0;
-    for (uint32_t row = 0; row < rows->count; row++) {
+    for (uint32_t row = first; row < rows->count; row++) {
         struct event event;
         if (rows->symbol[row] == SYMBOL_NONE || rows_time_ns(rows, row) < time_min) continue;
         rows_get(rows, row, &event, NULL);
@@ -43,19 +43,19 @@ static int64_t candles_rows(struct recall *recall, const struct rows *rows,
     return latest_ns;
 }
 
-static int64_t take_trades(struct recall *recall, const struct rows *rows,
+static int64_t take_trades(struct recall *recall, const struct rows *rows, uint32_t first,
                            const struct event_text *symbols, int64_t time_min)
 {
     const enum channel channel = rows->schema->channel;
     if (channel != CHANNEL_TRADE && channel != CHANNEL_AGG_TRADE) return 0;
-    return candles_rows(recall, rows, symbols, time_min, candles_event);
+    return candles_rows(recall, rows, first, symbols, time_min, candles_event);
 }
 
-static int64_t take_candles(struct recall *recall, const struct rows *rows,
+static int64_t take_candles(struct recall *recall, const struct rows *rows, uint32_t first,
                             const struct event_text *symbols, int64_t time_min)
 {
     if (rows->schema->channel != CHANNEL_CANDLE) return 0;
-    return candles_rows(recall, rows, symbols, time_min, candles_row_known);
+    return candles_rows(recall, rows, first, symbols, time_min, candles_row_known);
 }
 
 static int candles_pass(struct recall_work *work, recall_take *take, uint32_t channels)

@@ -22,8 +22,9 @@ struct recall_tape {
     int64_t last_ns; // receive time of its last row; of segments: the latest time
 };
 
-// Rows of one channel; `symbols` are their names. Returns the latest receive time among them.
-typedef int64_t recall_take(struct recall *recall, const struct rows *rows,
+// Rows of one channel from row `first` on; `symbols` are their names. Returns the latest receive
+// time among them.
+typedef int64_t recall_take(struct recall *recall, const struct rows *rows, uint32_t first,
                             const struct event_text *symbols, int64_t time_min);
 
 // One reading, at start only.

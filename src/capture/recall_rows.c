@@ -86,7 +86,7 @@ static void recall_book_row(struct recall *recall, const struct rows *rows, uint
                                 rows->value[COLUMN_RECEIVE_TIME][row]);
 }
 
-int64_t recall_rows(struct recall *recall, const struct rows *rows,
+int64_t recall_rows(struct recall *recall, const struct rows *rows, uint32_t first,
                     const struct event_text *symbols, int64_t time_min)
 {
     int64_t latest_ns = 0;
@@ -95,7 +95,7 @@ int64_t recall_rows(struct recall *recall, const struct rows *rows,
                   channel == CHANNEL_DEPTH || channel == CHANNEL_QUOTE ||
                   channel == CHANNEL_BOOK || channel == CHANNEL_TICKER ||
                   channel == CHANNEL_KLINE;
-    for (uint32_t row = 0; row < rows->count; row++) {
+    for (uint32_t row = first; row < rows->count; row++) {
         int64_t received_ns = rows->value[COLUMN_RECEIVE_TIME][row];
         if (received_ns > latest_ns) latest_ns = received_ns;
         if (rows->symbol[row] == SYMBOL_NONE || (!wanted && channel != CHANNEL_STATUS)) continue;
@@ -207,8 +207,10 @@ static int batch_load(struct recall_work *work, const struct tape_item *item, in
         TAPE_GOOD) {
         for (int c = 0; c < CHANNEL_COUNT; c++) {
             if (channel_schema((enum channel)c) == NULL || batch.rows[c].count == 0) continue;
-            int64_t last_ns =
-                work->take(work->recall, &batch.rows[c], batch.symbols, work->tape_time_min);
+            // Trades counted twice would be candles that never were.
+            const uint32_t first = tape_batch_row(&batch, c, item->rows_before);
+            int64_t last_ns = work->take(work->recall, &batch.rows[c], first, batch.symbols,
+                                         work->tape_time_min);
             if (last_ns > *latest_ns) *latest_ns = last_ns;
         }
     }
@@ -329,7 +331,7 @@ static int block_recall(struct recall_work *work, struct segment *segment, uint3
     // Levels are not asked for.
     uint64_t columns = UINT64_MAX & ~SEGMENT_COLUMNS_LEVELS;
     if (segment_read(segment, block, columns, &read) != SEGMENT_GOOD) return 0;
-    (void)work->take(work->recall, read.rows, names, work->time_min);
+    (void)work->take(work->recall, read.rows, 0, names, work->time_min);
     return 0;
 }
 

@@ -131,11 +131,8 @@ bool gather_batch(struct gather *gather, const struct tape_batch *batch, uint32_
     ensure(batch->header.symbols <= TAPE_BATCH_SYMBOLS_MAX);
     ensure(rows_before <= batch->header.rows);
     gather->map_count = batch->header.symbols;
-    for (int c = 0; c < CHANNEL_COUNT; c++) {
-        uint32_t next = 0; // rows of a channel lie in the order of their arrival
-        while (next < batch->rows[c].count && batch->arrival[c][next] < rows_before) next++;
-        gather->next[c] = next;
-    }
+    for (int c = 0; c < CHANNEL_COUNT; c++)
+        gather->next[c] = tape_batch_row(batch, c, rows_before);
     for (uint32_t s = 0; s < batch->header.symbols; s++) {
         gather->map[s] = number_of(gather, batch->symbols[s]);
         if (gather->map[s] == SYMBOL_NONE)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // read_around: what a failing device still gives of a file. A sector that fails is read again,
-// since it may come the next time; one that fails READ_AROUND_TRIES times counts as zeros, so that it is
-// damage like any other to whoever checks the bytes.
+// since it may come the next time; one that fails READ_AROUND_TRIES times counts as zeros, so that
+// it is damage like any other to whoever checks the bytes.
 //
 // Synchronous, on the loop's thread. Offsets and sizes in bytes.
 #ifndef RINGTAPE_KEEP_READ_AROUND_H
