@@ -23,11 +23,11 @@ beginning is stored, less RestartSec of the unit (restart_pause_s); with_pause_:
 Its parts: check_ (`--check` before the start), ready_ (to READY=1), connected_ (to a link to each
 exchange), first_ (to those trades). Restarts while exchange-sim accepted nobody are not among them
 (restarts_in_outage). Other channels cannot be repaired: NAME_missing of NAME_sent, of which
-NAME_listed lie within what coverage lists. depth_wrong: as in bench completeness. mirror_missing:
-trades of the store that Kafka does not have in the end. under_fault: share of the time of sending
-under one of the faults above or with an exchange away. Exits with 1 where something is lost or
-unlisted or less than 99.99 % came in time, and but for --smoke where a restart took over 1 s or
-there was none."""
+NAME_listed lie within what coverage lists and NAME_before before its first event of that symbol.
+depth_wrong: as in bench completeness. mirror_missing: trades of the store that Kafka does not have
+in the end. under_fault: share of the time of sending under one of the faults above or with an
+exchange away. Exits with 1 where something is lost or unlisted or less than 99.99 % came in time,
+and but for --smoke where a restart took over 1 s or there was none."""
 
 import argparse
 import contextlib
@@ -313,6 +313,9 @@ def judge_others(db, folder):
         if key["channel"] in ("quote", "depth", "book") and h["state"] != "repaired"
     ]  # fmt: skip
     completeness.fill(db, "holes_told", rows)
+    db.execute("CREATE TABLE covered (symbol VARCHAR, channel VARCHAR, f VARCHAR)")
+    completeness.fill(db, "covered", [(k["symbol"], k["channel"], k["from"].rstrip("Z"))
+                                      for k in coverage if k["from"] is not None])  # fmt: skip
     for (exchange, channel), (stream, wire, column) in OTHERS.items():
         result.update(judge_other(db, folder, exchange, channel, (stream, wire, column)))
     return result
@@ -344,10 +347,15 @@ def judge_other(db, folder, exchange, channel, names):
               " AND epoch_ns(t::TIMESTAMP_NS)")  # fmt: skip
     told = (f"FROM holes_told h WHERE channel = '{channel}' AND"
             f" h.symbol = '{exchange}:' || g.symbol AND ({within})")  # fmt: skip
-    listed = count(db, "FROM (SELECT symbol, id, due FROM gone JOIN (SELECT DISTINCT upper(s) AS"
-                   f" symbol, id, min(due) AS due FROM sent GROUP BY ALL) USING (symbol, id)) g"
-                   f" WHERE EXISTS ({told})")  # fmt: skip
+    begun = (f"FROM covered c WHERE channel = '{channel}' AND"
+             f" c.symbol = '{exchange}:' || g.symbol"
+             " AND g.due < epoch_ns(f::TIMESTAMP_NS)")  # fmt: skip
+    of_gone = ("FROM (SELECT symbol, id, due FROM gone JOIN (SELECT DISTINCT upper(s) AS symbol,"
+               " id, min(due) AS due FROM sent GROUP BY ALL) USING (symbol, id)) g"
+               f" WHERE {{}} EXISTS ({told})")  # fmt: skip
     gone = count(db, "FROM gone")
+    listed = count(db, of_gone.format(""))
+    before = count(db, of_gone.format("NOT") + f" AND EXISTS ({begun})")
     holes, longest = db.execute(
         "SELECT count(*), max(epoch_ns(t::TIMESTAMP_NS) - epoch_ns(f::TIMESTAMP_NS)) / 1e9"
         " FROM holes_told WHERE channel = ?",
@@ -355,7 +363,7 @@ def judge_other(db, folder, exchange, channel, names):
     ).fetchone()
     return {f"{channel}_sent": count(db, "FROM sent"), f"{channel}_stored": count(db, "FROM have"),
             f"{channel}_missing": gone, f"{channel}_listed": listed,
-            f"{channel}_unlisted": gone - listed,
+            f"{channel}_before": before, f"{channel}_unlisted": gone - listed - before,
             f"{channel}_holes": holes}  # fmt: skip
 
 

@@ -4,7 +4,7 @@
 // where each shard's tape is durable. One slot a shard, one behind the other.
 //
 // A tape tells it too, but only with the next batch or mark, which a thin feed writes up to two
-// seconds later (docs/format.md, "Mark file"). The slot is written 10 ms after the last batch.
+// seconds later (docs/format.md, "Mark file"). The slot is written within 10 ms of a batch.
 //
 // Not part of the store's data: never synced, may be deleted at any time, and read while it is
 // written: a slot counts when its hash is right and its salt is the tape's. What it says stays true

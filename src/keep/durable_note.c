@@ -102,19 +102,14 @@ static void note_stepped(struct io *io, struct io_op *op)
     if (note->stopping) note->ended(note->context);
 }
 
-// A batch that came since is told by itself, unless it stays the last one.
 static void note_due(struct io *io, struct io_op *op)
 {
     struct durable_note *note = io_owner(op, struct durable_note, timer);
     if (note->stopping) note->ended(note->context);
     if (op->result < 0 || note->stopping || !note->untold) return;
-    const int64_t now_ns = io_monotonic_ns(io);
-    const int64_t left_ns = note->newest_ns + DURABLE_NOTE_NS - now_ns;
-    if (left_ns > 0)
-        note_arm(note, left_ns);
-    else if (note->state == DURABLE_NOTE_READY)
+    if (note->state == DURABLE_NOTE_READY)
         note_start(note, DURABLE_NOTE_WRITING);
-    else if (note->state == DURABLE_NOTE_NONE && now_ns >= note->retry_ns)
+    else if (note->state == DURABLE_NOTE_NONE && io_monotonic_ns(io) >= note->retry_ns)
         note_start(note, DURABLE_NOTE_MKDIR);
 }
 
@@ -122,7 +117,6 @@ void durable_note_put(struct durable_note *note, uint32_t tape, uint64_t salt, u
                       uint32_t revision)
 {
     note->newest = durable_slot_make(tape, salt, sequence, revision);
-    note->newest_ns = io_monotonic_ns(note->io);
     note->untold = true;
     note_arm(note, DURABLE_NOTE_NS);
 }
