@@ -8,6 +8,7 @@
 //         not chained otherwise ──────────────→ give damage: a revision of the last batch is lost
 //     it is not there
 //         the last batch has a newer revision ────────────────→ give that
+//         everything within the limit was given ──────────────→ the end; may be asked again
 //         a later batch is found ahead ──────────→ give damage: what lies between; go on there
 //         the mark says there was more ──────────→ give damage, once
 //         otherwise ─────────────────────────────→ the end; may be asked again
@@ -387,6 +388,15 @@ static int reader_end(struct tape_reader *reader, enum tape_error error, struct 
     return reader_give_damage(reader, &damage, item);
 }
 
+// Within a limit: is everything given that counts? A follower asks every few milliseconds; looking
+// ahead over the room that a live tape still has would take it longer (16 MiB: 10 to 100 ms).
+static bool reader_at_limit(const struct tape_reader *reader)
+{
+    return reader->limit_sequence != UINT64_MAX &&
+           reader_says_durable(reader->sequence, reader->last_revision, reader->limit_sequence,
+                               reader->limit_revision);
+}
+
 // Nothing good at the place of the next batch.
 static int reader_missing(struct tape_reader *reader, enum tape_error error, struct tape_item *item)
 {
@@ -394,9 +404,8 @@ static int reader_missing(struct tape_reader *reader, enum tape_error error, str
     int result = reader_newer_revision(reader, &found);
     if (result == 1)
         return reader_give(reader, &found, item);
-    if (result < 0)
-        return result;
-    result = reader_look_ahead(reader, reader->offset, &found);
+    if (result == 0 && !reader_at_limit(reader))
+        result = reader_look_ahead(reader, reader->offset, &found);
     if (result < 0)
         return result;
     if (result == 0)

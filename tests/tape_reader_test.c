@@ -355,6 +355,50 @@ Test(tape_reader, errors_of_the_source_are_handed_on)
     image_close(image);
 }
 
+struct counted {
+    const struct image *image;
+    uint32_t reads;
+};
+
+static int64_t counted_read(void *context, uint64_t offset, void *out, size_t size)
+{
+    struct counted *counted = context;
+    counted->reads++;
+    memcpy(out, counted->image->bytes + offset, size);
+    return (int64_t)size;
+}
+
+// Followers ask a hundred times a second.
+Test(tape_reader, at_the_end_of_what_is_durable_asking_again_reads_a_few_sectors)
+{
+    struct image *image = image_open();
+    struct counted counted = {.image = image};
+    const struct source source = {.size = IMAGE_BYTES, .read = counted_read, .context = &counted};
+    struct tape_reader reader;
+    struct tape_item item;
+    enum tape_error error;
+    (void)image_write(image, 500, true);
+    cr_assert_eq(tape_reader_open(&reader, &source, NULL, 0, &error), 0);
+    reader.look_ahead = TAPE_LIVE_LOOK_AHEAD;
+    for (uint64_t sequence = 1; sequence <= 3; sequence++) {
+        reader.limit_sequence = sequence;
+        reader.limit_revision = 0;
+        (void)image_write(image, 500, true); // one more than is known to be durable
+        cr_assert_eq(tape_reader_next(&reader, &item), 1);
+        cr_assert_eq(item.header.sequence, sequence);
+        counted.reads = 0;
+        cr_assert_eq(tape_reader_next(&reader, &item), 0);
+        cr_assert_leq(counted.reads, 8, "%u", counted.reads);
+    }
+    memset(image->bytes + reader.offset, 0, LAYOUT_SECTOR); // the next one is damaged: looked for
+    reader.limit_sequence = 5;
+    (void)image_write(image, 500, true);
+    cr_assert_eq(tape_reader_next(&reader, &item), 1);
+    cr_assert(item.is_damage);
+    tape_reader_close(&reader);
+    image_close(image);
+}
+
 // Any bit of the first sector: all rows come, and the damage is told.
 Test(tape_reader, a_damaged_header_costs_no_rows)
 {
