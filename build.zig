@@ -203,6 +203,8 @@ const Variant = struct {
             if (v.options.wolfssl) |dir| {
                 m.addObjectFile(.{ .cwd_relative = v.b.pathJoin(&.{ dir, "lib/libwolfssl.a" }) });
             } else m.linkSystemLibrary("wolfssl", v.mode("wolfssl"));
+            if (v.target.result.cpu.arch == .x86_64)
+                m.linkSystemLibrary("IPSec_MB", v.mode("IPSec_MB"));
         }
         for (p.libs) |lib| m.linkSystemLibrary(lib, v.mode(lib));
         const exe = v.b.addExecutable(.{ .name = p.name, .root_module = m });

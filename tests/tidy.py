@@ -198,10 +198,11 @@ CONFINED = [
     (r"<wolfssl", ("src/protocol/tls_wolfssl.h",), "wolfSSL's headers"),
     (
         r"\bwolfSSL_\w+\s*\(|\bwolfssl_hook_\w+\s*\(|\bwc_[A-Z]\w+\s*\(|tls_wolfssl\.h",
-        ("src/protocol/tls.c", "src/protocol/tls_record.c", "src/protocol/tls_context.c",
+        ("src/protocol/tls.c", "src/protocol/aes_gcm.c", "src/protocol/tls_context.c",
             "src/protocol/tls_failure.c"),
         "wolfSSL",
     ),
+    (r"<intel-ipsec|\bIMB_\w+\s*\(", ("src/protocol/aes_gcm.c",), "ipsec-mb"),
     (r"<yaml|\byaml_\w+\s*\(", ("src/control/config.c",), "libyaml"),
     (r"<microhttpd|\bMHD_\w+\s*\(", ("src/control/http_server.c",), "libmicrohttpd"),
     (r"<n?curses", ("tools/ringtape_screen.c",), "ncurses"),

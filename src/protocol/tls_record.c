@@ -6,8 +6,8 @@
 #include "protocol/tls_record.h"
 
 #include "format/ensure.h"
+#include "protocol/aes_gcm.h"
 #include "protocol/tls_memory.h"
-#include "protocol/tls_wolfssl.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +16,8 @@ enum { TYPE_APPLICATION_DATA = 23 };
 #define RECORD_BYTES_MAX (TLS_RECORD_HEADER_BYTES + TLS_RECORD_BODY_MAX)
 
 struct tls_records {
-    Aes aes;
-    bool active;
+    struct aes_gcm *gcm;
+    bool active; // it has a key
     struct tls_records_keys keys; // keys.sequence: what the library expects
     uint64_t sequence;            // the peer's
     const uint8_t *record;        // as cut; NULL: none
@@ -36,22 +36,26 @@ static void block_drop(uint8_t **block)
 
 struct tls_records *tls_records_create(void)
 {
-    return calloc(1, sizeof(struct tls_records));
+    struct tls_records *records = calloc(1, sizeof *records);
+    if (records == NULL) return NULL;
+    records->gcm = aes_gcm_create();
+    if (records->gcm != NULL) return records;
+    free(records);
+    return NULL;
 }
 
 void tls_records_destroy(struct tls_records *records)
 {
     if (records == NULL) return;
     tls_records_end(records);
+    aes_gcm_destroy(records->gcm);
     free(records);
 }
 
 static bool keys_set(struct tls_records *records, const struct tls_records_keys *keys)
 {
     ensure(keys->key_bytes == 16 || keys->key_bytes == TLS_RECORD_KEY_BYTES_MAX);
-    if (records->active) wc_AesFree(&records->aes);
-    records->active = wc_AesInit(&records->aes, NULL, INVALID_DEVID) == 0 &&
-                      wc_AesGcmSetKey(&records->aes, keys->key, keys->key_bytes) == 0;
+    records->active = aes_gcm_begin(records->gcm, keys->key, keys->key_bytes);
     records->keys = *keys;
     records->sequence = keys->sequence;
     return records->active;
@@ -65,9 +69,11 @@ bool tls_records_begin(struct tls_records *records, const struct tls_records_key
 
 void tls_records_end(struct tls_records *records)
 {
-    if (records->active) wc_AesFree(&records->aes);
+    struct aes_gcm *gcm = records->gcm;
+    aes_gcm_end(gcm);
     block_drop(&records->closed);
     explicit_bzero(records, sizeof *records);
+    records->gcm = gcm;
 }
 
 bool tls_records_active(const struct tls_records *records)
@@ -179,8 +185,8 @@ static bool decrypt(struct tls_records *records, uint8_t *inner)
     const uint8_t *body = records->record + TLS_RECORD_HEADER_BYTES;
     uint8_t nonce[TLS_RECORD_IV_BYTES];
     nonce_of(records, records->sequence, nonce);
-    return wc_AesGcmDecrypt(&records->aes, inner, body, size, nonce, sizeof nonce, body + size,
-                            TLS_RECORD_TAG_BYTES, records->record, TLS_RECORD_HEADER_BYTES) == 0;
+    const struct aes_gcm_record record = {nonce, records->record, TLS_RECORD_HEADER_BYTES, size};
+    return aes_gcm_open(records->gcm, &record, body, inner);
 }
 
 uint32_t tls_records_open(struct tls_records *records, uint8_t *target, uint32_t target_size)
@@ -210,9 +216,8 @@ static void encrypt(struct tls_records *records, uint64_t sequence, const uint8_
     const uint8_t header[] = {TYPE_APPLICATION_DATA, 3, 3, (uint8_t)(body >> 8), (uint8_t)body};
     memcpy(out, header, sizeof header);
     nonce_of(records, sequence, nonce);
-    uint8_t *text = out + sizeof header;
-    ensure(wc_AesGcmEncrypt(&records->aes, text, inner, size, nonce, sizeof nonce, text + size,
-                            TLS_RECORD_TAG_BYTES, out, sizeof header) == 0);
+    const struct aes_gcm_record record = {nonce, out, sizeof header, size};
+    aes_gcm_close(records->gcm, &record, inner, out + sizeof header);
 }
 
 bool tls_records_hand(struct tls_records *records, const uint8_t **bytes, uint32_t *size)

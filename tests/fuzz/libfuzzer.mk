@@ -14,7 +14,8 @@ CFLAGS := -std=c17 -D_GNU_SOURCE -O1 -g -fno-omit-frame-pointer -march=x86-64-v3
     -fvisibility=hidden -Wall -Wno-string-conversion -I. -Isrc -Itests \
     $(if $(WOLFSSL),-DRINGTAPE_WOLFSSL_BUNDLED=1 -isystem $(WOLFSSL)/include) $(SANITIZE)
 LIBS := $(if $(WOLFSSL),$(WOLFSSL)/lib/libwolfssl.a,-lwolfssl) -lzstd -lxxhash -lrdkafka -lyaml \
-    -lmicrohttpd -lpthread -lm -lncursesw -ltinfo
+    -lmicrohttpd -lpthread -lm -lncursesw -ltinfo \
+    $(if $(filter x86_64,$(shell uname -m)),-lIPSec_MB)
 
 SOURCES := $(filter-out src/control/main.c src/io/io_uring.c src/io/io_uring_probe.c, \
     $(wildcard format/*.c src/*/*.c)) \

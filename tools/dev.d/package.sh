@@ -32,7 +32,7 @@ packaging_install() {
 roots_suite=bookworm
 roots_with=systemd,dbus,openssl,procps,debconf,zsh,ca-certificates,libjemalloc2,libmicrohttpd12
 roots_with+=,libncursesw6,librdkafka1,liburing2,libxxhash0,libyaml-0-2,libzstd1,libcurl4,libisal2
-roots_with+=,libssl3,libzip4
+roots_with+=,libssl3,libzip4,libipsec-mb1
 
 roots_present() {
     [ "$(id -u)" != 0 ] || [ "$(cat "$deps/roots/packages" 2>/dev/null)" = "$roots_with" ]

@@ -43,6 +43,8 @@ zsh
 systemd
 TEXT
     command -v git >/dev/null || echo git
+    # Of src/protocol/aes_gcm.c; there for this processor alone.
+    if [ "$(dpkg --print-architecture)" = amd64 ]; then echo libipsec-mb-dev; fi
 }
 
 as_root() {

@@ -156,7 +156,7 @@ static_alone() {
     zig-out/static/bin/ringtaped --version
     needed=$(for each in zig-out/static/bin/*; do objdump -p "$each" | grep NEEDED; done)
     echo "$needed"
-    ! grep -E 'zstd|xxhash|yaml|uring|wolfssl' <<<"$needed" || return 1
+    ! grep -E 'zstd|xxhash|yaml|uring|wolfssl|IPSec' <<<"$needed" || return 1
     [ "$(grep -c rdkafka <<<"$needed")" = 2 ] # of the mirror and of ringtape-replay
 }
 
