@@ -23,6 +23,7 @@
 #define SHARD_LEDGER_NS LIMIT_MINUTE_NS // between two files of the ledger
 #define SHARD_LEDGER_LEFT_NS (200 * LIMIT_MILLISECOND_NS) // of a stop, for the last one
 #define SHARD_HEALTH_NS LIMIT_SECOND_NS // between two looks
+#define SHARD_STATISTICS_NS (250 * LIMIT_MILLISECOND_NS) // half of what their reader waits
 #define SHARD_MUTE_NS (10 * LIMIT_SECOND_NS)
 #define SHARD_MUTE_ALONE_NS (30 * LIMIT_SECOND_NS)
 #define SHARD_LAG_NS (10 * LIMIT_SECOND_NS)
@@ -128,6 +129,7 @@ struct shard {
     uint64_t keys_missing; // there was no room for
     uint64_t mutes;        // links that were rejected for it
     int64_t health_ns;     // monotonic: next look at the links
+    int64_t told_ns;       // monotonic: statistics are told then
     int64_t lag_ns;        // ... at the clock
     struct shard_instruments instruments[LIMIT_FEEDS];
     struct io_op tick;

@@ -148,7 +148,8 @@ static void statistics_link(const struct shard *shard, const struct shard_slot *
         .message_ns = link->figures.message_ns,
         .live_ns = link->state == LINK_LIVE ? link->live_ns : 0,
     };
-    (void)snprintf(out->address, sizeof out->address, "%.47s", link->address_text);
+    const size_t size = strnlen(link->address_text, sizeof out->address - 1);
+    memcpy(out->address, link->address_text, size);
 }
 
 static void statistics_links(struct shard *shard)
@@ -242,8 +243,12 @@ static void statistics_ring(struct shard *shard)
 
 void shard_statistics_tick(struct shard *shard, const struct tape_writer_counters *tape)
 {
+    const int64_t now_ns = io_monotonic_ns(shard->io);
     if (shard->statistics == NULL) return;
-    shard->statistics->heartbeat_ns = io_monotonic_ns(shard->io);
+    // Of links there may be a thousand, and each costs. What was last is told whenever it is.
+    if (shard->state == SHARD_RUNNING && now_ns < shard->told_ns) return;
+    shard->told_ns = now_ns + SHARD_STATISTICS_NS;
+    shard->statistics->heartbeat_ns = now_ns;
     statistics_slow(shard);
     statistics_feeds(shard);
     statistics_counts(shard);
