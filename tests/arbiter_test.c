@@ -502,7 +502,26 @@ Test(arbiter, quotes_are_covered_from_their_first_row_on_in_whatever_order_it_is
         arbiter_recall_stopped(&arbiter, key, up + SECOND, now);
         int32_t hole = covered(key)->holes;
         cr_assert_neq(hole, COVERAGE_NONE);
-        cr_assert_eq(arbiter.pool.holes[hole].first, up + SECOND);
+        cr_assert_eq(arbiter.pool.holes[hole].first, up + SECOND - SECOND / 10, "under way");
+        cr_assert_eq(arbiter.pool.holes[hole].last, COVERAGE_ENDLESS);
+    }
+}
+
+// What was under way when the process was killed is missing, too: of a book from the last one that
+// is stored, by the exchange's clock; where that is long ago, a second before.
+Test(arbiter, books_are_missing_from_the_last_one_on_that_a_killed_process_had)
+{
+    const int64_t alive = T0 + 10 * SECOND;
+    const int64_t sent[] = {alive - 20 * SECOND / 1000, alive - 5 * SECOND};
+    const int64_t wanted[] = {sent[0] + 1, alive - SECOND};
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t key = arbiter_key_open(&arbiter, i, CHANNEL_BOOK, ARBITER_LEADER);
+        arbiter_recall_row(&arbiter, key, T0, T0, 0, T0);
+        arbiter_recall_row(&arbiter, key, sent[i], sent[i], 0, sent[i] + SECOND / 100);
+        arbiter_recall_stopped(&arbiter, key, alive, now);
+        int32_t hole = covered(key)->holes;
+        cr_assert_neq(hole, COVERAGE_NONE);
+        cr_assert_eq(arbiter.pool.holes[hole].first, wanted[i]);
         cr_assert_eq(arbiter.pool.holes[hole].last, COVERAGE_ENDLESS);
     }
 }

@@ -150,7 +150,10 @@ void arbiter_recall_row(struct arbiter *arbiter, uint32_t number, int64_t first,
         if (first > key->tail) key->tail = first;
         recall_seen(arbiter, key, time_ns);
         return;
-    case ARBITER_LEADER: recall_seen(arbiter, key, time_ns); return;
+    case ARBITER_LEADER:
+        if (first > key->tail) key->tail = first;
+        recall_seen(arbiter, key, time_ns);
+        return;
     case ARBITER_NONE: return;
     }
 }
@@ -345,8 +348,7 @@ void arbiter_recall_stopped(struct arbiter *arbiter, uint32_t number, int64_t al
     if (at != COVERAGE_NONE && arbiter->pool.holes[at].last == COVERAGE_ENDLESS) return;
     struct coverage_hole hole =
         arbiter_hole(arbiter, key, COVERAGE_STOPPED, COVERAGE_OPEN, now);
-    hole.first =
-        key->rule == ARBITER_SET ? arbiter_set_cut_ns(arbiter, key, alive_ns) : alive_ns;
+    hole.first = arbiter_timed_cut_ns(arbiter, key, alive_ns); // as if all links were cut then
     hole.last = COVERAGE_ENDLESS;
     hole.from_ns = hole.first;
     if (at != COVERAGE_NONE && arbiter->pool.holes[at].last >= hole.first) {

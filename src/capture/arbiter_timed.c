@@ -104,6 +104,12 @@ static int64_t cut_ns(const struct arbiter *arbiter, const struct arbiter_key *k
     return last_ns > time_ns - TIMED_CUT_NS ? last_ns : time_ns - TIMED_CUT_NS;
 }
 
+int64_t arbiter_timed_cut_ns(const struct arbiter *arbiter, const struct arbiter_key *key,
+                             int64_t time_ns)
+{
+    return cut_ns(arbiter, key, false, time_ns);
+}
+
 // Where a time without a live link begins: with the silence of the last one, if it was mute.
 static int64_t silence_ns(const struct arbiter_key *key, const struct arbiter_link *link,
                           int64_t now_ns)

@@ -62,14 +62,16 @@ static void recall_event_row(struct recall *recall, const struct rows *rows, uin
     if (first <= last) arbiter_recall_row(&recall->arbiter, key, first, last, before, time_ns);
 }
 
-// Of channels without ids: that there was one.
+// Of channels without ids: that there was one, and what grows from one to the next.
 static void recall_seen_row(struct recall *recall, const struct rows *rows, uint32_t row,
                             const struct event_text *name)
 {
     uint32_t key = recall_key(recall, (const char *)name->bytes, name->size, rows->schema->channel);
-    int64_t received_ns = rows->value[COLUMN_RECEIVE_TIME][row];
+    const int64_t received_ns = rows->value[COLUMN_RECEIVE_TIME][row];
+    const bool timed = row_has(rows, BOOK_EVENT_TIME, row); // of tickers and klines, too
+    const int64_t position = timed ? rows->value[BOOK_EVENT_TIME][row] : 0;
     if (key != ARBITER_KEY_NONE)
-        arbiter_recall_row(&recall->arbiter, key, 0, 0, 0, received_ns);
+        arbiter_recall_row(&recall->arbiter, key, position, position, 0, received_ns);
 }
 
 static void recall_book_row(struct recall *recall, const struct rows *rows, uint32_t row,
