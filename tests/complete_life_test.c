@@ -123,6 +123,26 @@ Test(complete_life, rest_that_refuses_shortens_and_overlaps_repairs_all_the_same
     for (uint64_t seed = 200; seed < 210; seed++) one_life(seed, &bad_rest, 1, true);
 }
 
+// What failed during an outage is asked again when the links are back, not when its pause is over.
+Test(complete_life, holes_of_an_outage_are_closed_as_soon_as_links_are_back)
+{
+    struct life *life = life_create(630, 1, 5 * MS);
+    life_start(life);
+    life_run(life, 3 * SECOND);
+    life->peer->faults = (struct market_faults){.lost = 20000, .down = true};
+    life_run(life, 28 * SECOND); // in a pause of 16 to 32 s by now
+    cr_assert_gt(shard_counters(life->shard).holes_open, 0);
+    life->peer->faults = (struct market_faults){0};
+    sim_network_cut(life->world, life->peer->port, true);
+    life_run(life, 4 * SECOND); // the time to connect again, and the one question
+    cr_assert_eq(shard_counters(life->shard).links_live, 1);
+    cr_assert_eq(shard_counters(life->shard).holes_open, 0);
+    calm(life);
+    life_stop(life);
+    check(630, life, true);
+    life_destroy(life);
+}
+
 Test(complete_life, a_mute_link_beside_a_living_one_is_found_and_replaced)
 {
     struct life *life = life_create(600, 2, 5 * MS);

@@ -81,12 +81,14 @@ bool mend_exchange_open(struct mend *mend, const struct dialect *dialect, uint8_
     return false;
 }
 
-void mend_audit_soon(struct mend *mend, uint8_t number)
+void mend_reachable(struct mend *mend, uint8_t number)
 {
     ensure(number < SYMBOL_EXCHANGES_MAX);
     struct mend_exchange *exchange = &mend->exchanges[number];
     int64_t soon_ns = io_monotonic_ns(mend->io) + MEND_AUDIT_SOON_NS;
     if (exchange->dialect == NULL) return;
+    exchange->hold_ns = 0; // what failed may have failed with the link
+    if (exchange->failures > 1) exchange->failures = 1;
     exchange->soon_ns = soon_ns - MEND_AUDIT_SOON_NS;
     if (soon_ns < exchange->audit_ns) exchange->audit_ns = soon_ns;
 }

@@ -292,7 +292,7 @@ static void shard_live(struct shard *shard, struct shard_slot *slot)
 {
     slot->lived = true;
     shard_keys_up(shard, slot);
-    mend_audit_soon(&shard->mend, (uint8_t)slot->link.feed->context.exchange);
+    mend_reachable(&shard->mend, (uint8_t)slot->link.feed->context.exchange);
     uint32_t predecessor = slot->predecessor;
     slot->predecessor = SHARD_NONE;
     if (predecessor == SHARD_NONE) return;
