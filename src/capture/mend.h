@@ -9,9 +9,9 @@
 // Every request spends its weight of the exchange's budget first (base/permits.h, shared by all
 // shards and remembered over restarts). What the replies say about limits is believed: the weight
 // used, Remaining-Req, Retry-After with 429, 418, 403, 5xx. After other failures the exchange is
-// left alone for a second, then twice as long each time, up to a minute, or until a link to it comes
-// up: after an outage holes are closed at once. Questions that were under way together and fail
-// together count as one failure.
+// left alone for a second, then twice as long each time, up to a minute, or until a link to it
+// comes up: after an outage holes are closed at once. Questions that were under way together and
+// fail together count as one failure.
 //
 // Live capture goes first: an answer is read when it is whole, one page (at most 1,000 rows, about
 // 1 ms) at a time; the newest ids of all symbols once a minute take about 4 ms.
