@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -58,7 +59,7 @@ struct io {
     uint64_t wake_value; // the kernel reads the eventfd into it
     bool wake_armed;
     bool bound;
-    pid_t thread;
+    pthread_t thread; // compared without a system call
     int locks[IO_LOCKS_MAX];
     uint32_t lock_count;
 };
@@ -329,7 +330,7 @@ static void loop_reap(struct io *io)
 static void loop_bind(struct io *io)
 {
     io->bound = true;
-    io->thread = gettid();
+    io->thread = pthread_self();
     // liburing 2.3 declares io_uring_enable_rings() but its shared library does not export it.
     unsigned ring = (unsigned)io->ring.ring_fd;
     ensure(io_uring_register(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0) == 0);
@@ -358,7 +359,7 @@ uint32_t io_run(struct io *io, int64_t wait_ns)
 {
     if (!io->bound)
         loop_bind(io);
-    ensure(io->thread == gettid());
+    ensure(pthread_equal(io->thread, pthread_self()));
     io->core.called = 0;
     loop_fill(io);
     loop_enter(io, loop_core_wait_ns(&io->core, wait_ns));
@@ -502,7 +503,7 @@ int io_open_loop(struct io **result, const struct io_options *options, struct io
 void io_close_loop(struct io *io)
 {
     ensure(io->core.in_flight == 0);
-    ensure(!io->bound || io->thread == gettid());
+    ensure(!io->bound || pthread_equal(io->thread, pthread_self()));
     for (uint32_t i = 0; i < io->lock_count; i++)
         (void)close(io->locks[i]);
     io_uring_queue_exit(&io->ring);
