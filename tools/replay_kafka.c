@@ -27,6 +27,7 @@ enum {
 };
 #define WAIT_MAX_NS ((int64_t)100000000)
 #define MILLISECOND_NS ((int64_t)1000000)
+#define SILENCE_NS ((int64_t)10000000000) // then it is told that the brokers do not answer
 
 struct replay_feed {
     struct replay_reader *reader;
@@ -39,6 +40,8 @@ struct replay_feed {
     char store[MESSAGE_STORE_HEX_BYTES];
     uint8_t *value;
     uint64_t taken, reported, delivered, refused;
+    int64_t heard_ns; // when Kafka last owed nothing or told something
+    bool silence_told;
 };
 
 static void feed_refused(struct replay_feed *feed, const char *cause)
@@ -56,7 +59,17 @@ static void feed_report(void *context, const struct producer_report *report)
 
 static uint32_t feed_collect(struct replay_feed *feed)
 {
-    return feed->producer->collect(feed->producer, COLLECT_MAX, feed_report, feed);
+    const uint32_t count = feed->producer->collect(feed->producer, COLLECT_MAX, feed_report, feed);
+    const int64_t now_ns = ringtape_monotonic_ns();
+    if (count > 0 || feed->reported == feed->taken) {
+        feed->heard_ns = now_ns;
+        feed->silence_told = false;
+    } else if (!feed->silence_told && now_ns - feed->heard_ns > SILENCE_NS) {
+        feed->silence_told = true;
+        (void)ringtape_fail("Kafka at %s has acknowledged nothing for %d s; still trying",
+                            feed->kafka.brokers, (int)(SILENCE_NS / 1000000000));
+    }
+    return count;
 }
 
 static void feed_wait(int64_t wait_ns)
@@ -124,7 +137,8 @@ static int feed_play(struct replay_feed *feed)
     struct ringtape_progress progress;
     const uint64_t total = replay_reader_extent(feed->reader).rows;
     ringtape_progress_start(&progress, "replay");
-    replay_player_start(&feed->player, ringtape_monotonic_ns());
+    feed->heard_ns = ringtape_monotonic_ns();
+    replay_player_start(&feed->player, feed->heard_ns);
     while (replay_stop == 0 && !feed->producer->broken(feed->producer)) {
         const int64_t now_ns = ringtape_monotonic_ns();
         const int64_t wait_ns = replay_player_next(&feed->player, now_ns, &entry);

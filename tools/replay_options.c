@@ -112,6 +112,17 @@ static bool complete_symbols(struct replay_options *options,
     return true;
 }
 
+static bool check_channels(const struct replay_options *options)
+{
+    const struct ringtape_option_list *channels = &options->query.channels;
+    for (uint32_t i = 0; options->kafka == NULL && i < channels->count; i++)
+        if ((streamed >> channel_by_name(channels->text[i]) & 1) == 0)
+            return wrong("--channels", channels->text[i],
+                         "no messages of it; trade, agg_trade, quote, depth, book, ticker, kline "
+                         "or raw");
+    return true;
+}
+
 static bool check(struct replay_options *options, const struct replay_words *words)
 {
     const bool served = !options->frames && options->kafka == NULL;
@@ -208,7 +219,9 @@ bool replay_options_read(struct replay_options *options, int argc, char **argv, 
     ringtape_query_init(&options->query);
     if (!parse(options, &words, argc, argv, exit_code)) return false;
     *exit_code = RINGTAPE_EXIT_USAGE;
-    if (!check(options, &words) || !ringtape_query_check(&options->query, "replay")) return false;
+    if (!check(options, &words) || !ringtape_query_check(&options->query, "replay") ||
+        !check_channels(options))
+        return false;
     // What the exchange never sent; Kafka has topics for it.
     if (options->kafka == NULL) options->query.channel_bits &= streamed;
     return true;

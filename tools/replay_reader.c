@@ -502,6 +502,22 @@ static int reader_extent(struct replay_reader *reader)
     return 0;
 }
 
+// What was asked for and is not there: it may be mistyped.
+static void reader_tell_missing(const struct replay_reader *reader)
+{
+    const struct ringtape_query *wanted = reader->options.query;
+    for (uint32_t i = 0; i < wanted->symbols.count; i++) {
+        const char *text = wanted->symbols.text[i];
+        const struct event_text name = {(const uint8_t *)text, (uint32_t)strlen(text)};
+        uint32_t number;
+        if (strchr(text, '*') == NULL && !ringtape_names_find(&reader->names, &name, &number))
+            (void)ringtape_fail("%s: nothing of '%s' in these channels; 'ringtape ls --symbols' "
+                                "lists what there is", wanted->store, text);
+    }
+    if (reader->extent.time_last == 0)
+        (void)ringtape_fail("%s: nothing of these channels, symbols and times", wanted->store);
+}
+
 static int reader_start(struct replay_reader *reader)
 {
     const char *path = reader->options.query->store;
@@ -510,6 +526,7 @@ static int reader_start(struct replay_reader *reader)
     if (code != RINGTAPE_EXIT_OK) return code;
     code = reader_extent(reader);
     if (code < 0) return ringtape_fail("%s: %s", path, ringtape_error_text(code));
+    reader_tell_missing(reader);
     reader->order = replay_order_open();
     if (reader->order == NULL || !half_open(&reader->half[0], reader->channels) ||
         !half_open(&reader->half[1], reader->channels))
@@ -544,8 +561,9 @@ void replay_reader_close(struct replay_reader *reader)
     (void)pthread_mutex_unlock(&reader->lock);
     if (reader->started) (void)pthread_join(reader->thread, NULL);
     // Halves are given back by the end of the process: a reader lives as long as it.
-    replay_order_close(reader->order);
-    store_close(reader->store);
+    // After an opening that failed half way some of it is not there.
+    if (reader->order != NULL) replay_order_close(reader->order);
+    if (reader->store != NULL) store_close(reader->store);
     if (reader->names.texts != NULL) ringtape_names_close(&reader->names);
     free(reader);
 }

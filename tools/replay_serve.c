@@ -162,10 +162,13 @@ static bool exchange_played(struct replay_server *s, int exchange)
 
 static int server_listen(struct replay_server *s)
 {
-    uint16_t port = s->options->port;
+    uint32_t port = s->options->port;
     for (int i = 0; i < EXCHANGE_SIM_EXCHANGES; i++) {
         if (!exchange_played(s, i)) continue;
-        struct io_address address = {.port = port};
+        if (port > UINT16_MAX)
+            return ringtape_fail("--listen: behind port %u there is none for %s", UINT16_MAX,
+                                 exchange_sim_exchange_name((enum exchange_sim_exchange)i));
+        struct io_address address = {.port = (uint16_t)port};
         memcpy(address.bytes, s->options->host, sizeof s->options->host);
         const int result =
             exchange_sim_server_listen(&s->server, (enum exchange_sim_exchange)i, &address);
@@ -363,9 +366,6 @@ int replay_serve(const struct replay_options *options)
     static struct replay_server s;
     s.options = options;
     int code = server_start(&s);
-    if (code == RINGTAPE_EXIT_OK && replay_reader_extent(s.reader).time_last == 0)
-        (void)ringtape_fail("%s: nothing of these channels, symbols and times; clients get none",
-                            options->query.store);
     if (code == RINGTAPE_EXIT_OK) {
         while (!server_over(&s)) server_turn(&s);
         if (!s.ended) tell_counts(&s, "ended");

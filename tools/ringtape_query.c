@@ -32,7 +32,8 @@ bool ringtape_query_check(struct ringtape_query *query, const char *command)
         if (channel == CHANNEL_NONE)
             return ringtape_query_wrong(command, "--channel", name,
                                         "no such channel; the names are trade, agg_trade, quote, "
-                                        "depth, book, ticker, kline, status, instrument, raw");
+                                        "depth, book, ticker, kline, candle, alert, status, "
+                                        "instrument, raw");
         query->channel_bits |= 1u << channel;
     }
     for (uint32_t i = 0; i < query->symbols.count; i++) {

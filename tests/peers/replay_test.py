@@ -374,12 +374,43 @@ def test_the_speed_is_that_of_the_recording(certificates, first):
         (["--exchange", "kraken"], "--exchange 'kraken': binance, binance-usdm or upbit"),
         (["--frames", "--kafka", "localhost:1"], "--frames '': not together with --kafka"),
         (["--channels", "trades"], "no such channel"),
+        (["--channels", "candle"], "--channels 'candle': no messages of it"),
+        (["--symbols", ""], "--symbols is empty"),
     ],
 )
 def test_mistakes_are_told_with_the_remedy(options, said):
     command = [support.program("ringtape"), "replay", "--store", "/nowhere", "--plain", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert done.returncode == 64 and said in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("how", [["--frames"], ["--plain"], ["--kafka", "localhost:1"]])
+def test_a_store_that_is_not_there_is_told(how):
+    command = [support.program("ringtape"), "replay", "--store", "/nowhere", *how]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 74 and "/nowhere/identity: no store here" in done.stderr, done
+
+
+def test_what_is_not_there_to_be_played_is_told(first):
+    def said(*options):
+        command = [support.program("ringtape"), "replay", "--store", first, *options]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    pipe = ("--frames", "--speed", "max")
+    code, out, words = said(*pipe, "--symbols", "binance:btcusdt")
+    assert (code, out) == (0, "") and "nothing of 'binance:btcusdt'" in words
+    code, out, words = said(*pipe, "--from", "2031-01-01")
+    assert (code, out) == (0, "") and "nothing of these channels, symbols and times" in words
+    code, _, words = said("--plain", "--listen", "127.0.0.1:65535")
+    assert code == 74 and "behind port 65535 there is none for" in words
+
+
+def test_a_broker_that_does_not_answer_is_told(first):
+    command = [support.program("ringtape"), "replay", "--store", first, "--kafka", "localhost:1"]
+    with support.Process([*command, "--speed", "max"]) as child:
+        support.wait_for(lambda: any("acknowledged nothing" in e for e in child.errors), 40)
+        assert child.terminate() == 0
 
 
 def test_without_tls_it_must_be_said():
