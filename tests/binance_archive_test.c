@@ -187,6 +187,8 @@ Test(binance_archive, what_is_refused_and_where)
     refuses(trade, false, "4001,1,1,1,1735776000000000,True,True\n", 1, 0, "not within this");
     refuses(trade, false, TRADE_LINE "4002,1,1,1,1735689600000,True,True\n", 2, 0, "(us) is not");
     refuses(trade, false, "4001,1,1,1,173568960,True,True\n", 1, 0, "ms (13 digits) or us (16)");
+    refuses(trade, false, "4001,1,1,1,1735689600000,True,True\n", 1, 0, "spot has since 2025");
+    refuses(trade, true, "4001,1,1,1,1735689600000123,true\n", 1, 0, "ms expected, as futures");
     refuses(trade, false, "id,qty,price,quote_qty,time,is_buyer_maker,is_best_match\n", 1, 4,
             "a header or price expected, found 'qty'");
     refuses(trade, false, "id,price,qty,quote_qty,time,is_buyer_maker\n", 1, 0,

@@ -19,6 +19,7 @@
 #define DIGITS_8 0x3030303030303030ull
 #define MILLISECOND_NS 1000000
 #define MICROSECOND_NS 1000
+#define SPOT_MICROSECONDS_NS INT64_C(1735689600000000000) // 2025-01-01
 enum { MILLISECOND_DIGITS = 13, MICROSECOND_DIGITS = 16, INTEGER_DIGITS_MAX = 18 };
 
 _Static_assert((int)DECIMAL_PADDED_SIZE <= (int)BINANCE_ARCHIVE_PADDING, "decimals read ahead");
@@ -148,9 +149,28 @@ static bool refuse_time(struct binance_archive *archive, int64_t time)
     return false;
 }
 
+// Futures have ms; spot has us since 2025-01-01, before it either (files are issued again). Klines
+// of both have the same columns and file names: the unit is what tells them apart.
+static bool is_unit_of_market(struct binance_archive *archive)
+{
+    const bool wrong_ms = !archive->usdm && archive->from_ns >= SPOT_MICROSECONDS_NS &&
+                          archive->unit_ns == MILLISECOND_NS;
+    if (wrong_ms)
+        (void)snprintf(archive->fault, sizeof archive->fault,
+                       "a time in us expected, as spot has since 2025, found ms: an archive of "
+                       "another market?");
+    const bool wrong_us = archive->usdm && archive->unit_ns == MICROSECOND_NS;
+    if (wrong_us)
+        (void)snprintf(archive->fault, sizeof archive->fault,
+                       "a time in ms expected, as futures have, found us: an archive of another "
+                       "market?");
+    return !wrong_ms && !wrong_us;
+}
+
 // The first time of a file decides on its unit.
 static bool find_unit(struct binance_archive *archive, int64_t time, uint32_t digits)
 {
+    ensure(archive->unit_ns == 0);
     if (digits == MILLISECOND_DIGITS)
         archive->unit_ns = MILLISECOND_NS;
     else if (digits == MICROSECOND_DIGITS)
@@ -158,7 +178,7 @@ static bool find_unit(struct binance_archive *archive, int64_t time, uint32_t di
     else
         (void)snprintf(archive->fault, sizeof archive->fault,
                        "a time in ms (13 digits) or us (16) expected, found '%" PRId64 "'", time);
-    return archive->unit_ns != 0;
+    return archive->unit_ns != 0 && is_unit_of_market(archive);
 }
 
 static inline bool take_time(struct row *row, int column, bool in_period)

@@ -9,7 +9,8 @@
 //
 // The last column in brackets is spot's. Futures files have a header since 2022, spot files none;
 // either is taken for both. Times are ms, of spot from 2025-01-01 on µs: a file has one unit, told
-// by its first row.
+// by its first row, and another one than its market's is refused. Of spot before 2025 either is
+// taken, since files are issued again.
 //
 // Strict. Every cell must have exactly its column's form; ids rise; times lie within the file's
 // period; price times quantity is the quote quantity but for rounding. The first line that breaks
