@@ -15,7 +15,7 @@
 #include "tools/ringtape_options.h"
 #include "tools/ringtape_progress.h"
 
-enum { BACKFILL_EXIT_STOPPED = 130, BACKFILL_LABEL_BYTES = 128 };
+enum { BACKFILL_LABEL_BYTES = 128 };
 
 struct backfill {
     // ---- asked for ----

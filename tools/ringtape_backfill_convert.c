@@ -56,6 +56,9 @@ struct backfill_sieve *backfill_sieve_open(struct backfill_job *job)
     struct backfill_sieve *sieve = calloc(1, sizeof *sieve);
     struct backfill_run *runs = malloc(BACKFILL_RUNS_MAX * sizeof *runs);
     int result = sieve != NULL && runs != NULL ? 0 : ringtape_fail("out of memory");
+    // Klines behind the newest are not left to a daemon: what it stored meanwhile counts.
+    if (result == 0 && job->key.channel == CHANNEL_KLINE)
+        result = backfill_hold_refresh(job->hold);
     if (result == 0) {
         sieve->job = job;
         sieve->runs = runs;
@@ -293,7 +296,8 @@ static void look_for_damage(struct reading *reading)
 {
     char message[BACKFILL_ZIP_MESSAGE_BYTES];
     int64_t got = 1;
-    while (got > 0) got = backfill_zip_read(reading->zip, reading->bytes, CHUNK_BYTES, message);
+    while (got > 0 && (reading->job->stop == NULL || !*reading->job->stop))
+        got = backfill_zip_read(reading->zip, reading->bytes, CHUNK_BYTES, message);
     if (got < 0)
         (void)snprintf(reading->job->message, sizeof reading->job->message, "%.200s.zip: %s",
                        reading->job->name, message);

@@ -98,7 +98,8 @@ int backfill_take_result(struct backfill *run, struct backfill_item *item,
         backfill_item_refuse(item, "%s", job->message);
         item->rows_stored = 0;
         return RINGTAPE_EXIT_OK;
-    case BACKFILL_FAILED: return RINGTAPE_EXIT_IO;
+    // A wait for the daemon that Ctrl-C ended fails, too.
+    case BACKFILL_FAILED: return *run->stop ? BACKFILL_EXIT_STOPPED : RINGTAPE_EXIT_IO;
     case BACKFILL_STOPPED: return BACKFILL_EXIT_STOPPED;
     }
     ensure(false);
@@ -110,6 +111,8 @@ static int convert_item(struct backfill *run, uint32_t at, const char *path)
     char name[BACKFILL_NAME_BYTES_MAX], detail[BACKFILL_DETAIL_BYTES_MAX + 1];
     struct backfill_item *item = &run->plan.items[at];
     struct backfill_job job;
+    // Of a day that is not over: nothing is of the future.
+    const int64_t end_ns = day_end_ns(item->day + item->days - 1), now_ns = ringtape_now_ns();
     int result = backfill_begin_key(run, item);
     if (result != 0) return result;
     backfill_item_name(&run->plan, item, name);
@@ -121,7 +124,7 @@ static int convert_item(struct backfill *run, uint32_t at, const char *path)
                                 .name = name,
                                 .detail = detail,
                                 .from_ns = day_end_ns(item->day - 1),
-                                .to_ns = day_end_ns(item->day + item->days - 1),
+                                .to_ns = end_ns < now_ns ? end_ns : now_ns,
                                 .theirs = &run->theirs,
                                 .handed = &run->handed,
                                 .stop = run->stop,

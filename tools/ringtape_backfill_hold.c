@@ -20,7 +20,12 @@
 #include "tools/ringtape_command.h"
 #include "tools/ringtape_daemon.h"
 
-enum { POLL_NS = 100000000, WAIT_S = 120, PROGRAM_BYTES = RINGTAPE_PATH_BYTES_MAX };
+enum {
+    POLL_NS = 100000000,
+    WAIT_S = 120,
+    WAIT_STOPPED_S = 2, // after Ctrl-C; what is handed over is taken in later all the same
+    PROGRAM_BYTES = RINGTAPE_PATH_BYTES_MAX,
+};
 
 void backfill_hold_path(const struct backfill_hold *hold, const char *name,
                         char out[RINGTAPE_PATH_BYTES_MAX])
@@ -162,8 +167,13 @@ static int wait_for(const struct backfill_hold *hold, struct folder *found,
                     bool (*done)(const struct folder *found))
 {
     const struct timespec pause = {.tv_nsec = POLL_NS};
-    const int64_t end_ns = ringtape_monotonic_ns() + (int64_t)WAIT_S * 1000000000;
+    int64_t end_ns = ringtape_monotonic_ns() + (int64_t)WAIT_S * 1000000000;
+    bool stopped = false;
     while (ringtape_monotonic_ns() < end_ns) {
+        if (!stopped && hold->stop != NULL && *hold->stop) {
+            stopped = true;
+            end_ns = ringtape_monotonic_ns() + (int64_t)WAIT_STOPPED_S * 1000000000;
+        }
         int result = look(hold, found);
         if (result != 0 || done(found)) return result;
         if (!backfill_hold_daemon(hold)) {
@@ -173,9 +183,19 @@ static int wait_for(const struct backfill_hold *hold, struct folder *found,
         }
         (void)nanosleep(&pause, NULL);
     }
+    if (stopped) return BACKFILL_EXIT_STOPPED;
     return ringtape_fail("%s: nothing was taken in within %d s; the daemon's log tells why, or it "
                          "is too old to know of this folder",
                          hold->incoming, WAIT_S);
+}
+
+int backfill_hold_refresh(struct backfill_hold *hold)
+{
+    ensure(hold->store != NULL);
+    const int result = store_refresh(hold->store, NULL);
+    if (result < 0)
+        return ringtape_fail("%s: %s", store_path(hold->store), ringtape_error_text(result));
+    return RINGTAPE_EXIT_OK;
 }
 
 int backfill_hold_settle(struct backfill_hold *hold)
@@ -191,10 +211,7 @@ int backfill_hold_settle(struct backfill_hold *hold)
         result = remove_leftovers(hold);
         if (result != 0) return result;
     }
-    result = store_refresh(hold->store, NULL);
-    if (result < 0)
-        return ringtape_fail("%s: %s", store_path(hold->store), ringtape_error_text(result));
-    return RINGTAPE_EXIT_OK;
+    return backfill_hold_refresh(hold);
 }
 
 // ---- numbers ----
@@ -249,7 +266,7 @@ int backfill_hold_number(struct backfill_hold *hold, uint32_t *number)
 int backfill_hold_open(struct backfill_hold *hold, struct store *store)
 {
     char path[RINGTAPE_PATH_BYTES_MAX];
-    *hold = (struct backfill_hold){.store = store, .lock = -1};
+    *hold = (struct backfill_hold){.store = store, .lock = -1, .stop = hold->stop};
     const int size = snprintf(hold->incoming, 3800, "%s/incoming", store_path(store));
     if (size <= 0 || size >= 3800) return ringtape_fail("%s: too long", store_path(store));
     if (mkdir(hold->incoming, 0755) != 0 && errno != EEXIST) return fail(hold, "", errno);

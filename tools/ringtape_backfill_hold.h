@@ -8,11 +8,14 @@
 #ifndef RINGTAPE_TOOLS_RINGTAPE_BACKFILL_HOLD_H
 #define RINGTAPE_TOOLS_RINGTAPE_BACKFILL_HOLD_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "format/store.h"
 #include "tools/ringtape_files.h"
+
+enum { BACKFILL_EXIT_STOPPED = 130 }; // by Ctrl-C
 
 struct backfill_hold {
     struct store *store;
@@ -20,6 +23,7 @@ struct backfill_hold {
     int lock; // -1: not held
     uint32_t number_next, number_end; // given to us
     uint64_t life; // the recorder's when it was looked up what the store has
+    const volatile sig_atomic_t *stop; // Ctrl-C; given before the opening, or NULL
     bool stale;    // it was started anew: what was handed over since then has to be made again
 };
 
@@ -29,13 +33,15 @@ int backfill_hold_make(const char *path);
 // RINGTAPE_EXIT_IO.
 int backfill_hold_open(struct backfill_hold *hold, struct store *store);
 // Waits until everything handed over is taken in. Numbers that were not used are gone; there are
-// enough.
+// enough. Waits end soon after Ctrl-C, then with BACKFILL_EXIT_STOPPED instead of the error.
 int backfill_hold_close(struct backfill_hold *hold);
 // A number for a segment. 0 or RINGTAPE_EXIT_IO.
 int backfill_hold_number(struct backfill_hold *hold, uint32_t *number);
 // Has every handover taken in, then reads the catalogue again. 0 or RINGTAPE_EXIT_IO; also where
 // one was refused. hold->stale tells that some were made for nothing.
 int backfill_hold_settle(struct backfill_hold *hold);
+// Reads the catalogue again. 0 or RINGTAPE_EXIT_IO.
+int backfill_hold_refresh(struct backfill_hold *hold);
 // Does a daemon run?
 bool backfill_hold_daemon(const struct backfill_hold *hold);
 // "STORE/incoming/NAME".

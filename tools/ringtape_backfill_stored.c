@@ -14,6 +14,10 @@
 #include "tools/ringtape_files.h"
 #include "tools/ringtape_ledger.h"
 
+#define MONTH_NS (31 * INT64_C(86400000000000))
+// So much later than its end the message that closed a kline may be.
+#define CLOSED_LATE_NS INT64_C(3600000000000)
+
 // ---- spans ----
 
 void backfill_spans_free(struct backfill_spans *spans)
@@ -87,11 +91,12 @@ int64_t backfill_position(const struct backfill_key *key, const struct rows *row
     }
 }
 
+// Of what a stream said of a kline while it grew, only the last is the kline itself.
 static bool is_of_key(const struct backfill_key *key, const struct rows *rows, uint32_t row)
 {
     if (key->channel != CHANNEL_KLINE) return true;
     const int text = rows->schema->columns[KLINE_INTERVAL].text;
-    return (rows->present[row] >> KLINE_EVENT_TIME & 1) == 0 &&
+    return rows->value[KLINE_CLOSED][row] != 0 &&
            rows->text_length[text][row] == strlen(key->interval) &&
            memcmp(rows->text + rows->text_offset[text][row], key->interval,
                   strlen(key->interval)) == 0;
@@ -109,7 +114,7 @@ static uint64_t columns_of(enum channel channel)
     switch (channel) {
     case CHANNEL_TRADE: return 1ull << TRADE_ID;
     case CHANNEL_AGG_TRADE: return 1ull << AGG_TRADE_ID;
-    default: return 1ull << KLINE_OPEN_TIME | 1ull << KLINE_EVENT_TIME | 1ull << KLINE_INTERVAL;
+    default: return 1ull << KLINE_OPEN_TIME | 1ull << KLINE_CLOSED | 1ull << KLINE_INTERVAL;
     }
 }
 
@@ -125,6 +130,13 @@ static bool take_chunk(const struct backfill_key *key, const struct store_chunk 
     return true;
 }
 
+// A kline of a stream has the time of the message that closed it.
+static int64_t late_ns(const struct backfill_key *key)
+{
+    if (key->channel != CHANNEL_KLINE) return 0;
+    return (key->interval_ns > 0 ? key->interval_ns : MONTH_NS) + CLOSED_LATE_NS;
+}
+
 int backfill_stored(struct store *store, const struct backfill_key *key, int64_t from_ns,
                     int64_t to_ns, struct backfill_spans *spans)
 {
@@ -135,7 +147,7 @@ int backfill_stored(struct store *store, const struct backfill_key *key, int64_t
     query.symbols = &key->symbol;
     query.symbol_count = 1;
     query.time_from = from_ns;
-    query.time_to = to_ns;
+    query.time_to = to_ns < INT64_MAX - late_ns(key) ? to_ns + late_ns(key) : INT64_MAX;
     query.columns = columns_of(key->channel);
     query.damage = damage_told;
     query.damage_context = &damaged;

@@ -5,9 +5,12 @@ was away, is filled in from an archive of the same market; no trade twice, none 
 import datetime
 import json
 import os
+import signal
+import subprocess
 import time
 
 import archives
+import scripted
 import support
 from backfill_test import coverage, rows, stored_trades, time_ns
 
@@ -153,6 +156,74 @@ def test_generations_of_days_rise(tmp_path):
         assert (marker["generation"], marker["rows"]) == (generation, 200 * generation), marker
     # Nothing new: nothing changes.
     assert day_marker(store, "trade")["generation"] == 2
+
+
+def kline_frame(minute, row, closed):
+    """What a stream says of the kline of a minute: when it is over 5 ms later, else within it."""
+    opened, o, h, low, c, volume, ended, quote, number, taker, taker_quote = row
+    texts = [archives.decimal8(v) for v in (o, c, h, low, volume, quote, taker, taker_quote)]
+    kline = dict(zip("ochlvqVQ", texts), t=opened, T=ended, s="BTCUSDT", i="1m", f=-1, L=-1,
+                 n=number, x=closed, B="0")  # fmt: skip
+    at = ended + 5000 if closed else opened + 30_000_000
+    data = {"e": "kline", "E": at, "s": "BTCUSDT", "k": kline}
+    return scripted.frame(json.dumps({"stream": "btcusdt@kline_1m", "data": data}))
+
+
+def test_a_kline_that_a_stream_told_is_not_stored_again(tmp_path, certificates):
+    """The last minute of a day is told behind midnight; one that was cut off is filled in."""
+    market = archives.Market("BTCUSDT", "2026-08-01", 2, 20000)
+    minutes = list(market.klines(market.first_day, 2))
+    told = [100, 101, 1439, 1440]
+
+    def script(connection):
+        for minute in told:
+            connection.send(kline_frame(minute, minutes[minute], False),
+                            kline_frame(minute, minutes[minute], True))  # fmt: skip
+        connection.send(kline_frame(1441, minutes[1441], False))
+        connection.wait_end()
+
+    with scripted.ScriptedExchange(certificates, [script]) as exchange:
+        feed = support.feed(exchange, "binance", ["kline_1m"], ["BTCUSDT"], ca_file=str(
+            certificates / "ca.pem"))  # fmt: skip
+        with record(tmp_path, feed) as daemon:
+            daemon.wait_counters(lambda c: c["durable"] >= 9)
+            archives.write_days(tmp_path / "a", market, "klines")
+            said = fill_klines(tmp_path)
+            assert said == "2 files, 2876 rows stored, 4 stored before\n"
+            assert daemon.terminate() == 0, daemon.errors
+    closed = [r["open_time"] for r in rows(tmp_path / "store", "kline") if r["closed"] == "true"]
+    assert len(closed) == len(set(closed)) == 2880
+
+
+def fill_klines(tmp_path):
+    return support.ringtape(
+        "backfill", "--store", tmp_path / "store", "--exchange", "binance", "--symbols", "BTCUSDT",
+        "--channel", "kline", "--from", "2026-08-01", "--to", "2026-08-03", "--source",
+        tmp_path / "a",
+    )  # fmt: skip
+
+
+def test_ctrl_c_does_not_wait_for_a_daemon_that_stands_still(tmp_path):
+    with support.Simulator("--symbols=binance:1", "--rate=100", "--seconds=60") as simulator:
+        feed = support.feed(simulator, "binance", ["trade"], "all")
+        with record(tmp_path, feed) as daemon:
+            daemon.wait_counters(lambda c: c["durable"] > 20)
+            market = archives.Market("XRPUSDT", "2026-08-01", 1, 200)
+            archives.write_days(tmp_path / "a", market)
+            daemon.child.send_signal(signal.SIGSTOP)
+            command = [
+                support.program("ringtape"), "backfill", "--store", tmp_path / "store",
+                "--exchange", "binance", "--symbols", "XRPUSDT", "--channel", "trade", "--from",
+                "2026-08-01", "--to", "2026-08-02", "--source", tmp_path / "a",
+            ]  # fmt: skip
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            support.wait_for(lambda: (tmp_path / "store/incoming/numbers.wanted").exists())
+            child.send_signal(signal.SIGINT)
+            assert child.wait(20) == 130
+            daemon.child.send_signal(signal.SIGCONT)
+            assert subprocess.run(command, timeout=60, check=False).returncode == 0
+            assert daemon.terminate() == 0, daemon.errors
+    assert len([r for r in rows(tmp_path / "store") if r["symbol"] == "binance:XRPUSDT"]) == 200
 
 
 # The whole case: RINGTAPE_BACKFILL_DAYS=92 RINGTAPE_BACKFILL_SYMBOLS=10.
