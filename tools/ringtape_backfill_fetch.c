@@ -219,6 +219,13 @@ void backfill_fetch_cancel(struct backfill_fetch *fetch, struct backfill_request
     request->text = NULL;
 }
 
+// Does it fail in the same way next time?
+static bool is_hopeless(CURLcode code)
+{
+    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+           code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
+}
+
 static void finish(struct backfill_fetch *fetch, struct backfill_request *request, CURLcode code)
 {
     curl_off_t length = -1;
@@ -233,6 +240,7 @@ static void finish(struct backfill_fetch *fetch, struct backfill_request *reques
         request->state = BACKFILL_FETCH_DONE;
     else
         broken(request, curl_easy_strerror(code));
+    request->hopeless = is_hopeless(code);
     release(fetch, request);
 }
 

@@ -35,6 +35,7 @@ struct backfill_request {
     size_t text_size;
     bool head;            // set before the start: only the headers are wanted
     int failure;          // errno of the file, 0: none
+    bool hopeless;        // BROKEN, and would be again: a certificate or URL that is not right
     // ---- private ----
     void *handle;
     void *headers;

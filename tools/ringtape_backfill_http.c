@@ -86,8 +86,9 @@ static bool choose(const struct backfill_source *source, uint32_t *item, bool *z
 
 static bool is_worth_trying(const struct backfill_request *request)
 {
-    return request->state == BACKFILL_FETCH_BROKEN || request->status == 429 ||
-           request->status == 418 || request->status >= 500;
+    return !request->hopeless &&
+           (request->state == BACKFILL_FETCH_BROKEN || request->status == 429 ||
+            request->status == 418 || request->status >= 500);
 }
 
 static void try_again(struct backfill_source *source, struct backfill_transfer *transfer)
@@ -101,6 +102,17 @@ static void try_again(struct backfill_source *source, struct backfill_transfer *
     transfer->due_ns = ringtape_monotonic_ns() + pause_s * 1000000000;
 }
 
+// Nothing more will come. Whoever waits tells why, for whichever item it is.
+static void go_offline(struct backfill_source *source, const struct backfill_item *item,
+                       const char *remedy)
+{
+    ensure(item->state == BACKFILL_ITEM_REFUSED);
+    if (!source->offline)
+        (void)snprintf(source->offline_why, sizeof source->offline_why, "%s; %s",
+                       item->message != NULL ? item->message : "out of memory", remedy);
+    source->offline = true;
+}
+
 static void give_up(struct backfill_source *source, struct backfill_transfer *transfer)
 {
     const struct backfill_request *request = &transfer->request;
@@ -108,8 +120,9 @@ static void give_up(struct backfill_source *source, struct backfill_transfer *tr
     char url[RINGTAPE_PATH_BYTES_MAX];
     url_of(source, item, transfer->zip ? "" : ".CHECKSUM", url);
     if (request->state == BACKFILL_FETCH_BROKEN) {
-        source->offline = true;
         backfill_item_refuse(item, "%s: %s", url, request->message);
+        go_offline(source, item,
+                   "start again when it can be reached: what is there is passed over");
     } else {
         backfill_item_refuse(item, "%s: HTTP %ld", url, request->status);
     }
@@ -165,9 +178,11 @@ static void end(struct backfill_source *source, struct backfill_transfer *transf
     struct backfill_request *request = &transfer->request;
     struct backfill_item *item = item_of(source, transfer);
     bool again = false;
-    if (request->failure == ENOSPC || request->failure == EDQUOT || request->failure != 0) {
-        source->offline = true;
+    if (request->failure != 0) {
         backfill_item_refuse(item, "%s: %s", source->downloads, strerror(request->failure));
+        go_offline(source, item, request->failure == ENOSPC || request->failure == EDQUOT
+                                     ? "free space and start again: what is complete is passed over"
+                                     : "start again when it can be written to");
     } else if (is_worth_trying(request) && item->tries < BACKFILL_TRIES) {
         try_again(source, transfer);
         free(request->text);
@@ -219,7 +234,7 @@ static int wait_for(struct backfill_source *source, uint32_t at, bool zip)
     source->at = at;
     while (!is_settled(&source->plan->items[at], zip)) {
         if (*source->options.stop) return EXIT_STOPPED;
-        if (source->offline) return RINGTAPE_EXIT_IO;
+        if (source->offline) return ringtape_fail("%s", source->offline_why);
         backfill_http_pump(source);
         if (is_settled(&source->plan->items[at], zip)) break;
         if (source->options.waiting != NULL) source->options.waiting(source->options.context);
@@ -227,8 +242,7 @@ static int wait_for(struct backfill_source *source, uint32_t at, bool zip)
     }
     if (!source->offline || source->plan->items[at].state != BACKFILL_ITEM_REFUSED)
         return RINGTAPE_EXIT_OK;
-    return ringtape_fail("%s; start again when it can be reached: what is there is passed over",
-                         source->plan->items[at].message);
+    return ringtape_fail("%s", source->offline_why);
 }
 
 int backfill_http_checksum(struct backfill_source *source, uint32_t at)

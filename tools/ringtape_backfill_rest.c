@@ -83,8 +83,9 @@ static bool rest_once(struct backfill_rest *rest, const char *path)
 
 static bool rest_again(const struct backfill_request *request)
 {
-    return request->state == BACKFILL_FETCH_BROKEN || request->status == 429 ||
-           request->status == 418 || request->status == 403 || request->status >= 500;
+    return !request->hopeless &&
+           (request->state == BACKFILL_FETCH_BROKEN || request->status == 429 ||
+            request->status == 418 || request->status == 403 || request->status >= 500);
 }
 
 static bool rest_refused(struct backfill_rest *rest)

@@ -34,6 +34,7 @@ struct backfill_rest {
     int64_t last;   // position, or cursor, of the page's last row
     uint32_t count; // rows of the page
     bool behind;    // a row lies behind the day
+    bool disordered; // ids did not rise
 };
 
 // The answer to a question, in rest->request.text. False: rest->result tells how the day ends.

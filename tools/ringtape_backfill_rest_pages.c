@@ -44,8 +44,9 @@ static void take_row(void *context, struct event *event, struct json_slice symbo
     struct backfill_rest *rest = context;
     (void)symbol;
     rest->count++;
+    rest->disordered |= id <= rest->last;
     rest->last = id;
-    if (event == NULL || rest->result != BACKFILL_DONE) return;
+    if (event == NULL || rest->disordered || rest->result != BACKFILL_DONE) return;
     const int64_t time_ns = time_of(event);
     rest->behind |= time_ns >= rest->job->to_ns;
     if (time_ns < rest->job->from_ns || time_ns >= rest->job->to_ns) return;
@@ -64,6 +65,8 @@ static bool read_page(struct backfill_rest *rest, const struct history_ask *ask,
     if (rest->history->read(ask, (const uint8_t *)rest->request.text,
                             (uint32_t)rest->request.text_size, each, rest) != 0)
         return refuse_answer(rest);
+    if (rest->disordered)
+        return backfill_rest_fail(rest, BACKFILL_REFUSED, "an answer with ids that do not rise");
     return rest->result == BACKFILL_DONE;
 }
 
@@ -106,10 +109,10 @@ bool backfill_rest_binance_trades(struct backfill_rest *rest)
                               .first = agg ? first.agg : first.trade,
                               .count = rest->history->page,
                               .second_of_day = -1};
-    rest->behind = false;
+    rest->behind = rest->disordered = false;
+    rest->last = ask.first - 1;
     do {
         if (!read_page(rest, &ask, take_row)) return false;
-        if (rest->count > 0 && rest->last < ask.first) return refuse_answer(rest);
         ask.first = rest->last + 1;
         if (rest->job->progress != NULL) rest->job->progress(rest->job->context, 0);
     } while (rest->count > 0 && !rest->behind);
@@ -269,6 +272,7 @@ static bool take_kline(struct backfill_rest *rest, const struct json_value *row)
     begin_kline(rest, &event);
     if (!set_kline(&event, cells)) return false;
     rest->count++;
+    if (event.value[KLINE_OPEN_TIME] <= rest->last) return false; // one twice, or an old one
     rest->last = event.value[KLINE_OPEN_TIME];
     if (rest->last < rest->job->from_ns || rest->last >= rest->job->to_ns ||
         event.value[KLINE_CLOSE_TIME] >= ringtape_now_ns())
@@ -281,6 +285,7 @@ bool backfill_rest_binance_klines(struct backfill_rest *rest)
 {
     const uint32_t weight = rest->options.venue == BACKFILL_USDM ? KLINE_WEIGHT_USDM : KLINE_WEIGHT;
     int64_t from_ns = rest->job->from_ns;
+    rest->last = from_ns - 1;
     do {
         char path[REST_PATH_BYTES];
         struct json_value root, row;
@@ -300,7 +305,6 @@ bool backfill_rest_binance_klines(struct backfill_rest *rest)
         while (json_walk_element(&walk, &row))
             if (!take_kline(rest, &row))
                 return rest->result == BACKFILL_DONE ? refuse_answer(rest) : false;
-        if (rest->count > 0 && rest->last < from_ns) return refuse_answer(rest);
         from_ns = rest->last + MS_NS;
     } while (rest->count == KLINES_PAGE && from_ns < rest->job->to_ns);
     return true;

@@ -26,6 +26,7 @@ struct backfill_source {
     uint32_t at;       // items before it are behind us
     uint64_t requests;
     bool offline;      // the host cannot be reached: the run ends
+    char offline_why[RINGTAPE_PATH_BYTES_MAX]; // and what to do
     struct backfill_transfer transfers[BACKFILL_DOWNLOADS];
 };
 

@@ -3,6 +3,7 @@
 does, and badly: what is not as it should be is fetched again or refused, never stored."""
 
 import re
+import resource
 import signal
 import subprocess
 import time
@@ -170,3 +171,34 @@ def test_a_host_that_is_not_there(tmp_path, certificates):
         said, _ = child.communicate(timeout=60)
         assert child.returncode == 130 and time.monotonic() - start < 10
         assert said == "0 files, 0 rows stored; stopped: the same command goes on from here\n"
+
+
+def test_what_will_not_mend_is_told_at_once(tmp_path, certificates):
+    """A certificate that nobody trusts; a symbol that is not there."""
+    with World(tmp_path, certificates) as world:
+        command = world.command()
+        at = command.index("--ca-file")
+        del command[at : at + 2]
+        start = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 74 and time.monotonic() - start < 20
+        assert "certificate" in done.stderr, done.stderr
+        done = world.run(symbols="BTCUSDT,BTCUSD")
+        assert done.returncode == 1
+        assert "nothing of binance:BTCUSD in these days" in done.stderr
+        assert world.whole()
+
+
+def small_files():
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+def test_a_disk_that_fills_up_while_downloading(tmp_path, certificates):
+    with World(tmp_path, certificates) as world:
+        done = subprocess.run(world.command(), capture_output=True, text=True, timeout=60,
+                              check=False, preexec_fn=small_files)  # fmt: skip
+        assert done.returncode == 74
+        assert "incoming/download: File too large" in done.stderr, done.stderr
+        assert world.run().returncode == 0
+        assert world.whole()

@@ -180,3 +180,41 @@ def test_upbit_has_seven_days(tmp_path, server):
     assert done.returncode == 1
     assert "trades of the last seven days only" in done.stderr + done.stdout
     assert stored_trades(rows(tmp_path / "store")) == []
+
+
+class Disordered(Klines):
+    """Answers whose first and last rows are right, and the one between is not."""
+
+    ids = (5, 5, 7)
+
+    def do_GET(self):
+        self.asked_page = "fromId" in self.path
+        super().do_GET()
+
+    def klines(self, asked):
+        first = self.market.first_day * 86_400_000
+        if "startTime" in asked and "endTime" in asked:
+            return [[first + 60_000 * n, *"1111", "2", first + 60_000 * n + 59_999, "2", 1, "1",
+                     "1", "0"] for n in self.ids]  # fmt: skip
+        ids = self.ids if self.asked_page else self.ids[:1]
+        return [{"a": n, "p": "1.0", "q": "2.0", "f": n, "l": n, "T": first + 1000 * n, "m": True,
+                 "M": True} for n in ids if n >= int(asked.get("fromId", 0))]  # fmt: skip
+
+
+@pytest.mark.parametrize("channel", ["agg_trade", "kline"])
+def test_answers_that_go_back_are_refused(tmp_path, channel):
+    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Disordered)
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{made.server_port}"
+    arguments = (tmp_path / "store", "binance", "BTCUSDT", url, channel, "2026-08-01", "2026-08-02")
+    done = backfill(*arguments)
+    assert done.returncode == 1, done.stderr
+    assert "do not rise" in done.stdout or "not as documented" in done.stdout
+    assert not rows(tmp_path / "store", channel)
+    Disordered.ids = (5, 6, 7)
+    try:
+        done = backfill(*arguments)
+        assert (done.returncode, len(rows(tmp_path / "store", channel))) == (0, 3), done.stdout
+    finally:
+        Disordered.ids = (5, 5, 7)
+        made.shutdown()
