@@ -56,6 +56,9 @@ static bool check_exchange(struct backfill *run)
     if (run->upbit && strcmp(run->source, "rest") != 0)
         return wrong("--source: Upbit has no archives, rest expected, found", run->source);
     const bool rest = strcmp(run->source, "rest") == 0;
+    if (strstr(run->source, "://") != NULL)
+        return wrong("--source: bulk, rest or a folder expected; --base-url names another host:",
+                     run->source);
     // Archives do not list what they have; their mirrors are taken to answer for the exchange.
     const char *rest_url = backfill_rest_url(backfill_venue_of(run));
     run->list_url = run->base_url != NULL ? run->base_url : rest_url;
@@ -92,20 +95,30 @@ static bool check_channel(struct backfill *run, const char *channel)
 static bool check_times(struct backfill *run, int64_t from_ns, int64_t to_ns)
 {
     const int64_t now_ns = ringtape_now_ns();
-    if (from_ns >= to_ns) return wrong("--to must be later than --from:", "--from, --to");
-    if (from_ns > now_ns || to_ns > now_ns)
-        return wrong("in the future:", from_ns > now_ns ? "--from" : "--to");
+    if (from_ns >= to_ns) {
+        (void)ringtape_fail("backfill: --to must be later than --from");
+        return false;
+    }
+    if (to_ns > now_ns) {
+        (void)ringtape_fail("backfill: %s lies in the future; --to now is the latest",
+                            from_ns > now_ns ? "--from" : "--to");
+        return false;
+    }
     run->to_ns = to_ns;
     run->day_from = catalogue_day_of(from_ns);
     run->day_to = catalogue_day_of(to_ns - 1) + 1;
     return true;
 }
 
-// Letters, digits and what exchanges have in delivery contracts; part of paths.
+// Part of paths and URLs: what has a meaning there is in no symbol, nor is the colon of other
+// commands' EXCHANGE:NAME. Letters may be of any language.
 static bool symbol_usable(const char *symbol, size_t size)
 {
-    return size > 0 && size <= BACKFILL_SYMBOL_TEXT_MAX && memchr(symbol, '/', size) == NULL &&
-           symbol[0] != '.';
+    if (size == 0 || size > BACKFILL_SYMBOL_TEXT_MAX || symbol[0] == '.') return false;
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)symbol[i] <= ' ' || strchr("/\\:?#%&=\"'<>*\x7f", symbol[i]) != NULL)
+            return false;
+    return true;
 }
 
 static bool check_symbols(const struct backfill *run)
@@ -137,21 +150,41 @@ static bool folder_has(const struct backfill *run, const char *symbol)
     return false;
 }
 
-static int plan_folder(struct backfill *run, bool all)
+static bool is_all(const struct backfill *run)
 {
-    int result = RINGTAPE_EXIT_OK;
-    run->there_symbols = backfill_source_symbols(run->from, &run->there_symbol_count);
+    return run->symbols.count == 1 && strcmp(run->symbols.text[0], "all") == 0;
+}
+
+static bool is_folder(const struct backfill *run)
+{
+    return strcmp(run->source, "bulk") != 0 && strcmp(run->source, "rest") != 0;
+}
+
+// Before a store is made: a mistyped name leaves nothing behind.
+static int check_folder(struct backfill *run)
+{
+    const struct backfill_source_options options = {.place = run->source, .plan = &run->plan};
+    struct backfill_source *source = backfill_source_open(&options);
+    if (source == NULL) return RINGTAPE_EXIT_IO;
+    run->there_symbols = backfill_source_symbols(source, &run->there_symbol_count);
+    backfill_source_close(source);
     if (run->there_symbol_count == 0)
         return ringtape_fail("%s: no archives of this channel there", run->source);
-    for (uint32_t i = 0; all && i < run->there_symbol_count && result == 0; i++)
-        result = add_symbol(run, run->there_symbols[i]);
-    for (uint32_t i = 0; !all && i < run->symbols.count && result == 0; i++) {
-        if (!folder_has(run, run->symbols.text[i])) {
-            (void)wrong("--symbols: the folder has no file of", run->symbols.text[i]);
-            return RINGTAPE_EXIT_USAGE;
-        }
-        result = add_symbol(run, run->symbols.text[i]);
+    for (uint32_t i = 0; !is_all(run) && i < run->symbols.count; i++) {
+        if (folder_has(run, run->symbols.text[i])) continue;
+        (void)wrong("--symbols: the folder has no file of", run->symbols.text[i]);
+        return RINGTAPE_EXIT_USAGE;
     }
+    return RINGTAPE_EXIT_OK;
+}
+
+static int plan_folder(struct backfill *run)
+{
+    int result = RINGTAPE_EXIT_OK;
+    const bool all = is_all(run);
+    const uint32_t count = all ? run->there_symbol_count : run->symbols.count;
+    for (uint32_t i = 0; i < count && result == 0; i++)
+        result = add_symbol(run, all ? run->there_symbols[i] : run->symbols.text[i]);
     return result;
 }
 
@@ -190,18 +223,23 @@ static int plan_listed(struct backfill *run)
     return result;
 }
 
-int backfill_make_plan(struct backfill *run)
+static int plan_symbols(struct backfill *run)
 {
-    const bool all = run->symbols.count == 1 && strcmp(run->symbols.text[0], "all") == 0;
     int result = RINGTAPE_EXIT_OK;
-    run->plan = (struct backfill_plan){
-        .usdm = run->usdm, .channel = run->channel, .interval = run->interval};
-    const bool rest = strcmp(run->source, "rest") == 0;
-    if (strcmp(run->source, "bulk") != 0 && !rest) return plan_folder(run, all);
-    if (all) return plan_listed(run);
+    if (is_folder(run)) return plan_folder(run);
+    if (is_all(run)) return plan_listed(run);
     for (uint32_t i = 0; i < run->symbols.count && result == 0; i++)
         result = add_symbol(run, run->symbols.text[i]);
     return result;
+}
+
+int backfill_make_plan(struct backfill *run)
+{
+    const int result = plan_symbols(run);
+    if (result != 0 || run->plan.count > 0 || run->channel != CHANNEL_KLINE) return result;
+    (void)ringtape_fail("backfill: klines of %s come by whole months: --from and --to must hold "
+                        "one", run->interval);
+    return RINGTAPE_EXIT_USAGE;
 }
 
 // ---- the command ----
@@ -210,13 +248,17 @@ static int backfill_run(struct backfill *run)
 {
     char catalogue[RINGTAPE_PATH_BYTES_MAX];
     int result = RINGTAPE_EXIT_OK;
+    run->plan = (struct backfill_plan){
+        .usdm = run->usdm, .channel = run->channel, .interval = run->interval};
+    if (is_folder(run)) result = check_folder(run);
+    if (result != 0) return result;
     (void)snprintf(catalogue, sizeof catalogue, "%.3900s/catalogue", run->store_path);
     const bool there = access(catalogue, F_OK) == 0;
     if (!run->dry_run && !there) result = backfill_hold_make(run->store_path);
     if (result == 0 && (there || !run->dry_run))
         result = ringtape_store_open(&run->store, run->store_path);
     if (result != 0) return result;
-    run->hold.lock = -1;
+    run->hold = (struct backfill_hold){.lock = -1, .stop = run->stop};
     if (!run->dry_run) result = backfill_hold_open(&run->hold, run->store);
     run->hold.store = run->store;
     if (result == 0)

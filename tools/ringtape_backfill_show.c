@@ -150,6 +150,29 @@ static void print_text(const struct backfill *run, const struct sums *sums, int 
                              : "");
 }
 
+// A symbol that was named and of which there is nothing at all is rather mistyped than silent.
+static uint32_t tell_unknown(const struct backfill *run)
+{
+    uint32_t unknown = 0;
+    for (uint32_t s = 0; s < run->symbols.count; s++) {
+        const char *symbol = run->symbols.text[s];
+        uint32_t items = 0, missing = 0;
+        for (uint32_t i = 0; i < run->plan.count; i++) {
+            const struct backfill_item *item = &run->plan.items[i];
+            if (strcmp(item->symbol, symbol) != 0) continue;
+            items++;
+            missing += item->state == BACKFILL_ITEM_MISSING;
+        }
+        if (items == 0 || missing < items) continue;
+        unknown++;
+        (void)ringtape_fail("nothing of %s:%s in these days at %s: is it the exchange's spelling, "
+                            "and was it traded then?",
+                            run->exchange, symbol,
+                            strcmp(run->source, "bulk") == 0 ? run->base_url : run->source);
+    }
+    return unknown;
+}
+
 // ---- JSON ----
 
 static const char *state_name(enum backfill_item_state state)
@@ -214,5 +237,7 @@ int backfill_show(struct backfill *run, int exit_code)
         print_json(run, &sums, exit_code);
     else
         print_text(run, &sums, exit_code);
-    return exit_code == RINGTAPE_EXIT_OK && sums.refused > 0 ? RINGTAPE_EXIT_FOUND : exit_code;
+    if (exit_code != RINGTAPE_EXIT_OK) return exit_code;
+    const bool whole = tell_unknown(run) == 0 && sums.refused == 0;
+    return whole ? RINGTAPE_EXIT_OK : RINGTAPE_EXIT_FOUND;
 }

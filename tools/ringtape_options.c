@@ -71,7 +71,8 @@ static bool ringtape_options_list(const struct ringtape_options_state *state, co
                                           RINGTAPE_OPTIONS_LIST_MAX);
         list->text[list->count++] = item;
     }
-    return true;
+    // An empty variable of a shell must not mean "all".
+    return list->count > 0 || ringtape_options_wrong(state, "--%s is empty", name);
 }
 
 static bool ringtape_options_count(const char *text, uint64_t *count)

@@ -3,6 +3,7 @@
 merged with what a daemon recorded, whole files or nothing, everything wrong named and refused."""
 
 import csv
+import datetime
 import io
 import json
 import resource
@@ -256,25 +257,67 @@ def test_a_wrong_zip_is_refused(tmp_path, how, message):
     assert {r["symbol"] for r in rows(tmp_path / "store")} == {"binance:ETHUSDT"}
 
 
+@pytest.mark.parametrize("usdm", [True, False])
+def test_klines_of_another_market_are_told_by_their_times(tmp_path, usdm):
+    """Spot's and futures' have one name and the same columns; only the unit differs."""
+    market = archives.Market("BTCUSDT", DAY, 1, 100, usdm=usdm)
+    path = archives.write(tmp_path, market, "klines", market.first_day, header=False)
+    (tmp_path / "a").mkdir()
+    for name in (path.name, path.name + ".CHECKSUM"):
+        shutil.copy(path.with_name(name), tmp_path / "a")
+    options = {"channel": "kline", "last": "2026-08-02"}
+    right, wrong = ("binance-usdm", "binance") if usdm else ("binance", "binance-usdm")
+    said = backfill(tmp_path / "wrong", tmp_path / "a", exchange=wrong, status=1, **options)
+    assert said == "0 files, 0 rows stored; 1 files refused\n"
+    assert not rows(tmp_path / "wrong", "kline")
+    said = backfill(tmp_path / "right", tmp_path / "a", exchange=right, **options)
+    assert said == "1 files, 1440 rows stored\n"
+
+
+def test_a_day_that_is_not_over_has_nothing_of_the_future(tmp_path):
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    market = archives.Market("BTCUSDT", str(today - datetime.timedelta(1)), 2, 500)
+    market.trades[-1] = (market.trades[-1][0], int((time.time() + 600) * 1e6),
+                         *market.trades[-1][2:])  # fmt: skip
+    for day in (market.first_day, market.first_day + 1):
+        archives.write(tmp_path / "a", market, "trades", day)
+    done = attempt(tmp_path / "s", tmp_path / "a", last="now")
+    assert done.returncode == 1
+    assert "is not within this file's period" in done.stderr, done.stderr
+
+
+def test_nothing_at_all_of_a_named_symbol_is_a_mistake(tmp_path):
+    archives.write_days(tmp_path / "a", archives.Market("BTCUSDT", "2026-07-01", 1, 10))
+    done = attempt(tmp_path / "store", tmp_path / "a")
+    assert done.returncode == 1
+    assert "nothing of binance:BTCUSDT in these days" in done.stderr
+    assert done.stdout.startswith("missing binance:BTCUSDT trade 2026-08-01 to 2026-08-02, 2 days")
+
+
 def test_what_is_asked_for_is_checked_first(tmp_path):
     archives.write_days(tmp_path / "a", archives.Market("BTCUSDT", DAY, 1, 10))
     for options, message in (
         ({"symbols": "BTCUSD"}, "the folder has no file of 'BTCUSD'"),
-        ({"last": "2226-08-03"}, "in the future: '--to'"),
+        ({"symbols": "binance:BTCUSDT"}, "the exchange's spelling expected, BTCUSDT, found"),
+        ({"symbols": ""}, "--symbols is empty"),
+        ({"last": "2226-08-03"}, "--to lies in the future; --to now is the latest"),
+        ({"first": "2226-08-02", "last": "2226-08-03"}, "--from lies in the future"),
         ({"first": "2026-08-04"}, "--to must be later"),
+        ({"source": "https://data.binance.vision"}, "--base-url names another host"),
         ({"channel": "depth"}, "trade, agg_trade or kline expected, found 'depth'"),
         ({"exchange": "kraken"}, "found 'kraken'"),
     ):
         given = {"exchange": "binance", "symbols": "BTCUSDT", "channel": "trade", "first": DAY,
-                 "last": "2026-08-03", **options}  # fmt: skip
+                 "last": "2026-08-03", "source": tmp_path / "a", **options}  # fmt: skip
         done = subprocess.run(
             [support.program("ringtape"), "backfill", "--store", tmp_path / "store", "--exchange",
              given["exchange"], "--symbols", given["symbols"], "--channel", given["channel"],
-             "--from", given["first"], "--to", given["last"], "--source", tmp_path / "a"],
+             "--from", given["first"], "--to", given["last"], "--source", given["source"]],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 64, (options, done.stderr)
         assert message in done.stderr
+        assert not (tmp_path / "store").exists(), options
 
 
 def test_dry_run_and_json(tmp_path):
