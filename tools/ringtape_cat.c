@@ -23,6 +23,7 @@
 enum { OUTPUT_BUFFER_BYTES = 1 << 18 };
 // Some 15 system calls a look: below one per cent of a core.
 #define CAT_POLL_NS 10000000
+#define CAT_LATE_NS 5000000000 // so long after --to rows before it may become durable
 
 struct ringtape_cat {
     struct ringtape_query query;
@@ -92,6 +93,7 @@ static bool ringtape_cat_wait(const struct ringtape_cat *cat)
 {
     const struct timespec pause = {.tv_nsec = CAT_POLL_NS};
     if (!cat->follow || fflush(stdout) != 0) return false;
+    if (ringtape_now_ns() - CAT_LATE_NS > cat->query.to) return false;
     (void)nanosleep(&pause, NULL);
     return !ringtape_cat_over(cat);
 }
@@ -159,8 +161,8 @@ static bool ringtape_cat_parse(struct ringtape_cat *cat, int argc, char **argv, 
         RINGTAPE_QUERY_FROM(cat->query),
         RINGTAPE_QUERY_TO(cat->query),
         {.name = "follow", .kind = RINGTAPE_OPTION_FLAG, .target = &cat->follow,
-         .help = "go on with rows as they become durable, until Ctrl-C; without\n"
-                 "--from only those"},
+         .help = "go on with rows as they become durable, until Ctrl-C or\n"
+                 "until --to is over; without --from only those"},
         {.name = "limit", .kind = RINGTAPE_OPTION_COUNT, .target = &cat->limit, .value = "N",
          .help = "at most N rows"},
         {.name = "json", .kind = RINGTAPE_OPTION_FLAG, .target = &cat->json,

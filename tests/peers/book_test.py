@@ -253,3 +253,7 @@ def test_a_limit_and_a_closed_pipe_end_it(recorded):
     done = subprocess.run(["bash", "-c", f"{command} --from 2001-01-01 | head -n 3"],
                           capture_output=True, text=True, timeout=30)  # fmt: skip
     assert len(done.stdout.splitlines()) == 3
+    # What is over brings nothing more.
+    text = support.ringtape("cat", "--store", store, "--channel", "trade", "--follow", "--from",
+                            "2001-01-01", "--to", "2002-01-01", "--no-header")  # fmt: skip
+    assert text == ""
