@@ -22,6 +22,11 @@
 #include "tools/ringtape_backfill_convert.h"
 #include "tools/ringtape_backfill_fetch.h"
 
+enum { // in an answer
+    BACKFILL_REST_KLINES_PAGE = 1000,
+    BACKFILL_REST_CANDLES_PAGE = 200,
+};
+
 enum backfill_venue { BACKFILL_BINANCE, BACKFILL_USDM, BACKFILL_UPBIT };
 
 struct backfill_rest;

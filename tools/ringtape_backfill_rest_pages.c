@@ -17,8 +17,8 @@
 #define HOUR_NS 3600000000000ll
 #define DAY_NS (24 * HOUR_NS)
 #define LATE_NS 10000000000ll // a trade of Upbit may be told so late
-enum { KLINES_PAGE = 1000, CANDLES_PAGE = 200, KLINE_WEIGHT = 2, KLINE_WEIGHT_USDM = 5,
-       KLINE_CELLS = 12, AGG_WEIGHT_USDM = 20, AGG_WEIGHT = 4 };
+enum { KLINE_WEIGHT = 2, KLINE_WEIGHT_USDM = 5, KLINE_CELLS = 12, AGG_WEIGHT_USDM = 20,
+       AGG_WEIGHT = 4 };
 
 static const char *root_of(const struct backfill_rest *rest)
 {
@@ -295,7 +295,7 @@ bool backfill_rest_binance_klines(struct backfill_rest *rest)
                        "&limit=%d",
                        root_of(rest), rest->symbol,
                        strcmp(rest->job->key.interval, "1mo") == 0 ? "1M" : rest->job->key.interval,
-                       from_ns / MS_NS, rest->job->to_ns / MS_NS - 1, KLINES_PAGE);
+                       from_ns / MS_NS, rest->job->to_ns / MS_NS - 1, BACKFILL_REST_KLINES_PAGE);
         if (!backfill_rest_get(rest, path, weight)) return false;
         rest->count = 0;
         if (json_parse(rest->request.text, (uint32_t)rest->request.text_size, &root, NULL) !=
@@ -306,7 +306,7 @@ bool backfill_rest_binance_klines(struct backfill_rest *rest)
             if (!take_kline(rest, &row))
                 return rest->result == BACKFILL_DONE ? refuse_answer(rest) : false;
         from_ns = rest->last + MS_NS;
-    } while (rest->count == KLINES_PAGE && from_ns < rest->job->to_ns);
+    } while (rest->count == BACKFILL_REST_KLINES_PAGE && from_ns < rest->job->to_ns);
     return true;
 }
 
@@ -376,7 +376,7 @@ bool backfill_rest_upbit_candles(struct backfill_rest *rest)
         time_text_format(to, to_ns, 0);
         (void)snprintf(path, sizeof path,
                        "/v1/candles/minutes/%" PRId64 "?market=%s&to=%s&count=%d", minutes,
-                        rest->symbol, to, CANDLES_PAGE);
+                        rest->symbol, to, BACKFILL_REST_CANDLES_PAGE);
         if (!backfill_rest_get(rest, path, 1)) return false;
         rest->count = 0;
         if (history_rows((const uint8_t *)rest->request.text, (uint32_t)rest->request.text_size,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "exchange/binance_archive.h"
 #include "format/catalogue.h"
 #include "format/ensure.h"
 #include "tools/ringtape_backfill.h"
@@ -17,7 +18,10 @@ enum {
     ROWS_PER_SECOND = 2000000,
     BYTES_PER_ROW = 15,
     BYTES_PER_SECOND = 20000000,
+    REQUESTS_PER_SECOND = 5, // an answer takes a while; budgets allow two to eight
+    HOURS_PER_DAY = 24,      // Upbit's trades are asked for by hours
 };
+#define DAY_NS INT64_C(86400000000000)
 
 void backfill_show_progress(struct backfill *run, uint64_t taken)
 {
@@ -95,17 +99,34 @@ static void print_missing(const struct backfill *run)
     }
 }
 
-// Of a dry run: a checksum and a zip each; a question about the first id and a page each, at least.
+static bool by_rest(const struct backfill *run)
+{
+    return strcmp(run->source, "rest") == 0;
+}
+
+// A day by REST: klines are told by pages; of trades there is a question about the first id, and a
+// page at least.
+static uint64_t pages_of(const struct backfill *run)
+{
+    const uint64_t page = run->upbit ? BACKFILL_REST_CANDLES_PAGE : BACKFILL_REST_KLINES_PAGE;
+    const int64_t interval_ns = binance_archive_interval_ns(run->interval);
+    if (run->channel != CHANNEL_KLINE) return run->upbit ? HOURS_PER_DAY : 2;
+    const uint64_t klines = interval_ns > 0 ? (uint64_t)(DAY_NS / interval_ns) : 1;
+    return klines > page ? (klines + page - 1) / page : 1;
+}
+
+// Of a dry run: a checksum and a zip each.
 static uint64_t requests_of(const struct backfill *run, const struct sums *sums)
 {
     const bool bulk = strcmp(run->source, "bulk") == 0;
-    if (strcmp(run->source, "rest") == 0) return sums->wanted * 2;
+    if (by_rest(run)) return sums->wanted * pages_of(run);
     return bulk ? sums->wanted * 2 + sums->there + sums->missing : 0;
 }
 
 static uint64_t seconds_of(const struct backfill *run, const struct sums *sums)
 {
     const bool local = strcmp(run->source, "bulk") != 0;
+    if (by_rest(run)) return requests_of(run, sums) / REQUESTS_PER_SECOND + 1;
     const uint64_t convert = sums->bytes / BYTES_PER_ROW / ROWS_PER_SECOND;
     const uint64_t fetch = local ? 0 : sums->bytes / BYTES_PER_SECOND;
     return (convert > fetch ? convert : fetch) + 1;
@@ -113,18 +134,23 @@ static uint64_t seconds_of(const struct backfill *run, const struct sums *sums)
 
 static void print_dry(const struct backfill *run, const struct sums *sums)
 {
-    char relative[BACKFILL_RELATIVE_BYTES_MAX];
+    char relative[BACKFILL_RELATIVE_BYTES_MAX], name[BACKFILL_NAME_BYTES_MAX];
     for (uint32_t i = 0; i < run->plan.count; i++) {
         const struct backfill_item *item = &run->plan.items[i];
         if (item->state != BACKFILL_ITEM_READY) continue;
+        if (by_rest(run)) {
+            backfill_item_name(&run->plan, item, name);
+            (void)printf("%12s %s\n", "by REST", name);
+            continue;
+        }
         backfill_item_path(&run->plan, item, relative);
         (void)printf("%12" PRIu64 " %s\n", item->bytes, relative);
     }
-    (void)printf("%" PRIu64 " files, %" PRIu64 " bytes, %" PRIu64 " requests%s, about %" PRIu64
+    (void)printf("%" PRIu64 " files, %" PRIu64 " bytes, %" PRIu64 " requests%s, %s %" PRIu64
                  " s; %" PRIu64 " there already, %" PRIu64 " missing, %" PRIu64 " refused\n",
-                 sums->wanted, sums->bytes, requests_of(run, sums),
-                 strcmp(run->source, "rest") == 0 ? " at least" : "", seconds_of(run, sums),
-                 sums->there, sums->missing, sums->refused);
+                 sums->wanted, sums->bytes, requests_of(run, sums), by_rest(run) ? " at least" : "",
+                 by_rest(run) ? "at least" : "about", seconds_of(run, sums), sums->there,
+                 sums->missing, sums->refused);
 }
 
 static void print_text(const struct backfill *run, const struct sums *sums, int exit_code)
@@ -221,7 +247,8 @@ static void print_json(const struct backfill *run, const struct sums *sums, int 
     ringtape_json_count(&json, "rows_left_to_daemon", sums->rows_left);
     ringtape_json_count(&json, "bytes", sums->bytes);
     ringtape_json_count(&json, "seconds", seconds_of(run, sums));
-    ringtape_json_count(&json, "requests", run->requests);
+    ringtape_json_count(&json, "requests",
+                        run->dry_run ? requests_of(run, sums) : run->requests);
     ringtape_json_array(&json, "files");
     for (uint32_t i = 0; i < run->plan.count; i++) json_item(&json, run, &run->plan.items[i]);
     ringtape_json_array_end(&json);

@@ -159,6 +159,8 @@ def server():
 @pytest.mark.parametrize("exchange, symbol", [("binance", "BTCUSDT"), ("upbit", "KRW-BTC")])
 def test_klines_by_rest(tmp_path, server, exchange, symbol):
     arguments = (tmp_path / "store", exchange, symbol, server, "kline", "2026-08-01", "2026-08-03")
+    told = json.loads(backfill(*arguments, "--dry-run").stdout)
+    assert told["requests"] == 2 * {"binance": 2, "upbit": 8}[exchange], "1,440 a day by pages"
     done = backfill(*arguments)
     assert done.returncode == 0, done.stderr
     market = Klines.market
