@@ -14,7 +14,7 @@ void replay_player_open(struct replay_player *player, struct replay_reader *read
     *player = (struct replay_player){
         .reader = reader, .speed_thousandths = speed_thousandths, .loop = loop};
     const struct replay_extent extent = replay_reader_extent(reader);
-    player->clock_ns = extent.time_first;
+    player->clock_ns = player->marked_ns = player->told_ns = extent.time_first;
 }
 
 void replay_player_start(struct replay_player *player, int64_t now_ns)
@@ -84,7 +84,19 @@ void replay_player_pass(struct replay_player *player, const struct replay_entry 
     ensure(player->next < player->slice->count);
     if (player->speed_thousandths != 0)
         histogram_add(&player->late, now_ns - player_due(player, entry->due_ns));
+    if (now_ns - player->marked_at_ns >= REPLAY_TOLD_AFTER_NS) {
+        player->told_ns = player->marked_ns;
+        player->marked_ns = player->clock_ns;
+        player->marked_at_ns = now_ns;
+    }
     if (entry->due_ns > player->clock_ns) player->clock_ns = entry->due_ns;
     player->next++;
     player->played++;
+}
+
+int64_t replay_player_told_ns(const struct replay_player *player, int64_t now_ns)
+{
+    const int64_t age_ns = now_ns - player->marked_at_ns; // nothing may have been played since
+    if (age_ns >= 2 * REPLAY_TOLD_AFTER_NS) return player->clock_ns;
+    return age_ns >= REPLAY_TOLD_AFTER_NS ? player->marked_ns : player->told_ns;
 }

@@ -16,6 +16,8 @@
 #include "format/histogram.h"
 #include "tools/replay_reader.h"
 
+#define REPLAY_TOLD_AFTER_NS INT64_C(1000000000)
+
 struct replay_player {
     struct replay_reader *reader;
     int64_t speed_thousandths; // 1,000: as recorded; 0: as fast as it goes
@@ -33,6 +35,9 @@ struct replay_player {
     int64_t start_ns;     // monotonic, when the first row is played
     int64_t base_ns;      // when it was due
     int64_t clock_ns;     // of the exchange that is played: when the last row was due
+    int64_t marked_at_ns; // monotonic: when clock_ns was marked_ns, a second after told_ns
+    int64_t marked_ns;
+    int64_t told_ns;
     uint64_t played;
     uint64_t laps;
     struct histogram late; // ns after its time, not at speed 0
@@ -50,5 +55,8 @@ int64_t replay_player_next(struct replay_player *player, int64_t now_ns,
 // It was played.
 void replay_player_pass(struct replay_player *player, const struct replay_entry *entry,
                         int64_t now_ns);
+// What the exchange's REST tells of: its clock as it was one or two seconds ago. What a stream has
+// sent may still be on its way then; a client that hears of it by REST first takes it for missed.
+int64_t replay_player_told_ns(const struct replay_player *player, int64_t now_ns);
 
 #endif

@@ -108,6 +108,8 @@ static bool rest_chunk(const struct replay_question *q, const struct store_chunk
     const enum channel channel = chunk->rows->schema->channel;
     const bool trades = channel == CHANNEL_TRADE || channel == CHANNEL_AGG_TRADE;
     const int64_t lag_ns = replay_reader_lag_ns(q->rest->player->reader);
+    const int64_t told_ns =
+        replay_player_told_ns(q->rest->player, q->connection->server->now_ns);
     ensure(colon != NULL);
     struct replay_row row = {
         .exchange = q->exchange,
@@ -117,8 +119,7 @@ static bool rest_chunk(const struct replay_question *q, const struct store_chunk
     };
     for (uint32_t i = 0; i < chunk->count; i++) {
         row.row = chunk->index[i];
-        if (trades && replay_order_due(row.rows, row.row, lag_ns) > q->rest->player->clock_ns)
-            continue;
+        if (trades && replay_order_due(row.rows, row.row, lag_ns) > told_ns) continue;
         if (!each(context, &row)) return false;
     }
     return true;
