@@ -108,8 +108,11 @@ static bool rest_chunk(const struct replay_question *q, const struct store_chunk
     const enum channel channel = chunk->rows->schema->channel;
     const bool trades = channel == CHANNEL_TRADE || channel == CHANNEL_AGG_TRADE;
     const int64_t lag_ns = replay_reader_lag_ns(q->rest->player->reader);
-    const int64_t told_ns =
-        replay_player_told_ns(q->rest->player, q->connection->server->now_ns);
+    const struct replay_player *player = q->rest->player;
+    // Binance's newest ids, with which a recorder compares, are those of its clock.
+    const int64_t told_ns = q->exchange == EXCHANGE_SIM_UPBIT
+                                ? replay_player_told_ns(player, q->connection->server->now_ns)
+                                : player->clock_ns;
     ensure(colon != NULL);
     struct replay_row row = {
         .exchange = q->exchange,

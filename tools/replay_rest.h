@@ -83,8 +83,9 @@ bool replay_rest_symbol(struct replay_question *q, const char *parameter, char n
                         uint32_t *number);
 // Each of its rows; false ends the walk.
 typedef bool replay_rest_row(void *context, const struct replay_row *row);
-// Rows of one symbol that match, in the order of recording; of trades only those that were sent a
-// second ago (replay_player_told_ns()).
+// Rows of one symbol that match, in the order of recording; of trades only those that have been
+// due: a client must not hear of one by REST before it comes. Of Upbit's, that were sent a second
+// ago (replay_player_told_ns()).
 void replay_rest_rows(struct replay_question *q, struct store_query *query, const char *name,
                       replay_rest_row *each, void *context);
 // exchangeInfo's and market/all's elements, by symbol: the bodies that were recorded last.
