@@ -186,6 +186,43 @@ Test(arbiter_timed, a_link_that_was_mute_after_the_other_was_back_cost_nothing)
     cr_assert_eq(newest.to_ns, T0 + 18 * LIMIT_SECOND_NS);
 }
 
+// b was mute, and a brought nothing any more of what was under way when it was cut.
+Test(arbiter_timed, what_a_cut_link_had_under_way_counts_on_a_mute_one_beside_it)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_QUOTE, ARBITER_RISING);
+    up(key, &link_a, T0 - 2);
+    up(key, &link_b, T0 - 1);
+    cr_assert_eq(quote_at(1, T0, true), ARBITER_NEW);
+    down(key, &link_a, T0 + LIMIT_SECOND_NS / 2, 0);
+    up(key, &link_a, T0 + LIMIT_SECOND_NS);
+    down(key, &link_b, T0 + 4 * LIMIT_SECOND_NS, T0 - LIMIT_SECOND_NS);
+    cr_assert_eq(told[STATUS_HOLE_LOST], 1);
+    cr_assert_eq(newest.from_ns, T0 + 7, "its first event, the last one before the cut");
+    cr_assert_eq(newest.to_ns, T0 + LIMIT_SECOND_NS);
+}
+
+// A process that stood still finds ended links late, and receives at once what came before.
+Test(arbiter_timed, a_cut_during_a_standstill_begins_with_it)
+{
+    const int64_t second = LIMIT_SECOND_NS;
+    for (int tick_first = 0; tick_first < 2; tick_first++) {
+        const int64_t begin = T0 + tick_first * 100 * second;
+        uint32_t quote = arbiter_key_open(&arbiter, 0, CHANNEL_QUOTE, ARBITER_RISING);
+        up(quote, &link_a, begin);
+        cr_assert_eq(quote_at(1 + 10 * tick_first, begin + second, true), ARBITER_NEW);
+        arbiter_tick(&arbiter, now);
+        now.monotonic_ns += 3 * second;
+        now.utc_ns = begin + 4 * second;
+        if (tick_first == 1) arbiter_tick(&arbiter, now);
+        cr_assert_eq(quote_at(5 + 10 * tick_first, begin + 4 * second, true), ARBITER_NEW);
+        down(quote, &link_a, begin + 4 * second + 1000, 0);
+        const struct coverage_hole *hole = &arbiter.pool.holes[arbiter.keys[quote].coverage.holes];
+        cr_assert_leq(hole->first, begin + second + 10000);
+        cr_assert_geq(hole->first, begin);
+        cr_assert_eq(hole->last, COVERAGE_ENDLESS);
+    }
+}
+
 // The only link: the hole begins when it fell silent, not when that was found.
 Test(arbiter_timed, the_only_link_was_mute)
 {

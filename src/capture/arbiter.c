@@ -479,6 +479,7 @@ void arbiter_audited(struct arbiter *arbiter, uint32_t number, int64_t id, struc
 
 void arbiter_tick(struct arbiter *arbiter, struct arbiter_now now)
 {
+    arbiter_timed_ran(arbiter, now);
     struct coverage_pool *pool = &arbiter->pool;
     for (uint32_t i = 0; pool->used > 0 && i < pool->high; i++) {
         struct coverage_hole *hole = &pool->holes[i];

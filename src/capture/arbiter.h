@@ -140,6 +140,12 @@ struct arbiter_counters {
     uint64_t overflows; // holes or held events there was no room for
 };
 
+// The time of one judgement.
+struct arbiter_now {
+    int64_t utc_ns;
+    int64_t monotonic_ns;
+};
+
 struct arbiter_held; // arbiter_range.c
 
 struct arbiter {
@@ -149,6 +155,9 @@ struct arbiter {
     uint32_t tick_next; // key
     uint32_t audit_round;
     uint32_t tails; // keys that want their tail
+    struct arbiter_now ran; // the last sign that the process runs
+    int64_t still_ns;       // UTC: from here it stood still
+    int64_t still_to_ns;    // ... to here
     struct arbiter_window *windows;
     uint32_t window_count;
     struct coverage_pool pool;
@@ -157,12 +166,6 @@ struct arbiter {
     arbiter_tell *tell;
     arbiter_release *release;
     void *context;
-};
-
-// The time of one judgement.
-struct arbiter_now {
-    int64_t utc_ns;
-    int64_t monotonic_ns;
 };
 
 // 0 or -ENOMEM.

@@ -76,6 +76,8 @@ static inline bool arbiter_timed(const struct arbiter_key *key)
 void arbiter_timed_up(struct arbiter *arbiter, uint32_t number, struct arbiter_now now);
 void arbiter_timed_down(struct arbiter *arbiter, uint32_t number, const struct arbiter_link *link,
                         struct arbiter_now now);
+// The process runs: told with every tick.
+void arbiter_timed_ran(struct arbiter *arbiter, struct arbiter_now now);
 // Since when events are missing of a key whose links are all cut at `time_ns`.
 int64_t arbiter_timed_cut_ns(const struct arbiter *arbiter, const struct arbiter_key *key,
                              int64_t time_ns);

@@ -17,6 +17,10 @@
 // A cut is noticed late by what a connection takes to fail, an event is late by the network.
 #define TIMED_CUT_NS LIMIT_SECOND_NS
 #define TIMED_LATENCY_NS (100 * LIMIT_MILLISECOND_NS)
+// Ticks come ten times a second: a process that missed so many stood still. Connections that ended
+// meanwhile are seen to have ended within a moment.
+#define TIMED_STILL_NS (500 * LIMIT_MILLISECOND_NS)
+#define TIMED_STILL_SEEN_NS (2 * LIMIT_SECOND_NS)
 // Longest that a message may have been under way: its hole begins with it, not with its arrival.
 #define TIMED_UNDER_WAY_NS (10 * LIMIT_SECOND_NS)
 
@@ -71,14 +75,14 @@ void arbiter_timed_up(struct arbiter *arbiter, uint32_t number, struct arbiter_n
                          coverage_cause_text(hole->cause));
 }
 
-static void alone_since(struct arbiter_key *key, const struct arbiter_link *left,
-                        struct arbiter_now now)
+void arbiter_timed_ran(struct arbiter *arbiter, struct arbiter_now now)
 {
-    ensure(key->links_live == 1);
-    const bool again = key->alone_ns != 0 && now.utc_ns - key->alone_to_ns < TIMED_ALONE_NS;
-    if (!again) key->alone_ns = now.utc_ns;
-    key->alone_to_ns = 0;
-    key->left = left->number;
+    const int64_t gap_ns = now.monotonic_ns - arbiter->ran.monotonic_ns;
+    if (arbiter->ran.monotonic_ns != 0 && gap_ns > TIMED_STILL_NS) {
+        arbiter->still_ns = now.utc_ns - gap_ns;
+        arbiter->still_to_ns = now.utc_ns;
+    }
+    arbiter->ran = now;
 }
 
 // When the exchange sent the last event: of books it tells, and those are asked for by that time.
@@ -92,16 +96,32 @@ static int64_t last_began_ns(const struct arbiter_key *key)
 }
 
 // Events that were under way when the last link was cut have not come: RISING and LEADER keys miss
-// them from their last event on.
+// them from their last event on. What was received at the end of a standstill came at any time of
+// it, and so did the cut.
 static int64_t cut_ns(const struct arbiter *arbiter, const struct arbiter_key *key, bool mute,
                       int64_t time_ns)
 {
     ensure(arbiter_timed(key));
     if (key->rule == ARBITER_SET) return arbiter_set_cut_ns(arbiter, key, time_ns);
     if (mute) return time_ns; // a second before it was seen to be
-    const int64_t last_ns = last_began_ns(key);
+    int64_t last_ns = last_began_ns(key);
+    if (arbiter->still_to_ns > time_ns - TIMED_STILL_SEEN_NS && arbiter->still_ns < time_ns) {
+        time_ns = arbiter->still_ns;
+        if (last_ns > time_ns) last_ns = time_ns;
+    }
     if (last_ns >= time_ns) return time_ns;
     return last_ns > time_ns - TIMED_CUT_NS ? last_ns : time_ns - TIMED_CUT_NS;
+}
+
+static void alone_since(const struct arbiter *arbiter, struct arbiter_key *key,
+                        const struct arbiter_link *left, struct arbiter_now now)
+{
+    ensure(key->links_live == 1);
+    const bool again = key->alone_ns != 0 && now.utc_ns - key->alone_to_ns < TIMED_ALONE_NS;
+    // What the link that left still had to bring counts on the other one, too.
+    if (!again) key->alone_ns = cut_ns(arbiter, key, false, now.utc_ns);
+    key->alone_to_ns = 0;
+    key->left = left->number;
 }
 
 int64_t arbiter_timed_cut_ns(const struct arbiter *arbiter, const struct arbiter_key *key,
@@ -125,6 +145,7 @@ static void time_missed(struct arbiter *arbiter, uint32_t number, int64_t first,
 {
     struct arbiter_key *key = &arbiter->keys[number];
     first = cut_ns(arbiter, key, true, first);
+    if (first < key->coverage.first) first = key->coverage.first;
     if (key->rule != ARBITER_SET) {
         arbiter_resolved(arbiter, number, first, last, 0, true, "the only link was silent");
         return;
@@ -146,11 +167,12 @@ void arbiter_timed_down(struct arbiter *arbiter, uint32_t number, const struct a
 {
     struct arbiter_key *key = &arbiter->keys[number];
     ensure(key->coverage.started && arbiter_timed(key));
+    arbiter_timed_ran(arbiter, now); // the tick may come behind what else a standstill left
     if (key->links_live > 0) {
         const int64_t first = silence_ns(key, link, now.utc_ns);
         if (link->mute_ns != 0 && link->number != key->left && first < key->alone_to_ns)
             time_missed(arbiter, number, first, key->alone_to_ns, now);
-        if (key->links_live == 1) alone_since(key, link, now);
+        if (key->links_live == 1) alone_since(arbiter, key, link, now);
         return;
     }
     hole_open(arbiter, key, COVERAGE_DISCONNECTED,
