@@ -101,7 +101,8 @@ static bool life_store(struct life *life)
     struct io_message message = {{0}};
     permits_init(&life->permits);
     audit_board_init(&life->board);
-    (void)permits_kind(&life->permits, "binance", 300, 300 * LIMIT_SECOND_NS);
+    (void)permits_kind(&life->permits, "binance", life->connects > 0 ? life->connects : 300,
+                       life->connects > 0 ? 20 * LIMIT_SECOND_NS : 300 * LIMIT_SECOND_NS);
     (void)permits_kind(&life->permits, "upbit", 5, LIMIT_SECOND_NS);
     cr_assert_eq(io_open_loop(&life->store_io, &(struct io_options){.name = "store"}, &message), 0);
     int result = keep_store_open(&life->store, life->store_io, STORE, &message);
@@ -276,6 +277,7 @@ struct found {
     struct depth_rows depth[MARKET_SYMBOLS];
     struct depth_rows books[MARKET_SYMBOLS];
     struct ranges lost_depth[MARKET_SYMBOLS];
+    bool gone[MARKET_SYMBOLS]; // all behind the last trade is listed as lost
     struct life_candles candles[MARKET_SYMBOLS];
     struct life_alerts alerts;
     uint64_t wrong;
@@ -371,6 +373,7 @@ static void found_status(struct found *found, uint32_t symbol, const struct rows
     cr_assert(has(rows, STATUS_FIRST_ID, row) && has(rows, STATUS_CHANNEL, row));
     int64_t first = rows->value[STATUS_FIRST_ID][row];
     int64_t last = has(rows, STATUS_LAST_ID, row) ? rows->value[STATUS_LAST_ID][row] : INT64_MAX;
+    const int64_t count = (int64_t)found->peer->symbols[symbol].count;
     if (found->says)
         (void)fprintf(stderr, "hole %u kind %lld channel %lld %lld to %lld at %lld\n", symbol,
                       (long long)kind, (long long)rows->value[STATUS_CHANNEL][row],
@@ -381,9 +384,13 @@ static void found_status(struct found *found, uint32_t symbol, const struct rows
             found_lost_depth(&found->lost_depth[symbol], (struct range){first, last});
         return;
     }
+    if (last == INT64_MAX) { // the exchange does not name the symbol, or names it again
+        found->gone[symbol] = kind == STATUS_HOLE_LOST;
+        return;
+    }
     for (int64_t id = first; id <= last; id++) {
         int64_t n = id - MARKET_FIRST_ID;
-        cr_assert(n >= 0 && n < (int64_t)found->peer->symbols[symbol].count);
+        cr_assert(n >= 0 && n < count);
         int8_t *listed = &found->listed[symbol][n];
         *listed = kind != STATUS_HOLE_REPAIRED; // rows come in the order they were told
     }
@@ -457,8 +464,8 @@ static void judge_trades(const struct found *found, uint32_t symbol, struct life
         result->duplicated += stored > 1 ? stored - 1u : 0u;
         result->listed += listed;
         result->missing += stored == 0 && !listed;
-        if (found->says && stored == 0 && !listed)
-            (void)fprintf(stderr, "missing: symbol %u id %lld\n", symbol,
+        if (found->says && (stored > 0) == listed)
+            (void)fprintf(stderr, "%s: symbol %u id %lld\n", listed ? "listed" : "missing", symbol,
                           (long long)(n + MARKET_FIRST_ID));
         result->wrong += stored > 0 && listed;
         result->not_live += stored == 0 && found->live_from_ns != 0 &&
@@ -534,6 +541,13 @@ static void judge_depth(const struct found *found, uint32_t symbol, struct life_
         result->depth++;
         result->depth_wrong += !book_is_true(found, symbol, book, at);
     }
+    if (books->count > 0 && books->at[books->count - 1].last > at)
+        at = books->at[books->count - 1].last;
+    // What no later update tells of may be missing and not be known to be.
+    const struct market_symbol *truth = &found->peer->symbols[symbol];
+    const bool told = truth->count > 0 && found->live_from_ns != 0 &&
+                      truth->time_us[truth->count - 1] * 1000 >= found->live_from_ns;
+    result->not_live += told && at < truth->book_id;
 }
 
 struct life_result life_judge(struct life *life)
@@ -554,6 +568,7 @@ struct life_result life_judge(struct life *life)
     for (uint32_t symbol = 0; symbol < MARKET_SYMBOLS; symbol++) {
         judge_trades(found, symbol, &result);
         judge_depth(found, symbol, &result);
+        result.wrong += found->gone[symbol]; // the exchange names all when the life ends
         result.candles += found->candles[symbol].count;
         result.candles_wrong +=
             life_candles_wrong(&found->candles[symbol], &life->peer->symbols[symbol],

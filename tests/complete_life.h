@@ -30,6 +30,7 @@ struct life {
     struct keep_store *store;
     struct shard *shard; // the first
     uint32_t shards;     // of the next start; 0: one
+    uint32_t connects;   // that a start permits each 20 s; 0: more than it needs
     struct io *other_io[LIFE_SHARDS_MAX - 1];
     struct shard *other[LIFE_SHARDS_MAX - 1];
     struct scripted_broker *broker; // trades are mirrored to it; NULL: they are not
@@ -61,7 +62,8 @@ struct life_result {
     uint64_t duplicated;
     uint64_t missing;  // truth less stored less listed as open or lost
     uint64_t listed;   // open or lost
-    uint64_t not_live; // of the trades from live_from_ns on: that no link brought
+    uint64_t not_live; // of the trades from live_from_ns on: that no link brought; books that do
+                       // not reach the last update
     uint64_t wrong;    // listed as missing though stored, or not as sent
     uint64_t depth;    // rows applied to a book
     uint64_t depth_wrong;   // books that differ from the truth where coverage claims them

@@ -77,6 +77,7 @@ static bool simulation_start(struct simulation *own)
     struct life *life = own->life;
     life->shards = 1 + (uint32_t)drawn(own, LIFE_SHARDS_MAX);
     life->start_crash = drawn(own, 2) == 0 ? SIM_CRASH_POWER : SIM_CRASH_KILL;
+    life->connects = drawn(own, 4) == 0 ? 1 + (uint32_t)drawn(own, 8) : 0;
     if (drawn(own, 4) == 0)
         sim_world_crash_at(life->world, sim_world_operations(life->world) + 1 +
                                             drawn(own, START_OPERATIONS));
@@ -89,10 +90,52 @@ static bool simulation_start(struct simulation *own)
     return false;
 }
 
+// Symbols that the exchange does not name any more, and of these some that it does not know.
+static void simulation_delist(struct simulation *own)
+{
+    struct market_faults *faults = &own->life->peer->faults;
+    const uint32_t few = 1u << drawn(own, MARKET_SYMBOLS) | 1u << drawn(own, MARKET_SYMBOLS);
+    faults->delisted = drawn(own, 3) == 0 ? few : 0;
+    faults->unknown = faults->delisted & (uint32_t)drawn(own, 1u << MARKET_SYMBOLS);
+}
+
+// Until one of the drawn arrows is taken, or so long; the machine may crash.
+static void simulation_until_arrow(struct simulation *own, int64_t for_ns)
+{
+    struct sim_world *world = own->life->world;
+    const int64_t end_ns = sim_world_monotonic_ns(world) + for_ns;
+    simulation_arrow_await((uint32_t)drawn(own, simulation_arrow_count()));
+    while (!simulation_arrow_came() && sim_world_monotonic_ns(world) < end_ns &&
+           sim_world_step(world))
+        continue;
+}
+
+// A stop at a moment of which the network, the exchange and the broker may be at their worst.
+static void simulation_stop(struct simulation *own)
+{
+    struct life *life = own->life;
+    const bool faulty = drawn(own, 2) == 0;
+    if (faulty) simulation_fault_begin(life, &(struct simulation_groups){0});
+    simulation_until_arrow(own, (int64_t)drawn(own, 10000) * MS);
+    life_stop(life);
+    if (faulty) simulation_fault_end(life);
+    own->counts->stops++;
+}
+
+// Stopped as soon as it is there.
+static void simulation_brief_sitting(struct simulation *own)
+{
+    if (!simulation_start(own)) return;
+    if (drawn(own, 2) == 0) simulation_until_arrow(own, (int64_t)drawn(own, 3000) * MS);
+    simulation_stop(own);
+}
+
 // From a start to a stop, a kill at any time, or before any operation of the disk.
 static void simulation_sitting(struct simulation *own, int64_t for_ns)
 {
     struct life *life = own->life;
+    simulation_delist(own);
+    if (drawn(own, 3) == 0) simulation_brief_sitting(own);
     if (!simulation_start(own)) return;
     const uint64_t ending = own->counts->crashes < CRASHES_LEAST ? 1 + drawn(own, 3)
                                                                  : drawn(own, 4);
@@ -101,12 +144,12 @@ static void simulation_sitting(struct simulation *own, int64_t for_ns)
                                             drawn(own, (uint64_t)(for_ns / (10 * MS))));
     if (drawn(own, 4) != 0) life_run(life, (int64_t)drawn(own, 3000) * MS);
     if (!sim_world_crashed(life->world)) (void)simulation_faults(own, for_ns);
+    if (ending == 2 && !sim_world_crashed(life->world)) simulation_until_arrow(own, 10 * SECOND);
     if (ending > 0 || sim_world_crashed(life->world)) {
         simulation_crash(own);
     } else {
         life_run(life, 5 * SECOND); // a disk that was full has room again
-        life_stop(life);
-        own->counts->stops++;
+        simulation_stop(own);
     }
     life_run(life, (int64_t)drawn(own, 3000) * MS);
 }
@@ -125,6 +168,7 @@ static void simulation_calm(struct simulation *own)
 {
     struct life *life = own->life;
     life->shards = 1 + (uint32_t)drawn(own, LIFE_SHARDS_MAX);
+    life->connects = 0;
     cr_assert(life_start(life));
     life->peer->faults = (struct market_faults){0};
     life_run(life, 5 * SECOND);
@@ -188,6 +232,7 @@ void simulation_run(uint64_t seed, const struct simulation_options *options,
     counts->virtual_ns = sim_world_monotonic_ns(own.life->world);
     counts->hash = sim_world_hash(own.life->world);
     simulation_fault_hits(own.life, counts);
+    simulation_arrows_taken(counts->arrows);
     simulation_judge(&own);
     free(own.life->broker);
     life_destroy(own.life);
