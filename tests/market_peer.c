@@ -106,7 +106,8 @@ static void market_event(struct market_connection *connection, const char *text)
     bool had_late = connection->late[0] != '\0';
     if (!had_late && chance(peer, &faults->late)) {
         (void)snprintf(connection->late, sizeof connection->late, "%s", text);
-        connection->late_left = 1 + (uint32_t)sim_world_random(peer->world, 40);
+        const uint64_t others = sim_world_random(peer->world, 4) == 0 ? 400 : 40;
+        connection->late_left = 1 + (uint32_t)sim_world_random(peer->world, others);
         return;
     }
     market_text(connection, text);

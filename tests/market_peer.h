@@ -25,7 +25,7 @@ enum {
 struct market_faults { // ppm, of each message and connection
     uint32_t lost;
     uint32_t doubled;
-    uint32_t late;    // sent after up to 40 others
+    uint32_t late;    // sent after up to 40 others, now and then after up to 400
     uint32_t cut;     // the connection ends here
     uint32_t muted;   // the connection says nothing from here on
     uint32_t refused; // REST: 503

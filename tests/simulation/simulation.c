@@ -35,12 +35,24 @@ static void simulation_begin(struct simulation *own, uint64_t seed,
     life->named = drawn(own, 2) == 0;
     sim_world_faults(life->world)->torn_sector = 500000;
     sim_world_faults(life->world)->resolve_rotated = drawn(own, 2) == 0;
+    if (drawn(own, 4) == 0) // a day ends, and is closed
+        sim_world_step_clock(life->world, 24 * LIMIT_HOUR_NS -
+                                              (int64_t)(30 + drawn(own, 270)) * SECOND);
     own->groups = (struct simulation_groups){.disk = drawn(own, 3) != 0,
                                              .clock = drawn(own, 4) == 0};
     if (options->log) life->log.file = 2;
     if (drawn(own, 4) == 0) return; // without a mirror
     life->broker = calloc(1, sizeof *life->broker);
     life->broker->world = life->world;
+}
+
+// Symbols that the exchange does not name any more, and of these some that it does not know.
+static void simulation_delist(struct simulation *own)
+{
+    struct market_faults *faults = &own->life->peer->faults;
+    const uint32_t few = 1u << drawn(own, MARKET_SYMBOLS) | 1u << drawn(own, MARKET_SYMBOLS);
+    faults->delisted = drawn(own, 3) == 0 ? few : 0;
+    faults->unknown = faults->delisted & (uint32_t)drawn(own, 1u << MARKET_SYMBOLS);
 }
 
 // Faults and pauses in turn. False: the machine has crashed.
@@ -50,6 +62,7 @@ static bool simulation_faults(struct simulation *own, int64_t for_ns)
     while (for_ns > 0) {
         const int64_t with_ns = (int64_t)(500 + drawn(own, 8000)) * MS;
         const int64_t without_ns = (int64_t)drawn(own, 6000) * MS;
+        if (drawn(own, 8) == 0) simulation_delist(own);
         simulation_fault_begin(life, &own->groups);
         own->counts->episodes++;
         life_run(life, with_ns);
@@ -90,21 +103,12 @@ static bool simulation_start(struct simulation *own)
     return false;
 }
 
-// Symbols that the exchange does not name any more, and of these some that it does not know.
-static void simulation_delist(struct simulation *own)
-{
-    struct market_faults *faults = &own->life->peer->faults;
-    const uint32_t few = 1u << drawn(own, MARKET_SYMBOLS) | 1u << drawn(own, MARKET_SYMBOLS);
-    faults->delisted = drawn(own, 3) == 0 ? few : 0;
-    faults->unknown = faults->delisted & (uint32_t)drawn(own, 1u << MARKET_SYMBOLS);
-}
-
 // Until one of the drawn arrows is taken, or so long; the machine may crash.
 static void simulation_until_arrow(struct simulation *own, int64_t for_ns)
 {
     struct sim_world *world = own->life->world;
     const int64_t end_ns = sim_world_monotonic_ns(world) + for_ns;
-    simulation_arrow_await((uint32_t)drawn(own, simulation_arrow_count()));
+    simulation_arrow_await((uint32_t)drawn(own, UINT32_MAX));
     while (!simulation_arrow_came() && sim_world_monotonic_ns(world) < end_ns &&
            sim_world_step(world))
         continue;

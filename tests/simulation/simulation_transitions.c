@@ -23,6 +23,19 @@ struct arrow {
     const char *name;
 };
 
+// Into states that last a moment: what may happen in them has to be aimed at.
+static bool is_brief(const struct arrow *arrow)
+{
+    switch (arrow->machine) {
+    case TRANSITION_LINK: return arrow->to == LINK_UPGRADING || arrow->to == LINK_SUBSCRIBING;
+    case TRANSITION_REST:
+        return arrow->to == REST_WAKING || arrow->to == REST_RENEWING ||
+               arrow->to == REST_PARTING || arrow->to == REST_RESTING;
+    case TRANSITION_LEDGER: return arrow->to == SHARD_LEDGER_TAKEN;
+    default: return false;
+    }
+}
+
 #define LINK(from, to) {TRANSITION_LINK, LINK_##from, LINK_##to, "link " #from " " #to}
 #define REST(from, to) {TRANSITION_REST, REST_##from, REST_##to, "rest " #from " " #to}
 #define MEND(from, to) {TRANSITION_MEND, MEND_##from, MEND_##to, "mend " #from " " #to}
@@ -160,9 +173,12 @@ void transition_seen(enum transition_machine machine, uint32_t from, uint32_t to
     taken[machine][from][to]++;
 }
 
-void simulation_arrow_await(uint32_t arrow)
+void simulation_arrow_await(uint32_t drawn)
 {
-    awaited = arrows[arrow % ARROWS];
+    const bool brief = drawn % 2 == 0;
+    uint32_t at = drawn / 2 % ARROWS;
+    while (brief && !is_brief(&arrows[at])) at = (at + 1) % ARROWS;
+    awaited = arrows[at];
     awaited_from = taken[awaited.machine][awaited.from][awaited.to];
 }
 
