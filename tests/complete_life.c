@@ -30,8 +30,12 @@ struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns)
     sim_loop_elsewhere(life->peer_io);
     life->peer = market_peer_create(life->peer_io, life->world, pause_ns);
     static const char *const addresses[] = LIFE_ADDRESSES;
-    for (uint32_t i = 0; i < 3; i++) sim_world_name(life->world, LIFE_HOST, addresses[i]);
+    for (uint32_t i = 0; i < 3; i++) {
+        sim_world_name(life->world, LIFE_HOST, addresses[i]);
+        sim_world_name(life->world, LIFE_HOST_ALIAS, addresses[i]);
+    }
     sim_name_hidden(life->world, LIFE_HOST, addresses[2], true);
+    sim_name_hidden(life->world, LIFE_HOST_ALIAS, addresses[2], true);
     for (uint32_t i = 1; i < 3; i++) sim_address_gone(life->world, addresses[i], true);
     life->log.file = getenv("LIFE_TEST_LOG") != NULL ? 2 : -1;
     life->log.levels.all = LOG_LEVEL_INFO;
@@ -41,12 +45,13 @@ struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns)
 static void life_url(const struct life *life, const char *scheme, bool websocket, struct url *url)
 {
     char text[64];
-    (void)snprintf(text, sizeof text, "%s://%s:%u", scheme,
-                   life->named ? LIFE_HOST : "127.0.0.1", life->peer->port);
+    const char *host = life->named ? LIFE_HOST : "127.0.0.1";
+    (void)snprintf(text, sizeof text, "%s://%s:%u", scheme, life->alias ? LIFE_HOST_ALIAS : host,
+                   life->peer->port);
     cr_assert_null(url_parse(text, websocket, url));
 }
 
-static void life_feed(struct life *life, struct shard *shard, uint32_t number)
+static void life_feed(struct life *life, struct shard *shard, uint32_t number, uint32_t replaces)
 {
     static struct dialect_channel channels[2] = {{"trade"}, {"depth"}};
     static struct plan_symbol symbols[MARKET_SYMBOLS];
@@ -65,7 +70,8 @@ static void life_feed(struct life *life, struct shard *shard, uint32_t number)
     feed->share = plan_share_create(&input, number);
     life_url(life, "ws", true, &feed->url);
     life_url(life, "http", false, &feed->rest_url);
-    feed->id = 1;
+    feed->id = life->feed_id;
+    feed->replaces = replaces;
     const struct shard_command command = {.kind = SHARD_FEED_ADD, .feed = feed};
     cr_assert(shard_post(shard, &command));
 }
@@ -73,6 +79,14 @@ static void life_feed(struct life *life, struct shard *shard, uint32_t number)
 void life_run(struct life *life, int64_t for_ns)
 {
     (void)sim_world_run(life->world, for_ns);
+}
+
+void life_reload(struct life *life)
+{
+    const uint32_t replaces = life->feed_id++;
+    life->alias = !life->alias;
+    for (uint32_t i = 0; i < life->shards; i++)
+        life_feed(life, i == 0 ? life->shard : life->other[i - 1], i, replaces);
 }
 
 static struct shard *life_shard(struct life *life, struct io **io, uint32_t number)
@@ -91,7 +105,7 @@ static struct shard *life_shard(struct life *life, struct io **io, uint32_t numb
     life_alert_rules(&options.derive.alerts);
     cr_assert_eq(io_open_loop(io, &(struct io_options){.name = "shard"}, &message), 0);
     cr_assert_eq(shard_open(&shard, *io, &options), 0);
-    life_feed(life, shard, number);
+    life_feed(life, shard, number, 0);
     return shard;
 }
 
@@ -128,6 +142,7 @@ static bool life_start_all(struct life *life)
     if (!life_store(life) || (life->broker != NULL && !life_mirror_start(life))) return false;
     cr_assert_lt(life->start_count, LIFE_STARTS_MAX);
     life->starts_ns[life->start_count++] = io_utc_ns(life->store_io);
+    life->feed_id = 1;
     life->shard = life_shard(life, &life->io, 0);
     for (uint32_t i = 1; i < life->shards; i++)
         life->other[i - 1] = life_shard(life, &life->other_io[i - 1], i);
@@ -373,7 +388,6 @@ static void found_status(struct found *found, uint32_t symbol, const struct rows
     cr_assert(has(rows, STATUS_FIRST_ID, row) && has(rows, STATUS_CHANNEL, row));
     int64_t first = rows->value[STATUS_FIRST_ID][row];
     int64_t last = has(rows, STATUS_LAST_ID, row) ? rows->value[STATUS_LAST_ID][row] : INT64_MAX;
-    const int64_t count = (int64_t)found->peer->symbols[symbol].count;
     if (found->says)
         (void)fprintf(stderr, "hole %u kind %lld channel %lld %lld to %lld at %lld\n", symbol,
                       (long long)kind, (long long)rows->value[STATUS_CHANNEL][row],
@@ -390,7 +404,7 @@ static void found_status(struct found *found, uint32_t symbol, const struct rows
     }
     for (int64_t id = first; id <= last; id++) {
         int64_t n = id - MARKET_FIRST_ID;
-        cr_assert(n >= 0 && n < count);
+        cr_assert(n >= 0 && n < (int64_t)found->peer->symbols[symbol].count);
         int8_t *listed = &found->listed[symbol][n];
         *listed = kind != STATUS_HOLE_REPAIRED; // rows come in the order they were told
     }
@@ -465,7 +479,7 @@ static void judge_trades(const struct found *found, uint32_t symbol, struct life
         result->listed += listed;
         result->missing += stored == 0 && !listed;
         if (found->says && (stored > 0) == listed)
-            (void)fprintf(stderr, "%s: symbol %u id %lld\n", listed ? "listed" : "missing", symbol,
+            (void)fprintf(stderr, "%s: %u %lld\n", listed ? "listed" : "missing", symbol,
                           (long long)(n + MARKET_FIRST_ID));
         result->wrong += stored > 0 && listed;
         result->not_live += stored == 0 && found->live_from_ns != 0 &&

@@ -17,6 +17,7 @@
 enum { LIFE_SHARDS_MAX = 2 };
 // The exchange's name and its addresses; the last one is gone at first, and never in answers.
 #define LIFE_HOST "exchange.example"
+#define LIFE_HOST_ALIAS "exchange.alias" // the same addresses
 #define LIFE_ADDRESSES {"127.0.0.1", "127.0.0.2", "127.0.0.3"}
 
 struct scripted_broker;
@@ -36,6 +37,8 @@ struct life {
     struct scripted_broker *broker; // trades are mirrored to it; NULL: they are not
     struct life_mirror *mirror;     // of this life
     bool named;                     // the exchange is known by a name with two addresses
+    bool alias;                     // ... by its other name
+    uint32_t feed_id;               // of the feed that was given last
     struct log log;
     struct permits permits;
     struct audit_board board;
@@ -81,6 +84,8 @@ struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns);
 // Opens store and shard, gives the feed. False: the machine crashed; life_crash() is due.
 bool life_start(struct life *life);
 void life_run(struct life *life, int64_t for_ns);
+// The configuration says another name of the exchange: a new feed takes over.
+void life_reload(struct life *life);
 // SHARD_STOP, and its end.
 void life_stop(struct life *life);
 // The machine loses power, or the process is killed; what was the shard is leaked.

@@ -4,8 +4,8 @@
 // it does not name any more.
 //
 //     named ──not in an answer──→ wants its tail ──asked from its last id on──┬→ rows: a hole
-//       ↑                                                                     ├→ none: it ends here
-//       └──in an answer again─────────────────────────────────────────────────┴→ refused: lost
+//       ↑                            │                                        ├→ none: it ends here
+//       └──in an answer again────────┴────────────────────────────────────────┴→ refused: lost
 #include "capture/arbiter_inside.h"
 
 static void want_tail(struct arbiter *arbiter, struct arbiter_key *key, bool wanted)

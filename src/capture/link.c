@@ -2,13 +2,13 @@
 //
 // link: the states of one connection.
 //
-//     IDLE
+//     IDLE ──────────────── no permit ──→ BACKOFF
 //      │ link_start → link_begin (a permit)
 //      ↓
 //     RESOLVING ────────── link_fail ──┐
 //      │ link_resolved                 │
 //      ↓                               │
-//     CONNECTING ───────── link_fail ──┤   each address in turn
+//     CONNECTING ───────── link_fail ──┤   each address in turn: CONNECTING again
 //      │ link_connected_done           │
 //      ↓                               │
 //     HANDSHAKING ──────── link_fail ──┤
@@ -27,7 +27,7 @@
 //                                      │ link_settle                 ↑
 //                                      ↓                             │ link_stop, link_retire
 //                                     BACKOFF ───────────────────────┘ (by way of DRAINING)
-//                                      │ link_begin (pause over, a permit)
+//                                      │ link_begin (pause over, a permit; none: BACKOFF again)
 //                                      └──→ RESOLVING
 //
 // In flight:  RESOLVING, CONNECTING: attempt. HANDSHAKING ... UNSUBSCRIBING: receive (for as long

@@ -2,12 +2,16 @@
 //
 // rest: one GET, or one POST.
 //
-//     IDLE ─rest_get→ RESOLVING → CONNECTING → HANDSHAKING → WAITING ─┐   each address in turn
-//      ↑  │                └──────────┴─────────────┴─────────────────┤ rest_end
-//      │  └─kept─→ WAKING ──────────────────────────────→ WAITING     │
+//     IDLE ─rest_get→ RESOLVING → CONNECTING → HANDSHAKING → WAITING ─┐
+//      ↑  │                └──────────┴─────────────┴─────────────────┤ rest_end, rest_whole
+//      │  ├─kept─────────────────────────────────────────→ WAITING    │
+//      │  └─kept─→ WAKING ─(timer over)─→ WAITING; cancelled: CLOSING │
 //      └──────────── callback ←── rest_settle (ops over) ←── CLOSING or RESTING
 //
-//     WAITING ─kept, no byte came→ RENEWING → RESOLVING      IDLE ─kept too long→ PARTING → IDLE
+//     CONNECTING ─refused→ CONNECTING: each address in turn     RESTING ─ended by the peer→ CLOSING
+//     WAITING ─kept, no byte came→ RENEWING → RESOLVING         RENEWING ─cancelled, late→ CLOSING
+//     IDLE, WAKING ─kept, of no use any more→ RENEWING
+//     IDLE ─kept too long→ PARTING → IDLE         PARTING ─asked meanwhile, cancelled→ CLOSING
 //
 // The timer limits the whole. A failure goes through rest_end(), a reply through rest_whole(),
 // once. Between requests it limits how long a connection is kept.

@@ -3,6 +3,7 @@
 // shard_ledger: the shard's part of the ledger. Contract: what the file says is on stable storage.
 //
 //     IDLE ──a minute, or the end──→ TAKEN ──all rows up to then durable──→ WRITING ──→ IDLE
+//                                      └──the end: taken anew, TAKEN
 //
 // The text is made in one go: about 1 ms for 10,000 keys. A file that cannot be written is tried
 // again a minute later; the old one stands, and more rows are read at the next start.

@@ -3,10 +3,10 @@
 //                    ┌──────────────────────── sealer_next() ───────────────────────┐
 //                    ↓                                                              │
 //     IDLE ──→ OPENING ──→ WRITING (0 … n segments) ──→ CLOSING ──→ SWAPPING ──→ REMOVING
-//       ↑         │            │                           │            │
-//       │         └────────────┴──── sealer_fail() ────────┴────────────┘
-//       │                                │
-//       └───────────────────────── RETRYING (1 s)
+//      ↑ ↑        │            │                        ↑  │ └──sealed before──────↑
+//      │ │        └────────────┴─nothing to write, fail─┘  │            │
+//      │ └───────────────────── a tape that stays for a guard ──────────┤
+//      └─────────────── RETRYING (1 s) ←──── failed ───────┴────────────┘
 //
 // One job at a time: a tape (sealer_tape.c), a merge (sealer_merge.c), a deletion (sealer_drop.c,
 // which begins with the swap) or segments that another program made (sealer_incoming.c). Or, from

@@ -97,6 +97,7 @@ static void address_changed(struct life *life, bool begins)
     static const char *const addresses[] = LIFE_ADDRESSES;
     for (uint32_t i = 0; i < 3; i++) {
         sim_name_hidden(life->world, LIFE_HOST, addresses[i], (i == 2) != begins);
+        sim_name_hidden(life->world, LIFE_HOST_ALIAS, addresses[i], (i == 2) != begins);
         sim_address_gone(life->world, addresses[i], (i == 2) != begins);
     }
     if (begins) sim_network_cut(life->world, life->peer->port, true);
@@ -125,6 +126,12 @@ static void clock_back(struct life *life, bool begins)
 static void disk_full(struct life *life, bool begins)
 {
     sim_disk_capacity(life->world, begins ? 1 << 20 : 1 << 30);
+}
+
+// Not a fault, but no better a time for one.
+static void reload(struct life *life, bool begins)
+{
+    if (begins) life_reload(life);
 }
 
 static void killed(struct life *life, bool begins)
@@ -175,6 +182,7 @@ static const struct fault faults[] = {
     ACTION(broker_down),
     ACTION(broker_stuck),
     ACTION(broker_slow),
+    ACTION(reload),
     {.name = "clock_forward", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_forward},
     {.name = "clock_back", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_back},
     {.name = "disk_full", .group = GROUP_DISK, .place = PLACE_ACTION, .act = disk_full},
