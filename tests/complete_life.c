@@ -37,8 +37,8 @@ struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns)
     sim_name_hidden(life->world, LIFE_HOST, addresses[2], true);
     sim_name_hidden(life->world, LIFE_HOST_ALIAS, addresses[2], true);
     for (uint32_t i = 1; i < 3; i++) sim_address_gone(life->world, addresses[i], true);
-    life->log.file = getenv("LIFE_TEST_LOG") != NULL ? 2 : -1;
-    life->log.levels.all = LOG_LEVEL_INFO;
+    life->log = (struct log){.file = getenv("LIFE_TEST_LOG") != NULL ? 2 : -1,
+                             .levels.all = LOG_LEVEL_INFO};
     return life;
 }
 

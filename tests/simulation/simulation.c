@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 
+#include "keep/keep_store.h"
 #include "scripted_producer.h"
 
 #define MS LIMIT_MILLISECOND_NS
@@ -84,6 +85,14 @@ static void simulation_crash(struct simulation *own)
     own->counts->crashes++;
 }
 
+// Alerts are deleted at once, where nobody judges them. Not where a disk may be full: then `keep`
+// deletes of every channel.
+static void simulation_keep(struct simulation *own)
+{
+    const struct retention_rules keep = {.channel[CHANNEL_ALERT].size_bytes = 1};
+    if (own->groups.clock && !own->groups.disk) keep_store_set_rules(own->life->store, &keep);
+}
+
 // With another number of shards. False: the machine crashed before the start was through.
 static bool simulation_start(struct simulation *own)
 {
@@ -96,6 +105,7 @@ static bool simulation_start(struct simulation *own)
                                             drawn(own, START_OPERATIONS));
     if (life_start(life) && !sim_world_crashed(life->world)) {
         sim_world_crash_at(life->world, 0);
+        simulation_keep(own);
         return true;
     }
     simulation_crash(own);
@@ -115,12 +125,13 @@ static void simulation_until_arrow(struct simulation *own, int64_t for_ns)
 }
 
 // A stop at a moment of which the network, the exchange and the broker may be at their worst.
-static void simulation_stop(struct simulation *own)
+static void simulation_stop(struct simulation *own, int64_t within_ns)
 {
     struct life *life = own->life;
     const bool faulty = drawn(own, 2) == 0;
     if (faulty) simulation_fault_begin(life, &(struct simulation_groups){0});
-    simulation_until_arrow(own, (int64_t)drawn(own, 10000) * MS);
+    if (drawn(own, 3) == 0) life_reload(life);
+    simulation_until_arrow(own, (int64_t)drawn(own, (uint64_t)(within_ns / MS)) * MS);
     life_stop(life);
     if (faulty) simulation_fault_end(life);
     own->counts->stops++;
@@ -131,7 +142,7 @@ static void simulation_brief_sitting(struct simulation *own)
 {
     if (!simulation_start(own)) return;
     if (drawn(own, 2) == 0) simulation_until_arrow(own, (int64_t)drawn(own, 3000) * MS);
-    simulation_stop(own);
+    simulation_stop(own, 10 * SECOND);
 }
 
 // From a start to a stop, a kill at any time, or before any operation of the disk.
@@ -153,7 +164,7 @@ static void simulation_sitting(struct simulation *own, int64_t for_ns)
         simulation_crash(own);
     } else {
         life_run(life, 5 * SECOND); // a disk that was full has room again
-        simulation_stop(own);
+        simulation_stop(own, 30 * SECOND);
     }
     life_run(life, (int64_t)drawn(own, 3000) * MS);
 }

@@ -74,7 +74,6 @@ static const struct arrow arrows[] = {
     REST(IDLE, RESOLVING),
     REST(IDLE, WAITING),
     REST(IDLE, WAKING),
-    REST(IDLE, RENEWING),
     REST(IDLE, PARTING),
     REST(WAKING, WAITING),
     REST(WAKING, RENEWING),
@@ -94,7 +93,6 @@ static const struct arrow arrows[] = {
     REST(RENEWING, RESOLVING),
     REST(RENEWING, CLOSING),
     REST(PARTING, IDLE),
-    REST(PARTING, CLOSING),
     MEND(FREE, WAITING),
     MEND(WAITING, ASKING),
     MEND(WAITING, FREE),
@@ -147,7 +145,16 @@ static const struct arrow arrows[] = {
     TAPE(READY, CLOSING),
     TAPE(CLOSING, IDLE),
 };
-enum { ARROWS = sizeof arrows / sizeof *arrows, STATES_MAX = 16 };
+// Drawn, but taken within microseconds of another event only: tests/rest_test.c takes them.
+static const struct arrow seldom[] = {
+    REST(IDLE, RENEWING), // asked in the callback, after a reload
+    REST(PARTING, CLOSING),
+};
+enum {
+    ARROWS = sizeof arrows / sizeof *arrows,
+    SELDOM = sizeof seldom / sizeof *seldom,
+    STATES_MAX = 16,
+};
 _Static_assert(ARROWS <= SIMULATION_ARROWS_MAX, "one counter each");
 
 static uint64_t taken[TRANSITION_MACHINES][STATES_MAX][STATES_MAX];
@@ -156,9 +163,9 @@ static uint64_t awaited_from; // how often it had been taken
 
 static bool is_drawn(enum transition_machine machine, uint32_t from, uint32_t to)
 {
-    for (uint32_t i = 0; i < ARROWS; i++) {
-        if (arrows[i].machine == machine && arrows[i].from == from && arrows[i].to == to)
-            return true;
+    for (uint32_t i = 0; i < ARROWS + SELDOM; i++) {
+        const struct arrow *at = i < ARROWS ? &arrows[i] : &seldom[i - ARROWS];
+        if (at->machine == machine && at->from == from && at->to == to) return true;
     }
     return false;
 }
@@ -175,10 +182,13 @@ void transition_seen(enum transition_machine machine, uint32_t from, uint32_t to
 
 void simulation_arrow_await(uint32_t drawn)
 {
-    const bool brief = drawn % 2 == 0;
-    uint32_t at = drawn / 2 % ARROWS;
-    while (brief && !is_brief(&arrows[at])) at = (at + 1) % ARROWS;
-    awaited = arrows[at];
+    uint32_t brief[ARROWS];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < ARROWS; i++) {
+        if (is_brief(&arrows[i])) brief[count++] = i;
+    }
+    const uint32_t any = drawn / 2;
+    awaited = arrows[drawn % 2 == 0 ? brief[any % count] : any % ARROWS];
     awaited_from = taken[awaited.machine][awaited.from][awaited.to];
 }
 
