@@ -434,6 +434,27 @@ Test(rest, another_place_is_another_connection)
     rig_destroy(rig);
 }
 
+static void answered_elsewhere(void *context, struct rest *rest)
+{
+    struct rig *rig = context;
+    char text[64];
+    if (rig->answers++ > 0) return;
+    (void)snprintf(text, sizeof text, "http://127.0.0.1:%u", rig->server.port);
+    cr_assert_null(url_parse(text, false, &rig->url));
+    rest_get(rest, &rig->url, "/", answered_elsewhere, rig);
+    cr_assert_eq(rest->state, REST_RENEWING);
+}
+
+Test(rest, the_callback_may_ask_another_place)
+{
+    struct rig *rig = rig_keep(HELLO);
+    rest_get(&rig->rest, &rig->url, "/", answered_elsewhere, rig);
+    (void)sim_world_run(rig->world, LIMIT_SECOND_NS);
+    cr_assert(rig->answers == 2 && rig->rest.ok, "%s", rig->rest.failure);
+    cr_assert_eq(rig->rest.connections, 2);
+    rig_destroy(rig);
+}
+
 Test(rest, bytes_nobody_asked_for_end_the_connection)
 {
     struct rig *rig = rig_keep(HELLO "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil");

@@ -11,7 +11,7 @@
 #define MS LIMIT_MILLISECOND_NS
 #define SECOND LIMIT_SECOND_NS
 
-enum { SITTINGS_LEAST = 4, CRASHES_LEAST = 3, START_OPERATIONS = 60 };
+enum { SITTINGS_LEAST = 4, CRASHES_LEAST = 3, START_OPERATIONS = 60, AIM_OPERATIONS = 12 };
 
 struct simulation {
     struct life *life;
@@ -114,11 +114,11 @@ static bool simulation_start(struct simulation *own)
 }
 
 // Until one of the drawn arrows is taken, or so long; the machine may crash.
-static void simulation_until_arrow(struct simulation *own, int64_t for_ns)
+static void simulation_until_arrow(struct simulation *own, enum simulation_aim aim, int64_t for_ns)
 {
     struct sim_world *world = own->life->world;
     const int64_t end_ns = sim_world_monotonic_ns(world) + for_ns;
-    simulation_arrow_await((uint32_t)drawn(own, UINT32_MAX));
+    simulation_arrow_await(aim, drawn(own, UINT32_MAX));
     while (!simulation_arrow_came() && sim_world_monotonic_ns(world) < end_ns &&
            sim_world_step(world))
         continue;
@@ -131,17 +131,30 @@ static void simulation_stop(struct simulation *own, int64_t within_ns)
     const bool faulty = drawn(own, 2) == 0;
     if (faulty) simulation_fault_begin(life, &(struct simulation_groups){0});
     if (drawn(own, 3) == 0) life_reload(life);
-    simulation_until_arrow(own, (int64_t)drawn(own, (uint64_t)(within_ns / MS)) * MS);
+    simulation_until_arrow(own, drawn(own, 2) == 0 ? SIMULATION_AIM_BRIEF : SIMULATION_AIM_ANY,
+                           (int64_t)drawn(own, (uint64_t)(within_ns / MS)) * MS);
     life_stop(life);
     if (faulty) simulation_fault_end(life);
     own->counts->stops++;
+}
+
+// At a crash right behind an arrow, or a few operations of the disk behind one that writes.
+static void simulation_aim(struct simulation *own)
+{
+    struct sim_world *world = own->life->world;
+    if (drawn(own, 3) == 0) {
+        simulation_until_arrow(own, SIMULATION_AIM_ANY, 10 * SECOND);
+        return;
+    }
+    simulation_until_arrow(own, SIMULATION_AIM_DISK, 60 * SECOND);
+    sim_world_crash_at(world, sim_world_operations(world) + 1 + drawn(own, AIM_OPERATIONS));
+    life_run(own->life, SECOND);
 }
 
 // Stopped as soon as it is there.
 static void simulation_brief_sitting(struct simulation *own)
 {
     if (!simulation_start(own)) return;
-    if (drawn(own, 2) == 0) simulation_until_arrow(own, (int64_t)drawn(own, 3000) * MS);
     simulation_stop(own, 10 * SECOND);
 }
 
@@ -159,7 +172,7 @@ static void simulation_sitting(struct simulation *own, int64_t for_ns)
                                             drawn(own, (uint64_t)(for_ns / (10 * MS))));
     if (drawn(own, 4) != 0) life_run(life, (int64_t)drawn(own, 3000) * MS);
     if (!sim_world_crashed(life->world)) (void)simulation_faults(own, for_ns);
-    if (ending == 2 && !sim_world_crashed(life->world)) simulation_until_arrow(own, 10 * SECOND);
+    if (ending == 2 && !sim_world_crashed(life->world)) simulation_aim(own);
     if (ending > 0 || sim_world_crashed(life->world)) {
         simulation_crash(own);
     } else {

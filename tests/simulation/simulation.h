@@ -69,9 +69,14 @@ void simulation_outage(struct life *life, bool begins);
 
 uint32_t simulation_arrow_count(void);
 const char *simulation_arrow_name(uint32_t arrow); // "machine FROM TO"
-// Some arrow, every second time one into a state that lasts a moment. From now on
-// simulation_arrow_came() says whether it was taken.
-void simulation_arrow_await(uint32_t drawn);
+enum simulation_aim {
+    SIMULATION_AIM_ANY,
+    SIMULATION_AIM_BRIEF, // into a state that lasts a moment
+    SIMULATION_AIM_DISK,  // behind which files are written, synced, renamed and removed
+};
+// Number `drawn` of these arrows, modulo their count. From now on simulation_arrow_came() says
+// whether it was taken.
+void simulation_arrow_await(enum simulation_aim aim, uint64_t drawn);
 bool simulation_arrow_came(void);
 // By this process so far.
 void simulation_arrows_taken(uint64_t counts[SIMULATION_ARROWS_MAX]);

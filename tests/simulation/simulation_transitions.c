@@ -23,19 +23,6 @@ struct arrow {
     const char *name;
 };
 
-// Into states that last a moment: what may happen in them has to be aimed at.
-static bool is_brief(const struct arrow *arrow)
-{
-    switch (arrow->machine) {
-    case TRANSITION_LINK: return arrow->to == LINK_UPGRADING || arrow->to == LINK_SUBSCRIBING;
-    case TRANSITION_REST:
-        return arrow->to == REST_WAKING || arrow->to == REST_RENEWING ||
-               arrow->to == REST_PARTING || arrow->to == REST_RESTING;
-    case TRANSITION_LEDGER: return arrow->to == SHARD_LEDGER_TAKEN;
-    default: return false;
-    }
-}
-
 #define LINK(from, to) {TRANSITION_LINK, LINK_##from, LINK_##to, "link " #from " " #to}
 #define REST(from, to) {TRANSITION_REST, REST_##from, REST_##to, "rest " #from " " #to}
 #define MEND(from, to) {TRANSITION_MEND, MEND_##from, MEND_##to, "mend " #from " " #to}
@@ -47,7 +34,8 @@ static bool is_brief(const struct arrow *arrow)
 #define LEDGER(from, to)                                                                           \
     {TRANSITION_LEDGER, SHARD_LEDGER_##from, SHARD_LEDGER_##to, "ledger " #from " " #to}
 #define SEALER(from, to) {TRANSITION_SEALER, SEALER_##from, SEALER_##to, "sealer " #from " " #to}
-#define TAPE(from, to) {TRANSITION_TAPE_FILE, TAPE_FILE_##from, TAPE_FILE_##to, "tape " #from " " #to}
+#define TAPE(from, to)                                                                             \
+    {TRANSITION_TAPE_FILE, TAPE_FILE_##from, TAPE_FILE_##to, "tape " #from " " #to}
 
 static const struct arrow arrows[] = {
     LINK(IDLE, RESOLVING),
@@ -180,15 +168,45 @@ void transition_seen(enum transition_machine machine, uint32_t from, uint32_t to
     taken[machine][from][to]++;
 }
 
-void simulation_arrow_await(uint32_t drawn)
+// What may happen in states that last a moment has to be aimed at.
+static bool is_brief(const struct arrow *arrow)
 {
-    uint32_t brief[ARROWS];
+    switch (arrow->machine) {
+    case TRANSITION_LINK: return arrow->to == LINK_UPGRADING || arrow->to == LINK_SUBSCRIBING;
+    case TRANSITION_REST:
+        return arrow->to == REST_WAKING || arrow->to == REST_RENEWING ||
+               arrow->to == REST_PARTING || arrow->to == REST_RESTING;
+    case TRANSITION_LEDGER: return arrow->to == SHARD_LEDGER_TAKEN;
+    default: return false;
+    }
+}
+
+static bool writes_files(const struct arrow *arrow)
+{
+    switch (arrow->machine) {
+    case TRANSITION_LEDGER: return arrow->from == SHARD_LEDGER_IDLE;
+    case TRANSITION_SEALER:
+        return arrow->to == SEALER_SWAPPING || arrow->to == SEALER_REMOVING;
+    case TRANSITION_TAPE_FILE:
+        return arrow->to == TAPE_FILE_PREPARING || arrow->to == TAPE_FILE_CLOSING;
+    default: return false;
+    }
+}
+
+static bool is_aimed_at(const struct arrow *arrow, enum simulation_aim aim)
+{
+    return aim == SIMULATION_AIM_ANY || (aim == SIMULATION_AIM_BRIEF && is_brief(arrow)) ||
+           (aim == SIMULATION_AIM_DISK && writes_files(arrow));
+}
+
+void simulation_arrow_await(enum simulation_aim aim, uint64_t drawn)
+{
+    uint32_t some[ARROWS];
     uint32_t count = 0;
     for (uint32_t i = 0; i < ARROWS; i++) {
-        if (is_brief(&arrows[i])) brief[count++] = i;
+        if (is_aimed_at(&arrows[i], aim)) some[count++] = i;
     }
-    const uint32_t any = drawn / 2;
-    awaited = arrows[drawn % 2 == 0 ? brief[any % count] : any % ARROWS];
+    awaited = arrows[some[drawn % count]];
     awaited_from = taken[awaited.machine][awaited.from][awaited.to];
 }
 
