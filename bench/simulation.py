@@ -9,10 +9,11 @@ Every hundredth seed is run again and must leave the same trace.
 violations: seeds in which a promise was broken. virtual_hours: simulated. times_real_time: virtual
 time by CPU time of all seeds, process starts and judging included; events_per_virtual_second says
 at which load. events_least, crashes_least, faults_least, virtual_seconds_least: of one seed. hits:
-how often each kind of fault struck. seeds_per_second: by the clock, on as many workers.
+how often each kind of fault struck. transitions: how often each arrow was taken that a state
+machine's header comment draws. seeds_per_second: by the clock, on as many workers.
 Exits with 1 where a promise was broken, and but for --smoke where a seed was too short (10 minutes,
-20,000 events, 3 crashes, 20 faults), a kind of fault struck fewer than 100 times, or less than
-1,000 times real time was reached."""
+20,000 events, 3 crashes, 20 faults), a kind of fault struck or an arrow was taken fewer than 100
+times, or less than 1,000 times real time was reached."""
 
 import argparse
 import json
@@ -71,12 +72,13 @@ def figures(sums, seconds):
     yield "virtual_seconds_least", sums["virtual_least_s"], "s"
 
 
-def limits(values, hits):
+def limits(values, sums):
     """What a whole run must reach: text, met."""
     for name, least in LEAST.items():
         yield f"{least} {name} or more in each seed", values[f"{name}_least"] >= least
-    rare = sorted(kind for kind, count in hits.items() if count < HITS_LEAST)
-    yield f"each kind of fault {HITS_LEAST} times ({', '.join(rare) or 'all'})", not rare
+    for counts, what in (("hits", "kind of fault"), ("arrows", "drawn transition")):
+        rare = sorted(kind for kind, count in sums[counts].items() if count < HITS_LEAST)
+        yield f"each {what} {HITS_LEAST} times ({', '.join(rare) or 'all'})", not rare
     yield f"{SPEED_LEAST} times real time", values["times_real_time"] >= SPEED_LEAST
 
 
@@ -94,11 +96,12 @@ def main():
         values[name] = value
         print(f"{name:26} {value:>16,}", file=sys.stderr)
         emit(name, value, unit=unit)
-    for kind, count in sums["hits"].items():
-        print(f"  {kind:24} {count:>16,}", file=sys.stderr)
-        emit("hits", count, case=kind)
+    for counts, metric in (("hits", "hits"), ("arrows", "transitions")):
+        for kind, count in sums[counts].items():
+            print(f"  {kind:32} {count:>8,}", file=sys.stderr)
+            emit(metric, count, case=kind)
     good = sums["failed"] == 0
-    for text, met in limits(values, sums["hits"]):
+    for text, met in limits(values, sums):
         print(f"limit: {text}: {'met' if met else 'MISSED'}", file=sys.stderr)
         good = good and (met or options.smoke)
     emit("ok", good, case=None)

@@ -126,7 +126,10 @@ static void put_key(struct out *out, const struct ledger_key *key)
     put_text(out, " tail");
     put_integer(out, key->tail);
     put_text(out, key->live ? " live" : " down");
-    put_text(out, key->unlisted ? " unlisted\n" : "\n");
+    put_text(out, key->unlisted ? " unlisted" : "");
+    if (key->ended_lost)
+        put_pair(out, " ended", key->ended, key->ended_ns);
+    put_text(out, "\n");
 }
 
 static void put_hole(struct out *out, const struct ledger_hole *hole)
@@ -251,6 +254,11 @@ static bool parse_key(struct ledger *ledger, struct in *in, bool gone)
     key->tail = take_integer(in);
     key->live = take_flag(in, " live", " down");
     key->unlisted = take_flag(in, " unlisted", "");
+    key->ended_lost = take_flag(in, " ended", "");
+    if (key->ended_lost) {
+        key->ended = take_integer(in);
+        key->ended_ns = take_integer(in);
+    }
     return in->good && in->at == in->end && key->first <= key->last;
 }
 

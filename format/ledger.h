@@ -12,13 +12,15 @@
 //     time 1767225660000000000  when this was true
 //     key binance:BTCUSDT trade id first 1 17… last 9 17… proven 9 17… 0 tail 0 live
 //     hole 4 5 17… 17… 17… 0    first last from to found cause
-//     key binance:OLD trade id first … tail 0 live unlisted
+//     key binance:OLD trade id first … tail 0 live unlisted ended 9 17…
 //     gone binance:ETHUSDT trade  nobody wants it any more: nothing is covered
 //     xxh3 0123456789abcdef
 //
 // Holes follow their key, newest first; last 9223372036854775807: without an end as yet. A key
 // whose positions are times says `time`, one without any link at that moment `down`, one whose
-// symbol the exchange's last audit did not know ends with `unlisted`.
+// symbol the exchange's last audit did not know ends with `unlisted`, and where nobody could say
+// what came behind its last position, so that all of it is listed as lost, with that position and
+// its time.
 //
 // Pure: text in memory. Bounds: LEDGER_KEYS_MAX, LEDGER_HOLES_MAX; memory is reserved in
 // ledger_init(), untouched parts cost nothing. Threading: one owner.
@@ -67,6 +69,8 @@ struct ledger_key {
     bool archived; // not in a file: no daemon recorded it, it was filled in (ledger_whole.h)
     int64_t recorded_ns; // not in a file: since when a daemon did; first_ns may be earlier
     bool unlisted; // the exchange does not list the symbol any more
+    bool ended_lost; // all behind `ended` is listed as lost, without an end
+    int64_t ended, ended_ns;
     int64_t first, first_ns;
     int64_t last, last_ns;
     int64_t proven, proven_ns, proven_from_ns;

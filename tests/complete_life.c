@@ -30,23 +30,28 @@ struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns)
     sim_loop_elsewhere(life->peer_io);
     life->peer = market_peer_create(life->peer_io, life->world, pause_ns);
     static const char *const addresses[] = LIFE_ADDRESSES;
-    for (uint32_t i = 0; i < 3; i++) sim_world_name(life->world, LIFE_HOST, addresses[i]);
+    for (uint32_t i = 0; i < 3; i++) {
+        sim_world_name(life->world, LIFE_HOST, addresses[i]);
+        sim_world_name(life->world, LIFE_HOST_ALIAS, addresses[i]);
+    }
     sim_name_hidden(life->world, LIFE_HOST, addresses[2], true);
+    sim_name_hidden(life->world, LIFE_HOST_ALIAS, addresses[2], true);
     for (uint32_t i = 1; i < 3; i++) sim_address_gone(life->world, addresses[i], true);
-    life->log.file = getenv("LIFE_TEST_LOG") != NULL ? 2 : -1;
-    life->log.levels.all = LOG_LEVEL_INFO;
+    life->log = (struct log){.file = getenv("LIFE_TEST_LOG") != NULL ? 2 : -1,
+                             .levels.all = LOG_LEVEL_INFO};
     return life;
 }
 
 static void life_url(const struct life *life, const char *scheme, bool websocket, struct url *url)
 {
     char text[64];
-    (void)snprintf(text, sizeof text, "%s://%s:%u", scheme,
-                   life->named ? LIFE_HOST : "127.0.0.1", life->peer->port);
+    const char *host = life->named ? LIFE_HOST : "127.0.0.1";
+    (void)snprintf(text, sizeof text, "%s://%s:%u", scheme, life->alias ? LIFE_HOST_ALIAS : host,
+                   life->peer->port);
     cr_assert_null(url_parse(text, websocket, url));
 }
 
-static void life_feed(struct life *life, struct shard *shard, uint32_t number)
+static void life_feed(struct life *life, struct shard *shard, uint32_t number, uint32_t replaces)
 {
     static struct dialect_channel channels[2] = {{"trade"}, {"depth"}};
     static struct plan_symbol symbols[MARKET_SYMBOLS];
@@ -65,7 +70,8 @@ static void life_feed(struct life *life, struct shard *shard, uint32_t number)
     feed->share = plan_share_create(&input, number);
     life_url(life, "ws", true, &feed->url);
     life_url(life, "http", false, &feed->rest_url);
-    feed->id = 1;
+    feed->id = life->feed_id;
+    feed->replaces = replaces;
     const struct shard_command command = {.kind = SHARD_FEED_ADD, .feed = feed};
     cr_assert(shard_post(shard, &command));
 }
@@ -73,6 +79,14 @@ static void life_feed(struct life *life, struct shard *shard, uint32_t number)
 void life_run(struct life *life, int64_t for_ns)
 {
     (void)sim_world_run(life->world, for_ns);
+}
+
+void life_reload(struct life *life)
+{
+    const uint32_t replaces = life->feed_id++;
+    life->alias = !life->alias;
+    for (uint32_t i = 0; i < life->shards; i++)
+        life_feed(life, i == 0 ? life->shard : life->other[i - 1], i, replaces);
 }
 
 static struct shard *life_shard(struct life *life, struct io **io, uint32_t number)
@@ -91,7 +105,7 @@ static struct shard *life_shard(struct life *life, struct io **io, uint32_t numb
     life_alert_rules(&options.derive.alerts);
     cr_assert_eq(io_open_loop(io, &(struct io_options){.name = "shard"}, &message), 0);
     cr_assert_eq(shard_open(&shard, *io, &options), 0);
-    life_feed(life, shard, number);
+    life_feed(life, shard, number, 0);
     return shard;
 }
 
@@ -101,7 +115,8 @@ static bool life_store(struct life *life)
     struct io_message message = {{0}};
     permits_init(&life->permits);
     audit_board_init(&life->board);
-    (void)permits_kind(&life->permits, "binance", 300, 300 * LIMIT_SECOND_NS);
+    (void)permits_kind(&life->permits, "binance", life->connects > 0 ? life->connects : 300,
+                       life->connects > 0 ? 20 * LIMIT_SECOND_NS : 300 * LIMIT_SECOND_NS);
     (void)permits_kind(&life->permits, "upbit", 5, LIMIT_SECOND_NS);
     cr_assert_eq(io_open_loop(&life->store_io, &(struct io_options){.name = "store"}, &message), 0);
     int result = keep_store_open(&life->store, life->store_io, STORE, &message);
@@ -127,6 +142,7 @@ static bool life_start_all(struct life *life)
     if (!life_store(life) || (life->broker != NULL && !life_mirror_start(life))) return false;
     cr_assert_lt(life->start_count, LIFE_STARTS_MAX);
     life->starts_ns[life->start_count++] = io_utc_ns(life->store_io);
+    life->feed_id = 1;
     life->shard = life_shard(life, &life->io, 0);
     for (uint32_t i = 1; i < life->shards; i++)
         life->other[i - 1] = life_shard(life, &life->other_io[i - 1], i);
@@ -276,6 +292,7 @@ struct found {
     struct depth_rows depth[MARKET_SYMBOLS];
     struct depth_rows books[MARKET_SYMBOLS];
     struct ranges lost_depth[MARKET_SYMBOLS];
+    bool gone[MARKET_SYMBOLS]; // all behind the last trade is listed as lost
     struct life_candles candles[MARKET_SYMBOLS];
     struct life_alerts alerts;
     uint64_t wrong;
@@ -381,6 +398,10 @@ static void found_status(struct found *found, uint32_t symbol, const struct rows
             found_lost_depth(&found->lost_depth[symbol], (struct range){first, last});
         return;
     }
+    if (last == INT64_MAX) { // the exchange does not name the symbol, or names it again
+        found->gone[symbol] = kind == STATUS_HOLE_LOST;
+        return;
+    }
     for (int64_t id = first; id <= last; id++) {
         int64_t n = id - MARKET_FIRST_ID;
         cr_assert(n >= 0 && n < (int64_t)found->peer->symbols[symbol].count);
@@ -457,8 +478,8 @@ static void judge_trades(const struct found *found, uint32_t symbol, struct life
         result->duplicated += stored > 1 ? stored - 1u : 0u;
         result->listed += listed;
         result->missing += stored == 0 && !listed;
-        if (found->says && stored == 0 && !listed)
-            (void)fprintf(stderr, "missing: symbol %u id %lld\n", symbol,
+        if (found->says && (stored > 0) == listed)
+            (void)fprintf(stderr, "%s: %u %lld\n", listed ? "listed" : "missing", symbol,
                           (long long)(n + MARKET_FIRST_ID));
         result->wrong += stored > 0 && listed;
         result->not_live += stored == 0 && found->live_from_ns != 0 &&
@@ -534,6 +555,13 @@ static void judge_depth(const struct found *found, uint32_t symbol, struct life_
         result->depth++;
         result->depth_wrong += !book_is_true(found, symbol, book, at);
     }
+    if (books->count > 0 && books->at[books->count - 1].last > at)
+        at = books->at[books->count - 1].last;
+    // What no later update tells of may be missing and not be known to be.
+    const struct market_symbol *truth = &found->peer->symbols[symbol];
+    const bool told = truth->count > 0 && found->live_from_ns != 0 &&
+                      truth->time_us[truth->count - 1] * 1000 >= found->live_from_ns;
+    result->not_live += told && at < truth->book_id;
 }
 
 struct life_result life_judge(struct life *life)
@@ -554,6 +582,7 @@ struct life_result life_judge(struct life *life)
     for (uint32_t symbol = 0; symbol < MARKET_SYMBOLS; symbol++) {
         judge_trades(found, symbol, &result);
         judge_depth(found, symbol, &result);
+        result.wrong += found->gone[symbol]; // the exchange names all when the life ends
         result.candles += found->candles[symbol].count;
         result.candles_wrong +=
             life_candles_wrong(&found->candles[symbol], &life->peer->symbols[symbol],

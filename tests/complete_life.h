@@ -17,6 +17,7 @@
 enum { LIFE_SHARDS_MAX = 2 };
 // The exchange's name and its addresses; the last one is gone at first, and never in answers.
 #define LIFE_HOST "exchange.example"
+#define LIFE_HOST_ALIAS "exchange.alias" // the same addresses
 #define LIFE_ADDRESSES {"127.0.0.1", "127.0.0.2", "127.0.0.3"}
 
 struct scripted_broker;
@@ -30,11 +31,14 @@ struct life {
     struct keep_store *store;
     struct shard *shard; // the first
     uint32_t shards;     // of the next start; 0: one
+    uint32_t connects;   // that a start permits each 20 s; 0: more than it needs
     struct io *other_io[LIFE_SHARDS_MAX - 1];
     struct shard *other[LIFE_SHARDS_MAX - 1];
     struct scripted_broker *broker; // trades are mirrored to it; NULL: they are not
     struct life_mirror *mirror;     // of this life
     bool named;                     // the exchange is known by a name with two addresses
+    bool alias;                     // ... by its other name
+    uint32_t feed_id;               // of the feed that was given last
     struct log log;
     struct permits permits;
     struct audit_board board;
@@ -61,7 +65,8 @@ struct life_result {
     uint64_t duplicated;
     uint64_t missing;  // truth less stored less listed as open or lost
     uint64_t listed;   // open or lost
-    uint64_t not_live; // of the trades from live_from_ns on: that no link brought
+    uint64_t not_live; // of the trades from live_from_ns on: that no link brought; books that do
+                       // not reach the last update
     uint64_t wrong;    // listed as missing though stored, or not as sent
     uint64_t depth;    // rows applied to a book
     uint64_t depth_wrong;   // books that differ from the truth where coverage claims them
@@ -79,6 +84,8 @@ struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns);
 // Opens store and shard, gives the feed. False: the machine crashed; life_crash() is due.
 bool life_start(struct life *life);
 void life_run(struct life *life, int64_t for_ns);
+// The configuration says another name of the exchange: a new feed takes over.
+void life_reload(struct life *life);
 // SHARD_STOP, and its end.
 void life_stop(struct life *life);
 // The machine loses power, or the process is killed; what was the shard is leaked.

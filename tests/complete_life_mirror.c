@@ -25,6 +25,17 @@ struct tape_feed *life_mirror_feed(const struct life *life, uint32_t shard)
     return life->mirror == NULL ? NULL : life->mirror->feeds[shard];
 }
 
+static bool tape_released(void *context, uint32_t tape)
+{
+    return mirror_tape_done(context, tape);
+}
+
+static bool segment_released(void *context, const struct catalogue_segment *segment)
+{
+    const struct retention_guard tapes = {.tape_released = tape_released, .context = context};
+    return retention_tapes_released(&tapes, 1, segment);
+}
+
 bool life_mirror_start(struct life *life)
 {
     struct io_message message = {{0}};
@@ -49,6 +60,9 @@ bool life_mirror_start(struct life *life)
         return false; // a read failed: there was nothing to wait for
     }
     cr_assert_eq(result, 0, "%s", message.text);
+    keep_store_add_guard(life->store, &(struct retention_guard){.released = segment_released,
+                                                                .tape_released = tape_released,
+                                                                .context = own->mirror});
     mirror_start(own->mirror);
     return true;
 }

@@ -165,6 +165,26 @@ Test(complete_life, a_mute_link_beside_a_living_one_is_found_and_replaced)
     life_destroy(life);
 }
 
+// That all behind its last trade is lost is taken back when the exchange knows it again, though the
+// daemon that said so is gone: known by the rows, or by the ledger.
+Test(complete_life, a_symbol_that_comes_back_after_a_restart_is_whole_again)
+{
+    for (uint64_t seed = 610; seed < 612; seed++) {
+        struct life *life = life_create(seed, 1, 50 * MS);
+        life_start(life);
+        life_run(life, 10 * SECOND);
+        life->peer->faults.delisted = life->peer->faults.unknown = 1u << 3;
+        life_run(life, (seed == 610 ? 70 : 300) * SECOND);
+        life_crash(life, SIM_CRASH_KILL);
+        life_start(life);
+        life_run(life, 10 * SECOND);
+        calm(life);
+        life_stop(life);
+        check(seed, life, false);
+        life_destroy(life);
+    }
+}
+
 Test(complete_life, a_mute_link_alone_is_found_by_the_audit)
 {
     struct life *life = life_create(601, 1, 5 * MS);

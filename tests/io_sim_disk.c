@@ -390,6 +390,8 @@ int64_t io_free_bytes(struct io *io, const char *path)
     struct sim_disk *disk = io->world->disk;
     if (sim_disk_find(io->world, path) == NULL)
         return -ENOENT;
+    if (disk->sectors_max <= disk->sectors_used) // it was larger once
+        return 0;
     return (disk->sectors_max - disk->sectors_used) * SIM_SECTOR_BYTES;
 }
 

@@ -383,6 +383,9 @@ Test(io_sim, a_full_disk_refuses_and_gives_back_what_is_removed)
         cr_assert_eq(write_block(io, file, 1, i * BLOCK, 0), i < 4 ? BLOCK : -ENOSPC);
     cr_assert_eq(write_block(io, file, 2, 0, 0), BLOCK, "overwriting needs no space");
     cr_assert_eq(io_free_bytes(io, "/store"), 0);
+    sim_disk_capacity(world, BLOCK);
+    cr_assert_eq(io_free_bytes(io, "/store"), 0, "though more is used");
+    sim_disk_capacity(world, 4 * BLOCK);
     close_handle(io, file);
     io_unlink(io, &probe.op, "/store/file", probe_done);
     cr_assert_eq(probe_finish(io, &probe), 0);

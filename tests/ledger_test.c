@@ -25,7 +25,9 @@ static size_t write_sample(char *text, size_t size)
     key->first = 1;
     key->last = 9;
     key->proven = 9;
-    key->live = key->unlisted = true;
+    key->live = key->unlisted = key->ended_lost = true;
+    key->ended = 9;
+    key->ended_ns = 900;
     const struct ledger_hole hole = {4, 5, 100, 200, 300, COVERAGE_AUDIT};
     cr_assert(ledger_add_hole(&made, &hole));
     key = ledger_add_key(&made);
@@ -51,6 +53,8 @@ Test(ledger, comes_back_as_it_was)
     cr_assert_eq(read.holes[read.keys[1].hole_first].last, INT64_MAX);
     cr_assert(read.keys[2].gone && read.keys[1].times && read.keys[0].live);
     cr_assert(read.keys[0].unlisted && !read.keys[1].unlisted);
+    cr_assert(read.keys[0].ended_lost && !read.keys[1].ended_lost);
+    cr_assert(read.keys[0].ended == 9 && read.keys[0].ended_ns == 900);
     cr_assert_eq(ledger_write(&read, again, sizeof again), size);
     cr_assert_eq(memcmp(text, again, size), 0);
     cr_assert_eq(ledger_write(&read, again, 10), 0, "no room is told");

@@ -106,7 +106,8 @@ static void market_event(struct market_connection *connection, const char *text)
     bool had_late = connection->late[0] != '\0';
     if (!had_late && chance(peer, &faults->late)) {
         (void)snprintf(connection->late, sizeof connection->late, "%s", text);
-        connection->late_left = 1 + (uint32_t)sim_world_random(peer->world, 40);
+        const uint64_t others = sim_world_random(peer->world, 4) == 0 ? 400 : 40;
+        connection->late_left = 1 + (uint32_t)sim_world_random(peer->world, others);
         return;
     }
     market_text(connection, text);
@@ -177,11 +178,25 @@ static void market_trade(struct market_peer *peer)
     }
 }
 
+// The last windows are over, too.
+static void market_depth_rest(struct market_peer *peer)
+{
+    for (uint32_t i = 0; i < MARKET_CONNECTIONS; i++) {
+        struct market_connection *connection = &peer->connection[i];
+        for (uint32_t symbol = 0; symbol < MARKET_SYMBOLS; symbol++)
+            if (connection->handle >= 0 && !connection->closing && connection->depth[symbol])
+                market_depth(connection, symbol);
+    }
+}
+
 static void market_ticked(struct io *io, struct io_op *op)
 {
     struct market_peer *peer = io_owner(op, struct market_peer, timer);
     if (op->result != 0) return;
-    if (!peer->stopped) market_trade(peer);
+    if (!peer->stopped)
+        market_trade(peer);
+    else
+        market_depth_rest(peer);
     uint64_t pause_ns = sim_world_random(peer->world, 2 * (uint64_t)peer->pause_ns);
     io_timeout(io, &peer->timer, (int64_t)pause_ns, market_ticked);
 }
@@ -196,7 +211,7 @@ static void rest_reply(struct market_connection *connection, const char *status,
     int size = snprintf(head, sizeof head, "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\n%s\r\n",
                         status, more, strlen(body), keep ? "" : "Connection: close\r\n");
     market_push(connection, head, (uint32_t)size);
-    connection->finish = !keep;
+    connection->finish = !keep || chance(connection->peer, &connection->peer->faults.closed);
     market_push(connection, body, (uint32_t)strlen(body));
 }
 
@@ -286,6 +301,12 @@ static void market_rest(struct market_connection *connection, const char *target
         rest_reply(connection, "429 Too Many Requests", "Retry-After: 1\r\n", "{}");
         return;
     }
+    if (!peer->upbit && strstr(target, "symbol=") != NULL &&
+        (peer->faults.unknown >> query_symbol(target) & 1) != 0) {
+        rest_reply(connection, "400 Bad Request", "",
+                   "{\"code\":-1121,\"msg\":\"Invalid symbol.\"}");
+        return;
+    }
     if (peer->upbit)
         market_upbit_ticks(peer, target, body, sizeof body);
     else if (history)
@@ -301,7 +322,15 @@ static void market_rest(struct market_connection *connection, const char *target
 
 static void market_subscribe(struct market_connection *connection, const char *text)
 {
-    char reply[96];
+    char reply[128];
+    const struct market_faults *faults = &connection->peer->faults;
+    if (chance(connection->peer, &faults->unanswered)) connection->mute = true;
+    if (connection->mute) return;
+    const bool rejected = chance(connection->peer, &faults->rejected);
+    if (rejected && connection->peer->upbit) {
+        market_text(connection, "{\"error\":{\"name\":\"INVALID_PARAM\",\"message\":\"no\"}}");
+        return;
+    }
     if (connection->peer->upbit) {
         for (const char *at = text; (at = strstr(at, "KRW-C")) != NULL; at++)
             connection->trades[strtoul(at + 5, NULL, 10) % MARKET_SYMBOLS] = true;
@@ -323,7 +352,9 @@ static void market_subscribe(struct market_connection *connection, const char *t
         }
     }
     const char *id = strrchr(text, ':');
-    (void)snprintf(reply, sizeof reply, "{\"result\":null,\"id\":%s", id + 1);
+    (void)snprintf(reply, sizeof reply, "{%s,\"id\":%s",
+                   rejected ? "\"error\":{\"code\":2,\"msg\":\"no\"}" : "\"result\":null",
+                   id + 1);
     market_text(connection, reply);
 }
 

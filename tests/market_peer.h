@@ -25,7 +25,7 @@ enum {
 struct market_faults { // ppm, of each message and connection
     uint32_t lost;
     uint32_t doubled;
-    uint32_t late;    // sent after up to 40 others
+    uint32_t late;    // sent after up to 40 others, now and then after up to 400
     uint32_t cut;     // the connection ends here
     uint32_t muted;   // the connection says nothing from here on
     uint32_t refused; // REST: 503
@@ -33,10 +33,14 @@ struct market_faults { // ppm, of each message and connection
     uint32_t shortened; // REST: a page with half its rows
     uint32_t overlapped; // REST: a page that begins earlier
     uint32_t hung_up;    // REST: the connection ends instead of an answer
+    uint32_t closed;     // REST: the connection ends right behind an answer, unannounced
+    uint32_t rejected;   // a subscription gets an error
+    uint32_t unanswered; // a subscription is never answered, and the connection says nothing
     uint32_t stale;      // REST: a book of up to 50 updates ago, as caches give it
     bool down; // REST: every answer is 503
     bool no_history;   // REST: only those about trades are
     uint32_t delisted; // bit i: the newest ids do not name symbol i
+    uint32_t unknown;  // bit i: REST does not know symbol i of Binance
 };
 
 struct market_symbol {

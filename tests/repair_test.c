@@ -18,7 +18,7 @@ static struct repair_cursor cursor;
 static struct repair_job job;
 static struct arbiter_link link = {.number = 1};
 static uint32_t repaired, lost;
-static int64_t repaired_ids;
+static int64_t repaired_ids, lost_ids;
 static const struct dialect_history *const binance = &binance_spot_history;
 static const struct dialect_history *const upbit = &upbit_history;
 
@@ -28,6 +28,7 @@ static void tell(void *context, const struct arbiter_news *news)
     repaired += news->kind == STATUS_HOLE_REPAIRED;
     lost += news->kind == STATUS_HOLE_LOST;
     if (news->kind == STATUS_HOLE_REPAIRED) repaired_ids += news->count;
+    if (news->kind == STATUS_HOLE_LOST) lost_ids += news->last - news->first + 1;
 }
 
 static void release(void *context, const struct event *event, uint32_t number)
@@ -122,6 +123,21 @@ Test(repair, the_newest_hole_is_asked_for_first_and_small_ones_share_a_page)
     cr_assert(!next(binance));
     cr_assert_eq(arbiter.pool.used, 0);
     cr_assert_eq(lost, 0);
+}
+
+Test(repair, of_a_symbol_that_is_gone_holes_are_lost_and_not_what_lies_between)
+{
+    uint32_t key = key_open(ARBITER_SEQUENCE);
+    static const int64_t ids[] = {1, 10, 50, 60};
+    for (uint32_t i = 0; i < 4; i++) (void)trade(&link, ids[i], NOON + i);
+    cr_assert(trade(&link, 30, NOON), "stored between them");
+    pass(LIMIT_SECOND_NS);
+    cr_assert(next(binance));
+    cr_assert(job.first == 2 && job.last == 59);
+    repair_failed(&job, &arbiter, LIMIT_SECOND_NS, "the exchange does not know the symbol", now);
+    cr_assert_eq(lost, 4);
+    cr_assert_eq(lost_ids, 8 + 19 + 19 + 9);
+    cr_assert_eq(coverage_missing(&arbiter.pool, &arbiter.keys[key].coverage), 0);
 }
 
 Test(repair, a_short_page_is_asked_on_and_what_nobody_has_is_given_up)

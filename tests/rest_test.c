@@ -110,7 +110,7 @@ static struct rig *rig_create(const char *reply, bool close_after)
 {
     struct rig *rig = calloc(1, sizeof *rig);
     struct io_message message;
-    struct io_address address = {.bytes = {127, 0, 0, 1}};
+    const struct io_address address = {0}; // any of the machine
     rig->world = sim_world_create(1);
     sim_world_use(rig->world);
     cr_assert_eq(io_open_loop(&rig->io, &(struct io_options){.name = "rest"}, &message), 0);
@@ -232,6 +232,38 @@ Test(rest, every_op_failing_is_a_failure_and_the_next_request_works)
         cr_assert(rig->ok, "op %d: %s", (int)kinds[i], rig->rest.failure);
         rig_destroy(rig);
     }
+}
+
+// Name servers may go on naming an address that nobody is at any more, or is not answered from.
+Test(rest, where_an_address_is_gone_the_other_one_is_asked)
+{
+    for (int gone = 0; gone < 2; gone++) {
+        struct rig *rig = rig_create(replies[0].reply, true);
+        sim_world_name(rig->world, "rest.test", "127.0.0.2");
+        sim_address_gone(rig->world, gone == 0 ? "127.0.0.1" : "127.0.0.2", true);
+        for (int again = 0; again < 2; again++) {
+            rig_get(rig, LIMIT_SECOND_NS);
+            cr_assert(rig->ok, "%s", rig->rest.failure);
+        }
+        cr_assert_eq(rig->server.connections, 2);
+        rig_destroy(rig);
+    }
+}
+
+Test(rest, an_address_that_does_not_answer_costs_one_request)
+{
+    struct rig *rig = rig_create(replies[0].reply, true);
+    sim_world_name(rig->world, "rest.test", "127.0.0.2");
+    sim_world_faults(rig->world)->connect_timeout = 1000000;
+    rig_get(rig, REST_LIMIT_NS + LIMIT_SECOND_NS);
+    cr_assert_not(rig->ok);
+    sim_world_faults(rig->world)->connect_timeout = 0;
+    sim_address_gone(rig->world, "127.0.0.1", true);
+    const uint32_t tried = rig->rest.addresses_tried;
+    rig_get(rig, LIMIT_SECOND_NS);
+    cr_assert(rig->ok, "%s", rig->rest.failure);
+    cr_assert(tried == 1 && rig->rest.addresses_tried == 1, "the other one comes first then");
+    rig_destroy(rig);
 }
 
 Test(rest, a_cancel_at_every_step_calls_back_once)
@@ -398,6 +430,27 @@ Test(rest, another_place_is_another_connection)
     (void)snprintf(text, sizeof text, "http://127.0.0.1:%u", rig->server.port);
     cr_assert_null(url_parse(text, false, &rig->url));
     get_good(rig);
+    cr_assert_eq(rig->rest.connections, 2);
+    rig_destroy(rig);
+}
+
+static void answered_elsewhere(void *context, struct rest *rest)
+{
+    struct rig *rig = context;
+    char text[64];
+    if (rig->answers++ > 0) return;
+    (void)snprintf(text, sizeof text, "http://127.0.0.1:%u", rig->server.port);
+    cr_assert_null(url_parse(text, false, &rig->url));
+    rest_get(rest, &rig->url, "/", answered_elsewhere, rig);
+    cr_assert_eq(rest->state, REST_RENEWING);
+}
+
+Test(rest, the_callback_may_ask_another_place)
+{
+    struct rig *rig = rig_keep(HELLO);
+    rest_get(&rig->rest, &rig->url, "/", answered_elsewhere, rig);
+    (void)sim_world_run(rig->world, LIMIT_SECOND_NS);
+    cr_assert(rig->answers == 2 && rig->rest.ok, "%s", rig->rest.failure);
     cr_assert_eq(rig->rest.connections, 2);
     rig_destroy(rig);
 }

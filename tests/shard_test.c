@@ -189,6 +189,23 @@ Test(shard, a_feed_that_never_comes_up_still_replaces_after_a_while)
     rig_destroy(rig);
 }
 
+Test(shard, a_feed_replaced_before_it_was_live_takes_along_what_it_was_to_replace)
+{
+    struct rig *rig = rig_create(4, 1);
+    rig_feed(rig, 1, 0, 5, 1);
+    rig_run(rig, 2 * LIMIT_SECOND_NS);
+    rig->peer->mode = PEER_FORBIDDEN;
+    rig_feed(rig, 2, 1, 6, 1);
+    rig_run(rig, 10 * LIMIT_SECOND_NS);
+    rig->peer->mode = PEER_GOOD;
+    rig_feed(rig, 3, 2, 7, 1);
+    rig_run(rig, 20 * LIMIT_SECOND_NS);
+    cr_assert_eq(rig_sum_links(rig), 1);
+    cr_assert_eq(shard_counters(rig->shard[0]).links, 1);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
 Test(shard, a_removed_feed_is_gone_and_can_come_again)
 {
     struct rig *rig = rig_create(5, 2);

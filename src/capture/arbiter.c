@@ -485,6 +485,7 @@ void arbiter_tick(struct arbiter *arbiter, struct arbiter_now now)
         struct coverage_hole *hole = &pool->holes[i];
         if (hole->state != COVERAGE_SUSPECTED || now.utc_ns - hole->found_ns < ARBITER_GRACE_NS)
             continue;
+        transition(TRANSITION_HOLE, hole->state, COVERAGE_OPEN);
         hole->state = COVERAGE_OPEN;
         arbiter_say_opened(arbiter, hole);
     }

@@ -4,8 +4,8 @@
 // it does not name any more.
 //
 //     named ──not in an answer──→ wants its tail ──asked from its last id on──┬→ rows: a hole
-//       ↑                                                                     ├→ none: it ends here
-//       └──in an answer again─────────────────────────────────────────────────┴→ refused: lost
+//       ↑                            │                                        ├→ none: it ends here
+//       └──in an answer again────────┴────────────────────────────────────────┴→ refused: lost
 #include "capture/arbiter_inside.h"
 
 static void want_tail(struct arbiter *arbiter, struct arbiter_key *key, bool wanted)
@@ -13,6 +13,7 @@ static void want_tail(struct arbiter *arbiter, struct arbiter_key *key, bool wan
     if (key->wants_tail == wanted) return;
     ensure(wanted || arbiter->tails > 0);
     key->wants_tail = wanted;
+    if (wanted) transition(TRANSITION_TAIL, TAIL_NAMED, TAIL_WANTED);
     if (wanted)
         arbiter->tails++;
     else
@@ -97,6 +98,9 @@ void arbiter_audit_end(struct arbiter *arbiter, uint8_t exchange, struct arbiter
         bool named = key->named == arbiter->audit_round;
         key->unlisted = !named;
         if (named) {
+            if (key->wants_tail) transition(TRANSITION_TAIL, TAIL_WANTED, TAIL_NAMED);
+            if (key->ended != 0)
+                transition(TRANSITION_TAIL, key->ended_lost ? TAIL_LOST : TAIL_ENDED, TAIL_NAMED);
             if (key->ended != 0) arbiter_tail_back(arbiter, key);
             want_tail(arbiter, key, false);
         } else if (key->ended == key->coverage.last) {
@@ -115,6 +119,7 @@ void arbiter_tail_found(struct arbiter *arbiter, uint32_t number, int64_t id,
     struct coverage *coverage = &key->coverage;
     want_tail(arbiter, key, false);
     if (key->closed || !coverage->started) return;
+    transition(TRANSITION_TAIL, TAIL_WANTED, id > coverage->last ? TAIL_HOLE : TAIL_ENDED);
     if (id > coverage->last) { // asked again with the next audit
         (void)arbiter_audit_found(arbiter, key, id, now.utc_ns, now);
     } else {
@@ -140,6 +145,7 @@ void arbiter_tail_lost(struct arbiter *arbiter, uint32_t number, const char *why
         coverage->proven_ns = now.utc_ns; // it is listed
         return;
     }
+    transition(TRANSITION_TAIL, TAIL_WANTED, TAIL_LOST);
     arbiter_tail_back(arbiter, key);
     key->ended = end;
     key->ended_ns = times ? end + 1 : coverage->last_ns;

@@ -6,6 +6,7 @@
 
 #include "capture/arbiter.h"
 
+#include "base/transition.h"
 #include "format/ensure.h"
 
 // One event on its way through a rule.

@@ -137,6 +137,20 @@ static enum arbiter_verdict range_hold(const struct arbiter_case *one)
 
 // ---- releasing ----
 
+// What was waited for has come, or is given up.
+static void range_follow(struct arbiter_key *key, enum transition_range by)
+{
+    if (key->gap_ns != 0) transition(TRANSITION_RANGE, RANGE_WAITS, by);
+    key->gap_ns = 0;
+}
+
+static void range_await(struct arbiter_key *key, int64_t monotonic_ns)
+{
+    ensure(key->gap_ns == 0);
+    transition(TRANSITION_RANGE, RANGE_FOLLOWS, RANGE_WAITS);
+    key->gap_ns = monotonic_ns;
+}
+
 // The held event that follows the last one, of those the one that reaches farthest back in
 // arrival; NULL: none.
 static struct held_record *held_follower(struct arbiter *arbiter, const struct arbiter_key *key)
@@ -236,7 +250,7 @@ void arbiter_range_drain(struct arbiter *arbiter, struct arbiter_key *key, struc
     while ((record = held_follower(arbiter, key)) != NULL) {
         if (key->leader != record->link) arbiter->counters.takeovers++;
         key->leader = record->link;
-        key->gap_ns = 0;
+        range_follow(key, RANGE_FOLLOWS);
         range_cover(key, record->last, now);
         held_release(arbiter, record);
     }
@@ -246,7 +260,7 @@ void arbiter_range_jump(struct arbiter *arbiter, struct arbiter_key *key, struct
 {
     struct held_record *record;
     arbiter_range_drain(arbiter, key, now);
-    key->gap_ns = 0;
+    range_follow(key, RANGE_GAP);
     // Several gaps may be among what is held: all have had their time.
     while ((record = held_ahead(arbiter, key)) != NULL) {
         range_gap(arbiter, key, record->value[DEPTH_FIRST_ID], now);
@@ -300,13 +314,13 @@ static enum arbiter_verdict range_wait(const struct arbiter_case *one, int64_t b
     int64_t monotonic_ns = one->now.monotonic_ns;
     if (range_hold(one) == ARBITER_COPY) return range_take(one, before);
     if (key->gap_ns == 0) {
-        key->gap_ns = monotonic_ns;
+        range_await(key, monotonic_ns);
     } else if (monotonic_ns - key->gap_ns >= ARBITER_GRACE_NS) {
         arbiter_range_jump(arbiter, key, one->now);
     } else if (before <= key->coverage.last) {
         arbiter_range_drain(arbiter, key, one->now);
         // Behind the one that was waited for there may be another gap.
-        if (key->gap_ns == 0 && held_ahead(arbiter, key) != NULL) key->gap_ns = monotonic_ns;
+        if (key->gap_ns == 0 && held_ahead(arbiter, key) != NULL) range_await(key, monotonic_ns);
     }
     return ARBITER_HELD;
 }

@@ -234,6 +234,8 @@ static void recall_lost(struct arbiter *arbiter, struct arbiter_key *key, int64_
 static void recall_series_end(struct arbiter *arbiter, struct arbiter_key *key, int64_t last)
 {
     coverage_forget(&arbiter->pool, &key->coverage);
+    key->ended = 0;
+    key->ended_lost = false;
     if (key->rule == ARBITER_RISING || key->rule == ARBITER_LEADER) {
         key->restart_ns = last;
         return;
@@ -243,6 +245,16 @@ static void recall_series_end(struct arbiter *arbiter, struct arbiter_key *key, 
     key->restart_id = 0;
     key->wants_snapshot = false;
     key->audit_id = 0;
+}
+
+// All behind a position was listed as lost, or is no more: whoever goes on must take that back once
+// the exchange names the symbol again.
+static void recall_tail(struct arbiter_key *key, enum status_kind kind, int64_t first)
+{
+    if (key->rule != ARBITER_SEQUENCE && key->rule != ARBITER_SET) return;
+    key->ended_lost = kind == STATUS_HOLE_LOST;
+    key->ended = key->ended_lost ? first - 1 : 0;
+    key->ended_ns = key->rule == ARBITER_SET ? first : key->coverage.last_ns;
 }
 
 void arbiter_recall_status(struct arbiter *arbiter, uint32_t number, enum status_kind kind,
@@ -260,8 +272,10 @@ void arbiter_recall_status(struct arbiter *arbiter, uint32_t number, enum status
     } else if (kind == STATUS_BACKFILLED) {
         bool full;
         (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
+    } else if ((kind == STATUS_HOLE_LOST || kind == STATUS_HOLE_REPAIRED) &&
+               last == COVERAGE_ENDLESS) {
+        recall_tail(key, kind, first);
     } else if (kind == STATUS_HOLE_LOST || (kind == STATUS_HOLE_REPAIRED && timed)) {
-        if (last == COVERAGE_ENDLESS) return;   // told when the symbol went, taken back
         if (!timed) {
             recall_lost(arbiter, key, first, last);
         } else {
@@ -324,6 +338,9 @@ void arbiter_adopt(struct arbiter *arbiter, uint32_t to, const struct arbiter *o
     key->coverage = from->coverage;
     key->coverage.holes = COVERAGE_NONE;
     key->tail = from->tail;
+    key->ended_lost = from->ended_lost;
+    key->ended = from->ended_lost ? from->ended : 0;
+    key->ended_ns = from->ended_ns;
     if (key->rule == ARBITER_SEQUENCE) {
         key->restart_id = from->restart_id;
         key->restart_ns = from->restart_ns;
@@ -375,6 +392,9 @@ bool arbiter_save(const struct arbiter *arbiter, uint32_t number, const char *sy
     key->times = counts_by_time(from);
     key->live = from->links_live > 0;
     key->unlisted = from->unlisted;
+    key->ended_lost = from->ended_lost;
+    key->ended = from->ended;
+    key->ended_ns = from->ended_ns;
     key->first = coverage->first;
     key->first_ns = coverage->first_ns;
     key->last = coverage->last > coverage->first ? coverage->last : coverage->first;

@@ -39,6 +39,8 @@ static void hole_open(struct arbiter *arbiter, struct arbiter_key *key, enum cov
     struct coverage_hole made = arbiter_hole(arbiter, key, cause, COVERAGE_OPEN, now);
     const struct coverage_hole *hole = &made;
     ensure(key->coverage.started);
+    transition(TRANSITION_TIMED, TIMED_STORED,
+               cause == COVERAGE_REFUSED ? TIMED_REFUSED : TIMED_DOWN);
     made.first = made.from_ns = first_ns > key->coverage.first ? first_ns : key->coverage.first;
     made.last = COVERAGE_ENDLESS;
     const int32_t at = key->coverage.holes; // one that is still open may reach into this one
@@ -68,6 +70,8 @@ void arbiter_timed_up(struct arbiter *arbiter, uint32_t number, struct arbiter_n
     if (key->links_live > 1 || hole == NULL) return;
     hole->last = hole->to_ns = now.utc_ns > hole->first ? now.utc_ns : hole->first;
     key->coverage.last = hole->last;
+    transition(TRANSITION_TIMED, hole->cause == COVERAGE_REFUSED ? TIMED_REFUSED : TIMED_DOWN,
+               key->rule == ARBITER_SET ? TIMED_TO_WALK : TIMED_LOST);
     if (key->rule == ARBITER_SET)
         arbiter_say_opened(arbiter, hole); // now with its end
     else
@@ -224,6 +228,7 @@ void arbiter_timed_resumed(struct arbiter *arbiter, uint32_t number)
     if (hole != NULL && key->resumed_ns == 0) return; // still refused, or nothing came
     key->refusing = false;
     if (hole == NULL) return; // ended by a link that came back
+    transition(TRANSITION_TIMED, TIMED_REFUSED, TIMED_LOST);
     hole->last = hole->to_ns = key->resumed_ns > hole->first ? key->resumed_ns : hole->first;
     arbiter_resolved(arbiter, number, hole->first, hole->last, 0, true,
                      coverage_cause_text(hole->cause));

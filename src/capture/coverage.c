@@ -4,6 +4,7 @@
 // all questions are about the newest.
 #include "capture/coverage.h"
 
+#include "base/transition.h"
 #include "format/ensure.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ static int32_t pool_take(struct coverage_pool *pool)
 static void pool_give(struct coverage_pool *pool, int32_t hole)
 {
     ensure(pool->used > 0 && pool->holes[hole].state != COVERAGE_FREE);
+    transition(TRANSITION_HOLE, pool->holes[hole].state, COVERAGE_FREE);
     pool->holes[hole].state = COVERAGE_FREE;
     pool->holes[hole].older = pool->free;
     pool->free = hole;
@@ -57,6 +59,13 @@ static bool hole_insert(struct coverage_pool *pool, struct coverage *coverage, i
     pool->holes[hole].older = *from;
     *from = hole;
     return true;
+}
+
+static bool hole_add(struct coverage_pool *pool, struct coverage *coverage, int32_t newer,
+                     const struct coverage_hole *what)
+{
+    transition(TRANSITION_HOLE, COVERAGE_FREE, what->state);
+    return hole_insert(pool, coverage, newer, what);
 }
 
 // ---- covering ----
@@ -91,7 +100,7 @@ bool coverage_reach(struct coverage_pool *pool, struct coverage *coverage, int64
         hole.last = position - 1;
         hole.from_ns = coverage->last_ns;
         hole.to_ns = time_ns;
-        kept = hole_insert(pool, coverage, COVERAGE_NONE, &hole);
+        kept = hole_add(pool, coverage, COVERAGE_NONE, &hole);
     }
     coverage->last = position;
     if (time_ns > coverage->last_ns) coverage->last_ns = time_ns;
@@ -116,7 +125,7 @@ bool coverage_miss(struct coverage_pool *pool, struct coverage *coverage,
         pool->holes[at].to_ns = found->to_ns;
         return true;
     }
-    return hole_insert(pool, coverage, newer, found);
+    return hole_add(pool, coverage, newer, found);
 }
 
 int32_t coverage_find(const struct coverage_pool *pool, const struct coverage *coverage,

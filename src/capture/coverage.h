@@ -9,7 +9,9 @@
 // is covered but the holes. Holes are disjoint, not adjacent, and inside (first, last]; a hole may
 // end at COVERAGE_ENDLESS while nobody knows where it will end.
 //
-//     SUSPECTED ──grace over──→ OPEN ──→ filled (rows came) or given up: the hole is gone
+//     none ──an id ahead──→ SUSPECTED ──grace over──→ OPEN ──→ filled (rows came) or given up: none
+//      │                        └──rows came in time: none       ↑
+//      └──an audit, a cut, refused rows, an earlier life─────────┘
 //
 // Closed holes live in the status channel, not here. Filling removes any part of a hole, so opened
 // less repaired less lost ranges are the open ones at any time.

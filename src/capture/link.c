@@ -2,13 +2,13 @@
 //
 // link: the states of one connection.
 //
-//     IDLE
+//     IDLE ──────────────── no permit ──→ BACKOFF
 //      │ link_start → link_begin (a permit)
 //      ↓
 //     RESOLVING ────────── link_fail ──┐
 //      │ link_resolved                 │
 //      ↓                               │
-//     CONNECTING ───────── link_fail ──┤   each address in turn
+//     CONNECTING ───────── link_fail ──┤   each address in turn: CONNECTING again
 //      │ link_connected_done           │
 //      ↓                               │
 //     HANDSHAKING ──────── link_fail ──┤
@@ -27,7 +27,7 @@
 //                                      │ link_settle                 ↑
 //                                      ↓                             │ link_stop, link_retire
 //                                     BACKOFF ───────────────────────┘ (by way of DRAINING)
-//                                      │ link_begin (pause over, a permit)
+//                                      │ link_begin (pause over, a permit; none: BACKOFF again)
 //                                      └──→ RESOLVING
 //
 // In flight:  RESOLVING, CONNECTING: attempt. HANDSHAKING ... UNSUBSCRIBING: receive (for as long
@@ -39,6 +39,7 @@
 // over. A link never waits for its peer without a deadline.
 #include "capture/link.h"
 
+#include "base/transition.h"
 #include "capture/link_steps.h"
 #include "format/ensure.h"
 #include <errno.h>
@@ -227,12 +228,18 @@ static void link_arm_after(struct link *link, int64_t after_ns)
     link_arm(link, io_monotonic_ns(link->shared->io) + after_ns);
 }
 
+static void link_set_state(struct link *link, enum link_state state)
+{
+    transition(TRANSITION_LINK, link->state, state);
+    link->state = state;
+}
+
 void link_enter(struct link *link, enum link_state state, int64_t limit_ns)
 {
     log_write(link->shared->log, LOG_LINK_STATE, io_utc_ns(link->shared->io),
               "link=%u from=%s to=%s", link->number, link_state_name(link->state),
               link_state_name(state));
-    link->state = state;
+    link_set_state(link, state);
     link_arm_after(link, limit_ns);
 }
 
@@ -388,7 +395,7 @@ void link_settle(struct link *link)
         io_cancel(link->shared->io, &link->timer);
         return;
     }
-    link->state = LINK_IDLE;
+    link_set_state(link, LINK_IDLE);
     link_check(link);
     link_hear_news(link, LINK_NEWS_ENDED);
 }
@@ -537,7 +544,7 @@ static void link_leave(struct link *link)
         link_enter(link, LINK_DRAINING, LINK_DRAIN_NS);
         link_hang_up(link);
     } else if (link->state == LINK_BACKOFF) {
-        link->state = LINK_DRAINING;
+        link_set_state(link, LINK_DRAINING);
         link_hang_up(link);
     }
 }

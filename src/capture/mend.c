@@ -4,6 +4,7 @@
 // its permit; a job ends in repair_answered() or repair_failed(), whatever the exchange does.
 #include "capture/mend.h"
 
+#include "base/transition.h"
 #include "format/ensure.h"
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,12 @@
 enum { MEND_BANS_MAX = 5 }; // in a row, that count: 160 to 320 s
 
 static void mend_pump(struct mend_exchange *exchange);
+
+static void mend_enter(struct mend_slot *slot, enum mend_state state)
+{
+    transition(TRANSITION_MEND, slot->state, state);
+    slot->state = state;
+}
 
 // ---- life ----
 
@@ -344,8 +351,8 @@ static void mend_answered(void *context, struct rest *rest)
     struct mend_exchange *exchange = slot->exchange;
     struct mend *mend = exchange->mend;
     struct arbiter_now now = mend_now(mend);
+    bool another_page = false;
     ensure(slot->state == MEND_ASKING);
-    slot->state = MEND_FREE;
     if (rest->used > 0) permits_used(mend->permits, exchange->budget, rest->used, now.utc_ns);
     if (rest->exhausted)
         permits_pause(mend->permits, exchange->budget, now.utc_ns + LIMIT_SECOND_NS);
@@ -361,9 +368,10 @@ static void mend_answered(void *context, struct rest *rest)
         mend_good(exchange);
         mend->counters.audits += slot->job.kind == REPAIR_LAST_IDS ||
                                  slot->job.kind == REPAIR_RECENT;
-        if (repair_answered(&slot->job, &mend->intake->arbiter, exchange->dialect->history, now))
-            slot->state = MEND_WAITING;
+        another_page = repair_answered(&slot->job, &mend->intake->arbiter,
+                                       exchange->dialect->history, now);
     }
+    mend_enter(slot, another_page ? MEND_WAITING : MEND_FREE);
     if (!mend->stopping) mend_pump(exchange);
 }
 
@@ -378,7 +386,7 @@ static void mend_put_back(struct mend_slot *slot)
     ensure(slot->state == MEND_WAITING && slot->job.kind == REPAIR_SNAPSHOT);
     exchange->cursor.snapshot_ns = now.monotonic_ns + LIMIT_SECOND_NS;
     repair_failed(&slot->job, &exchange->mend->intake->arbiter, 0, NULL, now);
-    slot->state = MEND_FREE;
+    mend_enter(slot, MEND_FREE);
 }
 
 static void mend_ask(struct mend_slot *slot)
@@ -405,7 +413,7 @@ static void mend_ask(struct mend_slot *slot)
     ensure(size > 0); // the longest symbol fits
     slot->ask.symbol = NULL;
     slot->url = exchange->url;
-    slot->state = MEND_ASKING;
+    mend_enter(slot, MEND_ASKING);
     if (slot->job.kind == REPAIR_LAST_IDS) exchange->asked_ns = io_monotonic_ns(mend->io);
     mend->counters.requests++;
     rest_get(&slot->rest, &slot->url, path, mend_answered, slot);
@@ -431,7 +439,7 @@ static bool mend_begin(struct mend_slot *slot, struct arbiter_now now)
         return false;
     if (slot->job.kind == REPAIR_LAST_IDS)
         exchange->audit_ns = now.monotonic_ns + REPAIR_AUDIT_NS;
-    slot->state = MEND_WAITING;
+    mend_enter(slot, MEND_WAITING);
     return true;
 }
 

@@ -4,7 +4,8 @@
 // budgets, gives the rows to the intake, the newest ids to the arbiter.
 //
 //     slot:  FREE ──repair_next──→ WAITING ──permit──→ ASKING ──answer──→ FREE
-//                                     ↑______another page_____│
+//                                   │ ↑______another page_____│
+//                                   └──a snapshot without a permit: put back──→ FREE
 //
 // Every request spends its weight of the exchange's budget first (base/permits.h, shared by all
 // shards and remembered over restarts). What the replies say about limits is believed: the weight

@@ -127,6 +127,9 @@ static void load_key(struct recall *recall, const struct ledger *ledger,
     key->coverage.proven_ns = from->proven_ns;
     key->coverage.proven_from_ns = from->proven_from_ns;
     key->tail = from->tail;
+    key->ended_lost = from->ended_lost;
+    key->ended = from->ended;
+    key->ended_ns = from->ended_ns;
     for (uint32_t i = from->hole_count; i > 0; i--) // oldest first
         load_hole(arbiter, number, &ledger->holes[from->hole_first + i - 1]);
     recall->alive_ns[number] = ledger->time_ns;

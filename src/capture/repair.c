@@ -484,6 +484,19 @@ bool repair_answered(struct repair_job *job, struct arbiter *arbiter,
     return false;
 }
 
+// Hole by hole: what lies between them is stored.
+static void ids_lost(const struct repair_job *job, struct arbiter *arbiter, const char *why)
+{
+    int32_t at = arbiter->keys[job->key].coverage.holes;
+    while (at != COVERAGE_NONE) {
+        const struct coverage_hole *hole = &arbiter->pool.holes[at];
+        const int64_t from = hole->first > job->first ? hole->first : job->first;
+        const int64_t to = hole->last < job->last ? hole->last : job->last;
+        at = hole->older;
+        if (from <= to) arbiter_resolved(arbiter, job->key, from, to, 0, true, why);
+    }
+}
+
 // There is no such symbol: nothing behind what is stored will ever be known.
 static void repair_gone(const struct repair_job *job, struct arbiter *arbiter, const char *lost,
                         struct arbiter_now now)
@@ -514,6 +527,10 @@ void repair_failed(struct repair_job *job, struct arbiter *arbiter, int64_t paus
     if (done && job->kind == REPAIR_TIMES && reach_ns < job->last && reach_ns > job->first) {
         arbiter_resolved(arbiter, job->key, reach_ns + 1, job->last, job->rows, false, "by REST");
         job->last = reach_ns;
+    }
+    if (lost != NULL && job_of_ids(job)) {
+        ids_lost(job, arbiter, lost);
+        return;
     }
     if (lost != NULL) {
         arbiter_resolved(arbiter, job->key, job->first, job->last, 0, true, lost);

@@ -3,16 +3,21 @@
 // rest: one GET, or one POST.
 //
 //     IDLE ─rest_get→ RESOLVING → CONNECTING → HANDSHAKING → WAITING ─┐
-//      ↑  │                └──────────┴─────────────┴─────────────────┤ rest_end
-//      │  └─kept─→ WAKING ──────────────────────────────→ WAITING     │
+//      ↑  │                └──────────┴─────────────┴─────────────────┤ rest_end, rest_whole
+//      │  ├─kept─────────────────────────────────────────→ WAITING    │
+//      │  └─kept─→ WAKING ─(timer over)─→ WAITING; cancelled: CLOSING │
 //      └──────────── callback ←── rest_settle (ops over) ←── CLOSING or RESTING
 //
-//     WAITING ─kept, no byte came→ RENEWING → RESOLVING      IDLE ─kept too long→ PARTING → IDLE
+//     CONNECTING ─refused→ CONNECTING: each address in turn     RESTING ─ended by the peer→ CLOSING
+//     WAITING ─kept, no byte came→ RENEWING → RESOLVING         RENEWING ─cancelled, late→ CLOSING
+//     IDLE, WAKING ─kept, of no use any more→ RENEWING
+//     IDLE ─kept too long→ PARTING → IDLE         PARTING ─asked meanwhile, cancelled→ CLOSING
 //
 // The timer limits the whole. A failure goes through rest_end(), a reply through rest_whole(),
 // once. Between requests it limits how long a connection is kept.
 #include "capture/rest.h"
 
+#include "base/transition.h"
 #include "format/ensure.h"
 #include <errno.h>
 #include <stdarg.h>
@@ -28,6 +33,12 @@ static void rest_received(struct io *io, struct io_op *op);
 static void rest_connect(struct rest *rest);
 static void rest_start(struct rest *rest);
 static void rest_kept(struct rest *rest);
+
+static void rest_enter(struct rest *rest, enum rest_state state)
+{
+    transition(TRANSITION_REST, rest->state, state);
+    rest->state = state;
+}
 
 int rest_open(struct rest *rest, struct io *io, struct tls_context *tls)
 {
@@ -67,7 +78,7 @@ static bool rest_ending(const struct rest *rest)
 // All ops of the connection but the timer, which goes on while a request is asked again.
 static void rest_disconnect(struct rest *rest, enum rest_state state)
 {
-    rest->state = state;
+    rest_enter(rest, state);
     io_cancel(rest->io, &rest->attempt);
     io_cancel(rest->io, &rest->receive);
     io_cancel(rest->io, &rest->send);
@@ -88,6 +99,7 @@ __attribute__((format(printf, 2, 3))) static void rest_end(struct rest *rest, co
     va_list arguments;
     if (rest->state == REST_CLOSING) return;
     ensure(rest->state != REST_IDLE && rest->state != REST_PARTING);
+    if (rest->state == REST_CONNECTING) rest->address++; // the next request begins elsewhere
     rest->ok = false;
     va_start(arguments, format);
     (void)vsnprintf(rest->failure, sizeof rest->failure, format, arguments);
@@ -98,7 +110,7 @@ __attribute__((format(printf, 2, 3))) static void rest_end(struct rest *rest, co
 // The reply is whole, good or bad.
 static void rest_rest(struct rest *rest)
 {
-    rest->state = REST_RESTING;
+    rest_enter(rest, REST_RESTING);
     io_cancel(rest->io, &rest->timer);
     rest_settle(rest);
 }
@@ -131,7 +143,7 @@ static void rest_settled(struct rest *rest)
         rest_connect(rest);
         return;
     }
-    rest->state = REST_IDLE;
+    rest_enter(rest, REST_IDLE);
     if (state == REST_CLOSING)
         rest->done(rest->context, rest);
     else if (asked)
@@ -167,7 +179,7 @@ static void rest_timed_out(struct io *io, struct io_op *op)
     struct rest *rest = io_owner(op, struct rest, timer);
     if (rest_ending(rest) || rest->state == REST_RESTING) {
         if (rest->state == REST_RENEWING) { // it has waited long enough, too
-            rest->state = REST_CLOSING;
+            rest_enter(rest, REST_CLOSING);
             (void)snprintf(rest->failure, sizeof rest->failure, too_late, rest->key);
         }
         rest_settle(rest);
@@ -183,7 +195,7 @@ static void rest_timed_out(struct io *io, struct io_op *op)
 // The owner may ask again at once; else the connection waits.
 static void rest_kept(struct rest *rest)
 {
-    rest->state = REST_IDLE;
+    rest_enter(rest, REST_IDLE);
     rest->done(rest->context, rest);
     if (rest->state == REST_IDLE && rest->handle >= 0 && io_idle(&rest->timer))
         io_timeout(rest->io, &rest->timer, REST_KEEP_NS, rest_timed_out);
@@ -245,7 +257,7 @@ static void rest_ask(struct rest *rest)
     if (rest->post != NULL) memcpy(request + size, rest->post, rest->post_size);
     size += rest->post != NULL ? rest->post_size : 0;
     http_parser_init(&rest->http, HTTP_RESPONSE, rest->head, sizeof rest->head);
-    rest->state = REST_WAITING;
+    rest_enter(rest, REST_WAITING);
     rest->answered = false;
     if (tls_write(rest->tls, request, size) != (int32_t)size)
         rest_end(rest, "cannot encrypt: %s", tls_failure(rest->tls)->text);
@@ -383,6 +395,28 @@ static void rest_received(struct io *io, struct io_op *op)
 
 // ---- coming up ----
 
+static void rest_connected(struct io *io, struct io_op *op);
+
+static void rest_connect_next(struct rest *rest)
+{
+    ensure(rest->address_count > 0);
+    rest->addresses_tried++;
+    rest_enter(rest, REST_CONNECTING);
+    io_connect(rest->io, &rest->attempt, &rest->addresses[rest->address % rest->address_count],
+               rest_connected);
+}
+
+static void rest_connect_failed(struct rest *rest, int error)
+{
+    if (rest->addresses_tried < rest->address_count) {
+        rest->address++;
+        rest_connect_next(rest);
+        return;
+    }
+    rest_end(rest, "cannot connect: %s; check %s, network and firewall", strerror(error),
+             rest->key);
+}
+
 static void rest_connected(struct io *io, struct io_op *op)
 {
     struct rest *rest = io_owner(op, struct rest, attempt);
@@ -392,11 +426,10 @@ static void rest_connected(struct io *io, struct io_op *op)
         return;
     }
     if (op->result < 0) {
-        rest_end(rest, "cannot connect: %s; check %s, network and firewall",
-                 strerror((int)-op->result), rest->key);
+        rest_connect_failed(rest, (int)-op->result);
         return;
     }
-    rest->state = REST_HANDSHAKING;
+    rest_enter(rest, REST_HANDSHAKING);
     rest->stale = false;
     rest->connections++;
     memcpy(rest->kept, rest->url->authority, sizeof rest->kept);
@@ -411,6 +444,7 @@ static void rest_connected(struct io *io, struct io_op *op)
 
 static void rest_resolved(struct io *io, struct io_op *op)
 {
+    (void)io;
     struct rest *rest = io_owner(op, struct rest, attempt);
     if (rest_ending(rest)) {
         rest_settle(rest);
@@ -418,8 +452,9 @@ static void rest_resolved(struct io *io, struct io_op *op)
         rest_end(rest, "the name %s was not found; check %s and resolver", rest->url->host,
                  rest->key);
     } else {
-        rest->state = REST_CONNECTING;
-        io_connect(io, &rest->attempt, &rest->addresses[0], rest_connected);
+        rest->address_count = (uint32_t)op->result;
+        rest->addresses_tried = 0;
+        rest_connect_next(rest);
     }
 }
 
@@ -427,7 +462,7 @@ static void rest_connect(struct rest *rest)
 {
     ensure(rest->handle < 0);
     rest->reused = false;
-    rest->state = REST_RESOLVING;
+    rest_enter(rest, REST_RESOLVING);
     io_resolve(rest->io, &rest->attempt, rest->url->host, rest->url->port, rest->addresses,
                rest_resolved);
 }
@@ -470,7 +505,7 @@ static void rest_request(struct rest *rest, const struct url *url, const char *p
     } else if (io_idle(&rest->timer)) {
         rest_start(rest);
     } else {
-        rest->state = REST_WAKING;
+        rest_enter(rest, REST_WAKING);
         io_cancel(rest->io, &rest->timer);
     }
 }
@@ -496,10 +531,10 @@ void rest_cancel(struct rest *rest)
 {
     if (rest->state == REST_PARTING && rest->asked) {
         rest->asked = false;
-        rest->state = REST_CLOSING; // the callback comes with its end
+        rest_enter(rest, REST_CLOSING); // the callback comes with its end
         (void)snprintf(rest->failure, sizeof rest->failure, "cancelled");
     } else if (rest->state == REST_RENEWING) {
-        rest->state = REST_CLOSING;
+        rest_enter(rest, REST_CLOSING);
         io_cancel(rest->io, &rest->timer);
         (void)snprintf(rest->failure, sizeof rest->failure, "cancelled");
     } else if (rest->state != REST_IDLE && rest->state != REST_CLOSING &&

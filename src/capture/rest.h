@@ -88,6 +88,9 @@ struct rest {
     struct io_op send;
     struct io_op timer;
     struct io_address addresses[IO_ADDRESSES_MAX];
+    uint32_t address_count;
+    uint32_t addresses_tried; // for this request
+    uint32_t address; // of addresses[], modulo their count: where the last connection stood
     struct tls *tls;
     struct http_parser http;
     char head[HTTP_HEAD_SIZE];

@@ -9,6 +9,7 @@
 // writes instrument rows in portions, publishes the counters, moves the stop on.
 #include "capture/shard.h"
 
+#include "base/transition.h"
 #include "capture/shard_parts.h"
 #include "format/ensure.h"
 #include <errno.h>
@@ -150,6 +151,12 @@ void shard_status(struct shard *shard, enum status_kind kind, uint32_t symbol, c
                                           .detail = detail});
 }
 
+static void shard_enter(struct shard *shard, enum shard_state state)
+{
+    transition(TRANSITION_SHARD, shard->state, state);
+    shard->state = state;
+}
+
 // ---- commands ----
 
 bool shard_post(struct shard *shard, const struct shard_command *command)
@@ -167,7 +174,7 @@ bool shard_post(struct shard *shard, const struct shard_command *command)
 static void shard_stop(struct shard *shard)
 {
     if (shard->state != SHARD_RUNNING) return;
-    shard->state = SHARD_CLOSING_LINKS;
+    shard_enter(shard, SHARD_CLOSING_LINKS);
     shard->stop_by_ns = io_monotonic_ns(shard->io) + SHARD_STOP_NS;
     (void)mend_stop(&shard->mend);
     for (uint32_t i = 0; i < shard->slots_high; i++) {
@@ -436,7 +443,7 @@ static void shard_tape_stopped(void *context, bool ok)
     ensure(shard->state == SHARD_CLOSING_TAPE);
     shard_publish(shard);
     shard->durable = ok;
-    shard->state = SHARD_CLOSING_LEDGER; // the tick goes on
+    shard_enter(shard, SHARD_CLOSING_LEDGER); // the tick goes on
 }
 
 static void shard_stop_on(struct shard *shard)
@@ -446,7 +453,7 @@ static void shard_stop_on(struct shard *shard)
     }
     if (!mend_stop(&shard->mend)) return;
     shard_status(shard, STATUS_STOPPED, SYMBOL_NONE, NULL);
-    shard->state = SHARD_CLOSING_TAPE;
+    shard_enter(shard, SHARD_CLOSING_TAPE);
     int64_t left_ns =
         shard->stop_by_ns - io_monotonic_ns(shard->io) - SHARD_LEDGER_LEFT_NS;
     if (left_ns < SHARD_TICK_NS) left_ns = SHARD_TICK_NS; // a machine that stood still
@@ -475,7 +482,7 @@ static void shard_tick_done(struct io *io, struct io_op *op)
         shard_stop_on(shard);
     } else if (shard->state == SHARD_CLOSING_LEDGER &&
                shard_ledger_end(shard, shard->durable)) {
-        shard->state = SHARD_ENDED;
+        shard_enter(shard, SHARD_ENDED);
         io_cancel(io, &shard->tick);
     }
     shard_publish(shard);

@@ -193,6 +193,10 @@ void shard_feed_remove(struct shard *shard, uint32_t id)
 {
     uint32_t index = shard_feed_find(shard, id);
     if (index == LIMIT_SHARD_FEEDS || shard->feeds[index].removing) return;
+    // One that was not live yet takes along what it was to replace.
+    const uint32_t replaces = shard->feeds[index].feed->replaces;
+    shard->feeds[index].feed->replaces = 0;
+    if (replaces != 0) shard_feed_remove(shard, replaces);
     shard->feeds[index].removing = true;
     for (uint32_t i = 0; i < shard->slots_high; i++) {
         struct shard_slot *slot = &shard->slots[i];

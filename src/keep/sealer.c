@@ -3,10 +3,10 @@
 //                    ┌──────────────────────── sealer_next() ───────────────────────┐
 //                    ↓                                                              │
 //     IDLE ──→ OPENING ──→ WRITING (0 … n segments) ──→ CLOSING ──→ SWAPPING ──→ REMOVING
-//       ↑         │            │                           │            │
-//       │         └────────────┴──── sealer_fail() ────────┴────────────┘
-//       │                                │
-//       └───────────────────────── RETRYING (1 s)
+//      ↑ ↑        │            │                        ↑  │ └──sealed before──────↑
+//      │ │        └────────────┴─nothing to write, fail─┘  │            │
+//      │ └───────────────────── a tape that stays for a guard ──────────┤
+//      └─────────────── RETRYING (1 s) ←──── failed ───────┴────────────┘
 //
 // One job at a time: a tape (sealer_tape.c), a merge (sealer_merge.c), a deletion (sealer_drop.c,
 // which begins with the swap) or segments that another program made (sealer_incoming.c). Or, from
@@ -38,7 +38,7 @@ static void say(struct sealer *sealer, enum log_message message, const char *pat
 
 void sealer_finish_stop(struct sealer *sealer)
 {
-    sealer->state = SEALER_STOPPED;
+    sealer_enter(sealer, SEALER_STOPPED);
     if (!io_idle(&sealer->watch_op)) {
         io_cancel(sealer->io, &sealer->watch_op); // comes back here
         return;
@@ -67,7 +67,7 @@ void sealer_next(struct sealer *sealer)
 {
     ensure(sealer->tape.number == 0 && sealer->merge.input_count == 0);
     ensure(sealer->drop.count == 0 && sealer->incoming.handover == 0);
-    sealer->state = SEALER_IDLE;
+    sealer_enter(sealer, SEALER_IDLE);
     sealer->made_count = 0;
     sealer->failure = 0;
     sealer->counters.waiting = keep_store_waiting(sealer->store);
@@ -125,7 +125,7 @@ static void retry(struct io *io, struct io_op *op)
 static void retry_later(struct sealer *sealer)
 {
     bool at_once = sealer->stopping || sealer->failure == -ECANCELED;
-    sealer->state = SEALER_RETRYING;
+    sealer_enter(sealer, SEALER_RETRYING);
     io_timeout(sealer->io, &sealer->retry_op, at_once ? 0 : SEALER_RETRY_NS, retry);
 }
 
@@ -187,7 +187,7 @@ void sealer_write(struct sealer *sealer, enum channel channel, int32_t day,
         sealer_fail(sealer, -ECANCELED, "stopping");
         return;
     }
-    sealer->state = SEALER_WRITING;
+    sealer_enter(sealer, SEALER_WRITING);
     struct catalogue_segment segment = {
         .number = sealer->catalogue->next_segment++, .channel = channel, .day = day};
     segment_output_start(&sealer->output, &segment, sealer_level(sealer), feed, segment_made,
@@ -230,7 +230,7 @@ static void removed(void *context, int result, const char *path)
 
 void sealer_remove_inputs(struct sealer *sealer)
 {
-    sealer->state = SEALER_REMOVING;
+    sealer_enter(sealer, SEALER_REMOVING);
     file_script_begin(&sealer->script);
     if (sealer->tape.number != 0)
         sealer_tape_remove(sealer, &sealer->script);
@@ -313,7 +313,7 @@ static void swapped(void *context, int result, const char *path)
 
 void sealer_swap(struct sealer *sealer)
 {
-    sealer->state = SEALER_SWAPPING;
+    sealer_enter(sealer, SEALER_SWAPPING);
     if (!apply(sealer)) {
         sealer->failure = -EOVERFLOW;
         say(sealer, LOG_CATALOGUE_FULL, "catalogue", -EOVERFLOW);
@@ -341,7 +341,7 @@ static void input_closed(struct io *io, struct io_op *op)
 
 static void close_inputs(struct sealer *sealer)
 {
-    sealer->state = SEALER_CLOSING;
+    sealer_enter(sealer, SEALER_CLOSING);
     int handle = sealer->tape.number != 0 ? sealer_tape_close(sealer) : sealer_merge_close(sealer);
     if (handle >= 0)
         io_close(sealer->io, &sealer->op, handle, input_closed);

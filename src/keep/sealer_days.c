@@ -355,7 +355,7 @@ bool sealer_days_start(struct sealer *sealer)
     days->failed = false;
     if (!list_days(sealer) || !open_work(days))
         return false;
-    sealer->state = SEALER_LOOKING;
+    sealer_enter(sealer, SEALER_LOOKING);
     sealer->counters.idle = false;
     sealer_days_read(sealer);
     return true;

@@ -283,7 +283,7 @@ bool sealer_incoming_start(struct sealer *sealer)
         give_numbers(sealer);
         return true;
     }
-    sealer->state = SEALER_OPENING;
+    sealer_enter(sealer, SEALER_OPENING);
     incoming->handover = found.handover;
     keep_incoming_handover_path(keep_store_path(sealer->store), found.handover, "handover", path);
     file_script_begin(&sealer->script);

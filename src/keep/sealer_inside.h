@@ -4,6 +4,7 @@
 #ifndef RINGTAPE_KEEP_SEALER_INSIDE_H
 #define RINGTAPE_KEEP_SEALER_INSIDE_H
 
+#include "base/transition.h"
 #include "format/tape_reader.h"
 #include "keep/disk_watch.h"
 #include "keep/file_script.h"
@@ -151,6 +152,12 @@ struct sealer {
     void *decode_memory;
     struct sealer_counters counters;
 };
+
+static inline void sealer_enter(struct sealer *sealer, enum sealer_state state)
+{
+    if (sealer->state != state) transition(TRANSITION_SEALER, sealer->state, state);
+    sealer->state = state;
+}
 
 // Next thing to do, when nothing is in flight.
 void sealer_next(struct sealer *sealer);

@@ -440,7 +440,7 @@ bool sealer_merge_start(struct sealer *sealer)
             sealer->merged_at_ns = now_ns;
         return false;
     }
-    sealer->state = SEALER_OPENING;
+    sealer_enter(sealer, SEALER_OPENING);
     set_inputs(sealer, &window);
     open_next(sealer);
     return true;

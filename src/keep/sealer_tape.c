@@ -253,7 +253,7 @@ void sealer_tape_start(struct sealer *sealer, uint32_t number)
 {
     struct sealer_tape *tape = &sealer->tape;
     ensure(tape->number == 0 && tape->handle < 0);
-    sealer->state = SEALER_OPENING;
+    sealer_enter(sealer, SEALER_OPENING);
     if (sealer->tried != number)
         sealer->tries = 0;
     sealer->tried = number;

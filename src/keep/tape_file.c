@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/transition.h"
 #include "format/ensure.h"
 #include "format/version.h"
 
@@ -41,6 +42,12 @@ enum close_step {
 static void prepare_start(struct tape_file *file);
 static void close_start(struct tape_file *file);
 
+static void file_enter(struct tape_file *file, enum tape_file_state state)
+{
+    transition(TRANSITION_TAPE_FILE, file->state, state);
+    file->state = state;
+}
+
 int tape_file_open(struct tape_file *file, struct io *io, struct keep_store *store, void *owner)
 {
     memset(file, 0, sizeof *file);
@@ -63,7 +70,7 @@ void tape_file_deinit(struct tape_file *file)
 
 static void start_closing(struct tape_file *file, bool remove)
 {
-    file->state = TAPE_FILE_CLOSING;
+    file_enter(file, TAPE_FILE_CLOSING);
     file->remove = remove;
     // A failed tape needs its closing mark most: what lies behind the mark must not be read.
     file->step = remove ? CLOSE_TAPE_HANDLE : CLOSE_MARK;
@@ -73,7 +80,7 @@ static void start_closing(struct tape_file *file, bool remove)
 
 static void finish(struct tape_file *file, enum tape_file_state state)
 {
-    file->state = state;
+    file_enter(file, state);
     file->done(file, file->failure);
 }
 
@@ -199,7 +206,7 @@ void tape_file_prepare(struct tape_file *file, uint32_t shard, int64_t size,
     int length = (int)(strrchr(file->path, '/') - file->path);
     memcpy(file->directory, file->path, (size_t)length);
     file->directory[length] = 0;
-    file->state = TAPE_FILE_PREPARING;
+    file_enter(file, TAPE_FILE_PREPARING);
     file->created_ns = description.created_ns;
     file->size = size;
     file->marked_rows = 0;

@@ -4,8 +4,8 @@
 //
 //             tape_file_prepare()                        tape_file_close()
 //     IDLE ─────────────────────→ PREPARING ──→ READY ─────────────────────→ CLOSING ──→ IDLE
-//       ↑                             │ failed                                            │
-//       └───────── done(errno) ───────┘                    done(0 or errno) ──────────────┘
+//                                     │ failed                                 ↑ │ done(0 or errno)
+//                                     └────────────────────────────────────────┘
 //
 // Preparing creates both files, preallocates them, writes the header and syncs files and directory,
 // so that what is written later changes data only. Failing, it deletes what it created. Closing

@@ -5,12 +5,13 @@
 
 #include <criterion/criterion.h>
 
+#include "keep/keep_store.h"
 #include "scripted_producer.h"
 
 #define MS LIMIT_MILLISECOND_NS
 #define SECOND LIMIT_SECOND_NS
 
-enum { SITTINGS_LEAST = 4, CRASHES_LEAST = 3, START_OPERATIONS = 60 };
+enum { SITTINGS_LEAST = 4, CRASHES_LEAST = 3, START_OPERATIONS = 60, AIM_OPERATIONS = 12 };
 
 struct simulation {
     struct life *life;
@@ -35,12 +36,24 @@ static void simulation_begin(struct simulation *own, uint64_t seed,
     life->named = drawn(own, 2) == 0;
     sim_world_faults(life->world)->torn_sector = 500000;
     sim_world_faults(life->world)->resolve_rotated = drawn(own, 2) == 0;
+    if (drawn(own, 4) == 0) // a day ends, and is closed
+        sim_world_step_clock(life->world, 24 * LIMIT_HOUR_NS -
+                                              (int64_t)(30 + drawn(own, 270)) * SECOND);
     own->groups = (struct simulation_groups){.disk = drawn(own, 3) != 0,
                                              .clock = drawn(own, 4) == 0};
     if (options->log) life->log.file = 2;
     if (drawn(own, 4) == 0) return; // without a mirror
     life->broker = calloc(1, sizeof *life->broker);
     life->broker->world = life->world;
+}
+
+// Symbols that the exchange does not name any more, and of these some that it does not know.
+static void simulation_delist(struct simulation *own)
+{
+    struct market_faults *faults = &own->life->peer->faults;
+    const uint32_t few = 1u << drawn(own, MARKET_SYMBOLS) | 1u << drawn(own, MARKET_SYMBOLS);
+    faults->delisted = drawn(own, 3) == 0 ? few : 0;
+    faults->unknown = faults->delisted & (uint32_t)drawn(own, 1u << MARKET_SYMBOLS);
 }
 
 // Faults and pauses in turn. False: the machine has crashed.
@@ -50,6 +63,7 @@ static bool simulation_faults(struct simulation *own, int64_t for_ns)
     while (for_ns > 0) {
         const int64_t with_ns = (int64_t)(500 + drawn(own, 8000)) * MS;
         const int64_t without_ns = (int64_t)drawn(own, 6000) * MS;
+        if (drawn(own, 8) == 0) simulation_delist(own);
         simulation_fault_begin(life, &own->groups);
         own->counts->episodes++;
         life_run(life, with_ns);
@@ -71,17 +85,27 @@ static void simulation_crash(struct simulation *own)
     own->counts->crashes++;
 }
 
+// Alerts are deleted at once, where nobody judges them. Not where a disk may be full: then `keep`
+// deletes of every channel.
+static void simulation_keep(struct simulation *own)
+{
+    const struct retention_rules keep = {.channel[CHANNEL_ALERT].size_bytes = 1};
+    if (own->groups.clock && !own->groups.disk) keep_store_set_rules(own->life->store, &keep);
+}
+
 // With another number of shards. False: the machine crashed before the start was through.
 static bool simulation_start(struct simulation *own)
 {
     struct life *life = own->life;
     life->shards = 1 + (uint32_t)drawn(own, LIFE_SHARDS_MAX);
     life->start_crash = drawn(own, 2) == 0 ? SIM_CRASH_POWER : SIM_CRASH_KILL;
+    life->connects = drawn(own, 4) == 0 ? 1 + (uint32_t)drawn(own, 8) : 0;
     if (drawn(own, 4) == 0)
         sim_world_crash_at(life->world, sim_world_operations(life->world) + 1 +
                                             drawn(own, START_OPERATIONS));
     if (life_start(life) && !sim_world_crashed(life->world)) {
         sim_world_crash_at(life->world, 0);
+        simulation_keep(own);
         return true;
     }
     simulation_crash(own);
@@ -89,10 +113,57 @@ static bool simulation_start(struct simulation *own)
     return false;
 }
 
+// Until one of the drawn arrows is taken, or so long; the machine may crash.
+static void simulation_until_arrow(struct simulation *own, enum simulation_aim aim, int64_t for_ns)
+{
+    struct sim_world *world = own->life->world;
+    const int64_t end_ns = sim_world_monotonic_ns(world) + for_ns;
+    simulation_arrow_await(aim, drawn(own, UINT32_MAX));
+    while (!simulation_arrow_came() && sim_world_monotonic_ns(world) < end_ns &&
+           sim_world_step(world))
+        continue;
+}
+
+// A stop at a moment of which the network, the exchange and the broker may be at their worst.
+static void simulation_stop(struct simulation *own, int64_t within_ns)
+{
+    struct life *life = own->life;
+    const bool faulty = drawn(own, 2) == 0;
+    if (faulty) simulation_fault_begin(life, &(struct simulation_groups){0});
+    if (drawn(own, 3) == 0) life_reload(life);
+    simulation_until_arrow(own, drawn(own, 2) == 0 ? SIMULATION_AIM_BRIEF : SIMULATION_AIM_ANY,
+                           (int64_t)drawn(own, (uint64_t)(within_ns / MS)) * MS);
+    life_stop(life);
+    if (faulty) simulation_fault_end(life);
+    own->counts->stops++;
+}
+
+// At a crash right behind an arrow, or a few operations of the disk behind one that writes.
+static void simulation_aim(struct simulation *own)
+{
+    struct sim_world *world = own->life->world;
+    if (drawn(own, 3) == 0) {
+        simulation_until_arrow(own, SIMULATION_AIM_ANY, 10 * SECOND);
+        return;
+    }
+    simulation_until_arrow(own, SIMULATION_AIM_DISK, 60 * SECOND);
+    sim_world_crash_at(world, sim_world_operations(world) + 1 + drawn(own, AIM_OPERATIONS));
+    life_run(own->life, SECOND);
+}
+
+// Stopped as soon as it is there.
+static void simulation_brief_sitting(struct simulation *own)
+{
+    if (!simulation_start(own)) return;
+    simulation_stop(own, 10 * SECOND);
+}
+
 // From a start to a stop, a kill at any time, or before any operation of the disk.
 static void simulation_sitting(struct simulation *own, int64_t for_ns)
 {
     struct life *life = own->life;
+    simulation_delist(own);
+    if (drawn(own, 3) == 0) simulation_brief_sitting(own);
     if (!simulation_start(own)) return;
     const uint64_t ending = own->counts->crashes < CRASHES_LEAST ? 1 + drawn(own, 3)
                                                                  : drawn(own, 4);
@@ -101,12 +172,12 @@ static void simulation_sitting(struct simulation *own, int64_t for_ns)
                                             drawn(own, (uint64_t)(for_ns / (10 * MS))));
     if (drawn(own, 4) != 0) life_run(life, (int64_t)drawn(own, 3000) * MS);
     if (!sim_world_crashed(life->world)) (void)simulation_faults(own, for_ns);
+    if (ending == 2 && !sim_world_crashed(life->world)) simulation_aim(own);
     if (ending > 0 || sim_world_crashed(life->world)) {
         simulation_crash(own);
     } else {
         life_run(life, 5 * SECOND); // a disk that was full has room again
-        life_stop(life);
-        own->counts->stops++;
+        simulation_stop(own, 30 * SECOND);
     }
     life_run(life, (int64_t)drawn(own, 3000) * MS);
 }
@@ -125,6 +196,7 @@ static void simulation_calm(struct simulation *own)
 {
     struct life *life = own->life;
     life->shards = 1 + (uint32_t)drawn(own, LIFE_SHARDS_MAX);
+    life->connects = 0;
     cr_assert(life_start(life));
     life->peer->faults = (struct market_faults){0};
     life_run(life, 5 * SECOND);
@@ -188,6 +260,7 @@ void simulation_run(uint64_t seed, const struct simulation_options *options,
     counts->virtual_ns = sim_world_monotonic_ns(own.life->world);
     counts->hash = sim_world_hash(own.life->world);
     simulation_fault_hits(own.life, counts);
+    simulation_arrows_taken(counts->arrows);
     simulation_judge(&own);
     free(own.life->broker);
     life_destroy(own.life);

@@ -16,7 +16,11 @@
 
 #include "tests/complete_life.h"
 
-enum { SIMULATION_KINDS_MAX = 48 };
+enum {
+    SIMULATION_KINDS_MAX = 48,
+    SIMULATION_ARROWS_MAX = 128,
+    SIMULATION_AT_ONCE = 2, // faults; mostly one
+};
 
 // What happens to a life, by kind: simulation_fault_name().
 struct simulation_counts {
@@ -31,6 +35,7 @@ struct simulation_counts {
     int64_t virtual_ns;
     uint64_t hash;        // of the trace
     uint64_t hits[SIMULATION_KINDS_MAX]; // strikes by kind
+    uint64_t arrows[SIMULATION_ARROWS_MAX]; // of state machines, how often taken
 };
 
 struct simulation_groups { // of faults that a seed has
@@ -59,6 +64,22 @@ void simulation_fault_hits(const struct life *life, struct simulation_counts *co
 extern const uint32_t simulation_kill, simulation_power, simulation_start_crash;
 // The last outage: every link is cut, connections are refused; of two addresses one stays gone.
 void simulation_outage(struct life *life, bool begins);
+
+// ---- simulation_transitions.c ----
+
+uint32_t simulation_arrow_count(void);
+const char *simulation_arrow_name(uint32_t arrow); // "machine FROM TO"
+enum simulation_aim {
+    SIMULATION_AIM_ANY,
+    SIMULATION_AIM_BRIEF, // into a state that lasts a moment
+    SIMULATION_AIM_DISK,  // behind which files are written, synced, renamed and removed
+};
+// Number `drawn` of these arrows, modulo their count. From now on simulation_arrow_came() says
+// whether it was taken.
+void simulation_arrow_await(enum simulation_aim aim, uint64_t drawn);
+bool simulation_arrow_came(void);
+// By this process so far.
+void simulation_arrows_taken(uint64_t counts[SIMULATION_ARROWS_MAX]);
 
 // ---- simulation_kafka.c ----
 

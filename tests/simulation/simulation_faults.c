@@ -97,6 +97,7 @@ static void address_changed(struct life *life, bool begins)
     static const char *const addresses[] = LIFE_ADDRESSES;
     for (uint32_t i = 0; i < 3; i++) {
         sim_name_hidden(life->world, LIFE_HOST, addresses[i], (i == 2) != begins);
+        sim_name_hidden(life->world, LIFE_HOST_ALIAS, addresses[i], (i == 2) != begins);
         sim_address_gone(life->world, addresses[i], (i == 2) != begins);
     }
     if (begins) sim_network_cut(life->world, life->peer->port, true);
@@ -125,6 +126,12 @@ static void clock_back(struct life *life, bool begins)
 static void disk_full(struct life *life, bool begins)
 {
     sim_disk_capacity(life->world, begins ? 1 << 20 : 1 << 30);
+}
+
+// Not a fault, but no better a time for one.
+static void reload(struct life *life, bool begins)
+{
+    if (begins) life_reload(life);
 }
 
 static void killed(struct life *life, bool begins)
@@ -161,6 +168,9 @@ static const struct fault faults[] = {
     MARKET(shortened, 300000),
     MARKET(overlapped, 300000),
     MARKET(hung_up, 300000),
+    MARKET(closed, 300000),
+    MARKET(rejected, 500000),
+    MARKET(unanswered, 500000),
     MARKET(stale, 500000),
     ACTION(links_reset),
     ACTION(links_mute),
@@ -172,6 +182,7 @@ static const struct fault faults[] = {
     ACTION(broker_down),
     ACTION(broker_stuck),
     ACTION(broker_slow),
+    ACTION(reload),
     {.name = "clock_forward", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_forward},
     {.name = "clock_back", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_back},
     {.name = "disk_full", .group = GROUP_DISK, .place = PLACE_ACTION, .act = disk_full},
@@ -181,7 +192,7 @@ _Static_assert(FAULTS <= SIMULATION_KINDS_MAX, "one counter each");
 const uint32_t simulation_kill = 0, simulation_power = 1, simulation_start_crash = 2;
 
 static uint64_t acted[FAULTS];
-static uint32_t current;
+static uint32_t current[SIMULATION_AT_ONCE];
 
 uint32_t simulation_fault_count(void)
 {
@@ -212,7 +223,9 @@ static void fault_set(struct life *life, uint32_t kind, bool begins)
     }
     *(uint32_t *)(void *)(place + fault->offset) = begins ? fault->ppm : 0;
     // What a new link or question would meet is met once there is one.
-    if (begins && fault->place == PLACE_WORLD && strncmp(fault->name, "connect", 7) == 0)
+    const bool met = fault->offset == offsetof(struct market_faults, rejected) ||
+                     fault->offset == offsetof(struct market_faults, unanswered);
+    if (begins && (fault->place == PLACE_WORLD ? strncmp(fault->name, "connect", 7) == 0 : met))
         sim_network_cut(life->world, life->peer->port, true);
 }
 
@@ -225,19 +238,23 @@ static bool allowed(const struct fault *fault, const struct simulation_groups *g
 
 void simulation_fault_begin(struct life *life, const struct simulation_groups *groups)
 {
-    do
-        current = FIRST_DRAWN + (uint32_t)sim_world_random(life->world, FAULTS - FIRST_DRAWN);
-    while (!allowed(&faults[current], groups));
-    fault_set(life, current, true);
+    for (uint32_t i = 0; i < SIMULATION_AT_ONCE; i++) {
+        do
+            current[i] = FIRST_DRAWN +
+                         (uint32_t)sim_world_random(life->world, FAULTS - FIRST_DRAWN);
+        while (!allowed(&faults[current[i]], groups));
+        if (i > 0 && sim_world_random(life->world, 3) != 0) current[i] = current[0];
+        if (i == 0 || current[i] != current[0]) fault_set(life, current[i], true);
+    }
     sim_world_faults(life->world)->failed_write_lands = 500000;
     sim_world_faults(life->world)->torn_sector = 500000;
     // Repair has something to ask for.
-    if (faults[current].place == PLACE_MARKET) life->peer->faults.lost = 10000;
+    if (faults[current[0]].place == PLACE_MARKET) life->peer->faults.lost = 10000;
 }
 
 void simulation_fault_end(struct life *life)
 {
-    fault_set(life, current, false);
+    for (uint32_t i = 0; i < SIMULATION_AT_ONCE; i++) fault_set(life, current[i], false);
     life->peer->faults.lost = 0;
 }
 

@@ -123,6 +123,7 @@ static void sum_add(struct sum *sum, const struct outcome *outcome)
     all->virtual_ns += own->virtual_ns;
     all->hash ^= own->hash;
     for (uint32_t i = 0; i < SIMULATION_KINDS_MAX; i++) all->hits[i] += own->hits[i];
+    for (uint32_t i = 0; i < SIMULATION_ARROWS_MAX; i++) all->arrows[i] += own->arrows[i];
     if (own->events < sum->events_least) sum->events_least = own->events;
     if (own->crashes < sum->crashes_least) sum->crashes_least = own->crashes;
     if (own->episodes < sum->episodes_least) sum->episodes_least = own->episodes;
@@ -145,6 +146,10 @@ static void print_json(const struct sum *sum)
     for (uint32_t i = 0; i < simulation_fault_count(); i++)
         (void)printf("%s\"%s\": %" PRIu64, i > 0 ? ", " : "", simulation_fault_name(i),
                      all->hits[i]);
+    (void)printf("}, \"arrows\": {");
+    for (uint32_t i = 0; i < simulation_arrow_count(); i++)
+        (void)printf("%s\"%s\": %" PRIu64, i > 0 ? ", " : "", simulation_arrow_name(i),
+                     all->arrows[i]);
     (void)printf("}}\n");
 }
 
@@ -163,7 +168,9 @@ static void print_text(const struct sum *sum)
     (void)printf("%.0f virtual hours in %.0f CPU seconds: %.0f times real time\n",
                  virtual_s / 3600, cpu_s, cpu_s > 0 ? virtual_s / cpu_s : 0);
     for (uint32_t i = 0; i < simulation_fault_count(); i++)
-        (void)printf("  %-22s %12" PRIu64 "\n", simulation_fault_name(i), all->hits[i]);
+        (void)printf("  %-30s %12" PRIu64 "\n", simulation_fault_name(i), all->hits[i]);
+    for (uint32_t i = 0; i < simulation_arrow_count(); i++)
+        (void)printf("  %-30s %12" PRIu64 "\n", simulation_arrow_name(i), all->arrows[i]);
 }
 
 // A line of progress on a terminal, now and then.

@@ -35,7 +35,8 @@ TESTS = ("complete_life", "io_sim", "market_peer", "market_upbit", "sim_store", 
 FLAGS = ["-std=c17", "-D_GNU_SOURCE", "-O2", "-g1", "-w", "-fno-sanitize=all",
          "-fno-omit-frame-pointer", "-DRINGTAPE_WOLFSSL_BUNDLED=1",
          "-Itests/simulation/plain", "-I.", "-Isrc", "-Itests"]
-LIBRARIES = ["-lzstd", "-lxxhash", "-lrdkafka", "-lyaml", "-lmicrohttpd", "-lpthread", "-lm"]
+LIBRARIES = ["-lzstd", "-lxxhash", "-lrdkafka", "-lyaml", "-lmicrohttpd", "-lIPSec_MB", "-lpthread",
+             "-lm"]
 
 
 class Broken(Exception):
