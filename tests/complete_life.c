@@ -95,7 +95,16 @@ static struct shard *life_shard(struct life *life, struct io **io, uint32_t numb
     return shard;
 }
 
-// False: the machine crashed.
+// Is a step of a start through? Where the world has not crashed, it may be refused.
+static bool life_step(struct life *life, int result, const char *what)
+{
+    if (sim_world_crashed(life->world)) return false;
+    cr_assert(result == 0 || life->may_refuse, "%s: %d", what, result);
+    life->refused = result != 0;
+    return result == 0;
+}
+
+// False: the machine crashed, or the start is refused.
 static bool life_store(struct life *life)
 {
     struct io_message message = {{0}};
@@ -106,19 +115,15 @@ static bool life_store(struct life *life)
     cr_assert_eq(io_open_loop(&life->store_io, &(struct io_options){.name = "store"}, &message), 0);
     int result = keep_store_open(&life->store, life->store_io, STORE, &message);
     if (result != 0) life->store = NULL;
-    if (sim_world_crashed(life->world)) return false;
-    cr_assert_eq(result, 0, "%s", message.text);
+    if (!life_step(life, result, message.text)) return false;
     result = recall_open(&life->recall, life->store_io, life->store, life->shards, &life->log);
     life->recalled = result == 0;
-    if (sim_world_crashed(life->world)) return false;
-    cr_assert_eq(result, 0);
+    if (!life_step(life, result, "coverage")) return false;
     const struct candles_options candles = {.symbols_max = LIMIT_SHARD_SYMBOLS,
                                             .interval_count = 2, .minutes = {1, 5}};
     result = recall_load_candles(&life->recall, life->store_io, life->store, &candles, -1,
                                  &life->log);
-    if (sim_world_crashed(life->world)) return false;
-    cr_assert_eq(result, 0);
-    return true;
+    return life_step(life, result, "candles");
 }
 
 static bool life_start_all(struct life *life)
@@ -159,11 +164,21 @@ static void life_start_crashed(void *context)
     longjmp(life->escape, 1);
 }
 
+static void life_refuse(struct life *life)
+{
+    if (life->recalled) recall_close(&life->recall);
+    if (life->store != NULL) keep_store_close(life->store);
+    audit_board_free(&life->board);
+    io_close_loop(life->store_io);
+    life_nothing_is(life);
+}
+
 bool life_start(struct life *life)
 {
     if (life->shards == 0) life->shards = 1;
     cr_assert_leq(life->shards, LIFE_SHARDS_MAX);
     life_nothing_is(life);
+    life->refused = false;
     if (setjmp(life->escape) != 0) {
         life_nothing_is(life);
         return false;
@@ -171,6 +186,7 @@ bool life_start(struct life *life)
     sim_world_on_crash(life->world, life_start_crashed, life);
     const bool started = life_start_all(life);
     sim_world_on_crash(life->world, NULL, NULL);
+    if (life->refused) life_refuse(life);
     return started;
 }
 

@@ -42,6 +42,8 @@ struct life {
     bool recalled; // it is open
     enum sim_crash start_crash; // what a crash in a start is
     bool crashed; // in a start: sim_world_crash() is done
+    bool may_refuse; // a start may find that something cannot be read: then it has changed nothing
+    bool refused;    // the last one did
     jmp_buf escape; // from a start that crashes
     uint32_t redundancy;
     bool seals;          // with a sealer, as the daemon has one
@@ -76,7 +78,8 @@ struct life_result {
 uint32_t life_symbol(const struct segment *segment, uint32_t number, uint32_t prefix);
 struct life_result life_judge_upbit(struct life *life);
 struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns);
-// Opens store and shard, gives the feed. False: the machine crashed; life_crash() is due.
+// Opens store and shard, gives the feed. False: the start was refused, or the machine crashed, and
+// life_crash() is due.
 bool life_start(struct life *life);
 void life_run(struct life *life, int64_t for_ns);
 // SHARD_STOP, and its end.

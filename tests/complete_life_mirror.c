@@ -48,9 +48,17 @@ bool life_mirror_start(struct life *life)
         life->mirror = NULL; // what it was is leaked
         return false; // a read failed: there was nothing to wait for
     }
-    cr_assert_eq(result, 0, "%s", message.text);
-    mirror_start(own->mirror);
-    return true;
+    life->refused = result != 0;
+    cr_assert(result == 0 || life->may_refuse, "%s", message.text);
+    if (result == 0) {
+        mirror_start(own->mirror);
+        return true;
+    }
+    for (uint32_t s = 0; s < own->shards; s++) tape_feed_close(own->feeds[s]);
+    io_close_loop(own->io);
+    free(own);
+    life->mirror = NULL;
+    return false;
 }
 
 static void life_mirror_free(struct life *life)

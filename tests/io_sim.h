@@ -42,6 +42,8 @@ struct sim_faults {
     uint32_t resolve_failed;  // -EAGAIN
     bool resolve_rotated;     // each answer begins with the next address, as many name servers do
     uint32_t read_error;      // -EIO
+    uint32_t read_flipped;    // a byte of what a read brings is wrong; the disk is as it was
+    uint32_t read_misplaced;  // a sector of what a read brings is from another place of the disk
     uint32_t write_error;     // -EIO; a part of the bytes is written
     uint32_t failed_write_lands; // of the failing writes: all of its bytes are on disk
     uint32_t no_space;        // -ENOSPC though there is space
@@ -139,6 +141,9 @@ void sim_disk_write(struct sim_world *world, const char *path, const void *bytes
 void sim_disk_truncate(struct sim_world *world, const char *path, int64_t size);
 // The sectors from `offset` on cannot be read any more (-EIO).
 void sim_disk_spoil(struct sim_world *world, const char *path, uint32_t sectors, int64_t offset);
+// The sector at `offset` is from now on what a sector of another place was (misplaced), or has a
+// wrong byte; nobody is told.
+void sim_disk_rot(struct sim_world *world, const char *path, int64_t offset, bool misplaced);
 // What direct reads and writes must be aligned to; SIM_SECTOR_BYTES unless told.
 void sim_disk_alignment(struct sim_world *world, uint32_t bytes);
 // Space of the whole disk; 1 GiB unless told.

@@ -138,6 +138,11 @@ void sim_disk_crash_write(struct sim_world *world, struct io_op *op, enum sim_cr
 void sim_disk_crash(struct sim_world *world, enum sim_crash kind);
 void sim_disk_unlock(struct sim_world *world, struct io *io);
 
+// ---- io_sim_misread.c ----
+
+// By chance some of the `got` bytes read from `offset` are wrong.
+void sim_misread(struct sim_world *world, void *bytes, int64_t got, int64_t offset);
+
 // ---- io_sim_names.c ----
 
 struct sim_names *sim_names_create(void);

@@ -335,6 +335,12 @@ static int64_t read_input(void *context, uint64_t offset, void *out, size_t size
     return io_read_now(input->sealer->io, input->handle, out, size, (int64_t)offset);
 }
 
+static void input_afresh(void *context)
+{
+    struct sealer_input *input = context;
+    io_read_afresh(input->sealer->io, input->handle);
+}
+
 static void input_opened(struct io *io, struct io_op *op)
 {
     (void)io;
@@ -348,7 +354,8 @@ static void input_opened(struct io *io, struct io_op *op)
     }
     input->handle = (int)op->result;
     struct source source = {
-        .size = input->segment.bytes, .read = read_input, .context = input};
+        .size = input->segment.bytes, .read = read_input, .context = input,
+        .afresh = input_afresh};
     enum segment_error error = segment_open(&input->open, &source, NULL, 0);
     if (error != SEGMENT_GOOD) {
         input->open = NULL;

@@ -10,7 +10,8 @@
 #define MS LIMIT_MILLISECOND_NS
 #define SECOND LIMIT_SECOND_NS
 
-enum { SITTINGS_LEAST = 4, CRASHES_LEAST = 3, START_OPERATIONS = 60 };
+enum { SITTINGS_LEAST = 4, CRASHES_LEAST = 3, START_OPERATIONS = 60,
+       START_MISREADS_PPM = 20000, START_REFUSALS_MAX = 10 };
 
 struct simulation {
     struct life *life;
@@ -31,6 +32,7 @@ static void simulation_begin(struct simulation *own, uint64_t seed,
     own->life = life;
     life->upbit = upbit;
     life->seals = true;
+    life->may_refuse = true;
     life->tape_age_ns = 20 * SECOND;
     life->named = drawn(own, 2) == 0;
     sim_world_faults(life->world)->torn_sector = 500000;
@@ -80,7 +82,18 @@ static bool simulation_start(struct simulation *own)
     if (drawn(own, 4) == 0)
         sim_world_crash_at(life->world, sim_world_operations(life->world) + 1 +
                                             drawn(own, START_OPERATIONS));
-    if (life_start(life) && !sim_world_crashed(life->world)) {
+    struct sim_faults *faults = sim_world_faults(life->world);
+    if (own->groups.disk && drawn(own, 4) == 0)
+        faults->read_flipped = faults->read_misplaced = START_MISREADS_PPM;
+    bool started = life_start(life);
+    for (int i = 0; life->refused; i++) { // as a service manager does
+        cr_assert_lt(i, START_REFUSALS_MAX);
+        life_run(life, SECOND);
+        started = life_start(life);
+    }
+    started = started && !sim_world_crashed(life->world);
+    faults->read_flipped = faults->read_misplaced = 0;
+    if (started) {
         sim_world_crash_at(life->world, 0);
         return true;
     }

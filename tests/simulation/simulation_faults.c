@@ -151,6 +151,8 @@ static const struct fault faults[] = {
     DISK(no_space, 50000),
     DISK(fsync_error, 50000),
     DISK(slow_disk, 100000),
+    DISK(read_flipped, 20000),
+    DISK(read_misplaced, 20000),
     MARKET(lost, 10000),
     MARKET(doubled, 10000),
     MARKET(late, 10000),
