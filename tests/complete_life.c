@@ -564,8 +564,8 @@ struct life_result life_judge(struct life *life)
     cr_assert_eq(keep_store_open(&store, io, STORE, &message), 0, "%s", message.text);
     struct found *found = found_create(life->peer);
     found->live_from_ns = life->live_from_ns;
-    bool good = sim_store_walk(life->world, STORE, keep_store_catalogue(store), found_block, found,
-                               why);
+    bool good = sim_store_walk_around(life->world, STORE, keep_store_catalogue(store), found_block,
+                                      found, life->rots > 0 ? &result.unreadable : NULL, why);
     cr_assert(good, "%s", why);
     for (uint32_t symbol = 0; symbol < MARKET_SYMBOLS; symbol++) {
         judge_trades(found, symbol, &result);

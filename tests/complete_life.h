@@ -51,6 +51,7 @@ struct life {
     struct io *sealer_io;
     struct sealer *sealer;
     bool upbit; // set before life_start()
+    uint64_t rots; // sectors that became something else for good; some rows may be lost by them
     uint64_t copies; // of lives that are over
     int64_t end_ns;  // when the last one was stopped
     int64_t starts_ns[LIFE_STARTS_MAX]; // of each
@@ -72,6 +73,7 @@ struct life_result {
     uint64_t candles_wrong;  // that are not what the stored trades add up to, or missing
     uint64_t alerts;         // rows
     uint64_t alerts_wrong;   // that the stored trades do not raise again, or missing
+    uint64_t unreadable;     // rows of any channel in blocks of segments that rotted
 };
 
 // The peer's number of a segment's symbol, which stands behind `prefix` bytes of its name.

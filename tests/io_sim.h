@@ -142,8 +142,8 @@ void sim_disk_truncate(struct sim_world *world, const char *path, int64_t size);
 // The sectors from `offset` on cannot be read any more (-EIO).
 void sim_disk_spoil(struct sim_world *world, const char *path, uint32_t sectors, int64_t offset);
 // The sector at `offset` is from now on what a sector of another place was (misplaced), or has a
-// wrong byte; nobody is told.
-void sim_disk_rot(struct sim_world *world, const char *path, int64_t offset, bool misplaced);
+// wrong byte; nobody is told. False: nothing was ever written there.
+bool sim_disk_rot(struct sim_world *world, const char *path, int64_t offset, bool misplaced);
 // What direct reads and writes must be aligned to; SIM_SECTOR_BYTES unless told.
 void sim_disk_alignment(struct sim_world *world, uint32_t bytes);
 // Space of the whole disk; 1 GiB unless told.

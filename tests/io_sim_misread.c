@@ -48,7 +48,7 @@ void sim_misread(struct sim_world *world, void *bytes, int64_t got, int64_t offs
     if (sim_fault(world, &world->faults.read_misplaced)) misplace(world, bytes, got, offset);
 }
 
-void sim_disk_rot(struct sim_world *world, const char *path, int64_t offset, bool misplaced)
+bool sim_disk_rot(struct sim_world *world, const char *path, int64_t offset, bool misplaced)
 {
     static const uint8_t zeros[SIM_SECTOR_BYTES];
     struct sim_place place;
@@ -57,7 +57,7 @@ void sim_disk_rot(struct sim_world *world, const char *path, int64_t offset, boo
     ensure(offset % SIM_SECTOR_BYTES == 0 && number < place.inode->sector_count);
     struct sim_sector *sector = &place.inode->sectors[number];
     uint8_t *bytes = sector->live != NULL ? sector->live : sector->durable;
-    if (bytes == NULL) return; // never written: there is nothing to lose
+    if (bytes == NULL) return false;
     if (misplaced) {
         const uint8_t *other = any_sector(world);
         memmove(bytes, other != bytes ? other : zeros, SIM_SECTOR_BYTES);
@@ -65,8 +65,9 @@ void sim_disk_rot(struct sim_world *world, const char *path, int64_t offset, boo
         flip(world, bytes, SIM_SECTOR_BYTES);
     }
     sector->dirty_since = 0; // what is durable of it, is this
-    if (sector->live == NULL) return;
+    if (sector->live == NULL) return true;
     free(sector->durable);
     sector->durable = sector->live;
     sector->live = NULL;
+    return true;
 }

@@ -36,6 +36,7 @@ struct simulation_counts {
 struct simulation_groups { // of faults that a seed has
     bool disk;
     bool clock;
+    bool rot; // sectors become something else for good
 };
 
 struct simulation_options {
@@ -59,6 +60,13 @@ void simulation_fault_hits(const struct life *life, struct simulation_counts *co
 extern const uint32_t simulation_kill, simulation_power, simulation_start_crash;
 // The last outage: every link is cut, connections are refused; of two addresses one stays gone.
 void simulation_outage(struct life *life, bool begins);
+
+// ---- simulation_rot.c ----
+
+// A sector of a tape or segment is from now on not what was written.
+void simulation_rot(struct life *life);
+// Of how many rows the status channel tells that they cannot be read any more.
+uint64_t simulation_rows_told_lost(struct life *life);
 
 // ---- simulation_kafka.c ----
 

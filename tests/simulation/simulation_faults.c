@@ -18,7 +18,7 @@ enum fault_place {
 
 // What a seed may leave out as a whole: where clocks step or the disk fails, alerts cannot be
 // raised again from what is stored.
-enum fault_group { GROUP_ANY, GROUP_DISK, GROUP_CLOCK };
+enum fault_group { GROUP_ANY, GROUP_DISK, GROUP_CLOCK, GROUP_ROT };
 
 struct fault {
     const char *name;
@@ -127,6 +127,11 @@ static void disk_full(struct life *life, bool begins)
     sim_disk_capacity(life->world, begins ? 1 << 20 : 1 << 30);
 }
 
+static void disk_rot(struct life *life, bool begins)
+{
+    if (begins) simulation_rot(life);
+}
+
 static void killed(struct life *life, bool begins)
 {
     (void)life;
@@ -177,6 +182,7 @@ static const struct fault faults[] = {
     {.name = "clock_forward", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_forward},
     {.name = "clock_back", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_back},
     {.name = "disk_full", .group = GROUP_DISK, .place = PLACE_ACTION, .act = disk_full},
+    {.name = "disk_rot", .group = GROUP_ROT, .place = PLACE_ACTION, .act = disk_rot},
 };
 enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 4 };
 _Static_assert(FAULTS <= SIMULATION_KINDS_MAX, "one counter each");
@@ -220,8 +226,9 @@ static void fault_set(struct life *life, uint32_t kind, bool begins)
 
 static bool allowed(const struct fault *fault, const struct simulation_groups *groups)
 {
-    ensure(fault->group <= GROUP_CLOCK);
+    ensure(fault->group <= GROUP_ROT);
     return (groups->disk || fault->group != GROUP_DISK) &&
+           (groups->rot || fault->group != GROUP_ROT) &&
            (groups->clock || fault->group != GROUP_CLOCK);
 }
 
