@@ -72,7 +72,8 @@ static void life_feed(struct life *life, struct shard *shard, uint32_t number)
 
 void life_run(struct life *life, int64_t for_ns)
 {
-    (void)sim_world_run(life->world, for_ns);
+    if (!sim_world_run(life->world, for_ns) && life->stops_short != NULL)
+        longjmp(*life->stops_short, 1);
 }
 
 static struct shard *life_shard(struct life *life, struct io **io, uint32_t number)
@@ -225,12 +226,14 @@ void life_stop(struct life *life)
     life_shard_close(life, life->shard, life->io);
     for (uint32_t i = 1; i < life->shards; i++)
         life_shard_close(life, life->other[i - 1], life->other_io[i - 1]);
+    life->shard = NULL;
     audit_board_free(&life->board);
     if (life->sealer != NULL) life_sealer_stop(life);
     if (life->mirror != NULL) life_mirror_stop(life);
     recall_close(&life->recall);
     keep_store_close(life->store);
     io_close_loop(life->store_io);
+    life_nothing_is(life);
 }
 
 void life_crash(struct life *life, enum sim_crash kind)

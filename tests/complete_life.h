@@ -45,6 +45,7 @@ struct life {
     bool may_refuse; // a start may find that something cannot be read: then it has changed nothing
     bool refused;    // the last one did
     jmp_buf escape; // from a start that crashes
+    jmp_buf *stops_short; // where life_run() goes when the machine stands still; NULL: it returns
     uint32_t redundancy;
     bool seals;          // with a sealer, as the daemon has one
     int64_t tape_age_ns; // 0: as the writer has it

@@ -114,6 +114,20 @@ void sim_world_crash(struct sim_world *world, enum sim_crash kind);
 // After `skip` more operations of this kind, the next one fails with `error` (negative errno).
 // IO_RECEIVE: the connection is reset instead.
 void sim_world_fail(struct sim_world *world, enum io_kind kind, uint32_t skip, int error);
+// Steps: operations of disk and network, synchronous reads among them, that the machine (not what
+// is elsewhere) has started, from 1.
+uint64_t sim_world_steps(const struct sim_world *world);
+// In how many ways an operation of this kind may fail; 0: it is no step.
+uint32_t sim_single_variants(enum io_kind kind);
+// Step number `step` fails, in the way `variant` modulo those of its kind. 0: none does.
+void sim_world_single(struct sim_world *world, uint64_t step, uint32_t variant);
+// What kind it was; IO_NONE: it has not come to that.
+enum io_kind sim_world_single_kind(const struct sim_world *world);
+// Called at each step. It may stop the machine there, as sim_world_crash_at() does.
+void sim_world_on_step(struct sim_world *world,
+                       void (*callback)(void *context, uint64_t step, enum io_kind kind),
+                       void *context);
+void sim_world_stop(struct sim_world *world);
 // What has not failed yet will not.
 void sim_world_forgive(struct sim_world *world);
 // Cuts every connection to or from `port`: reset, or mute for ever (nothing arrives, no error).

@@ -369,10 +369,16 @@ int64_t io_read_now(struct io *io, int handle, void *bytes, size_t size, int64_t
 {
     struct sim_handle *open = sim_handle_of(io, handle);
     ensure((open->flags & IO_OPEN_READ) != 0 && size <= UINT32_MAX);
-    if (sim_world_crashed(io->world) || sim_fault(io->world, &io->world->faults.read_error))
-        return -EIO;
-    int64_t got = sim_inode_read(open->inode, bytes, (uint32_t)size, offset);
+    struct sim_faults before;
+    const bool single = sim_single_step(io->world, IO_READ);
+    if (single)
+        sim_single_begin(io->world, IO_READ, &before);
+    int64_t got = -EIO;
+    if (!sim_world_crashed(io->world) && !sim_fault(io->world, &io->world->faults.read_error))
+        got = sim_inode_read(open->inode, bytes, (uint32_t)size, offset);
     sim_misread(io->world, bytes, got, offset);
+    if (single)
+        sim_single_end(io->world, &before);
     return got;
 }
 
