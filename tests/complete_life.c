@@ -136,6 +136,7 @@ static bool life_start_all(struct life *life)
     life->shard = life_shard(life, &life->io, 0);
     for (uint32_t i = 1; i < life->shards; i++)
         life->other[i - 1] = life_shard(life, &life->other_io[i - 1], i);
+    if (life->keep != NULL) life_keep_watch(life->keep, life->store);
     if (!life->seals) return true;
     cr_assert_eq(io_open_loop(&life->sealer_io, &(struct io_options){.name = "sealer"}, &message),
                  0);
@@ -261,6 +262,7 @@ void life_destroy(struct life *life)
 {
     sim_world_destroy(life->world);
     market_peer_destroy(life->peer);
+    life_keep_destroy(life->keep);
     free(life);
 }
 
@@ -302,6 +304,7 @@ struct found {
     int64_t live_from_ns;
     bool says; // LIFE_TEST_TRADES is set: every trade is printed
     const struct market_peer *peer;
+    struct life_keep *keep;
 };
 
 uint32_t life_symbol(const struct segment *segment, uint32_t number, uint32_t prefix)
@@ -469,9 +472,13 @@ static void judge_trades(const struct found *found, uint32_t symbol, struct life
     int64_t count = (int64_t)found->peer->symbols[symbol].count;
     int64_t first = 0;
     while (first < count && found->stored[symbol][first] == 0) first++;
-    for (int64_t n = first; n < count; n++) {
+    for (int64_t n = found->keep != NULL ? 0 : first; n < count; n++) {
         uint8_t stored = found->stored[symbol][n];
         bool listed = found->listed[symbol][n] > 0;
+        if (found->keep != NULL && stored == 0 && !listed &&
+            (life_keep_gone(found->keep, symbol, n,
+                            found->peer->symbols[symbol].time_us[n] * 1000) || n < first))
+            continue;
         result->stored += stored > 0;
         result->duplicated += stored > 1 ? stored - 1u : 0u;
         result->listed += listed;
@@ -567,6 +574,7 @@ struct life_result life_judge(struct life *life)
     cr_assert_eq(keep_store_open(&store, io, STORE, &message), 0, "%s", message.text);
     struct found *found = found_create(life->peer);
     found->live_from_ns = life->live_from_ns;
+    found->keep = life->keep;
     bool good = sim_store_walk_around(life->world, STORE, keep_store_catalogue(store), found_block,
                                       found, life->rots > 0 ? &result.unreadable : NULL, why);
     cr_assert(good, "%s", why);

@@ -9,6 +9,7 @@
 
 #include "capture/shard.h"
 #include "complete_life_alerts.h"
+#include "complete_life_keep.h"
 #include "format/segment.h"
 #include "io_sim.h"
 #include "keep/sealer.h"
@@ -34,6 +35,7 @@ struct life {
     struct shard *other[LIFE_SHARDS_MAX - 1];
     struct scripted_broker *broker; // trades are mirrored to it; NULL: they are not
     struct life_mirror *mirror;     // of this life
+    bool guarded; // what is not mirrored stays, as in the daemon; else the mirror reads segments
     bool named;                     // the exchange is known by a name with two addresses
     struct log log;
     struct permits permits;
@@ -52,6 +54,7 @@ struct life {
     struct io *sealer_io;
     struct sealer *sealer;
     bool upbit; // set before life_start()
+    struct life_keep *keep; // trades are deleted; NULL: nothing is
     uint64_t rots; // sectors that became something else for good; some rows may be lost by them
     uint64_t copies; // of lives that are over
     int64_t end_ns;  // when the last one was stopped

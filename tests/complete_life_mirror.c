@@ -3,6 +3,7 @@
 // complete_life: the mirror of a life, to a broker that outlives it. See complete_life.h.
 #include "complete_life.h"
 #include "format/ensure.h"
+#include "keep/keep_store.h"
 #include "publish/mirror.h"
 #include "scripted_producer.h"
 
@@ -23,6 +24,18 @@ struct tape_feed *life_mirror_feed(const struct life *life, uint32_t shard)
 {
     ensure(shard < LIFE_SHARDS_MAX);
     return life->mirror == NULL ? NULL : life->mirror->feeds[shard];
+}
+
+static bool tape_released(void *context, uint32_t tape)
+{
+    const struct life_mirror *own = context;
+    return mirror_tape_done(own->mirror, tape);
+}
+
+static bool segment_released(void *context, const struct catalogue_segment *segment)
+{
+    const struct retention_guard tapes = {.tape_released = tape_released, .context = context};
+    return retention_tapes_released(&tapes, 1, segment);
 }
 
 bool life_mirror_start(struct life *life)
@@ -51,7 +64,10 @@ bool life_mirror_start(struct life *life)
     life->refused = result != 0;
     cr_assert(result == 0 || life->may_refuse, "%s", message.text);
     if (result == 0) {
+        const struct retention_guard guard = {.released = segment_released,
+                                              .tape_released = tape_released, .context = own};
         mirror_start(own->mirror);
+        if (life->guarded) keep_store_add_guard(life->store, &guard);
         return true;
     }
     for (uint32_t s = 0; s < own->shards; s++) tape_feed_close(own->feeds[s]);

@@ -57,7 +57,8 @@ void simulation_fault_begin(struct life *life, const struct simulation_groups *g
 void simulation_fault_end(struct life *life);
 void simulation_fault_struck(uint32_t kind); // one that the caller itself makes: crashes
 void simulation_fault_hits(const struct life *life, struct simulation_counts *counts);
-extern const uint32_t simulation_kill, simulation_power, simulation_start_crash;
+extern const uint32_t simulation_kill, simulation_power, simulation_start_crash,
+    simulation_deleted;
 // The last outage: every link is cut, connections are refused; of two addresses one stays gone.
 void simulation_outage(struct life *life, bool begins);
 

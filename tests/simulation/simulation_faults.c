@@ -142,6 +142,7 @@ static const struct fault faults[] = {
     {.name = "kill", .place = PLACE_ACTION, .act = killed},
     {.name = "power_loss", .place = PLACE_ACTION, .act = killed},
     {.name = "crash_in_a_start", .place = PLACE_ACTION, .act = killed},
+    {.name = "deleted_by_keep", .place = PLACE_ACTION, .act = killed},
     WORLD(torn_sector, 500000), // always
     WORLD(receive_split, 500000),
     WORLD(send_short, 500000),
@@ -184,9 +185,10 @@ static const struct fault faults[] = {
     {.name = "disk_full", .group = GROUP_DISK, .place = PLACE_ACTION, .act = disk_full},
     {.name = "disk_rot", .group = GROUP_ROT, .place = PLACE_ACTION, .act = disk_rot},
 };
-enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 4 };
+enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 5 };
 _Static_assert(FAULTS <= SIMULATION_KINDS_MAX, "one counter each");
-const uint32_t simulation_kill = 0, simulation_power = 1, simulation_start_crash = 2;
+const uint32_t simulation_kill = 0, simulation_power = 1, simulation_start_crash = 2,
+               simulation_deleted = 3;
 
 static uint64_t acted[FAULTS];
 static uint32_t current;
