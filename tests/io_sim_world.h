@@ -8,8 +8,8 @@
 //        │            ↑                └──a send without room──> PARKED at its socket
 //        └──receive, accept──> PARKED ──data, connection, end──> READY ──more──> PARKED
 //
-// op->private_words[0] is the loop, [1] counts what an fsync covers, or marks a cancelled one, [2] is
-// set where the operation is the single one to fail.
+// op->private_words[0] is the loop, [1] counts what an fsync covers, or marks a cancelled one, [2]
+// is set where the operation is the single one to fail.
 #ifndef RINGTAPE_TESTS_IO_SIM_WORLD_H
 #define RINGTAPE_TESTS_IO_SIM_WORLD_H
 

@@ -66,6 +66,11 @@ static bool walk_segment(const struct catalogue_segment *listed, const char *pat
         return cannot(why, path, error) || unreadable;
     }
     bool good = true;
+    // An index that was made without the footer lacks what is damaged.
+    uint64_t missing = listed->rows;
+    for (uint32_t b = 0; b < segment_index(segment)->block_count; b++)
+        missing -= segment_index(segment)->blocks[b].rows;
+    if (unreadable) *unreadable += missing;
     for (uint32_t b = 0; good && b < segment_index(segment)->block_count; b++) {
         struct segment_block block;
         error = segment_read(segment, b, UINT64_MAX, &block);

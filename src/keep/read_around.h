@@ -4,8 +4,8 @@
 // since it may come the next time; one that fails READ_AROUND_TRIES times counts as zeros, so that
 // it is damage like any other to whoever checks the bytes.
 //
-// What has no check of its own (a mark, whose older half is good as well) is read until a read brings
-// what another one did.
+// What has no check of its own (a mark, whose older half is good as well) is read until a read
+// brings what another one did.
 //
 // Synchronous, on the loop's thread. Offsets and sizes in bytes.
 #ifndef RINGTAPE_KEEP_READ_AROUND_H
@@ -34,7 +34,7 @@ struct read_votes {
 
 // One more read. 1: as an earlier one; 0: to be read again; -EIO: different each time.
 int read_vote(struct read_votes *votes, const void *bytes, size_t size);
-// As io_read_now() of a file of at most READ_AGREED_BYTES_MAX; -EIO where it is different each time.
+// As io_read_now(), of at most READ_AGREED_BYTES_MAX; -EIO where it is different each time.
 int64_t read_agreed(struct io *io, int handle, void *out, size_t size, int64_t offset);
 
 #endif

@@ -111,8 +111,9 @@ static void write_start(struct mirror *mirror)
 
 // ---- the file ----
 
-// Bytes of the letter where the good ones before it end; 0: there is none; negative: errno. A read that failed, or
-// brought wrong bytes, would let the next letters be written over good ones: it is tried again.
+// Bytes of the letter where the good ones before it end; 0: there is none; negative: errno. A read
+// that failed, or brought wrong bytes, would let the next letters be written over good ones: it is
+// tried again.
 static int64_t scan_one(struct mirror *mirror)
 {
     struct mirror_letters *letters = &mirror->letters;

@@ -152,8 +152,8 @@ void simulation_judge_kafka(struct life *life, bool clock_stepped)
         if (kept->came) continue;
         kept->came = true;
         int64_t *last_ns = key_last(times, kept->key);
-        cr_assert(clock_stepped || deleted || kept->receive_ns >= *last_ns, "Kafka has %s %lld out of order",
-                  kept->key, (long long)kept->id);
+        cr_assert(clock_stepped || deleted || kept->receive_ns >= *last_ns,
+                  "Kafka has %s %lld out of order", kept->key, (long long)kept->id);
         *last_ns = kept->receive_ns;
     }
     for (size_t i = 0; i < all.count; i++)

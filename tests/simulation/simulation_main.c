@@ -224,8 +224,8 @@ static int usage(FILE *out, int code)
                        " [--log]\n"
                        "Whole recorders in simulated worlds with faults; see docs/testing.md.\n"
                        "--twice N: every Nth seed is run again and must leave the same trace.\n"
-                       "--exhaustive: a short life, every single fault times every crash; --stride N:"
-                       " one case in N.\n");
+                       "--exhaustive: a short life, every single fault times every crash;"
+                       " --stride N: one case in N.\n");
     return code;
 }
 
