@@ -126,6 +126,26 @@ static enum segment_error open_parts(struct segment *segment, const void *index,
     return error == SEGMENT_GOOD ? segment_open_behind_header(segment, index, index_size) : error;
 }
 
+// Read again, it may be another answer.
+static bool is_doubtful(enum segment_error error)
+{
+    return error != SEGMENT_GOOD && error != SEGMENT_NEWER && error != SEGMENT_NO_MEMORY;
+}
+
+static enum segment_error open_sure(struct segment *segment, const void *index, size_t index_size)
+{
+    uint32_t tries = 0;
+    enum segment_error error = open_parts(segment, index, index_size);
+    while ((is_doubtful(error) || is_doubtful(segment->footer_error)) &&
+           source_again(&segment->source, &tries)) {
+        free(segment->image);
+        segment->image = NULL;
+        segment->footer_error = SEGMENT_GOOD;
+        error = open_parts(segment, index, index_size);
+    }
+    return error;
+}
+
 enum segment_error segment_open(struct segment **opened, const struct source *source,
                                 const void *index, size_t index_size)
 {
@@ -133,7 +153,7 @@ enum segment_error segment_open(struct segment **opened, const struct source *so
     if (!segment)
         return SEGMENT_NO_MEMORY;
     segment->source = *source;
-    enum segment_error error = open_parts(segment, index, index_size);
+    enum segment_error error = open_sure(segment, index, index_size);
     if (error != SEGMENT_GOOD) {
         segment_close(segment);
         return error;
@@ -154,7 +174,7 @@ enum segment_error segment_reopen(struct segment **opened, const struct source *
                                 .decoder = segment->decoder,
                                 .room = segment->room,
                                 .room_size = segment->room_size};
-    enum segment_error error = open_parts(segment, index, index_size);
+    enum segment_error error = open_sure(segment, index, index_size);
     if (error == SEGMENT_GOOD)
         return SEGMENT_GOOD;
     segment_close(segment);
@@ -211,8 +231,8 @@ static enum segment_error read_some_at(struct segment *segment, uint64_t offset,
                       : segment_decode_some(&segment->decoder, bytes, got, header, columns, later);
 }
 
-const uint8_t *segment_block_bytes(struct segment *segment, uint32_t block,
-                                   struct layout_block *header)
+static const uint8_t *block_bytes(struct segment *segment, uint32_t block,
+                                  struct layout_block *header)
 {
     ensure(block < segment->index.block_count);
     const struct layout_index_block *entry = &segment->index.blocks[block];
@@ -227,6 +247,16 @@ const uint8_t *segment_block_bytes(struct segment *segment, uint32_t block,
                         header->payload_hash
                ? bytes
                : NULL;
+}
+
+const uint8_t *segment_block_bytes(struct segment *segment, uint32_t block,
+                                   struct layout_block *header)
+{
+    uint32_t tries = 0;
+    const uint8_t *bytes = block_bytes(segment, block, header);
+    while (!bytes && source_again(&segment->source, &tries))
+        bytes = block_bytes(segment, block, header);
+    return bytes;
 }
 
 enum segment_error segment_read_at(struct segment *segment, uint64_t offset, uint32_t size,
@@ -251,12 +281,10 @@ static bool read_names_agree(const struct segment *segment, const struct layout_
     return true;
 }
 
-enum segment_error segment_read_some(struct segment *segment, uint32_t block, uint64_t columns,
+static enum segment_error read_block(struct segment *segment, uint32_t block, uint64_t columns,
                                      uint64_t later, struct segment_block *out)
 {
-    ensure(block < segment->index.block_count);
     const struct layout_index_block *entry = &segment->index.blocks[block];
-    const struct segment_decoder *decoder = &segment->decoder;
     *out = (struct segment_block){0};
     enum segment_error error =
         read_some_at(segment, entry->offset, entry->bytes, columns, later, &out->header);
@@ -265,6 +293,20 @@ enum segment_error segment_read_some(struct segment *segment, uint32_t block, ui
     if (out->header.hash != entry->header_hash || out->header.rows != entry->rows ||
         !read_names_agree(segment, &out->header))
         return SEGMENT_BAD_CHAIN;
+    return SEGMENT_GOOD;
+}
+
+enum segment_error segment_read_some(struct segment *segment, uint32_t block, uint64_t columns,
+                                     uint64_t later, struct segment_block *out)
+{
+    ensure(block < segment->index.block_count);
+    const struct segment_decoder *decoder = &segment->decoder;
+    uint32_t tries = 0;
+    enum segment_error error = read_block(segment, block, columns, later, out);
+    while (is_doubtful(error) && source_again(&segment->source, &tries))
+        error = read_block(segment, block, columns, later, out);
+    if (error != SEGMENT_GOOD)
+        return error;
     out->rows = &decoder->rows;
     out->tape = segment->schema->identity_count == 0 ? decoder->tape : NULL;
     out->row = segment->schema->identity_count == 0 ? decoder->row : NULL;

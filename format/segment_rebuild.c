@@ -39,17 +39,31 @@ static enum segment_error rebuild_image(struct segment *segment, const struct in
 
 // ---- from the footer ----
 
-static enum segment_error footer_block(struct segment *segment, struct index_build *build,
-                                       const struct segment_footer_block *block, uint64_t offset)
+static enum segment_error footer_block_header(struct segment *segment, uint64_t offset,
+                                              const struct segment_footer_block *block,
+                                              struct layout_block *header, bool *good)
 {
     size_t got;
-    struct layout_block header;
     const uint8_t *bytes = segment_get(segment, offset, LAYOUT_SECTOR, &got);
     if (!bytes)
         return segment->room_error;
-    bool good = segment_block_header(bytes, got, segment->header.salt, &header) == SEGMENT_GOOD &&
-                header.hash == block->hash &&
-                header.header_bytes + header.payload_bytes == block->bytes;
+    *good = segment_block_header(bytes, got, segment->header.salt, header) == SEGMENT_GOOD &&
+            header->hash == block->hash &&
+            header->header_bytes + header->payload_bytes == block->bytes;
+    return SEGMENT_GOOD;
+}
+
+static enum segment_error footer_block(struct segment *segment, struct index_build *build,
+                                       const struct segment_footer_block *block, uint64_t offset)
+{
+    struct layout_block header;
+    bool good;
+    uint32_t tries = 0;
+    enum segment_error error = footer_block_header(segment, offset, block, &header, &good);
+    while (error == SEGMENT_GOOD && !good && source_again(&segment->source, &tries))
+        error = footer_block_header(segment, offset, block, &header, &good);
+    if (error != SEGMENT_GOOD)
+        return error;
     if (!good) {
         header = (struct layout_block){
             .header_bytes = LAYOUT_HEADER_BYTES,

@@ -26,3 +26,13 @@ const uint8_t *source_get(const struct source *source, uint64_t offset, size_t s
     ensure(*got <= (int64_t)size);
     return *got < 0 ? NULL : room;
 }
+
+bool source_again(const struct source *source, uint32_t *tries)
+{
+    ensure(*tries < SOURCE_TRIES);
+    if (source->bytes || ++*tries == SOURCE_TRIES)
+        return false;
+    if (source->afresh)
+        source->afresh(source->context);
+    return true;
+}

@@ -14,7 +14,9 @@
 //         otherwise ─────────────────────────────→ the end; may be asked again
 //
 // A live tape changes while it is read. A batch found ahead proves that all before it were complete
-// by then, so the place is read again before it is called damaged.
+// by then, so the place is read again before it is called damaged. So it is, a few times, where no
+// writer changes anything, since a device may give wrong bytes once: before damage, before a lost
+// revision, and before the end, which nothing but the read itself tells of.
 #include "format/tape_reader.h"
 
 #include <errno.h>
@@ -73,18 +75,13 @@ static bool reader_says_durable(uint64_t durable_sequence, uint32_t durable_revi
            (durable_sequence == sequence && durable_revision >= revision);
 }
 
-static bool reader_closed(const struct tape_reader *reader)
-{
-    return reader->mark.magic != 0 && (reader->mark.flags & LAYOUT_MARK_CLOSED) != 0;
-}
-
 // A closed tape ends at its mark: what lies behind was being written when a write failed, was never
 // acknowledged, and its rows went to another tape.
 static bool reader_behind_end(const struct tape_reader *reader, const struct layout_batch *header)
 {
     uint64_t sequence = reader->limit_sequence;
     uint32_t revision = reader->limit_revision;
-    if (reader_closed(reader) && reader->mark.sequence <= sequence) {
+    if (tape_reader_closed(reader) && reader->mark.sequence <= sequence) {
         sequence = reader->mark.sequence;
         revision = reader->mark.revision;
     }
@@ -253,6 +250,31 @@ static int reader_newer_revision(struct tape_reader *reader, struct reader_found
                            found, &error);
 }
 
+// The next batch, or a newer revision of the last one, though a read showed neither. 1: found.
+static int reader_look_again(struct tape_reader *reader, struct reader_found *found)
+{
+    enum tape_error error;
+    uint32_t tries = 0;
+    int result = 0;
+    while (result == 0 && source_again(&reader->source, &tries)) {
+        result = reader_newer_revision(reader, found);
+        if (result == 0)
+            result = reader_batch_in(reader, reader->offset, reader->sequence + 1, -1, found,
+                                     &error);
+    }
+    return result;
+}
+
+// As reader_newer_revision(), which is known to have been there.
+static int reader_lost_revision(struct tape_reader *reader, struct reader_found *found)
+{
+    uint32_t tries = 0;
+    int result = reader_newer_revision(reader, found);
+    while (result == 0 && reader->last_slotted && source_again(&reader->source, &tries))
+        result = reader_newer_revision(reader, found);
+    return result;
+}
+
 static uint64_t reader_look_ahead_end(const struct tape_reader *reader, uint64_t from)
 {
     uint64_t end = reader->source.size;
@@ -307,7 +329,7 @@ static int reader_broken_chain(struct tape_reader *reader, const struct layout_b
                                struct tape_item *item)
 {
     struct reader_found newer;
-    int result = reader_newer_revision(reader, &newer);
+    int result = reader_lost_revision(reader, &newer);
     if (result < 0)
         return result;
     if (result == 1)
@@ -368,7 +390,8 @@ static int reader_end(struct tape_reader *reader, enum tape_error error, struct 
     more = more || error == TAPE_NEWER;
     // Within a limit: a later revision is there, and the durable one was overwritten just now by
     // the one that will tell.
-    bool waits = reader->limit_sequence != UINT64_MAX && reader->beyond && !reader_closed(reader);
+    bool waits = reader->limit_sequence != UINT64_MAX && reader->beyond &&
+                 !tape_reader_closed(reader);
     if (!more || waits || reader->end_damage_given)
         return 0;
     reader->end_damage_given = true;
@@ -397,13 +420,32 @@ static bool reader_at_limit(const struct tape_reader *reader)
                                reader->limit_revision);
 }
 
-// Nothing good at the place of the next batch.
+// `found` is the next batch, or a newer revision of the last one.
+static int reader_take(struct tape_reader *reader, const struct reader_found *found,
+                       struct tape_item *item)
+{
+    bool next = found->header.sequence > reader->sequence;
+    bool gap = (reader->header.optional & LAYOUT_TAPE_GAPS) != 0 &&
+               found->header.first_row > reader->rows;
+    if (next && (found->header.previous_hash != reader->last_hash ||
+                 (found->header.first_row != reader->rows && !gap))) {
+        const struct layout_batch header = found->header;
+        return reader_broken_chain(reader, &header, item);
+    }
+    return reader_give(reader, found, item);
+}
+
+// Nothing good at the place of the next batch. Who keeps within a limit asks again by himself.
 static int reader_missing(struct tape_reader *reader, enum tape_error error, struct tape_item *item)
 {
     struct reader_found found;
     int result = reader_newer_revision(reader, &found);
     if (result == 1)
         return reader_give(reader, &found, item);
+    if (result == 0 && reader->limit_sequence == UINT64_MAX)
+        result = reader_look_again(reader, &found);
+    if (result == 1)
+        return reader_take(reader, &found, item);
     if (result == 0 && !reader_at_limit(reader))
         result = reader_look_ahead(reader, reader->offset, &found);
     if (result < 0)
@@ -412,11 +454,12 @@ static int reader_missing(struct tape_reader *reader, enum tape_error error, str
         return reader_end(reader, error, item);
     const struct reader_found behind = found;
     result = reader_batch_in(reader, reader->offset, reader->sequence + 1, -1, &found, &error);
+    if (result == 0) // else it was being written a moment ago
+        result = reader_look_again(reader, &found);
     if (result < 0)
         return result;
-    if (result == 1) // it was being written a moment ago
-        return tape_reader_next(reader, item);
-    return reader_gap(reader, &behind, error, item);
+    return result == 1 ? reader_take(reader, &found, item)
+                       : reader_gap(reader, &behind, error, item);
 }
 
 // The header's salt and hash are repeated in the batches: what stands in for a damaged header is
@@ -455,6 +498,16 @@ static int reader_give_header_damage(struct tape_reader *reader, struct tape_ite
     return reader_give_damage(reader, &damage, item);
 }
 
+static int reader_header(struct tape_reader *reader, enum tape_error *error)
+{
+    int64_t got;
+    const uint8_t *bytes = reader_get(reader, 0, LAYOUT_SECTOR, &got);
+    if (!bytes)
+        return (int)got;
+    *error = tape_header_decode(bytes, (size_t)got, &reader->header);
+    return 0;
+}
+
 int tape_reader_open(struct tape_reader *reader, const struct source *source,
                      const void *mark_bytes, size_t mark_size, enum tape_error *error)
 {
@@ -462,15 +515,12 @@ int tape_reader_open(struct tape_reader *reader, const struct source *source,
                                    .look_ahead = UINT64_MAX,
                                    .limit_sequence = UINT64_MAX,
                                    .limit_revision = UINT32_MAX};
-    int64_t got;
-    const uint8_t *bytes = reader_get(reader, 0, LAYOUT_SECTOR, &got);
-    if (!bytes) {
-        tape_reader_close(reader);
-        return (int)got;
-    }
-    *error = tape_header_decode(bytes, (size_t)got, &reader->header);
-    int result = 0;
-    if (*error == TAPE_NO_MAGIC || *error == TAPE_BAD_HASH)
+    uint32_t tries = 0;
+    int result = reader_header(reader, error);
+    while (result == 0 && *error != TAPE_GOOD && *error != TAPE_NEWER &&
+           source_again(&reader->source, &tries))
+        result = reader_header(reader, error);
+    if (result == 0 && (*error == TAPE_NO_MAGIC || *error == TAPE_BAD_HASH))
         result = reader_do_without_header(reader, error);
     if (result < 0 || *error != TAPE_GOOD) {
         tape_reader_close(reader);
@@ -481,25 +531,6 @@ int tape_reader_open(struct tape_reader *reader, const struct source *source,
     reader->offset = LAYOUT_SECTOR;
     reader->last_hash = reader->header.hash;
     return 0;
-}
-
-void tape_reader_set_mark(struct tape_reader *reader, const void *mark_bytes, size_t mark_size)
-{
-    struct layout_mark mark;
-    ensure(reader->header.magic == LAYOUT_TAPE_MAGIC);
-    ensure(mark_bytes);
-    if (tape_mark_decode(mark_bytes, mark_size, reader->header.salt, &mark) == TAPE_GOOD &&
-        (reader->mark.magic == 0 || mark.counter > reader->mark.counter))
-        reader->mark = mark;
-}
-
-bool tape_reader_complete(const struct tape_reader *reader)
-{
-    const struct layout_mark *mark = &reader->mark;
-    return reader_closed(reader) &&
-           (reader->sequence > mark->sequence ||
-            (reader->sequence == mark->sequence &&
-             (mark->sequence == 0 || reader->last_revision >= mark->revision)));
 }
 
 // The batch whose place begins at `base`: raises the position by what its headers know. Returns the
@@ -557,16 +588,7 @@ int tape_reader_next(struct tape_reader *reader, struct tape_item *item)
     int result = reader_batch_in(reader, reader->offset, reader->sequence + 1, -1, &found, &error);
     if (result < 0)
         return result;
-    if (result == 0)
-        return reader_missing(reader, error, item);
-    bool gap = (reader->header.optional & LAYOUT_TAPE_GAPS) != 0 &&
-               found.header.first_row > reader->rows;
-    if (found.header.previous_hash != reader->last_hash ||
-        (found.header.first_row != reader->rows && !gap)) {
-        const struct layout_batch next = found.header;
-        return reader_broken_chain(reader, &next, item);
-    }
-    return reader_give(reader, &found, item);
+    return result == 0 ? reader_missing(reader, error, item) : reader_take(reader, &found, item);
 }
 
 void tape_reader_close(struct tape_reader *reader)

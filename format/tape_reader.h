@@ -98,6 +98,11 @@ void tape_reader_set_mark(struct tape_reader *reader, const void *mark_bytes, si
 // The newest position that the mark, or a batch header from the last batch given on, says was
 // durable. 0 or a negative errno.
 int tape_reader_durable(struct tape_reader *reader, uint64_t *sequence, uint32_t *revision);
+// The mark says where the tape ended.
+static inline bool tape_reader_closed(const struct tape_reader *reader)
+{
+    return reader->mark.magic != 0 && (reader->mark.flags & LAYOUT_MARK_CLOSED) != 0;
+}
 // True when a closing mark is there and everything up to it was given.
 bool tape_reader_complete(const struct tape_reader *reader);
 void tape_reader_close(struct tape_reader *reader);

@@ -78,7 +78,8 @@ static void life_feed(struct life *life, struct shard *shard, uint32_t number, u
 
 void life_run(struct life *life, int64_t for_ns)
 {
-    (void)sim_world_run(life->world, for_ns);
+    if (!sim_world_run(life->world, for_ns) && life->stops_short != NULL)
+        longjmp(*life->stops_short, 1);
 }
 
 void life_reload(struct life *life)
@@ -109,7 +110,16 @@ static struct shard *life_shard(struct life *life, struct io **io, uint32_t numb
     return shard;
 }
 
-// False: the machine crashed.
+// Is a step of a start through? Where the world has not crashed, it may be refused.
+static bool life_step(struct life *life, int result, const char *what)
+{
+    if (sim_world_crashed(life->world)) return false;
+    cr_assert(result == 0 || life->may_refuse, "%s: %d", what, result);
+    life->refused = result != 0;
+    return result == 0;
+}
+
+// False: the machine crashed, or the start is refused.
 static bool life_store(struct life *life)
 {
     struct io_message message = {{0}};
@@ -121,19 +131,15 @@ static bool life_store(struct life *life)
     cr_assert_eq(io_open_loop(&life->store_io, &(struct io_options){.name = "store"}, &message), 0);
     int result = keep_store_open(&life->store, life->store_io, STORE, &message);
     if (result != 0) life->store = NULL;
-    if (sim_world_crashed(life->world)) return false;
-    cr_assert_eq(result, 0, "%s", message.text);
+    if (!life_step(life, result, message.text)) return false;
     result = recall_open(&life->recall, life->store_io, life->store, life->shards, &life->log);
     life->recalled = result == 0;
-    if (sim_world_crashed(life->world)) return false;
-    cr_assert_eq(result, 0);
+    if (!life_step(life, result, "coverage")) return false;
     const struct candles_options candles = {.symbols_max = LIMIT_SHARD_SYMBOLS,
                                             .interval_count = 2, .minutes = {1, 5}};
     result = recall_load_candles(&life->recall, life->store_io, life->store, &candles, -1,
                                  &life->log);
-    if (sim_world_crashed(life->world)) return false;
-    cr_assert_eq(result, 0);
-    return true;
+    return life_step(life, result, "candles");
 }
 
 static bool life_start_all(struct life *life)
@@ -146,6 +152,7 @@ static bool life_start_all(struct life *life)
     life->shard = life_shard(life, &life->io, 0);
     for (uint32_t i = 1; i < life->shards; i++)
         life->other[i - 1] = life_shard(life, &life->other_io[i - 1], i);
+    if (life->keep != NULL) life_keep_watch(life->keep, life->store);
     if (!life->seals) return true;
     cr_assert_eq(io_open_loop(&life->sealer_io, &(struct io_options){.name = "sealer"}, &message),
                  0);
@@ -175,11 +182,21 @@ static void life_start_crashed(void *context)
     longjmp(life->escape, 1);
 }
 
+static void life_refuse(struct life *life)
+{
+    if (life->recalled) recall_close(&life->recall);
+    if (life->store != NULL) keep_store_close(life->store);
+    audit_board_free(&life->board);
+    io_close_loop(life->store_io);
+    life_nothing_is(life);
+}
+
 bool life_start(struct life *life)
 {
     if (life->shards == 0) life->shards = 1;
     cr_assert_leq(life->shards, LIFE_SHARDS_MAX);
     life_nothing_is(life);
+    life->refused = false;
     if (setjmp(life->escape) != 0) {
         life_nothing_is(life);
         return false;
@@ -187,6 +204,7 @@ bool life_start(struct life *life)
     sim_world_on_crash(life->world, life_start_crashed, life);
     const bool started = life_start_all(life);
     sim_world_on_crash(life->world, NULL, NULL);
+    if (life->refused) life_refuse(life);
     return started;
 }
 
@@ -225,12 +243,14 @@ void life_stop(struct life *life)
     life_shard_close(life, life->shard, life->io);
     for (uint32_t i = 1; i < life->shards; i++)
         life_shard_close(life, life->other[i - 1], life->other_io[i - 1]);
+    life->shard = NULL;
     audit_board_free(&life->board);
     if (life->sealer != NULL) life_sealer_stop(life);
     if (life->mirror != NULL) life_mirror_stop(life);
     recall_close(&life->recall);
     keep_store_close(life->store);
     io_close_loop(life->store_io);
+    life_nothing_is(life);
 }
 
 void life_crash(struct life *life, enum sim_crash kind)
@@ -258,6 +278,7 @@ void life_destroy(struct life *life)
 {
     sim_world_destroy(life->world);
     market_peer_destroy(life->peer);
+    life_keep_destroy(life->keep);
     free(life);
 }
 
@@ -300,6 +321,7 @@ struct found {
     int64_t live_from_ns;
     bool says; // LIFE_TEST_TRADES is set: every trade is printed
     const struct market_peer *peer;
+    struct life_keep *keep;
 };
 
 uint32_t life_symbol(const struct segment *segment, uint32_t number, uint32_t prefix)
@@ -471,9 +493,13 @@ static void judge_trades(const struct found *found, uint32_t symbol, struct life
     int64_t count = (int64_t)found->peer->symbols[symbol].count;
     int64_t first = 0;
     while (first < count && found->stored[symbol][first] == 0) first++;
-    for (int64_t n = first; n < count; n++) {
+    for (int64_t n = found->keep != NULL ? 0 : first; n < count; n++) {
         uint8_t stored = found->stored[symbol][n];
         bool listed = found->listed[symbol][n] > 0;
+        if (found->keep != NULL && stored == 0 && !listed &&
+            (life_keep_gone(found->keep, symbol, n,
+                            found->peer->symbols[symbol].time_us[n] * 1000) || n < first))
+            continue;
         result->stored += stored > 0;
         result->duplicated += stored > 1 ? stored - 1u : 0u;
         result->listed += listed;
@@ -576,8 +602,9 @@ struct life_result life_judge(struct life *life)
     cr_assert_eq(keep_store_open(&store, io, STORE, &message), 0, "%s", message.text);
     struct found *found = found_create(life->peer);
     found->live_from_ns = life->live_from_ns;
-    bool good = sim_store_walk(life->world, STORE, keep_store_catalogue(store), found_block, found,
-                               why);
+    found->keep = life->keep;
+    bool good = sim_store_walk_around(life->world, STORE, keep_store_catalogue(store), found_block,
+                                      found, life->rots > 0 ? &result.unreadable : NULL, why);
     cr_assert(good, "%s", why);
     for (uint32_t symbol = 0; symbol < MARKET_SYMBOLS; symbol++) {
         judge_trades(found, symbol, &result);

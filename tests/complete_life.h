@@ -9,6 +9,7 @@
 
 #include "capture/shard.h"
 #include "complete_life_alerts.h"
+#include "complete_life_keep.h"
 #include "format/segment.h"
 #include "io_sim.h"
 #include "keep/sealer.h"
@@ -36,6 +37,7 @@ struct life {
     struct shard *other[LIFE_SHARDS_MAX - 1];
     struct scripted_broker *broker; // trades are mirrored to it; NULL: they are not
     struct life_mirror *mirror;     // of this life
+    bool guarded; // what is not mirrored stays, as in the daemon; else the mirror reads segments
     bool named;                     // the exchange is known by a name with two addresses
     bool alias;                     // ... by its other name
     uint32_t feed_id;               // of the feed that was given last
@@ -46,13 +48,18 @@ struct life {
     bool recalled; // it is open
     enum sim_crash start_crash; // what a crash in a start is
     bool crashed; // in a start: sim_world_crash() is done
+    bool may_refuse; // a start may find that something cannot be read: then it has changed nothing
+    bool refused;    // the last one did
     jmp_buf escape; // from a start that crashes
+    jmp_buf *stops_short; // where life_run() goes when the machine stands still; NULL: it returns
     uint32_t redundancy;
     bool seals;          // with a sealer, as the daemon has one
     int64_t tape_age_ns; // 0: as the writer has it
     struct io *sealer_io;
     struct sealer *sealer;
     bool upbit; // set before life_start()
+    struct life_keep *keep; // trades are deleted; NULL: nothing is
+    uint64_t rots; // sectors that became something else for good; some rows may be lost by them
     uint64_t copies; // of lives that are over
     int64_t end_ns;  // when the last one was stopped
     int64_t starts_ns[LIFE_STARTS_MAX]; // of each
@@ -75,13 +82,15 @@ struct life_result {
     uint64_t candles_wrong;  // that are not what the stored trades add up to, or missing
     uint64_t alerts;         // rows
     uint64_t alerts_wrong;   // that the stored trades do not raise again, or missing
+    uint64_t unreadable;     // rows of any channel in blocks of segments that rotted
 };
 
 // The peer's number of a segment's symbol, which stands behind `prefix` bytes of its name.
 uint32_t life_symbol(const struct segment *segment, uint32_t number, uint32_t prefix);
 struct life_result life_judge_upbit(struct life *life);
 struct life *life_create(uint64_t seed, uint32_t redundancy, int64_t pause_ns);
-// Opens store and shard, gives the feed. False: the machine crashed; life_crash() is due.
+// Opens store and shard, gives the feed. False: the start was refused, or the machine crashed, and
+// life_crash() is due.
 bool life_start(struct life *life);
 void life_run(struct life *life, int64_t for_ns);
 // The configuration says another name of the exchange: a new feed takes over.

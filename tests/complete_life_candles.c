@@ -44,6 +44,7 @@ void life_candle_found(struct life_candles *candles, const struct rows *rows, ui
     candle->trades = rows->value[CANDLE_TRADES][row];
     candle->first_id = rows->value[CANDLE_FIRST_ID][row];
     candle->last_id = rows->value[CANDLE_LAST_ID][row];
+    if (candle->trades == 0) return; // it has no prices: what it held is lost
     candle->open = decimal_at(rows, CANDLE_OPEN, row, 1);
     candle->high = decimal_at(rows, CANDLE_HIGH, row, 1);
     candle->low = decimal_at(rows, CANDLE_LOW, row, 1);

@@ -3,6 +3,7 @@
 // complete_life: the mirror of a life, to a broker that outlives it. See complete_life.h.
 #include "complete_life.h"
 #include "format/ensure.h"
+#include "keep/keep_store.h"
 #include "publish/mirror.h"
 #include "scripted_producer.h"
 
@@ -27,7 +28,8 @@ struct tape_feed *life_mirror_feed(const struct life *life, uint32_t shard)
 
 static bool tape_released(void *context, uint32_t tape)
 {
-    return mirror_tape_done(context, tape);
+    const struct life_mirror *own = context;
+    return mirror_tape_done(own->mirror, tape);
 }
 
 static bool segment_released(void *context, const struct catalogue_segment *segment)
@@ -59,12 +61,20 @@ bool life_mirror_start(struct life *life)
         life->mirror = NULL; // what it was is leaked
         return false; // a read failed: there was nothing to wait for
     }
-    cr_assert_eq(result, 0, "%s", message.text);
-    keep_store_add_guard(life->store, &(struct retention_guard){.released = segment_released,
-                                                                .tape_released = tape_released,
-                                                                .context = own->mirror});
-    mirror_start(own->mirror);
-    return true;
+    life->refused = result != 0;
+    cr_assert(result == 0 || life->may_refuse, "%s", message.text);
+    if (result == 0) {
+        const struct retention_guard guard = {.released = segment_released,
+                                              .tape_released = tape_released, .context = own};
+        mirror_start(own->mirror);
+        if (life->guarded) keep_store_add_guard(life->store, &guard);
+        return true;
+    }
+    for (uint32_t s = 0; s < own->shards; s++) tape_feed_close(own->feeds[s]);
+    io_close_loop(own->io);
+    free(own);
+    life->mirror = NULL;
+    return false;
 }
 
 static void life_mirror_free(struct life *life)

@@ -126,8 +126,8 @@ struct life_result life_judge_upbit(struct life *life)
     cr_assert_eq(keep_store_open(&store, io, STORE, &message), 0, "%s", message.text);
     found.intervals = calloc(INTERVALS_MAX, sizeof *found.intervals);
     for (uint32_t i = 0; i < MARKET_SYMBOLS; i++) found.stored[i] = calloc(MARKET_TRADES, 1);
-    bool good = sim_store_walk(life->world, STORE, keep_store_catalogue(store), found_block,
-                               &found, why);
+    bool good = sim_store_walk_around(life->world, STORE, keep_store_catalogue(store), found_block,
+                                      &found, life->rots > 0 ? &result.unreadable : NULL, why);
     cr_assert(good, "%s", why);
     for (uint32_t symbol = 0; symbol < MARKET_SYMBOLS; symbol++) judge(&found, symbol, &result);
     for (uint32_t i = 0; i < MARKET_SYMBOLS; i++) free(found.stored[i]);

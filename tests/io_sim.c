@@ -202,6 +202,17 @@ static void sim_effect(struct sim_world *world, struct io_op *op)
     }
 }
 
+static void sim_effect_or_fault(struct sim_world *world, struct io_op *op)
+{
+    struct sim_faults before;
+    const bool single = sim_single_is(op);
+    if (single)
+        sim_single_begin(world, op->kind, &before);
+    sim_effect(world, op);
+    if (single)
+        sim_single_end(world, &before);
+}
+
 static void sim_turn(struct io *io)
 {
     io->run_scheduled = false;
@@ -225,7 +236,7 @@ static bool sim_step(struct sim_world *world, int64_t limit_ns)
         world->now_ns = op->deadline_ns;
     world->stepping = true;
     if (op->kind != IO_NONE)
-        sim_effect(world, op);
+        sim_effect_or_fault(world, op);
     else if (op->flags == SIM_EVENT_RUN)
         sim_turn(sim_op_loop(op));
     else
@@ -425,8 +436,10 @@ void io_enqueue(struct io *io, struct io_op *op)
     op->steps = io->clock.steps;
     op->state = SIM_PARKED;
     io->in_flight += 1;
+    op->private_words[2] = 0;
     if (world->crashed && !io->elsewhere)
         return; // the machine stands still
+    sim_single_started(op, !io->elsewhere && sim_single_step(world, op->kind));
     if (op->handle >= 0)
         sim_handle_of(io, op->handle)->in_flight += 1;
     sim_tell(io, op->kind, "starts", op->kind == IO_TIMEOUT ? op->offset : op->handle);
@@ -437,7 +450,8 @@ void io_enqueue(struct io *io, struct io_op *op)
     } else if (sim_disk_kind(op->kind)) {
         sim_disk_start(world, op);
         world->operations += 1;
-        world->crashed = world->operations == world->crash_at && !io->elsewhere;
+        world->crashed = world->crashed ||
+                         (world->operations == world->crash_at && !io->elsewhere);
     } else {
         sim_network_start(world, op);
     }

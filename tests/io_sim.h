@@ -42,6 +42,8 @@ struct sim_faults {
     uint32_t resolve_failed;  // -EAGAIN
     bool resolve_rotated;     // each answer begins with the next address, as many name servers do
     uint32_t read_error;      // -EIO
+    uint32_t read_flipped;    // a byte of what a read brings is wrong; the disk is as it was
+    uint32_t read_misplaced;  // a sector of what a read brings is from another place of the disk
     uint32_t write_error;     // -EIO; a part of the bytes is written
     uint32_t failed_write_lands; // of the failing writes: all of its bytes are on disk
     uint32_t no_space;        // -ENOSPC though there is space
@@ -112,6 +114,20 @@ void sim_world_crash(struct sim_world *world, enum sim_crash kind);
 // After `skip` more operations of this kind, the next one fails with `error` (negative errno).
 // IO_RECEIVE: the connection is reset instead.
 void sim_world_fail(struct sim_world *world, enum io_kind kind, uint32_t skip, int error);
+// Steps: operations of disk and network, synchronous reads among them, that the machine (not what
+// is elsewhere) has started, from 1.
+uint64_t sim_world_steps(const struct sim_world *world);
+// In how many ways an operation of this kind may fail; 0: it is no step.
+uint32_t sim_single_variants(enum io_kind kind);
+// Step number `step` fails, in the way `variant` modulo those of its kind. 0: none does.
+void sim_world_single(struct sim_world *world, uint64_t step, uint32_t variant);
+// What kind it was; IO_NONE: it has not come to that.
+enum io_kind sim_world_single_kind(const struct sim_world *world);
+// Called at each step. It may stop the machine there, as sim_world_crash_at() does.
+void sim_world_on_step(struct sim_world *world,
+                       void (*callback)(void *context, uint64_t step, enum io_kind kind),
+                       void *context);
+void sim_world_stop(struct sim_world *world);
 // What has not failed yet will not.
 void sim_world_forgive(struct sim_world *world);
 // Cuts every connection to or from `port`: reset, or mute for ever (nothing arrives, no error).
@@ -139,6 +155,9 @@ void sim_disk_write(struct sim_world *world, const char *path, const void *bytes
 void sim_disk_truncate(struct sim_world *world, const char *path, int64_t size);
 // The sectors from `offset` on cannot be read any more (-EIO).
 void sim_disk_spoil(struct sim_world *world, const char *path, uint32_t sectors, int64_t offset);
+// The sector at `offset` is from now on what a sector of another place was (misplaced), or has a
+// wrong byte; nobody is told. False: nothing was ever written there.
+bool sim_disk_rot(struct sim_world *world, const char *path, int64_t offset, bool misplaced);
 // What direct reads and writes must be aligned to; SIM_SECTOR_BYTES unless told.
 void sim_disk_alignment(struct sim_world *world, uint32_t bytes);
 // Space of the whole disk; 1 GiB unless told.

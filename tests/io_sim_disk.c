@@ -98,7 +98,9 @@ static int64_t sim_disk_do_read(struct sim_world *world, struct io_op *op)
         return -EINVAL;
     if (sim_fault(world, &world->faults.read_error))
         return -EIO;
-    return sim_inode_read(handle->inode, op->buffer.read, op->size, op->offset);
+    int64_t got = sim_inode_read(handle->inode, op->buffer.read, op->size, op->offset);
+    sim_misread(world, op->buffer.read, got, op->offset);
+    return got;
 }
 
 // A failed write leaves any part of itself behind.
@@ -367,9 +369,23 @@ int64_t io_read_now(struct io *io, int handle, void *bytes, size_t size, int64_t
 {
     struct sim_handle *open = sim_handle_of(io, handle);
     ensure((open->flags & IO_OPEN_READ) != 0 && size <= UINT32_MAX);
-    if (sim_world_crashed(io->world) || sim_fault(io->world, &io->world->faults.read_error))
-        return -EIO;
-    return sim_inode_read(open->inode, bytes, (uint32_t)size, offset);
+    struct sim_faults before;
+    const bool single = sim_single_step(io->world, IO_READ);
+    if (single)
+        sim_single_begin(io->world, IO_READ, &before);
+    int64_t got = -EIO;
+    if (!sim_world_crashed(io->world) && !sim_fault(io->world, &io->world->faults.read_error))
+        got = sim_inode_read(open->inode, bytes, (uint32_t)size, offset);
+    sim_misread(io->world, bytes, got, offset);
+    if (single)
+        sim_single_end(io->world, &before);
+    return got;
+}
+
+// There is no cache above the simulated disk: every read comes from it.
+void io_read_afresh(struct io *io, int handle)
+{
+    ensure(sim_handle_of(io, handle)->inode != NULL);
 }
 
 int io_list(struct io *io, const char *path, void (*each)(void *context, const char *name),

@@ -8,7 +8,8 @@
 //        │            ↑                └──a send without room──> PARKED at its socket
 //        └──receive, accept──> PARKED ──data, connection, end──> READY ──more──> PARKED
 //
-// op->private_words[0] is the loop, [1] counts what an fsync covers, or marks a cancelled one.
+// op->private_words[0] is the loop, [1] counts what an fsync covers, or marks a cancelled one, [2]
+// is set where the operation is the single one to fail.
 #ifndef RINGTAPE_TESTS_IO_SIM_WORLD_H
 #define RINGTAPE_TESTS_IO_SIM_WORLD_H
 
@@ -81,6 +82,12 @@ struct sim_world {
     bool crashed;
     uint64_t operations;
     uint64_t crash_at;
+    uint64_t steps;
+    uint64_t single_at;
+    uint32_t single_variant;
+    enum io_kind single_kind;
+    void (*on_step)(void *context, uint64_t step, enum io_kind kind);
+    void *on_step_context;
     void (*on_crash)(void *context);
     void *on_crash_context;
     struct sim_handle handles[SIM_HANDLES_MAX];
@@ -137,6 +144,21 @@ void sim_disk_release(struct sim_world *world, struct sim_inode *inode);
 void sim_disk_crash_write(struct sim_world *world, struct io_op *op, enum sim_crash kind);
 void sim_disk_crash(struct sim_world *world, enum sim_crash kind);
 void sim_disk_unlock(struct sim_world *world, struct io *io);
+
+// ---- io_sim_misread.c ----
+
+// By chance some of the `got` bytes read from `offset` are wrong.
+void sim_misread(struct sim_world *world, void *bytes, int64_t got, int64_t offset);
+
+// ---- io_sim_single.c ----
+
+// One more step; true: it is to fail.
+bool sim_single_step(struct sim_world *world, enum io_kind kind);
+void sim_single_started(struct io_op *op, bool struck);
+bool sim_single_is(const struct io_op *op);
+// Around the effect of the one that fails.
+void sim_single_begin(struct sim_world *world, enum io_kind kind, struct sim_faults *before);
+void sim_single_end(struct sim_world *world, const struct sim_faults *before);
 
 // ---- io_sim_names.c ----
 

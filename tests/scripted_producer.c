@@ -185,8 +185,8 @@ static void tick(struct io *io, struct io_op *op)
         take_batch(scripted, batch, count);
         scripted->wake(scripted->wake_context);
     }
-    io_timeout(io, &scripted->tick, 100000 + (int64_t)sim_world_random(broker->world, 900000),
-               tick);
+    io_timeout(io, &scripted->tick,
+               broker->poll_ns + 100000 + (int64_t)sim_world_random(broker->world, 900000), tick);
 }
 
 int scripted_make(void *context, void (*wake)(void *wake_context), void *wake_context,

@@ -25,6 +25,7 @@ struct scripted_record {
 
 struct scripted_broker {
     struct sim_world *world;
+    int64_t poll_ns; // added to the 0.1 to 1 ms until it takes something
     bool down;
     bool one_by_one; // takes one message at a time
     uint32_t refused_channels;  // bit c: there is no such topic

@@ -57,18 +57,29 @@ static bool cannot(char why[SIM_STORE_WHY_BYTES], const char *path, enum segment
 
 static bool walk_segment(const struct catalogue_segment *listed, const char *path,
                          const struct source *source, sim_store_block *each, void *context,
-                         char why[SIM_STORE_WHY_BYTES])
+                         uint64_t *unreadable, char why[SIM_STORE_WHY_BYTES])
 {
     struct segment *segment;
     enum segment_error error = segment_open(&segment, source, NULL, 0);
-    if (error != SEGMENT_GOOD)
-        return cannot(why, path, error);
+    if (error != SEGMENT_GOOD) {
+        if (unreadable) *unreadable += listed->rows;
+        return cannot(why, path, error) || unreadable;
+    }
     bool good = true;
+    // An index that was made without the footer lacks what is damaged.
+    uint64_t missing = listed->rows;
+    for (uint32_t b = 0; b < segment_index(segment)->block_count; b++)
+        missing -= segment_index(segment)->blocks[b].rows;
+    if (unreadable) *unreadable += missing;
     for (uint32_t b = 0; good && b < segment_index(segment)->block_count; b++) {
         struct segment_block block;
         error = segment_read(segment, b, UINT64_MAX, &block);
         good = error == SEGMENT_GOOD ? each(context, listed, segment, &block)
                                      : cannot(why, path, error);
+        if (error != SEGMENT_GOOD && unreadable) {
+            *unreadable += segment_index(segment)->blocks[b].rows;
+            good = true;
+        }
     }
     segment_close(segment);
     return good;
@@ -76,6 +87,13 @@ static bool walk_segment(const struct catalogue_segment *listed, const char *pat
 
 bool sim_store_walk(struct sim_world *world, const char *store, const struct catalogue *catalogue,
                     sim_store_block *each, void *context, char why[SIM_STORE_WHY_BYTES])
+{
+    return sim_store_walk_around(world, store, catalogue, each, context, NULL, why);
+}
+
+bool sim_store_walk_around(struct sim_world *world, const char *store,
+                           const struct catalogue *catalogue, sim_store_block *each,
+                           void *context, uint64_t *unreadable, char why[SIM_STORE_WHY_BYTES])
 {
     bool good = true;
     for (uint32_t i = 0; good && i < catalogue->segment_count; i++) {
@@ -92,7 +110,7 @@ bool sim_store_walk(struct sim_world *world, const char *store, const struct cat
         uint8_t *bytes = aligned_alloc(64, ((size_t)size + 64) & ~(size_t)63);
         ensure(sim_disk_read(world, path, bytes, (uint32_t)size, 0) == size);
         struct source source = source_of_memory(bytes, (uint64_t)size);
-        good = walk_segment(listed, path, &source, each, context, why);
+        good = walk_segment(listed, path, &source, each, context, unreadable, why);
         free(bytes);
     }
     return good;

@@ -21,5 +21,9 @@ typedef bool sim_store_block(void *context, const struct catalogue_segment *list
 // tells), or the callback said so.
 bool sim_store_walk(struct sim_world *world, const char *path, const struct catalogue *catalogue,
                     sim_store_block *each, void *context, char why[SIM_STORE_WHY_BYTES]);
+// The same where sectors may be bad for good: the rows of blocks that cannot be read are counted.
+bool sim_store_walk_around(struct sim_world *world, const char *path,
+                           const struct catalogue *catalogue, sim_store_block *each,
+                           void *context, uint64_t *unreadable, char why[SIM_STORE_WHY_BYTES]);
 
 #endif

@@ -124,10 +124,24 @@ static int64_t rate_due(struct exchange_sim_source *source)
 static int64_t due_after_start(struct exchange_sim_source *source, int64_t now_ns)
 {
     if (source->options.pace == EXCHANGE_SIM_PACE_RATE)
-        return rate_due(source);
+        return source->idle_ns + rate_due(source);
     if (source->options.pace == EXCHANGE_SIM_PACE_CLIENT)
         return now_ns - source->start_monotonic_ns;
-    return (int64_t)((__int128)source->recorded_ns * 1000 / source->options.speed_thousandths);
+    return source->idle_ns +
+           (int64_t)((__int128)source->recorded_ns * 1000 / source->options.speed_thousandths);
+}
+
+// Else events that nobody wants would be made as fast as the machine can, for they take no time.
+static bool source_idle(struct exchange_sim_source *source, int64_t now_ns)
+{
+    bool const idle = !source->hub->whole && source->hub->subscriptions == 0;
+    if (idle && !source->idle)
+        source->idle_from_ns = now_ns;
+    if (!idle && source->idle)
+        source->idle_ns += now_ns - source->idle_from_ns;
+    ensure(source->idle_ns >= 0);
+    source->idle = idle;
+    return idle;
 }
 
 // ---- what ----
@@ -225,6 +239,8 @@ static uint32_t event_wanted(const struct exchange_sim_source *source)
 // Takes the next event that somebody wants into hand. False where there is none (for now).
 static bool source_take(struct exchange_sim_source *source, int64_t now_ns)
 {
+    if (source_idle(source, now_ns))
+        return false;
     if (source->market != NULL)
         exchange_sim_market_want_aggs(source->market,
                                       source->hub->whole || source->hub->agg_subscriptions > 0);

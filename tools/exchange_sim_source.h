@@ -10,7 +10,8 @@
 // The made-up market, where it is wanted whole, goes on whether or not anybody is subscribed; its
 // last events are those of all books that have changed since their last depth message. Otherwise an
 // event that nobody is subscribed to is passed over and takes no place in the schedule (recorded
-// pace: its time passes).
+// pace: its time passes); while nobody is subscribed to anything no event is made, and the schedule
+// goes on from there.
 #ifndef RINGTAPE_TOOLS_EXCHANGE_SIM_SOURCE_H
 #define RINGTAPE_TOOLS_EXCHANGE_SIM_SOURCE_H
 
@@ -52,6 +53,9 @@ struct exchange_sim_source {
     int64_t start_utc_ns;
     int64_t scheduled; // events so far that had subscribers
     int64_t burst_ns;  // due time that the current burst shares
+    bool idle;         // nobody is subscribed to anything, since idle_from_ns (monotonic)
+    int64_t idle_from_ns;
+    int64_t idle_ns; // so long in all, before: it is no part of the schedule
     int64_t late_ns_max;
     uint64_t blocked; // times that a client had no room
     // The event at hand, until it is sent.

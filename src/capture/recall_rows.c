@@ -8,6 +8,7 @@
 #include "format/segment.h"
 #include "format/tape.h"
 #include "format/tape_reader.h"
+#include "keep/read_around.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,6 +174,13 @@ static int64_t file_read(void *context, uint64_t offset, void *out, size_t size)
     return (int64_t)size;
 }
 
+static void file_afresh(void *context)
+{
+    struct recall_work *work = context;
+    work->window_size = 0;
+    io_read_afresh(work->io, work->handle);
+}
+
 static void tape_note(struct recall_work *work, uint32_t number, int64_t last_ns)
 {
     if (work->tape_count == RECALL_TAPES_MAX) return;
@@ -259,7 +267,7 @@ static int64_t mark_read(struct recall_work *work, uint32_t number, uint8_t *mar
     keep_store_tape_path(work->store, number, "mark", path);
     int64_t size = file_open(work, path);
     if (size < 0) return 0;
-    size = io_read_now(work->io, work->handle, mark, (size_t)size < room ? (size_t)size : room, 0);
+    size = read_agreed(work->io, work->handle, mark, (size_t)size < room ? (size_t)size : room, 0);
     file_close(work);
     return size < 0 ? 0 : size;
 }
@@ -273,7 +281,7 @@ static int tape_recall(struct recall_work *work, uint32_t number)
     int64_t size = file_open(work, path);
     if (size < 0) return size == -ENOENT ? 0 : (int)size;
     const struct source source = {.size = tape_bytes(work, number, (uint64_t)size),
-                                  .read = file_read, .context = work};
+                                  .read = file_read, .context = work, .afresh = file_afresh};
     int result = tape_walk(work, number, &source, mark_size > 0 ? mark : NULL, (size_t)mark_size);
     // A killed process leaves rows that were written and not yet durable. The ledger will say that
     // they are stored, so they have to be.
@@ -361,7 +369,8 @@ static int segment_recall(struct recall_work *work, const struct catalogue_segme
     (void)snprintf(path, sizeof path, "%.900s/%s", keep_store_path(work->store), relative);
     int64_t size = file_open(work, path);
     if (size < 0) return size == -ENOENT ? 0 : (int)size;
-    const struct source source = {.size = (uint64_t)size, .read = file_read, .context = work};
+    const struct source source = {.size = (uint64_t)size, .read = file_read, .context = work,
+                                  .afresh = file_afresh};
     int result = 0;
     if (segment_open(&segment, &source, NULL, 0) == SEGMENT_GOOD) {
         result = segment_load(work, segment);

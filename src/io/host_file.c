@@ -49,6 +49,12 @@ int64_t host_file_read(int handle, void *bytes, size_t size, int64_t offset)
     return (int64_t)done;
 }
 
+void host_file_forget(int handle)
+{
+    ensure(handle >= 0);
+    (void)posix_fadvise(handle, 0, 0, POSIX_FADV_DONTNEED); // 0: to the end
+}
+
 int host_file_list(const char *path, void (*each)(void *context, const char *name), void *context)
 {
     DIR *folder = opendir(path);

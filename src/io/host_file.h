@@ -21,6 +21,8 @@ enum {
 int64_t host_file_size(const char *path);
 // Bytes, fewer only at the end.
 int64_t host_file_read(int handle, void *bytes, size_t size, int64_t offset);
+// Lets go of what the kernel keeps of the file in memory and need not write any more.
+void host_file_forget(int handle);
 int host_file_list(const char *path, void (*each)(void *context, const char *name), void *context);
 int64_t host_file_free_bytes(const char *path);
 uint32_t host_file_alignment(int handle);

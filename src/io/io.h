@@ -214,6 +214,9 @@ uint32_t io_alignment(struct io *io, int handle);
 // Bytes read from `offset` (fewer only at the end) or -errno, at once. For loops that have nothing
 // else to do meanwhile (the sealer): never between events of a shard.
 int64_t io_read_now(struct io *io, int handle, void *bytes, size_t size, int64_t offset);
+// What a read brought is not what was written: what the kernel keeps of the file in memory is let
+// go, so that the next read asks the device.
+void io_read_afresh(struct io *io, int handle);
 // Exclusive lock of a file, held until the loop is closed or the process ends. 0, -EWOULDBLOCK
 // (another process holds it), -errno. Creates the file.
 int io_lock(struct io *io, const char *path);

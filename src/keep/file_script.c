@@ -11,6 +11,7 @@
 
 #include "base/limits.h"
 #include "format/ensure.h"
+#include "keep/read_around.h"
 
 static void script_advance(struct file_script *script);
 
@@ -24,6 +25,7 @@ void file_script_begin(struct file_script *script)
     script->offset = 0;
     script->failure = 0;
     script->part = 0;
+    script->afresh = false;
     script->op.kind = IO_NONE;
 }
 
@@ -251,6 +253,8 @@ static void start_transfer(struct file_script *script, struct file_step *step)
 {
     uint8_t *bytes = (uint8_t *)step->bytes + script->part;
     uint32_t size = part_bytes(script, step);
+    if (step->kind == FILE_STEP_READ && script->afresh && script->part == 0)
+        io_read_afresh(script->io, script->handle);
     if (step->kind == FILE_STEP_READ)
         io_read(script->io, &script->op, script->handle, bytes, size, script->part,
                 script_step_done);
@@ -340,4 +344,29 @@ int file_script_run_now(struct file_script *script, struct io *io)
             io_run(io, LIMIT_SECOND_NS);
     }
     return script->now == 1 ? -ETIMEDOUT : script->now;
+}
+
+static int read_once(struct file_script *script, struct io *io, const char *path, void *bytes,
+                     uint32_t room, uint32_t *size, bool afresh)
+{
+    *size = 0;
+    file_script_begin(script);
+    file_script_read(script, path, bytes, room, size);
+    script->afresh = afresh;
+    return file_script_run_now(script, io);
+}
+
+int file_script_read_now(struct file_script *script, struct io *io, const char *path, void *bytes,
+                         uint32_t room, uint32_t *size, file_script_check *check, void *context)
+{
+    struct read_votes votes = {0};
+    int result = -EBADMSG;
+    for (int i = 0; i < SOURCE_TRIES && result == -EBADMSG; i++) {
+        result = read_once(script, io, path, bytes, room, size, i > 0);
+        if (result == 0 && check != NULL)
+            result = check(context, bytes, *size);
+        else if (result == 0)
+            result = read_vote(&votes, bytes, *size) == 1 ? 0 : -EBADMSG;
+    }
+    return result;
 }

@@ -61,6 +61,7 @@ struct file_script {
     int failure;      // first error; the open file is still to be closed
     uint32_t part;    // bytes of the current step already done
     bool running;
+    bool afresh;      // what is read comes from the device, not from the kernel's memory
     int now; // result of file_script_run_now(); 1: not yet
     file_script_done *done;
     void *context;
@@ -91,6 +92,13 @@ void file_script_run(struct file_script *script, struct io *io, file_script_done
 // -ETIMEDOUT when the disk did not answer for FILE_SCRIPT_NOW_SECONDS: the script is then still
 // running and must not be freed before its loop is gone.
 int file_script_run_now(struct file_script *script, struct io *io);
+// Is this what was written? 0, or a negative errno; -EBADMSG: it may be another time.
+typedef int file_script_check(void *context, const void *bytes, uint32_t size);
+// Runs a script of its own that reads a file, as file_script_run_now(), until `check` does not say
+// -EBADMSG, SOURCE_TRIES times: a device may give wrong bytes once. Without a check two reads must
+// bring the same, else -EBADMSG. What reading said, or else the check.
+int file_script_read_now(struct file_script *script, struct io *io, const char *path, void *bytes,
+                         uint32_t room, uint32_t *size, file_script_check *check, void *context);
 // The path a failed or current step concerns.
 const char *file_script_path(const struct file_script *script);
 

@@ -102,17 +102,19 @@ void keep_ledger_write(struct keep_ledger *writer, keep_ledger_done *done, void 
 
 // ---- start-up ----
 
-static int read_into(struct keep_ledger *writer)
+static int check_ledger(void *context, const void *bytes, uint32_t size)
+{
+    return ledger_parse(context, bytes, size);
+}
+
+static int read_into(struct keep_ledger *writer, struct ledger *ledger)
 {
     int64_t size = io_file_size(writer->io, writer->path);
     uint32_t read = 0;
     if (size < 0) return (int)size;
     if (size > LEDGER_FILE_BYTES_MAX) return -EBADMSG;
-    file_script_begin(&writer->script);
-    file_script_read(&writer->script, writer->path, writer->text, (uint32_t)size, &read);
-    int result = file_script_run_now(&writer->script, writer->io);
-    writer->size = read;
-    return result;
+    return file_script_read_now(&writer->script, writer->io, writer->path, writer->text,
+                                (uint32_t)size, &read, check_ledger, ledger);
 }
 
 int keep_ledger_read(const struct keep_store *store, struct io *io, int shard,
@@ -121,8 +123,7 @@ int keep_ledger_read(const struct keep_store *store, struct io *io, int shard,
     struct keep_ledger *writer;
     int result = keep_ledger_open(&writer, io, store, shard);
     if (result != 0) return result;
-    result = read_into(writer);
-    if (result == 0) result = ledger_parse(ledger, writer->text, writer->size);
+    result = read_into(writer, ledger);
     if (result != -ETIMEDOUT) keep_ledger_close(writer);
     return result;
 }

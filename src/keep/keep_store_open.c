@@ -135,9 +135,9 @@ static int read_identity(struct keep_store *store, struct io *io, struct io_mess
     char text[64];
     uint32_t size = 0;
     path_of(store, "identity", path);
-    file_script_begin(&store->script);
-    file_script_read(&store->script, path, text, sizeof text, &size);
-    int result = file_script_run_now(&store->script, io);
+    // It has no hash, so it is believed when it is read twice.
+    int result = file_script_read_now(&store->script, io, path, text, sizeof text, &size, NULL,
+                                      NULL);
     if (result == -ENOENT)
         return identity_create(store, io, path, message);
     if (result < 0)
@@ -196,6 +196,12 @@ static bool is_waiting(const struct keep_store *store, uint32_t tape)
     return bsearch(&tape, store->ring, store->waiting, sizeof *store->ring, ascending) != NULL;
 }
 
+static int check_header(void *context, const void *bytes, uint32_t size)
+{
+    const enum tape_error error = tape_header_decode(bytes, size, context);
+    return error == TAPE_NO_MAGIC || error == TAPE_BAD_HASH ? -EBADMSG : error != TAPE_GOOD;
+}
+
 // What the tapes' headers say of the ends of others. A header that cannot be read says nothing.
 static int read_ends(struct keep_store *store, struct io *io, struct io_message *message)
 {
@@ -206,12 +212,11 @@ static int read_ends(struct keep_store *store, struct io *io, struct io_message 
         const struct layout_tape_end *ends;
         uint32_t size = 0;
         keep_store_tape_path(store, store->ring[t], "tape", path);
-        file_script_begin(&store->script);
-        file_script_read(&store->script, path, sector, sizeof sector, &size);
-        int result = file_script_run_now(&store->script, io);
+        int result = file_script_read_now(&store->script, io, path, sector, sizeof sector, &size,
+                                          check_header, &header);
         if (store->script.running)
             return refuse(message, result, path, "cannot be read", remedy_of(result));
-        if (result < 0 || tape_header_decode(sector, size, &header) != TAPE_GOOD)
+        if (result != 0)
             continue;
         for (uint32_t count = tape_header_ends(&header, &ends); count-- > 0;) {
             if (is_waiting(store, ends[count].number) &&
@@ -287,6 +292,11 @@ static int catalogue_create(struct keep_store *store, struct io *io, const char 
     return 0;
 }
 
+static int check_catalogue(void *context, const void *bytes, uint32_t size)
+{
+    return catalogue_parse(context, bytes, size);
+}
+
 static int catalogue_load(struct keep_store *store, struct io *io, const char *path, uint32_t size,
                           struct io_message *message)
 {
@@ -294,11 +304,8 @@ static int catalogue_load(struct keep_store *store, struct io *io, const char *p
     if (!text)
         return refuse(message, -ENOMEM, path, "cannot be read", "free memory");
     uint32_t got = 0;
-    file_script_begin(&store->script);
-    file_script_read(&store->script, path, text, size + 1u, &got);
-    int result = file_script_run_now(&store->script, io);
-    if (result == 0)
-        result = catalogue_parse(&store->catalogue, text, got);
+    int result = file_script_read_now(&store->script, io, path, text, size + 1u, &got,
+                                      check_catalogue, &store->catalogue);
     free(text);
     if (result == -EPROTONOSUPPORT)
         return refuse(message, result, path, "is of a newer version", "use a newer ringtaped");

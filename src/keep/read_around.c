@@ -3,7 +3,9 @@
 // read_around: sector by sector. Contract: see read_around.h.
 #include "keep/read_around.h"
 
+#include <errno.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "format/ensure.h"
 #include "format/layout.h"
@@ -36,4 +38,28 @@ int64_t read_around(struct io *io, int handle, void *out, size_t size, uint64_t 
         if (got >= 0 && (size_t)got < part) break; // the end
     }
     return (int64_t)done;
+}
+
+int read_vote(struct read_votes *votes, const void *bytes, size_t size)
+{
+    const uint64_t hash = XXH3_64bits(bytes, size);
+    ensure(votes->count < SOURCE_TRIES);
+    for (uint32_t i = 0; i < votes->count; i++)
+        if (votes->hash[i] == hash) return 1;
+    votes->hash[votes->count++] = hash;
+    return votes->count < SOURCE_TRIES ? 0 : -EIO;
+}
+
+int64_t read_agreed(struct io *io, int handle, void *out, size_t size, int64_t offset)
+{
+    struct read_votes votes = {0};
+    int vote = 0;
+    int64_t got = 0;
+    ensure(size <= READ_AGREED_BYTES_MAX);
+    while (vote == 0 && got >= 0) {
+        if (votes.count > 0) io_read_afresh(io, handle);
+        got = io_read_now(io, handle, out, size, offset);
+        if (got >= 0) vote = read_vote(&votes, out, (size_t)got);
+    }
+    return vote < 0 ? vote : got;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "format/ensure.h"
+#include "keep/read_around.h"
 #include "keep/sealer_days_inside.h"
 
 static void next_file(struct sealer *sealer);
@@ -25,6 +26,12 @@ static int64_t read_file(void *context, uint64_t offset, void *out, size_t size)
 {
     struct sealer *sealer = context;
     return io_read_now(sealer->io, sealer->days->handle, out, size, (int64_t)offset);
+}
+
+static void file_afresh(void *context)
+{
+    struct sealer *sealer = context;
+    io_read_afresh(sealer->io, sealer->days->handle);
 }
 
 static void file_closed(struct io *io, struct io_op *op)
@@ -148,7 +155,8 @@ static void segment_opened(struct io *io, struct io_op *op)
     int64_t size = io_file_size(io, days->path);
     struct segment *segment;
     const struct source source = {
-        .size = size < 0 ? 0 : (uint64_t)size, .read = read_file, .context = sealer};
+        .size = size < 0 ? 0 : (uint64_t)size, .read = read_file, .context = sealer,
+        .afresh = file_afresh};
     if (segment_open(&segment, &source, NULL, 0) != SEGMENT_GOOD) {
         fail_file(sealer, "damaged; run `ringtape verify`");
         return;
@@ -226,7 +234,8 @@ static void tape_opened(struct io *io, struct io_op *op)
     days->handle = (int)op->result;
     int64_t size = io_file_size(io, days->path);
     const struct source source = {
-        .size = size < 0 ? 0 : (uint64_t)size, .read = read_file, .context = sealer};
+        .size = size < 0 ? 0 : (uint64_t)size, .read = read_file, .context = sealer,
+        .afresh = file_afresh};
     struct tape_reader reader;
     enum tape_error error;
     int result = tape_reader_open(&reader, &source, days->mark_size > 0 ? days->mark : NULL,
@@ -259,7 +268,8 @@ static void mark_opened(struct io *io, struct io_op *op)
         return;
     }
     days->handle = (int)op->result;
-    int64_t got = noted ? 0 : read_file(sealer, 0, days->mark, sizeof days->mark);
+    int64_t got =
+        noted ? 0 : read_agreed(sealer->io, days->handle, days->mark, sizeof days->mark, 0);
     if (got > 0)
         days->mark_size = (uint32_t)got;
     sealer_days_close_file(sealer);

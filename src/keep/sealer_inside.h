@@ -10,6 +10,7 @@
 #include "keep/file_script.h"
 #include "keep/gather.h"
 #include "keep/keep_incoming.h"
+#include "keep/read_around.h"
 #include "keep/sealer.h"
 #include "keep/segment_output.h"
 
@@ -60,6 +61,7 @@ struct sealer_tape { // the tape being sealed
     enum channel writing;
     uint32_t mark_size;
     uint8_t mark[2 * LAYOUT_SECTOR];
+    struct read_votes mark_votes; // it is believed when two reads bring the same
     char path[KEEP_FILE_NAME_BYTES_MAX];
     char mark_path[KEEP_FILE_NAME_BYTES_MAX];
 };

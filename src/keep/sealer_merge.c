@@ -335,6 +335,22 @@ static int64_t read_input(void *context, uint64_t offset, void *out, size_t size
     return io_read_now(input->sealer->io, input->handle, out, size, (int64_t)offset);
 }
 
+static void input_afresh(void *context)
+{
+    struct sealer_input *input = context;
+    io_read_afresh(input->sealer->io, input->handle);
+}
+
+// An index that was made without a damaged footer lacks what is damaged behind it.
+static bool is_whole(const struct sealer_input *input)
+{
+    const struct index *index = segment_index(input->open);
+    uint64_t rows = 0;
+    for (uint32_t block = 0; block < index->block_count; block++)
+        rows += index->blocks[block].rows;
+    return rows == input->segment.rows;
+}
+
 static void input_opened(struct io *io, struct io_op *op)
 {
     (void)io;
@@ -348,10 +364,14 @@ static void input_opened(struct io *io, struct io_op *op)
     }
     input->handle = (int)op->result;
     struct source source = {
-        .size = input->segment.bytes, .read = read_input, .context = input};
+        .size = input->segment.bytes, .read = read_input, .context = input,
+        .afresh = input_afresh};
     enum segment_error error = segment_open(&input->open, &source, NULL, 0);
-    if (error != SEGMENT_GOOD) {
+    if (error != SEGMENT_GOOD)
         input->open = NULL;
+    else if (!is_whole(input))
+        error = SEGMENT_BAD_FOOTER;
+    if (error != SEGMENT_GOOD) {
         refuse(sealer, input, segment_error_text(error));
         sealer_fail(sealer, -EBADMSG, input->path);
         return;

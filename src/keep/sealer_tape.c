@@ -160,6 +160,12 @@ static int64_t read_tape(void *context, uint64_t offset, void *out, size_t size)
     return read_around(sealer->io, handle, out, size, offset, sector_lost, sealer);
 }
 
+static void tape_afresh(void *context)
+{
+    struct sealer *sealer = context;
+    io_read_afresh(sealer->io, sealer->tape.handle);
+}
+
 // Somebody took the file away.
 static void tape_gone(struct sealer *sealer)
 {
@@ -208,7 +214,8 @@ static void tape_opened(struct io *io, struct io_op *op)
         sealer_fail(sealer, (int)size, tape->path);
         return;
     }
-    struct source source = {.size = (uint64_t)size, .read = read_tape, .context = sealer};
+    struct source source = {
+        .size = (uint64_t)size, .read = read_tape, .context = sealer, .afresh = tape_afresh};
     enum tape_error error = TAPE_GOOD;
     int result = tape_reader_open(&tape->reader, &source, tape->mark_size ? tape->mark : NULL,
                                   tape->mark_size, &error);
@@ -234,9 +241,17 @@ static void use_noted_end(struct sealer *sealer)
     tape->mark_size = sizeof tape->mark;
 }
 
+static void read_mark(struct sealer *sealer);
+
 static void mark_read(void *context, int result, const char *path)
 {
     struct sealer *sealer = context;
+    if (result == 0)
+        result = read_vote(&sealer->tape.mark_votes, sealer->tape.mark, sealer->tape.mark_size);
+    if (result == 0) {
+        read_mark(sealer);
+        return;
+    }
     if (result < 0 && result != -ENOENT && !sealer->tape.salvage) {
         sealer_fail(sealer, result, path);
         return;
@@ -247,6 +262,18 @@ static void mark_read(void *context, int result, const char *path)
         damage(sealer, "the mark cannot be read", 0, 0);
     use_noted_end(sealer);
     io_open(sealer->io, &sealer->op, sealer->tape.path, IO_OPEN_READ, tape_opened);
+}
+
+// Twice, since of its two halves the older one is good as well: a wrong read of the newer one would
+// move the end of the tape.
+static void read_mark(struct sealer *sealer)
+{
+    struct sealer_tape *tape = &sealer->tape;
+    file_script_begin(&sealer->script);
+    file_script_read(&sealer->script, tape->mark_path, tape->mark, sizeof tape->mark,
+                     &tape->mark_size);
+    sealer->script.afresh = tape->mark_votes.count > 0;
+    file_script_run(&sealer->script, sealer->io, mark_read, sealer);
 }
 
 void sealer_tape_start(struct sealer *sealer, uint32_t number)
@@ -265,10 +292,8 @@ void sealer_tape_start(struct sealer *sealer, uint32_t number)
     keep_store_tape_path(sealer->store, number, "tape", tape->path);
     keep_store_tape_path(sealer->store, number, "mark", tape->mark_path);
     gather_begin(&sealer->gather, number);
-    file_script_begin(&sealer->script);
-    file_script_read(&sealer->script, tape->mark_path, tape->mark, sizeof tape->mark,
-                     &tape->mark_size);
-    file_script_run(&sealer->script, sealer->io, mark_read, sealer);
+    tape->mark_votes = (struct read_votes){0};
+    read_mark(sealer);
 }
 
 // ---- leaving ----

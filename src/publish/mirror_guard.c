@@ -26,6 +26,12 @@ struct mirror_guard {
 
 // ---- is it needed ----
 
+static int check_header(void *context, const void *bytes, uint32_t size)
+{
+    const enum tape_error error = tape_header_decode(bytes, size, context);
+    return error == TAPE_NO_MAGIC || error == TAPE_BAD_HASH ? -EBADMSG : error != TAPE_GOOD;
+}
+
 // The shard that wrote it, by its header; MIRROR_SHARDS_MAX: not known.
 static uint32_t shard_of(struct mirror_guard *guard, struct io *start, uint32_t tape)
 {
@@ -34,10 +40,8 @@ static uint32_t shard_of(struct mirror_guard *guard, struct io *start, uint32_t 
     struct layout_tape header;
     uint32_t size = 0;
     keep_store_tape_path(guard->store, tape, "tape", path);
-    file_script_begin(&guard->script);
-    file_script_read(&guard->script, path, sector, sizeof sector, &size);
-    bool known = file_script_run_now(&guard->script, start) == 0 &&
-                 tape_header_decode(sector, size, &header) == TAPE_GOOD &&
+    bool known = file_script_read_now(&guard->script, start, path, sector, sizeof sector, &size,
+                                      check_header, &header) == 0 &&
                  header.shard < MIRROR_SHARDS_MAX;
     return known ? header.shard : MIRROR_SHARDS_MAX;
 }

@@ -16,7 +16,7 @@
 #include "format/ensure.h"
 #include "publish/mirror_inside.h"
 
-enum { RETRY_FLYING_MAX = 1000 };
+enum { RETRY_FLYING_MAX = 1000, LETTER_READ_BYTES = 1 << 20 };
 
 // ---- keeping ----
 
@@ -111,27 +111,41 @@ static void write_start(struct mirror *mirror)
 
 // ---- the file ----
 
-// Where the good letters end.
-static void scan(struct mirror *mirror)
+// Bytes of the letter where the good ones before it end; 0: there is none; negative: errno. A read
+// that failed, or brought wrong bytes, would let the next letters be written over good ones: it is
+// tried again.
+static int64_t scan_one(struct mirror *mirror)
 {
     struct mirror_letters *letters = &mirror->letters;
     struct mirror_letter letter;
     uint8_t *room = mirror->scratch;
+    size_t size = 0;
+    int64_t got = 1;
+    for (int i = 0; i < SOURCE_TRIES && size == 0 && got != 0; i++) {
+        if (i > 0) io_read_afresh(mirror->io, letters->handle);
+        got = io_read_now(mirror->io, letters->handle, room, LETTER_READ_BYTES, letters->size);
+        size = got > 0 ? mirror_letter_read(&letter, room, (size_t)got) : 0;
+        if (size > 0 || got < LETTER_READ_BYTES) continue;
+        got = io_read_now(mirror->io, letters->handle, room, MIRROR_SCRATCH_BYTES, letters->size);
+        size = got > 0 ? mirror_letter_read(&letter, room, (size_t)got) : 0;
+    }
+    return got < 0 ? got : (int64_t)size;
+}
+
+// Where the good letters end.
+static void scan(struct mirror *mirror)
+{
+    struct mirror_letters *letters = &mirror->letters;
+    int64_t size;
     letters->size = 0;
     mirror->counters.letters = letters->tag_count;
-    for (;;) {
-        int64_t got = io_read_now(mirror->io, letters->handle, room, 1 << 20, letters->size);
-        size_t size = got > 0 ? mirror_letter_read(&letter, room, (size_t)got) : 0;
-        if (size == 0 && got == 1 << 20) { // a long one
-            got = io_read_now(mirror->io, letters->handle, room, MIRROR_SCRATCH_BYTES,
-                              letters->size);
-            size = got > 0 ? mirror_letter_read(&letter, room, (size_t)got) : 0;
-        }
-        if (size == 0) break;
-        letters->size += (int64_t)size;
+    while ((size = scan_one(mirror)) > 0) {
+        letters->size += size;
         mirror->counters.letters++;
     }
-    letters->scanned = true;
+    letters->scanned = size == 0;
+    letters->failed = size < 0;
+    if (letters->failed) mirror_say(mirror, LOG_LETTERS_UNOPENED, strerror((int)-size));
 }
 
 static void file_opened(struct io *io, struct io_op *op)
@@ -145,7 +159,7 @@ static void file_opened(struct io *io, struct io_op *op)
         mirror_say(mirror, LOG_LETTERS_UNOPENED, strerror((int)-op->result));
     else
         letters->handle = (int)op->result;
-    if (letters->handle >= 0) scan(mirror);
+    if (letters->handle >= 0 && !letters->failed) scan(mirror);
     mirror_pump(mirror);
 }
 
@@ -318,6 +332,8 @@ void mirror_letters_pump(struct mirror *mirror)
     bool moving = letters->retry == RETRY_ASKED || letters->retry == RETRY_MOVING;
     if (letters->handle < 0 && !moving) {
         if (!mirror->stopping || letters->used > 0) file_open(mirror);
+    } else if (letters->handle >= 0 && !letters->scanned) {
+        scan(mirror);
     } else if (letters->used > 0 && letters->handle >= 0) {
         write_start(mirror);
     } else if (!mirror->stopping) {

@@ -20,17 +20,20 @@ static int make_directory(struct mirror *mirror, struct io *start)
     return file_script_run_now(mirror->save_script, start);
 }
 
+static int check_state(void *context, const void *bytes, uint32_t size)
+{
+    return mirror_state_parse(context, bytes, size);
+}
+
 int mirror_state_read(struct file_script *script, struct io *start, const struct keep_store *store,
                       char *text, struct mirror_state *state, struct io_message *message)
 {
     uint32_t size = 0;
     char path[KEEP_FILE_NAME_BYTES_MAX];
     (void)snprintf(path, sizeof path, "%s/mirror/state", keep_store_path(store));
-    file_script_begin(script);
-    file_script_read(script, path, text, MIRROR_STATE_BYTES_MAX, &size);
-    int result = file_script_run_now(script, start);
+    int result = file_script_read_now(script, start, path, text, MIRROR_STATE_BYTES_MAX, &size,
+                                      check_state, state);
     if (result == -ENOENT) return result;
-    if (result == 0) result = mirror_state_parse(state, text, size);
     const char *remedy = result == -EPROTONOSUPPORT ? "it is of a newer version: use that"
                          : result == -EBADMSG
                              ? "it is damaged: remove it, and all tapes are sent again"

@@ -164,6 +164,7 @@ static bool catalogue_read(struct mirror_file *file)
     if (text != NULL) got = io_read_now(mirror->io, file->handle, text, (size_t)size, 0);
     bool good = got == size && catalogue_parse(&catalogue, text, (size_t)size) == 0 &&
                 select_segments(file, &catalogue);
+    if (!good) io_read_afresh(mirror->io, file->handle);
     free(text);
     catalogue_free(&catalogue);
     return good;
@@ -225,11 +226,18 @@ static int64_t segment_source(void *context, uint64_t offset, void *out, size_t 
     return io_read_now(file->mirror->io, file->handle, out, size, (int64_t)offset);
 }
 
+static void segment_afresh(void *context)
+{
+    struct mirror_file *file = context;
+    io_read_afresh(file->mirror->io, file->handle);
+}
+
 static enum segment_error segment_begin(struct mirror_file *file)
 {
     struct mirror_remade *remade = file->remade;
     const struct catalogue_segment *listed = &remade->segments[remade->open].listed;
-    struct source source = {.size = listed->bytes, .read = segment_source, .context = file};
+    struct source source = {.size = listed->bytes, .read = segment_source, .context = file,
+                            .afresh = segment_afresh};
     enum segment_error error = segment_open(&remade->segment, &source, NULL, 0);
     if (error != SEGMENT_GOOD) {
         remade->segment = NULL;

@@ -150,6 +150,12 @@ static int64_t file_read(void *context, uint64_t offset, void *out, size_t size)
     return got == -EIO ? read_around(io, file->handle, out, size, offset, NULL, NULL) : got;
 }
 
+static void file_afresh(void *context)
+{
+    struct mirror_file *file = context;
+    io_read_afresh(file->mirror->io, file->handle);
+}
+
 // What the mark says now, or what the store has noted instead.
 static void file_read_mark(struct mirror_file *file)
 {
@@ -160,7 +166,7 @@ static void file_read_mark(struct mirror_file *file)
         tape_end_mark(&end, file->mark);
         size = sizeof file->mark;
     } else if (file->mark_handle >= 0) {
-        size = io_read_now(mirror->io, file->mark_handle, file->mark, sizeof file->mark, 0);
+        size = read_agreed(mirror->io, file->mark_handle, file->mark, sizeof file->mark, 0);
     }
     if (size > 0) tape_reader_set_mark(&file->reader, file->mark, (size_t)size);
 }
@@ -172,7 +178,8 @@ static void file_begin(struct mirror_file *file)
     int64_t size = io_file_size(mirror->io, file->path);
     struct source source = {.size = size < 0 ? 0 : (uint64_t)size,
                             .read = file_read,
-                            .context = file};
+                            .context = file,
+                            .afresh = file_afresh};
     if (file->reading) tape_reader_close(&file->reader);
     file->held = false;
     if (size == -ENOENT) {

@@ -41,6 +41,7 @@ struct simulation_counts {
 struct simulation_groups { // of faults that a seed has
     bool disk;
     bool clock;
+    bool rot; // sectors become something else for good
 };
 
 struct simulation_options {
@@ -61,7 +62,8 @@ void simulation_fault_begin(struct life *life, const struct simulation_groups *g
 void simulation_fault_end(struct life *life);
 void simulation_fault_struck(uint32_t kind); // one that the caller itself makes: crashes
 void simulation_fault_hits(const struct life *life, struct simulation_counts *counts);
-extern const uint32_t simulation_kill, simulation_power, simulation_start_crash;
+extern const uint32_t simulation_kill, simulation_power, simulation_start_crash,
+    simulation_deleted;
 // The last outage: every link is cut, connections are refused; of two addresses one stays gone.
 void simulation_outage(struct life *life, bool begins);
 
@@ -80,6 +82,12 @@ void simulation_arrow_await(enum simulation_aim aim, uint64_t drawn);
 bool simulation_arrow_came(void);
 // By this process so far.
 void simulation_arrows_taken(uint64_t counts[SIMULATION_ARROWS_MAX]);
+// ---- simulation_rot.c ----
+
+// A sector of a tape or segment is from now on not what was written.
+void simulation_rot(struct life *life);
+// Of how many rows the status channel tells that they cannot be read any more.
+uint64_t simulation_rows_told_lost(struct life *life);
 
 // ---- simulation_kafka.c ----
 

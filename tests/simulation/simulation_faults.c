@@ -18,7 +18,7 @@ enum fault_place {
 
 // What a seed may leave out as a whole: where clocks step or the disk fails, alerts cannot be
 // raised again from what is stored.
-enum fault_group { GROUP_ANY, GROUP_DISK, GROUP_CLOCK };
+enum fault_group { GROUP_ANY, GROUP_DISK, GROUP_CLOCK, GROUP_ROT };
 
 struct fault {
     const char *name;
@@ -134,6 +134,11 @@ static void reload(struct life *life, bool begins)
     if (begins) life_reload(life);
 }
 
+static void disk_rot(struct life *life, bool begins)
+{
+    if (begins) simulation_rot(life);
+}
+
 static void killed(struct life *life, bool begins)
 {
     (void)life;
@@ -144,6 +149,7 @@ static const struct fault faults[] = {
     {.name = "kill", .place = PLACE_ACTION, .act = killed},
     {.name = "power_loss", .place = PLACE_ACTION, .act = killed},
     {.name = "crash_in_a_start", .place = PLACE_ACTION, .act = killed},
+    {.name = "deleted_by_keep", .place = PLACE_ACTION, .act = killed},
     WORLD(torn_sector, 500000), // always
     WORLD(receive_split, 500000),
     WORLD(send_short, 500000),
@@ -158,6 +164,8 @@ static const struct fault faults[] = {
     DISK(no_space, 50000),
     DISK(fsync_error, 50000),
     DISK(slow_disk, 100000),
+    DISK(read_flipped, 20000),
+    DISK(read_misplaced, 20000),
     MARKET(lost, 10000),
     MARKET(doubled, 10000),
     MARKET(late, 10000),
@@ -186,10 +194,12 @@ static const struct fault faults[] = {
     {.name = "clock_forward", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_forward},
     {.name = "clock_back", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_back},
     {.name = "disk_full", .group = GROUP_DISK, .place = PLACE_ACTION, .act = disk_full},
+    {.name = "disk_rot", .group = GROUP_ROT, .place = PLACE_ACTION, .act = disk_rot},
 };
-enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 4 };
+enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 5 };
 _Static_assert(FAULTS <= SIMULATION_KINDS_MAX, "one counter each");
-const uint32_t simulation_kill = 0, simulation_power = 1, simulation_start_crash = 2;
+const uint32_t simulation_kill = 0, simulation_power = 1, simulation_start_crash = 2,
+               simulation_deleted = 3;
 
 static uint64_t acted[FAULTS];
 static uint32_t current[SIMULATION_AT_ONCE];
@@ -231,8 +241,9 @@ static void fault_set(struct life *life, uint32_t kind, bool begins)
 
 static bool allowed(const struct fault *fault, const struct simulation_groups *groups)
 {
-    ensure(fault->group <= GROUP_CLOCK);
+    ensure(fault->group <= GROUP_ROT);
     return (groups->disk || fault->group != GROUP_DISK) &&
+           (groups->rot || fault->group != GROUP_ROT) &&
            (groups->clock || fault->group != GROUP_CLOCK);
 }
 

@@ -2,9 +2,11 @@
 //
 // simulation [--seeds FIRST-LAST] [--minutes N] [--workers N] [--twice N] [--json]
 // simulation --seed N [--minutes N] [--log]
+// simulation --exhaustive [--stride N] [--workers N] [--only CASE] [--log]
 //
 // Many seeds, each in a process of its own; what happened is counted, a failing seed is printed
 // with the command that repeats it. Exit code 1: a seed failed.
+#include "tests/simulation/exhaustive.h"
 #include "tests/simulation/simulation.h"
 
 #include <getopt.h>
@@ -225,8 +227,12 @@ static int usage(FILE *out, int code)
     (void)fprintf(out, "usage: simulation [--seeds FIRST-LAST] [--minutes N] [--workers N]"
                        " [--twice N] [--json]\n"
                        "       simulation --seed N [--minutes N] [--log]\n"
+                       "       simulation --exhaustive [--stride N] [--workers N] [--only CASE]"
+                       " [--log]\n"
                        "Whole recorders in simulated worlds with faults; see docs/testing.md.\n"
-                       "--twice N: every Nth seed is run again and must leave the same trace.\n");
+                       "--twice N: every Nth seed is run again and must leave the same trace.\n"
+                       "--exhaustive: a short life, every single fault times every crash;"
+                       " --stride N: one case in N.\n");
     return code;
 }
 
@@ -236,7 +242,11 @@ int main(int argc, char **argv)
         {"seeds", required_argument, NULL, 's'}, {"seed", required_argument, NULL, 'o'},
         {"minutes", required_argument, NULL, 'm'}, {"workers", required_argument, NULL, 'w'},
         {"twice", required_argument, NULL, 't'}, {"json", no_argument, NULL, 'j'},
-        {"log", no_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'}, {0}};
+        {"log", no_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'},
+        {"exhaustive", no_argument, NULL, 'e'}, {"stride", required_argument, NULL, 'r'},
+        {"only", required_argument, NULL, 'y'}, {0}};
+    struct exhaustive_options exhaustive = {.stride = 1, .only = UINT64_MAX, .program = argv[0]};
+    bool all_cases = false;
     struct settings settings = {.options = {.minutes = 10}, .first = 1, .last = 100, .workers = 2,
                                 .twice = 50, .program = argv[0]};
     bool one = false;
@@ -256,6 +266,9 @@ int main(int argc, char **argv)
         case 't': settings.twice = strtoull(optarg, NULL, 10); break;
         case 'j': settings.json = true; break;
         case 'l': settings.options.log = true; break;
+        case 'e': all_cases = true; break;
+        case 'r': exhaustive.stride = strtoull(optarg, NULL, 10); break;
+        case 'y': exhaustive.only = strtoull(optarg, NULL, 10); break;
         case 'h': return usage(stdout, 0);
         default: return usage(stderr, 64);
         }
@@ -263,5 +276,8 @@ int main(int argc, char **argv)
     if (optind != argc || settings.workers == 0 || settings.workers > WORKERS_MAX ||
         settings.options.minutes < 1 || settings.first > settings.last)
         return usage(stderr, 64);
+    exhaustive.workers = settings.workers;
+    exhaustive.log = settings.options.log;
+    if (all_cases && exhaustive.stride > 0) return exhaustive_run(&exhaustive);
     return one ? run_one(&settings) : run_all(&settings);
 }

@@ -135,6 +135,7 @@ test_simulation() {
     [ -e "$program" ] || return 0
     test_command simulation "$program" --seeds 1-50 --twice 10 || true
     test_command simulation-short "$program" --seeds 1001-1200 --minutes 2 --twice 0 || true
+    test_command exhaustive "$program" --exhaustive --stride 2999 || true
     test_command mutants "$deps/venv/bin/python" tests/simulation/mutants/run.py --check || true
 }
 
