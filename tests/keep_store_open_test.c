@@ -163,7 +163,7 @@ static const struct content {
     {STORE "/identity", "0123456789abcdef0123456789abcdeX\n", -EINVAL,
      "store /data/store/identity: is not 32 hexadecimal digits (Invalid argument): run `ringtape "
      "recover --store DIR --in-place`"},
-    {STORE "/identity", "0123\n", -EINVAL,
+    {STORE "/identity", "0123456789abcdef0123456789abcdef\n\n", -EINVAL,
      "store /data/store/identity: is not 32 hexadecimal digits (Invalid argument): run `ringtape "
      "recover --store DIR --in-place`"},
     {STORE "/identity", "00000000000000000000000000000000\n", -EINVAL,
