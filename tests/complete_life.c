@@ -87,7 +87,7 @@ static struct shard *life_shard(struct life *life, struct io **io, uint32_t numb
                                     .tape_age_ns = life->tape_age_ns,
                                     .feed = life_mirror_feed(life, number),
                                     .derive = {.interval_count = 2, .minutes = {1, 5},
-                                               .grace_ns = -1}};
+                                               .grace_ns = -1, .empty = life->candles_empty}};
     life_alert_rules(&options.derive.alerts);
     cr_assert_eq(io_open_loop(io, &(struct io_options){.name = "shard"}, &message), 0);
     cr_assert_eq(shard_open(&shard, *io, &options), 0);
@@ -551,13 +551,14 @@ struct life_result life_judge(struct life *life)
     bool good = sim_store_walk(life->world, STORE, keep_store_catalogue(store), found_block, found,
                                why);
     cr_assert(good, "%s", why);
+    const struct life_candles_judge judge = {life->end_ns, life->candles_empty};
     for (uint32_t symbol = 0; symbol < MARKET_SYMBOLS; symbol++) {
         judge_trades(found, symbol, &result);
         judge_depth(found, symbol, &result);
         result.candles += found->candles[symbol].count;
         result.candles_wrong +=
             life_candles_wrong(&found->candles[symbol], &life->peer->symbols[symbol],
-                               found->stored[symbol], life->end_ns);
+                               found->stored[symbol], &judge);
     }
     result.alerts = found->alerts.stored_count;
     result.alerts_wrong =

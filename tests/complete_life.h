@@ -49,6 +49,7 @@ struct life {
     struct io *sealer_io;
     struct sealer *sealer;
     bool upbit; // set before life_start()
+    bool candles_empty; // of minutes without trades, too; of one life
     uint64_t copies; // of lives that are over
     int64_t end_ns;  // when the last one was stopped
     int64_t starts_ns[LIFE_STARTS_MAX]; // of each
