@@ -276,7 +276,7 @@ Test(day_life, reads_that_fail_delay_a_day_and_change_none)
         life_destroy(life);
 
         life = holed_life(seed);
-        sim_world_faults(life->world)->read_error = 10000 << seed % 4;
+        sim_world_faults(life->world)->read_error = 10000u << seed % 4;
         for (int minute = 0; minute < 15; minute++) {
             life_run(life, LIMIT_MINUTE_NS);
             if (marker_of(life, CHANNEL_TRADE, &marker)) marker_is(&marker, &right);

@@ -16,7 +16,8 @@ CFLAGS := -std=c17 -D_GNU_SOURCE -O1 -gline-tables-only -fno-omit-frame-pointer 
     -MMD -fvisibility=hidden -fPIE -w -DRINGTAPE_COMMIT='"coverage"' -I. -Isrc -Itests \
     $(if $(WOLFSSL),-DRINGTAPE_WOLFSSL_BUNDLED=1 -isystem $(WOLFSSL)/include)
 WOLFSSL_LIB := $(if $(WOLFSSL),$(WOLFSSL)/lib/libwolfssl.a,-lwolfssl)
-LIBS := $(WOLFSSL_LIB) -lzstd -lxxhash -lrdkafka -lyaml -lmicrohttpd -lpthread -lm
+LIBS := $(WOLFSSL_LIB) $(if $(filter x86_64,$(shell uname -m)),-lIPSec_MB) -lzstd -lxxhash \
+    -lrdkafka -lyaml -lmicrohttpd -lpthread -lm
 TOOL_LIBS := -lncursesw -ltinfo -lcurl -lzip -lisal -lcrypto
 
 RING := $(wildcard src/io/io_uring*.c)
