@@ -44,7 +44,11 @@ void life_candle_found(struct life_candles *candles, const struct rows *rows, ui
     candle->trades = rows->value[CANDLE_TRADES][row];
     candle->first_id = rows->value[CANDLE_FIRST_ID][row];
     candle->last_id = rows->value[CANDLE_LAST_ID][row];
-    if (candle->trades == 0) return; // it has no prices: what it held is lost
+    if (candle->trades == 0) { // nothing was traded: no price, no id
+        cr_assert((rows->present[row] >> CANDLE_OPEN & 1) == 0 &&
+                  (rows->present[row] >> CANDLE_FIRST_ID & 1) == 0);
+        return;
+    }
     candle->open = decimal_at(rows, CANDLE_OPEN, row, 1);
     candle->high = decimal_at(rows, CANDLE_HIGH, row, 1);
     candle->low = decimal_at(rows, CANDLE_LOW, row, 1);
@@ -82,32 +86,43 @@ static bool candle_is(const struct life_candle *found, const struct life_candle 
            found->revisions == (uint64_t)found->revision + 1;
 }
 
+static const struct life_candle *candle_at(const struct life_candles *candles, int64_t open_ns,
+                                           int64_t close_ns)
+{
+    for (uint32_t i = 0; i < candles->count; i++) {
+        if (candles->at[i].open_ns == open_ns && candles->at[i].close_ns == close_ns)
+            return &candles->at[i];
+    }
+    return NULL;
+}
+
+// From the first trade on, interval by interval.
 static uint64_t interval_wrong(const struct life_candles *candles,
                                const struct market_symbol *truth, const uint8_t *stored,
-                               int64_t length_ns, int64_t end_ns)
+                               int64_t length_ns, const struct life_candles_judge *judge)
 {
     uint64_t wrong = 0;
-    for (uint64_t n = 0; n < truth->count;) {
-        const int64_t open_ns = truth->time_us[n] * 1000 / length_ns * length_ns;
+    bool begun = false;
+    int64_t open_ns = truth->count > 0 ? truth->time_us[0] * 1000 / length_ns * length_ns : 0;
+    for (uint64_t n = 0; open_ns + length_ns + 3000000000 <= judge->end_ns && truth->count > 0;
+         open_ns += length_ns) {
         struct life_candle sum = {.open_ns = open_ns};
         for (; n < truth->count && truth->time_us[n] * 1000 < open_ns + length_ns; n++) {
             if (stored[n] > 0) truth_add(&sum, (int64_t)n + MARKET_FIRST_ID);
         }
-        if (sum.trades == 0 || open_ns + length_ns + 3000000000 > end_ns) continue;
-        const struct life_candle *found = NULL;
-        for (uint32_t i = 0; i < candles->count && found == NULL; i++) {
-            if (candles->at[i].open_ns == open_ns &&
-                candles->at[i].close_ns == open_ns + length_ns)
-                found = &candles->at[i];
-        }
-        wrong += found == NULL || !candle_is(found, &sum);
+        const struct life_candle *found = candle_at(candles, open_ns, open_ns + length_ns);
+        if (sum.trades > 0)
+            wrong += found == NULL || !candle_is(found, &sum);
+        else
+            wrong += judge->empty && begun ? found == NULL || found->trades != 0 : found != NULL;
+        begun = begun || sum.trades > 0;
     }
     return wrong;
 }
 
 uint64_t life_candles_wrong(const struct life_candles *candles, const struct market_symbol *truth,
-                            const uint8_t *stored, int64_t end_ns)
+                            const uint8_t *stored, const struct life_candles_judge *judge)
 {
-    return interval_wrong(candles, truth, stored, MINUTE_NS, end_ns) +
-           interval_wrong(candles, truth, stored, 5 * MINUTE_NS, end_ns);
+    return interval_wrong(candles, truth, stored, MINUTE_NS, judge) +
+           interval_wrong(candles, truth, stored, 5 * MINUTE_NS, judge);
 }

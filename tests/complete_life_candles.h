@@ -27,10 +27,15 @@ struct life_candles { // of one symbol
 };
 
 void life_candle_found(struct life_candles *candles, const struct rows *rows, uint32_t row);
-// Candles that are not the sum of the stored trades, missing where such were closed for three
-// seconds before `end_ns`, or with revisions that do not follow one another. `stored`: how often,
-// by trade.
+
+struct life_candles_judge {
+    int64_t end_ns; // intervals that were closed for three seconds by then are judged
+    bool empty;     // those without trades have candles, too; else they must have none
+};
+
+// Candles that are not the sum of the stored trades, missing, too many, or with revisions that do
+// not follow one another. `stored`: how often, by trade.
 uint64_t life_candles_wrong(const struct life_candles *candles, const struct market_symbol *truth,
-                            const uint8_t *stored, int64_t end_ns);
+                            const uint8_t *stored, const struct life_candles_judge *judge);
 
 #endif

@@ -333,6 +333,26 @@ Test(complete_life, a_stop_and_a_start_cost_nothing)
     }
 }
 
+Test(complete_life, minutes_without_trades_have_candles_where_asked_for)
+{
+    for (uint64_t seed = 600; seed < 604; seed++) {
+        struct life *life = life_create(seed, 1, 5 * MS);
+        life->candles_empty = seed % 2 == 0;
+        life_start(life);
+        life_run(life, 20 * SECOND);
+        for (int i = 0; i < 3; i++) {
+            life->peer->stopped = true;
+            life_run(life, (150 + 100 * i) * SECOND);
+            life->peer->stopped = false;
+            life_run(life, 10 * SECOND);
+        }
+        calm(life);
+        life_stop(life);
+        check(seed, life, true);
+        life_destroy(life);
+    }
+}
+
 Test(complete_life, without_rest_what_is_missing_is_listed_to_the_id)
 {
     // No audit either, so the last trades before the end are only known where a later one came.

@@ -241,3 +241,51 @@ Test(day_life, a_failing_operation_is_tried_again)
     }
     cr_assert_gt(failures, 0, "nothing was hit");
 }
+
+// With holes that nothing can repair, to ten seconds before the day may close.
+static struct life *holed_life(uint64_t seed)
+{
+    struct life *life = day_life(seed);
+    day_start(life);
+    life_run(life, 2 * SECOND);
+    life->peer->faults = (struct market_faults){.lost = 100000, .no_history = true};
+    life_run(life, (BEFORE_S + 5) * SECOND);
+    life->peer->faults.lost = 0;
+    life_run(life, 45 * SECOND);
+    return life;
+}
+
+static void marker_is(const struct day_marker *marker, const struct day_marker *right)
+{
+    cr_assert_eq(marker->generation, 1);
+    cr_assert_eq(marker->open, right->open);
+    cr_assert_eq(marker->lost, right->lost);
+    cr_assert_eq(marker->rows, right->rows);
+}
+
+// A disk of which some reads fail, before and after the day closes: the marker is right or not
+// there yet, and what could not be read changes none.
+Test(day_life, reads_that_fail_delay_a_day_and_change_none)
+{
+    for (uint64_t seed = 7; seed < 19; seed++) {
+        struct day_marker right, marker;
+        struct life *life = holed_life(seed);
+        cr_assert(run_until(life, 1, &right));
+        cr_assert_gt(right.open, 0);
+        life_stop(life);
+        life_destroy(life);
+
+        life = holed_life(seed);
+        sim_world_faults(life->world)->read_error = 10000u << seed % 4;
+        for (int minute = 0; minute < 15; minute++) {
+            life_run(life, LIMIT_MINUTE_NS);
+            if (marker_of(life, CHANNEL_TRADE, &marker)) marker_is(&marker, &right);
+        }
+        cr_assert_gt(sealer_counters(life->sealer).failures, 0, "nothing was hit");
+        sim_world_faults(life->world)->read_error = 0;
+        cr_assert(run_until(life, 1, &marker), "seed %lu", (unsigned long)seed);
+        marker_is(&marker, &right);
+        life_stop(life);
+        life_destroy(life);
+    }
+}

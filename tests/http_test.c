@@ -256,7 +256,10 @@ Test(http, retry_after_as_seconds_and_as_date)
     } table[] = {
         {"Retry-After: 120\r\n", true, 120},
         {"Retry-After: 0\r\n", true, 0},
-        {"Retry-After: 999999999\r\n", true, 999999999},
+        {"Retry-After: 259200\r\n", true, 259200},
+        {"Retry-After: 999999999\r\n", true, 259200},
+        {"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n",
+         true, 259200},
         {"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nRetry-After: Sun, 06 Nov 1994 08:51:38 GMT\r\n",
          true, 121},
         {"Date: Thu, 29 Feb 2024 23:59:59 GMT\r\nRetry-After: Fri, 01 Mar 2024 00:00:01 GMT\r\n",

@@ -435,6 +435,24 @@ Test(link, a_mute_network_is_noticed)
     rig_destroy(rig);
 }
 
+Test(link, a_name_service_that_is_silent_is_noticed)
+{
+    struct rig *rig = rig_create(8, 1);
+    struct sim_faults *faults = sim_world_faults(rig->world);
+    const struct sim_faults calm = *faults;
+    faults->network_ns_min = faults->network_ns_max = LIMIT_HOUR_NS;
+    link_start(&rig->link);
+    (void)rig_run(rig, LINK_STEP_NS - LIMIT_MILLISECOND_NS, RIG_NEVER);
+    cr_assert_eq(rig->link.state, LINK_RESOLVING);
+    cr_assert(rig_run(rig, LIMIT_SECOND_NS, LINK_DRAINING));
+    cr_assert(strstr(rig->cause, "the name service does not answer; check the resolver") != NULL,
+              "%s", rig->cause);
+    *faults = calm;
+    cr_assert(rig_run(rig, 10 * LIMIT_SECOND_NS, LINK_LIVE));
+    rig_stop(rig);
+    rig_destroy(rig);
+}
+
 Test(link, a_successor_is_wanted_before_the_exchange_cuts)
 {
     struct rig *rig = rig_create(9, 1);

@@ -111,6 +111,45 @@ Test(permits, who_is_modest_leaves_a_quarter_of_a_budget_to_others)
     cr_assert_eq(permits_spend(&permits, budget, 50, true, now_ns + 2 * LIMIT_MINUTE_NS), 0);
 }
 
+Test(permits, what_was_spent_and_a_pause_are_remembered_over_a_restart)
+{
+    static char text[PERMITS_TEXT_BYTES_MAX];
+    const int64_t later_ns = START_NS + 20 * LIMIT_SECOND_NS;
+    permits_init(&permits);
+    uint32_t spent = permits_budget(&permits, "rest-a", 100, LIMIT_MINUTE_NS);
+    uint32_t banned = permits_budget(&permits, "rest-b", 100, LIMIT_MINUTE_NS);
+    cr_assert_eq(permits_spend(&permits, spent, 60, false, START_NS), 0);
+    cr_assert_eq(permits_spend(&permits, spent, 30, false, later_ns), 0);
+    permits_pause(&permits, banned, START_NS + LIMIT_HOUR_NS);
+    size_t size = permits_save(&permits, text, sizeof text);
+
+    permits_init(&permits);
+    spent = permits_budget(&permits, "rest-a", 100, LIMIT_MINUTE_NS);
+    banned = permits_budget(&permits, "rest-b", 100, LIMIT_MINUTE_NS);
+    permits_load(&permits, text, size, later_ns);
+    cr_assert_gt(permits_spend(&permits, spent, 11, false, later_ns), 0);
+    cr_assert_eq(permits_spend(&permits, spent, 10, false, later_ns), 0);
+    // The first part has left the window, the others have not.
+    cr_assert_eq(permits_spend(&permits, spent, 60, false, START_NS + 62 * LIMIT_SECOND_NS), 0);
+    cr_assert_gt(permits_spend(&permits, spent, 1, false, START_NS + 62 * LIMIT_SECOND_NS), 0);
+    cr_assert_eq(permits_spend(&permits, banned, 1, false, later_ns),
+                 START_NS + LIMIT_HOUR_NS - later_ns);
+}
+
+Test(permits, a_budget_takes_no_nonsense_from_a_file)
+{
+    // Of the future, of the hour before, without and with a negative weight, a pause that is over
+    // and one longer than any ban.
+    static const char text[] = "x 1767225601 50\nx 1767222000 50\nx 1767225600\nx 1767225600 -50\n"
+                               "x pause 1767225599000000000\nx pause 1767984800000000000\n"
+                               "x 1767225599 40\n";
+    permits_init(&permits);
+    uint32_t budget = permits_budget(&permits, "x", 100, LIMIT_MINUTE_NS);
+    permits_load(&permits, text, sizeof text - 1, START_NS);
+    cr_assert_gt(permits_spend(&permits, budget, 61, false, START_NS), 0, "40 were spent");
+    cr_assert_eq(permits_spend(&permits, budget, 60, false, START_NS), 0, "and no more than that");
+}
+
 Test(permits, threads_share_one_window)
 {
     enum { THREADS = 4 };

@@ -35,6 +35,7 @@ enum {
     LIMIT_UNKNOWN_KEY_FRAMES = 1000, // whole frames kept of each of them
 
     // ---- a link ----
+    LIMIT_BAN_S = 72 * 3600, // the longest that an exchange keeps an address out (Binance)
     LIMIT_MESSAGE_BYTES = 1 << 20, // one WebSocket message. Address space: memory is only used
                                    // where a link really gets messages in pieces
     LIMIT_MESSAGE_KEEP_BYTES = 64 << 10, // of it stays resident over a reconnect

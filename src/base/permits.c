@@ -5,6 +5,7 @@
 // `limit` times: a new permit is due when the oldest of them has left the window.
 #include "base/permits.h"
 
+#include "base/limits.h"
 #include "format/ensure.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,8 +198,7 @@ static void permits_load_budget(struct permits_budget *budget, const char *rest,
     int64_t now = budget_part(budget, utc_ns);
     if (strncmp(rest, "pause ", 6) == 0) {
         int64_t until_ns = strtoll(rest + 6, NULL, 10);
-        // Bans last three days at most.
-        if (until_ns > utc_ns && until_ns - utc_ns <= 72 * 3600ll * 1000000000)
+        if (until_ns > utc_ns && until_ns - utc_ns <= LIMIT_BAN_S * LIMIT_SECOND_NS)
             budget->pause_ns = until_ns;
         return;
     }

@@ -6,6 +6,7 @@
 #include "control/control.h"
 
 #include "base/child.h"
+#include "control/control_permits.h"
 #include "control/control_security.h"
 #include "format/ensure.h"
 #include "format/version.h"
@@ -21,53 +22,6 @@ static void control_tick_done(struct io *io, struct io_op *op);
 static void control_log(struct control *control, enum log_message message, const char *cause)
 {
     log_write(&control->log, message, io_utc_ns(control->io), "cause=\"%s\"", cause);
-}
-
-// ---- permits over restarts ----
-
-static void control_permits_path(const struct control *control, const char *ending, char *out,
-                                 size_t out_size)
-{
-    (void)snprintf(out, out_size, "%s/permits%s", control->config.store, ending);
-}
-
-static void control_permits_load(struct control *control)
-{
-    permits_init(&control->permits);
-    for (const struct dialect *const *dialect = dialects; *dialect != NULL; dialect++)
-        (void)permits_kind(&control->permits, (*dialect)->name,
-                           (*dialect)->connects_per_window_max, (*dialect)->connect_window_ns);
-    char path[LIMIT_PATH_BYTES + 32];
-    control_permits_path(control, "", path, sizeof path);
-    FILE *file = fopen(path, "rbe");
-    char *text = malloc(PERMITS_TEXT_BYTES_MAX);
-    if (file != NULL && text != NULL)
-        permits_load(&control->permits, text, fread(text, 1, PERMITS_TEXT_BYTES_MAX, file),
-                     io_utc_ns(control->io));
-    free(text);
-    if (file != NULL) (void)fclose(file);
-}
-
-// Advice for the next life: a lost or torn file costs a few connections too many at worst.
-static void control_permits_save(struct control *control)
-{
-    uint64_t granted = atomic_load(&control->permits.granted);
-    if (granted == control->permits_saved) return;
-    char path[LIMIT_PATH_BYTES + 32];
-    char path_new[LIMIT_PATH_BYTES + 32];
-    control_permits_path(control, "", path, sizeof path);
-    control_permits_path(control, ".new", path_new, sizeof path_new);
-    char *text = malloc(PERMITS_TEXT_BYTES_MAX);
-    FILE *file = fopen(path_new, "wbe");
-    if (text != NULL && file != NULL) {
-        size_t size = permits_save(&control->permits, text, PERMITS_TEXT_BYTES_MAX);
-        bool good = fwrite(text, 1, size, file) == size;
-        good = fclose(file) == 0 && good;
-        if (good && rename(path_new, path) == 0) control->permits_saved = granted;
-    } else if (file != NULL) {
-        (void)fclose(file);
-    }
-    free(text);
 }
 
 // ---- start ----
@@ -308,7 +262,7 @@ static int control_open(struct control *control)
     if (code == 0) code = control_open_store(control);
     if (code == 0) code = control_security_files(control);
     if (code != 0) return code;
-    control_permits_load(control);
+    control_permits_load(&control->permits, control->config.store, io_utc_ns(control->io));
     control_export_open(&control->export, control->store, &control->log, io_utc_ns(control->io));
     code = control_recall(control);
     control_sinks_init(&control->sinks, control->config.shards, control->io, &control->log);
@@ -435,7 +389,7 @@ static void control_tick_done(struct io *io, struct io_op *op)
     control_feeds_tick(control);
     log_flush(&control->log, io_utc_ns(io), false);
     control_news(control);
-    control_permits_save(control);
+    control_permits_save(&control->permits, control->config.store, &control->permits_saved);
     control_export_look(&control->export, io_utc_ns(io));
     control_report_tick(&control->report, control->config.report,
                         __atomic_load_n(&control->sealer.published.days, __ATOMIC_RELAXED));
@@ -573,7 +527,7 @@ static int control_close(struct control *control, int code)
     if (control->counters_every_ns != 0 && control->shard_count > 0) control_print(control);
     bool durable = control_close_workers(control);
     if (control->store != NULL) {
-        control_permits_save(control);
+        control_permits_save(&control->permits, control->config.store, &control->permits_saved);
         if (control->recalled) recall_close(&control->recall);
         keep_store_close(control->store);
     }

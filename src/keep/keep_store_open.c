@@ -276,8 +276,11 @@ static int catalogue_create(struct keep_store *store, struct io *io, const char 
     char segments[KEEP_FILE_NAME_BYTES_MAX];
     bool found = false;
     path_of(store, "segment", segments);
+    // What cannot be listed may be full: a new catalogue would give all of it to the sweep.
     int result = io_list(io, segments, found_entry, &found);
-    if (result == 0 && found)
+    if (result < 0)
+        return refuse(message, result, segments, "cannot be listed", remedy_of(result));
+    if (found)
         return refuse(message, -EBADMSG, path, "is missing, but there are segments",
                       RECOVER);
     char text[8192];

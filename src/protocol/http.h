@@ -108,7 +108,8 @@ bool http_field_find(const struct http_parser *parser, const char *name, struct 
 bool http_field_has_token(const struct http_parser *parser, const char *name, const char *token);
 
 // Retry-After in seconds: a number, or a date taken relative to the response's own Date field (no
-// clock needed; 0 if it lies before). False if absent or malformed.
+// clock needed; 0 if it lies before). At most LIMIT_BAN_S: who is told to come back in thirty years
+// would be lost for good. False if absent or malformed.
 bool http_retry_after(const struct http_parser *parser, uint32_t *seconds);
 
 // A request. Text members must be free of control characters (checked).

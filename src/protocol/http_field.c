@@ -3,6 +3,7 @@
 // Looking up header fields of a parsed head.
 #include "protocol/http.h"
 
+#include "base/limits.h"
 #include "format/ensure.h"
 #include <string.h>
 #include <strings.h>
@@ -127,6 +128,6 @@ bool http_retry_after(const struct http_parser *parser, uint32_t *seconds)
             return false;
         wait = until > now ? until - now : 0;
     }
-    *seconds = wait > UINT32_MAX ? UINT32_MAX : (uint32_t)wait;
+    *seconds = wait > LIMIT_BAN_S ? LIMIT_BAN_S : (uint32_t)wait;
     return true;
 }
