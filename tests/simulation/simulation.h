@@ -17,7 +17,7 @@
 #include "tests/complete_life.h"
 
 enum {
-    SIMULATION_KINDS_MAX = 48,
+    SIMULATION_KINDS_MAX = 64,
     SIMULATION_ARROWS_MAX = 128,
     SIMULATION_AT_ONCE = 2, // faults; mostly one
 };
