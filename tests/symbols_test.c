@@ -33,8 +33,13 @@ Test(symbols, names_of_every_length_are_told_apart)
     for (uint32_t size = 1; size <= size_max; size++) {
         memset(name, 'A', size);
         cr_assert_eq(symbols_find(symbols, exchange, name, size), 2 * (size - 1));
+        // What lies behind the name does not count.
+        cr_assert_eq(symbols_find_padded(symbols, exchange, name, size), 2 * (size - 1));
+        name[size] = 'D';
+        cr_assert_eq(symbols_find_padded(symbols, exchange, name, size), 2 * (size - 1));
         name[size - 1] = 'C';
         cr_assert_eq(symbols_find(symbols, exchange, name, size), SYMBOL_NONE);
+        cr_assert_eq(symbols_find_padded(symbols, exchange, name, size), SYMBOL_NONE);
     }
     cr_assert_eq(symbols_count(symbols), 2 * size_max);
     symbols_close(symbols);

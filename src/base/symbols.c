@@ -2,8 +2,8 @@
 //
 // Contract: see symbols.h. Open addressing with linear probing over a power-of-two table at most
 // half full, so that a lookup of a name that is present or absent ends after one or two slots. A
-// slot holds the first and last eight bytes of the symbol beside its size and exchange: for symbols
-// up to 16 bytes (all but a few) these are the whole name and no second cache line is touched.
+// slot holds the first sixteen bytes of the symbol beside its size and exchange: of all but a few
+// this is the whole name and no second cache line is touched.
 #include "base/symbols.h"
 
 #include <stdlib.h>
@@ -12,48 +12,13 @@
 #include "format/ensure.h"
 #include "format/event.h"
 
-struct slot {
-    uint64_t head;   // bytes of the symbol, see symbol_key()
-    uint64_t tail;
-    uint32_t symbol; // SYMBOL_NONE: empty
-    uint8_t size;
-    uint8_t exchange;
-};
-
-struct symbols {
-    uint32_t count;
-    uint32_t count_max;
-    uint32_t slot_mask;
-    uint32_t exchange_count;
-    char exchanges[SYMBOL_EXCHANGES_MAX][SYMBOL_NAME_BYTES_MAX + 1];
-    struct symbol_name *names; // [count_max]
-    struct slot *slots;        // [slot_mask + 1]
-};
-
-// Two words that hold all bytes of a name up to 16 bytes, and its ends otherwise; never reads
-// beyond the name.
+// The first sixteen bytes of a name, zeros behind it.
 static inline void symbol_key(const char *name, uint32_t size, uint64_t *head, uint64_t *tail)
 {
-    uint32_t low = 0, high = 0;
-    if (size >= 8) {
-        memcpy(head, name, 8);
-        memcpy(tail, name + size - 8, 8);
-    } else if (size >= 4) {
-        memcpy(&low, name, 4);
-        memcpy(&high, name + size - 4, 4);
-        *head = low;
-        *tail = high;
-    } else {
-        *head = (uint64_t)(uint8_t)name[0] | (uint64_t)(uint8_t)name[size / 2] << 8;
-        *tail = (uint8_t)name[size - 1];
-    }
-}
-
-static inline uint32_t symbol_hash(uint64_t head, uint64_t tail, uint32_t size, uint32_t exchange)
-{
-    const uint64_t mixed = (head ^ (uint64_t)size << 32 ^ exchange) * 0x9e3779b97f4a7c15ull;
-    const uint64_t both = (mixed ^ mixed >> 32 ^ tail) * 0xd6e8feb86659fd93ull;
-    return (uint32_t)(both >> 32);
+    char bytes[SYMBOL_PADDED_BYTES] = {0};
+    memcpy(bytes, name, size < sizeof bytes ? size : sizeof bytes);
+    memcpy(head, bytes, 8);
+    memcpy(tail, bytes + 8, 8);
 }
 
 struct symbols *symbols_open(uint32_t count_max)
@@ -108,20 +73,20 @@ static const char *symbol_text(const struct symbol_name *name)
 }
 
 // The slot of the name: the one that holds it, or the empty one where it belongs.
-static inline struct slot *symbol_slot(const struct symbols *symbols, uint32_t exchange,
+static inline struct symbol_slot *symbol_slot(const struct symbols *symbols, uint32_t exchange,
                                        const char *name, uint32_t name_size)
 {
     uint64_t head, tail;
     symbol_key(name, name_size, &head, &tail);
-    uint32_t at = symbol_hash(head, tail, name_size, exchange) & symbols->slot_mask;
+    const uint32_t kind = symbol_kind(exchange, name_size);
+    uint32_t at = symbol_hash(head, tail, kind) & symbols->slot_mask;
     for (;; at = (at + 1) & symbols->slot_mask) {
-        struct slot *slot = &symbols->slots[at];
+        struct symbol_slot *slot = &symbols->slots[at];
         if (slot->symbol == SYMBOL_NONE)
             return slot;
-        if (slot->head != head || slot->tail != tail || slot->size != name_size ||
-            slot->exchange != exchange)
+        if (slot->head != head || slot->tail != tail || slot->kind != kind)
             continue;
-        if (name_size <= 16 ||
+        if (name_size <= SYMBOL_PADDED_BYTES ||
             memcmp(symbol_text(&symbols->names[slot->symbol]), name, name_size) == 0)
             return slot;
     }
@@ -144,7 +109,7 @@ uint32_t symbols_add(struct symbols *symbols, uint32_t exchange, const char *nam
     if (name_size > SYMBOL_NAME_BYTES_MAX - exchange_size - 1 ||
         !symbol_acceptable(name, name_size))
         return SYMBOL_NONE;
-    struct slot *slot = symbol_slot(symbols, exchange, name, name_size);
+    struct symbol_slot *slot = symbol_slot(symbols, exchange, name, name_size);
     if (slot->symbol != SYMBOL_NONE)
         return slot->symbol;
     if (symbols->count == symbols->count_max)
@@ -158,8 +123,7 @@ uint32_t symbols_add(struct symbols *symbols, uint32_t exchange, const char *nam
     entry->exchange = (uint8_t)exchange;
     symbol_key(name, name_size, &slot->head, &slot->tail);
     slot->symbol = symbols->count;
-    slot->size = (uint8_t)name_size;
-    slot->exchange = (uint8_t)exchange;
+    slot->kind = symbol_kind(exchange, name_size);
     return symbols->count++;
 }
 
