@@ -179,11 +179,11 @@ static uint32_t binance_unsubscribe(const struct dialect_subscribe *what, uint32
 
 // ---- frames ----
 
-static bool next(struct dialect_frame *frame, struct event *event, bool scanned)
+static bool strict_next(struct dialect_frame *frame, struct event *event)
 {
     if (frame->step == 0) {
         frame->step = 1;
-        if (frame->kind == DIALECT_FRAME_EVENTS && (scanned || binance_strict(frame, event)))
+        if (frame->kind == DIALECT_FRAME_EVENTS && binance_strict(frame, event))
             return true;
     }
     return strict_raw_next(frame, event);
@@ -191,17 +191,18 @@ static bool next(struct dialect_frame *frame, struct event *event, bool scanned)
 
 static bool spot_next(struct dialect_frame *frame, struct event *event)
 {
-    return next(frame, event, frame->step == 0 && binance_spot_scan(frame, event));
+    if (frame->step != 0)
+        return strict_raw_left(frame) && strict_raw_next(frame, event);
+    frame->step = binance_spot_scan(frame, event);
+    return frame->step != 0 || strict_next(frame, event);
 }
 
 static bool usdm_next(struct dialect_frame *frame, struct event *event)
 {
-    return next(frame, event, frame->step == 0 && binance_usdm_scan(frame, event));
-}
-
-static bool strict_next(struct dialect_frame *frame, struct event *event)
-{
-    return next(frame, event, false);
+    if (frame->step != 0)
+        return strict_raw_left(frame) && strict_raw_next(frame, event);
+    frame->step = binance_usdm_scan(frame, event);
+    return frame->step != 0 || strict_next(frame, event);
 }
 
 const struct dialect dialect_binance = {

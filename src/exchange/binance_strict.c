@@ -296,13 +296,9 @@ static bool names_shutdown(const struct json_value *object)
            json_string_equals(&value, "serverShutdown");
 }
 
-void binance_begin(struct dialect_frame *frame)
+// Not inlined: the usual frame needs no room on the stack.
+static __attribute__((noinline)) void begin_unusual(struct dialect_frame *frame)
 {
-    frame->kind = DIALECT_FRAME_EVENTS;
-    if ((starts_with(frame, "{\"stream\":\"", 11) && frame->bytes[11] != '!') ||
-        (starts_with(frame, "{\"e\":\"", 6) && frame->bytes[6] != 's') ||
-        starts_with(frame, "{\"u\":", 5) || starts_with(frame, "{\"lastUpdateId\":", 16))
-        return;
     struct json_value root, value;
     if (json_parse((const char *)frame->bytes, frame->size, &root, NULL) != JSON_OK ||
         root.type != JSON_OBJECT)
@@ -320,4 +316,13 @@ void binance_begin(struct dialect_frame *frame)
         (json_find(&root, "code", &value) == JSON_OK &&
          json_find(&root, "msg", &value) == JSON_OK))
         read_reply(frame, &root);
+}
+
+void binance_begin(struct dialect_frame *frame)
+{
+    frame->kind = DIALECT_FRAME_EVENTS;
+    if (!((starts_with(frame, "{\"stream\":\"", 11) && frame->bytes[11] != '!') ||
+          (starts_with(frame, "{\"e\":\"", 6) && frame->bytes[6] != 's') ||
+          starts_with(frame, "{\"u\":", 5) || starts_with(frame, "{\"lastUpdateId\":", 16)))
+        begin_unusual(frame);
 }

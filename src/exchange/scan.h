@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// scan: the pieces of the schema-specific scanners. Each takes one thing at the cursor and returns
-// true, or returns false; the scanner then hands the whole message to the strict reader, so nothing
-// here names an error, and anything unusual (signs, exponents, escapes, long numbers) is refused.
+// scan: what the schema-specific scanners are made of, here by words of eight bytes; scan_cells.h
+// and scan_numbers.h go on from it. Each piece takes one thing and returns true, or returns false;
+// the scanner then hands the whole message to the strict reader, so nothing here names an error,
+// and anything may be refused.
 //
-// What is accepted means exactly what strict.h makes of it. No piece leaves the cursor beyond the
-// end, and none reads more than DIALECT_FRAME_PADDING bytes behind it. All inline: this is the hot
-// path.
+// What is accepted means exactly what strict.h makes of it. No piece reads more than
+// DIALECT_FRAME_PADDING bytes behind a message. All inline: this is the hot path.
 #ifndef RINGTAPE_EXCHANGE_SCAN_H
 #define RINGTAPE_EXCHANGE_SCAN_H
 
 #include "exchange/strict.h"
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 
 // Inlined by order: left to themselves, compilers call the larger ones, and a quarter of the time
 // goes into saving registers.
@@ -26,37 +29,26 @@ SCAN_INLINE uint64_t scan_word(const char *at)
     return word;
 }
 
-SCAN_INLINE uint32_t scan_half(const char *at)
+// Where the lowest bit is; 64 without any. With BMI one instruction.
+SCAN_INLINE uint32_t scan_lowest(uint64_t bits)
 {
-    uint32_t half;
-    __builtin_memcpy(&half, at, sizeof half);
-    return half;
+    return bits == 0 ? 64 : (uint32_t)__builtin_ctzll(bits);
 }
 
-// A literal of at most DIALECT_FRAME_PADDING bytes. Written out in words: with a constant size all
-// of it is folded, where compilers call memcmp() for the longer ones.
-#define SCAN_EXPECT(cursor, literal) scan_expect((cursor), "" literal, sizeof(literal) - 1)
+// Not 0 where the bytes at `at` are another literal. Written out in words: with a constant size all
+// of it is folded, where compilers call memcmp(). For a shorter one eight bytes are read.
+#define SCAN_DIFFER(at, literal) scan_differ((at), "" literal, sizeof(literal) - 1)
 
-SCAN_INLINE bool scan_expect(struct json_cursor *cursor,
-                                                              const char *literal, size_t size)
+SCAN_INLINE uint64_t scan_differ(const char *at, const char *literal, size_t size)
 {
-    const char *at = cursor->at;
-    uint64_t differ = 0;
-    if (size >= 8) {
-        for (size_t i = 0; i + 8 < size; i += 8)
-            differ |= scan_word(at + i) ^ scan_word(literal + i);
-        differ |= scan_word(at + size - 8) ^ scan_word(literal + size - 8);
-    } else if (size >= 4) {
-        differ = scan_half(at) ^ scan_half(literal);
-        differ |= scan_half(at + size - 4) ^ scan_half(literal + size - 4);
-    } else {
-        for (size_t i = 0; i < size; i++)
-            differ |= (uint64_t)(uint8_t)(at[i] ^ literal[i]);
+    uint64_t differ = 0, head = 0;
+    if (size < 8) {
+        __builtin_memcpy(&head, literal, size);
+        return (scan_word(at) ^ head) << (64 - 8 * size);
     }
-    if (differ != 0 || (size_t)(cursor->end - at) < size)
-        return false;
-    cursor->at = at + size;
-    return true;
+    for (size_t i = 0; i + 8 < size; i += 8)
+        differ |= scan_word(at + i) ^ scan_word(literal + i);
+    return differ | (scan_word(at + size - 8) ^ scan_word(literal + size - 8));
 }
 
 // Zero in each byte that is '0' ... '9', as long as all bytes before it are.
@@ -122,35 +114,9 @@ SCAN_INLINE bool scan_integer(struct json_cursor *cursor, int64_t *integer)
     return true;
 }
 
-// Sixteen digits are microseconds, thirteen milliseconds of our age: both of fixed length. Any
-// other count goes the general way.
-SCAN_INLINE bool scan_time(struct json_cursor *cursor, int64_t *time_ns)
-{
-    enum { MICROSECONDS_DIGITS = 16, MILLISECONDS_DIGITS = 13 };
-    const uint64_t head = scan_word(cursor->at), tail = scan_word(cursor->at + 8);
-    const uint64_t wrong = scan_not_digits(tail);
-    int64_t number;
-    if (scan_not_digits(head) == 0 && *cursor->at != '0') {
-        const uint64_t first = scan_eight(head);
-        if (wrong == 0 && cursor->end - cursor->at >= MICROSECONDS_DIGITS) {
-            cursor->at += MICROSECONDS_DIGITS;
-            return strict_time_ns((int64_t)(first * 100000000 + scan_eight(tail)), time_ns);
-        }
-        if (wrong << 24 == 0 && wrong != 0 && cursor->end - cursor->at >= MILLISECONDS_DIGITS &&
-            (cursor->at[13] < '0' || cursor->at[13] > '9')) {
-            cursor->at += MILLISECONDS_DIGITS;
-            const uint64_t last = scan_eight(tail << 24 | 0x30 * SCAN_ONES >> 40);
-            return strict_time_ns((int64_t)(first * 100000 + last), time_ns);
-        }
-    }
-    return scan_integer(cursor, &number) && strict_time_ns(number, time_ns);
-}
-
-// A non-negative number of at most sixteen digits before the point and as many after, 18 together,
-// followed by `close`, which is not taken.
-SCAN_INLINE bool scan_decimal(struct json_cursor *cursor,
-                                                               char close, int64_t *mantissa,
-                                                               uint8_t *scale)
+// A non-negative number of at most sixteen digits before the point and as many after, 18 together.
+// What follows it shows at the next literal.
+SCAN_INLINE bool scan_decimal(struct json_cursor *cursor, int64_t *mantissa, uint8_t *scale)
 {
     const char *at = cursor->at;
     uint64_t value = 0;
@@ -164,13 +130,13 @@ SCAN_INLINE bool scan_decimal(struct json_cursor *cursor,
     at += whole;
     if (*at == '.') {
         places = scan_digits(++at, &value);
-        if (places == 8 && at[8] != close)
+        if (places == 8)
             places += scan_digits(at + 8, &value);
         if (places == 0)
             return false;
         at += places;
     }
-    if (*at != close || whole + places > 18 || at >= cursor->end)
+    if (whole + places > 18 || at > cursor->end)
         return false;
     *mantissa = (int64_t)value;
     *scale = (uint8_t)places;
@@ -178,81 +144,24 @@ SCAN_INLINE bool scan_decimal(struct json_cursor *cursor,
     return true;
 }
 
-// Column setters on top.
-SCAN_INLINE bool scan_integer_column(struct json_cursor *cursor, struct event *event, int column)
-{
-    int64_t value;
-    if (!scan_integer(cursor, &value))
-        return false;
-    event_set(event, column, value);
-    return true;
-}
+enum { SCAN_NAME_BYTES_MAX = 24 };
 
-SCAN_INLINE bool scan_time_column(struct json_cursor *cursor, struct event *event, int column)
+// How many bytes stand before the next `stop`: at most 32.
+SCAN_INLINE uint32_t scan_find(const char *at, char stop)
 {
-    int64_t value;
-    if (!scan_time(cursor, &value))
-        return false;
-    event_set(event, column, value);
-    return true;
-}
-
-SCAN_INLINE bool scan_decimal_column(struct json_cursor *cursor, char close, struct event *event,
-                                       int column)
-{
-    int64_t mantissa;
-    uint8_t scale;
-    if (!scan_decimal(cursor, close, &mantissa, &scale))
-        return false;
-    event_set_decimal(event, column, mantissa, scale);
-    return true;
-}
-
-// true or false, not followed by more of a word: that shows at the next literal.
-SCAN_INLINE bool scan_boolean(struct json_cursor *cursor, bool *value)
-{
-    *value = *cursor->at == 't';
-    return *value ? SCAN_EXPECT(cursor, "true") : SCAN_EXPECT(cursor, "false");
-}
-
-// The bytes up to the next `stop`, of which there are 1 ... 24; `stop` is not taken.
-SCAN_INLINE bool scan_until(struct json_cursor *cursor, char stop, struct json_slice *text)
-{
-    const char *begin = cursor->at;
+#ifdef __AVX2__
+    const __m256i same = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i_u *)at),
+                                           _mm256_set1_epi8(stop));
+    return (uint32_t)scan_lowest((uint32_t)_mm256_movemask_epi8(same) | 1ull << 32);
+#else
     for (uint32_t i = 0; i < 32; i += 8) {
-        const uint64_t word = scan_word(begin + i) ^ (uint8_t)stop * SCAN_ONES;
+        const uint64_t word = scan_word(at + i) ^ (uint8_t)stop * SCAN_ONES;
         const uint64_t found = (word - SCAN_ONES) & ~word & SCAN_HIGHS;
-        if (found == 0)
-            continue;
-        const uint32_t size = i + (uint32_t)__builtin_ctzll(found) / 8;
-        if (size == 0 || size > 24 || begin + size >= cursor->end)
-            return false;
-        *text = (struct json_slice){begin, size};
-        cursor->at = begin + size;
-        return true;
+        if (found != 0)
+            return i + (uint32_t)__builtin_ctzll(found) / 8;
     }
-    return false;
-}
-
-// A word of capital letters and underscores up to its quote, not taken.
-SCAN_INLINE bool scan_capitals(struct json_cursor *cursor, struct json_slice *text)
-{
-    if (!scan_until(cursor, '"', text))
-        return false;
-    for (uint32_t i = 0; i < text->size; i++)
-        if ((text->text[i] < 'A' || text->text[i] > 'Z') && text->text[i] != '_')
-            return false;
-    return true;
-}
-
-// A string up to its quote, not taken, that is the name of a symbol.
-SCAN_INLINE bool scan_symbol(struct json_cursor *cursor, const struct dialect_context *context,
-                               struct json_slice *name, uint32_t *symbol)
-{
-    if (!scan_until(cursor, '"', name))
-        return false;
-    *symbol = symbols_find(context->symbols, context->exchange, name->text, name->size);
-    return *symbol != SYMBOL_NONE;
+    return 32;
+#endif
 }
 
 #endif

@@ -110,6 +110,11 @@ void strict_raw(struct dialect_frame *frame, enum raw_reason reason, const char 
               const char *key, uint32_t key_size);
 // Gives the next queued raw row; false when there is none.
 bool strict_raw_next(struct dialect_frame *frame, struct event *event);
+// True if there is one; strict_raw_next() is a call, and mostly there is none.
+static inline bool strict_raw_left(const struct dialect_frame *frame)
+{
+    return frame->pending_at != frame->pending_count;
+}
 // json_parse() of the frame; false with the raw row queued.
 bool strict_parse(struct dialect_frame *frame, struct json_value *root);
 

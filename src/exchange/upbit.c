@@ -141,7 +141,7 @@ static uint32_t upbit_subscribe(const struct dialect_subscribe *what, uint32_t *
 
 static bool strict_next(struct dialect_frame *frame, struct event *event)
 {
-    if (strict_raw_next(frame, event))
+    if (strict_raw_left(frame) && strict_raw_next(frame, event))
         return true;
     if (frame->kind != DIALECT_FRAME_EVENTS)
         return false;

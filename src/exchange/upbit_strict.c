@@ -99,11 +99,9 @@ static struct event_text words_of(const struct json_value *value)
     return (struct event_text){(const uint8_t *)text.text, text.size};
 }
 
-void upbit_begin(struct dialect_frame *frame)
+// Not inlined: the usual frame needs no room on the stack.
+static __attribute__((noinline)) void begin_unusual(struct dialect_frame *frame)
 {
-    frame->kind = DIALECT_FRAME_EVENTS;
-    if (starts_with(frame, "{\"ty") || starts_with(frame, "["))
-        return;
     struct json_value root, value;
     if (json_parse((const char *)frame->bytes, frame->size, &root, NULL) != JSON_OK ||
         root.type != JSON_OBJECT || json_find(&root, "type", &value) != JSON_NOT_FOUND ||
@@ -121,4 +119,11 @@ void upbit_begin(struct dialect_frame *frame)
     }
     frame->kind = DIALECT_FRAME_REPLY;
     frame->reply = words_of(&value);
+}
+
+void upbit_begin(struct dialect_frame *frame)
+{
+    frame->kind = DIALECT_FRAME_EVENTS;
+    if (!starts_with(frame, "{\"ty") && !starts_with(frame, "["))
+        begin_unusual(frame);
 }
