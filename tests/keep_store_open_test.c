@@ -110,7 +110,7 @@ Test(keep_store_open, what_cannot_be_read_is_told_and_not_made_anew)
         cr_assert_eq(rig_open(&rig), 0);
         memcpy(identity, keep_store_identity(rig.store), sizeof identity);
         keep_store_close(rig.store);
-        sim_world_fail(rig.world, IO_READ, 2 * i, -EIO); // the second of a file finds its end
+        sim_world_fail(rig.world, IO_READ, 4 * i, -EIO); // the identity is read twice, to its end
         is_refused(&rig, -EIO, text[i]);
         cr_assert_eq(rig_open(&rig), 0);
         cr_assert_arr_eq(keep_store_identity(rig.store), identity, sizeof identity);

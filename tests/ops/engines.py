@@ -128,7 +128,9 @@ class Images:
         with Machine(self.folder / "state", [self.folder, ENGINES], network=False) as machine:
             self.base(machine)
             for name, (dockerfile, context) in wanted.items():
-                buildah(machine, "bud", "--isolation", "chroot", "--network", "host", "--layers",
+                # A layer that is made of our package does not look whether that is another one.
+                cached = "--no-cache" if name.startswith("ringtape") else "--layers"
+                buildah(machine, "bud", "--isolation", "chroot", "--network", "host", cached,
                         "--format", "docker", "--ulimit", "nofile=1024:1024", "--tag", name,
                         "--file", dockerfile, context)  # fmt: skip
                 self.archives[name] = archive(machine, name)
