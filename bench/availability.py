@@ -144,7 +144,8 @@ def record(size, seed, folder, smoke):
         assert exchange.terminate() == 0  # its files are whole then
         mirrored = None
         if broker is not None:
-            read = kafka_broker.read_topic(broker.address, "soak.trades", seconds=300)
+            # A broker on a busy machine may say nothing for seconds.
+            read = kafka_broker.read_topic(broker.address, "soak.trades", 30, seconds=300)
             mirrored = {(m.key().decode(), dict(m.headers())["identity"].decode()) for m in read}
         judge_store(folder)
         return faults, daemon.lives, follower, mirrored
