@@ -11,7 +11,7 @@
 #ifdef __x86_64__
 
 #include <intel-ipsec-mb.h>
-#include <threads.h>
+#include <pthread.h>
 
 struct aes_gcm {
     struct gcm_key_data key;
@@ -21,7 +21,7 @@ struct aes_gcm {
 
 // Which functions this processor runs fastest: chosen once, only read since.
 static IMB_MGR *functions;
-static once_flag functions_chosen = ONCE_FLAG_INIT;
+static pthread_once_t functions_chosen = PTHREAD_ONCE_INIT; // the thread sanitizer sees it
 
 static void functions_choose(void)
 {
@@ -34,7 +34,7 @@ static void functions_choose(void)
 struct aes_gcm *aes_gcm_create(void)
 {
     const size_t size = (sizeof(struct aes_gcm) + 63) & ~(size_t)63;
-    call_once(&functions_chosen, functions_choose);
+    ensure(pthread_once(&functions_chosen, functions_choose) == 0);
     struct aes_gcm *gcm = functions != NULL ? aligned_alloc(64, size) : NULL;
     if (gcm != NULL) memset(gcm, 0, size);
     return gcm;
