@@ -16,7 +16,7 @@ first one that is away from the window's extreme by the threshold, computed here
 alert names. twice, false, missed: counts."""
 
 import argparse
-import json
+import functools
 import pathlib
 import random
 import shutil
@@ -30,6 +30,9 @@ sys.path.insert(0, str(ROOT / "tests" / "peers"))
 import injected  # noqa: E402
 from alerts_injected_test import first_crossing  # noqa: E402
 from candles_test import nanoseconds  # noqa: E402
+from lib import contract  # noqa: E402
+
+emit = functools.partial(contract.emit, "alerts")
 
 RATE, SYMBOLS = 900, 6
 NAMES = ["BTCUSDT", "ETHUSDT", "XRPUSDT", "SOLUSDT", "DOGEUSDT"]  # one that is left alone, too
@@ -100,16 +103,6 @@ def later(trades, alert):
     numbers = [number for _, number, _ in trades]
     first = first_crossing(trades, alert)
     return numbers.index(int(alert["last_id"])) - numbers.index(first)
-
-
-def emit(metric, value, case=None, unit=None):
-    line = {"bench": "alerts"}
-    if case is not None:
-        line |= {"case": case}
-    line |= {"metric": metric, "value": value}
-    if case is not None:
-        line |= {"unit": unit, "spread": None, "peer": None}
-    print(json.dumps(line), flush=True)
 
 
 def report(kind, results):

@@ -43,7 +43,8 @@ import time
 
 import completeness
 from completeness import count
-from mirror import ROOT, emit, limit, load
+from lib.contract import emit, limit, load
+from mirror import ROOT
 
 import duckdb  # noqa: E402
 import followed

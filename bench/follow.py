@@ -23,7 +23,8 @@ import threading
 import time
 
 from latency import percentiles
-from mirror import ROOT, emit, limit, load
+from lib.contract import emit, limit, load
+from mirror import ROOT
 
 import support
 

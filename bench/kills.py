@@ -22,7 +22,8 @@ import time
 
 import completeness
 import duckdb
-from mirror import ROOT, emit, limit, load
+from lib.contract import emit, limit, load
+from mirror import ROOT
 
 import followed
 import support

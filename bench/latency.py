@@ -33,7 +33,8 @@ import tempfile
 import time
 
 import mirror
-from mirror import ROOT, emit, limit, load
+from lib.contract import emit, limit, load
+from mirror import ROOT
 
 sys.path.insert(0, str(ROOT / "bench" / "lib"))
 

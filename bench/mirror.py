@@ -36,6 +36,7 @@ sys.path.insert(0, str(ROOT / "tests" / "peers"))
 import kafka_broker  # noqa: E402
 import support  # noqa: E402
 from capture import middle, thread_ns  # noqa: E402
+from lib.contract import emit, limit, load  # noqa: E402
 
 FULL = {"repetitions": 4, "trades": 1000000, "producer": 1000000, "python": 100000}
 SMOKE = {"repetitions": 1, "trades": 50000, "producer": 50000, "python": 3000}
@@ -54,27 +55,6 @@ PRODUCERS = {
     PLAIN: (["--headers=0"], {}),
 }
 NOBODY = "127.0.0.1:1"  # no broker is there
-
-
-def emit(bench, metric, value, case=None, unit=None, spread=None, peer=None):
-    line = {"bench": bench}
-    if case is not None:
-        line |= {"case": case}
-    line |= {"metric": metric, "value": value}
-    if case is not None:
-        line |= {"unit": unit, "spread": spread, "peer": peer}
-    print(json.dumps(line), flush=True)
-
-
-def limit(bench, what, met, figure):
-    """One limit, for people and as a line."""
-    print(f"limit: {what}: {'met' if met else 'MISSED'} ({figure})", file=sys.stderr, flush=True)
-    emit(bench, "limit", met, what, "met")
-    return met
-
-
-def load():
-    return round(os.getloadavg()[0], 2)
 
 
 # ---- the store ----

@@ -23,7 +23,8 @@ import sys
 import tempfile
 import time
 
-from mirror import ROOT, emit
+from lib.contract import emit
+from mirror import ROOT
 
 import kafka_broker
 import mirror_test

@@ -16,6 +16,7 @@ Exits with 1 where a promise was broken, and but for --smoke where a seed was to
 times, or less than 1,000 times real time was reached."""
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -23,21 +24,15 @@ import subprocess
 import sys
 import time
 
+from lib import contract
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "zig-out" / "test" / "simulation"
 FULL, SMOKE = "1-10000", "1-24"
 LEAST = {"virtual_seconds": 600, "events": 20000, "crashes": 3, "faults": 20}
 HITS_LEAST, SPEED_LEAST = 100, 1000
 
-
-def emit(metric, value, case="all", unit="1"):
-    line = {"bench": "simulation"}
-    if case is not None:
-        line |= {"case": case}
-    line |= {"metric": metric, "value": value}
-    if case is not None:
-        line |= {"unit": unit, "spread": None, "peer": None}
-    print(json.dumps(line), flush=True)
+emit = functools.partial(contract.emit, "simulation")
 
 
 def run(options):
@@ -95,16 +90,16 @@ def main():
     for name, value, unit in figures(sums, seconds):
         values[name] = value
         print(f"{name:26} {value:>16,}", file=sys.stderr)
-        emit(name, value, unit=unit)
+        emit(name, value, "all", unit)
     for counts, metric in (("hits", "hits"), ("arrows", "transitions")):
         for kind, count in sums[counts].items():
             print(f"  {kind:32} {count:>8,}", file=sys.stderr)
-            emit(metric, count, case=kind)
+            emit(metric, count, kind, "1")
     good = sums["failed"] == 0
     for text, met in limits(values, sums):
         print(f"limit: {text}: {'met' if met else 'MISSED'}", file=sys.stderr)
         good = good and (met or options.smoke)
-    emit("ok", good, case=None)
+    emit("ok", good)
     return 0 if good else 1
 
 
