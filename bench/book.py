@@ -4,14 +4,15 @@
     tools/dev bench book [--smoke]
 
 The day is a recording of Binance spot depth again and again (book_bench): 864,000 messages with 57
-levels each on average, a snapshot of 1,000 levels a side every twenty minutes, as the daemon asks
-for them. Asked at 40 moments, seeded, and at the worst one: just before a snapshot. Each is a
+levels each on average, a snapshot of 1,000 levels a side every 200,000 levels, as the daemon
+asks for them. Asked at 40 moments, seeded, and at the worst one: just before a snapshot. Each is a
 process of its own, from its start to its exit; files are cached. wall_ms and cpu_ms: medians;
 spread = (max - min) / median. Asked for: 50 ms. The last line says whether the CPU time keeps to
 it (the wall time is that of a quiet machine only), and whether each book was built from all updates
 since its snapshot."""
 
 import argparse
+import bisect
 import datetime
 import json
 import os
@@ -32,7 +33,7 @@ import support  # noqa: E402
 MAKER = ROOT / "zig-out" / "bench" / "book_bench"
 RECORDING = "captures/hftbacktest_spot_btcusdt_20240809.gz"
 START = datetime.datetime(2024, 8, 8, tzinfo=datetime.timezone.utc)
-RATE, SNAPSHOT_SECONDS, LIMIT_MS = 10, 1200, 50
+RATE, LIMIT_MS = 10, 50
 
 
 def emit(metric, value, unit, spread=0):
@@ -55,11 +56,12 @@ def ask(store, seconds):
     return wall * 1e3, (usage.ru_utime + usage.ru_stime) * 1e3, json.loads(answer)
 
 
-def median_of(store, seconds, times):
+def median_of(store, snapshots, seconds, times):
     runs = [ask(store, seconds) for _ in range(times)]
     walls, cpus = [run[0] for run in runs], [run[1] for run in runs]
     # Message n of the day is of second n / RATE; a snapshot has the id of the one it was made at.
-    since = int(seconds * RATE) % (SNAPSHOT_SECONDS * RATE)
+    message = round(seconds * RATE)
+    since = message - snapshots[bisect.bisect(snapshots, message) - 1]
     whole = runs[0][2]["updates"] == since and runs[0][2]["bids"] != []
     return statistics.median(walls), statistics.median(cpus), whole
 
@@ -79,12 +81,14 @@ def main():
             print(json.dumps({"bench": "book", "metric": "ok", "value": True}))
             return 0
         store = pathlib.Path(name) / "store"
-        made = subprocess.run([MAKER, store, frames, str(seconds), str(SNAPSHOT_SECONDS)],
+        made = subprocess.run([MAKER, store, frames, str(seconds)],
                               stdout=subprocess.PIPE, check=True)  # fmt: skip
         told = json.loads(made.stdout)
-        found = [median_of(store, pick.randrange(60 * RATE, (seconds - 1) * RATE) / RATE, 3)
-                 for _ in range(moments)]  # fmt: skip
-        worst = median_of(store, seconds // 2 // SNAPSHOT_SECONDS * SNAPSHOT_SECONDS - 1 / RATE, 7)
+        snapshots = told["snapshots"]
+        asked = [pick.randrange(60 * RATE, (seconds - 1) * RATE) / RATE for _ in range(moments)]
+        found = [median_of(store, snapshots, at, 3) for at in asked]
+        before = max(range(1, len(snapshots)), key=lambda n: snapshots[n] - snapshots[n - 1])
+        worst = median_of(store, snapshots, (snapshots[before] - 1) / RATE, 7)
     walls, cpus = [run[0] for run in found], [run[1] for run in found]
     middle, cpu = statistics.median(walls), statistics.median(cpus)
     emit("wall_ms", round(middle, 1), "ms", round((max(walls) - min(walls)) / middle, 2))

@@ -2,18 +2,19 @@
 //
 // book_bench: makes the store for bench/book.py: a day of one symbol's depth.
 //
-//     book_bench DIR FRAMES SECONDS SNAPSHOT_SECONDS
+//     book_bench DIR FRAMES SECONDS
 //     book_bench --smoke
 //
 // The messages are those of a recording (FRAMES as in bench/recording.h), again and again, ten a
-// second, their ids joined; a snapshot of 1,000 levels a side every so often. Prints updates,
-// levels and bytes as a JSON line.
+// second, their ids joined; a snapshot of 1,000 levels a side as often as the daemon asks for one.
+// Prints updates, levels, bytes and the messages that a snapshot is of as a JSON line.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench/recording.h"
 #include "bench/sealed_store.h"
+#include "capture/repair.h"
 
 enum { RATE = 10, RECORDING_ROWS_MAX = 1 << 16, BLOCK_ROWS = 512 };
 #define DAY_START INT64_C(1723075200000000000) // 2024-08-08
@@ -27,6 +28,7 @@ struct day {
     struct rows *rows; // a part of the day
     int64_t last_id;
     uint64_t updates, levels;
+    uint64_t snapshot, levels_then; // of the newest snapshot: its message, levels before it
 };
 
 static struct segment_writer *writer_of(enum channel channel, uint32_t number)
@@ -95,6 +97,16 @@ static void make_snapshot(struct rows *rows, int64_t last_id, int64_t time_ns)
     ensure(rows_append(rows, &event));
 }
 
+static bool wants_snapshot(struct day *day, uint64_t n)
+{
+    const bool wanted = n == 0 || (n - day->snapshot) * STEP_NS >= REPAIR_SNAPSHOT_NS ||
+                        day->levels - day->levels_then >= REPAIR_SNAPSHOT_LEVELS;
+    if (!wanted) return false;
+    day->snapshot = n;
+    day->levels_then = day->levels;
+    return true;
+}
+
 static struct sealed_part part_of(const struct segment_image *image, enum channel channel,
                                   uint32_t number)
 {
@@ -107,16 +119,18 @@ static struct sealed_part part_of(const struct segment_image *image, enum channe
 }
 
 static void make_depth(struct day *day, struct segment_image *depth, struct rows *snapshots,
-                       uint64_t count, uint64_t every)
+                       uint64_t count)
 {
     struct segment_writer *writer = writer_of(CHANNEL_DEPTH, 1);
     begin_symbol(depth, writer, (uint32_t)count);
+    printf("{\"snapshots\": [");
     for (uint64_t n = 0; n < count;) {
         rows_clear(day->rows);
         for (; n < count && day->rows->count < BLOCK_ROWS; n++) {
             make_update(day, n);
-            if (n % every == 0)
-                make_snapshot(snapshots, day->last_id, DAY_START + (int64_t)n * STEP_NS);
+            if (!wants_snapshot(day, n)) continue;
+            make_snapshot(snapshots, day->last_id, DAY_START + (int64_t)n * STEP_NS);
+            printf("%s%llu", n == 0 ? "" : ", ", (unsigned long long)n);
         }
         append_all(depth, writer, day->rows);
     }
@@ -124,11 +138,11 @@ static void make_depth(struct day *day, struct segment_image *depth, struct rows
     day->updates = count;
 }
 
-static void make_store(const char *dir, struct day *day, uint64_t seconds, uint64_t every)
+static void make_store(const char *dir, struct day *day, uint64_t seconds)
 {
     static struct segment_image images[2];
     struct rows *snapshots = recording_rows(CHANNEL_BOOK, RECORDING_ROWS_MAX);
-    make_depth(day, &images[0], snapshots, seconds * RATE, every * RATE);
+    make_depth(day, &images[0], snapshots, seconds * RATE);
     struct segment_writer *writer = writer_of(CHANNEL_BOOK, 2);
     begin_symbol(&images[1], writer, snapshots->count);
     append_all(&images[1], writer, snapshots);
@@ -136,7 +150,7 @@ static void make_store(const char *dir, struct day *day, uint64_t seconds, uint6
     const struct sealed_part parts[] = {part_of(&images[0], CHANNEL_DEPTH, 1),
                                         part_of(&images[1], CHANNEL_BOOK, 2)};
     sealed_store_write(dir, identity, parts, 2);
-    printf("{\"updates\": %llu, \"levels\": %llu, \"bytes\": %zu}\n",
+    printf("], \"updates\": %llu, \"levels\": %llu, \"bytes\": %zu}\n",
            (unsigned long long)day->updates, (unsigned long long)day->levels, images[0].size);
 }
 
@@ -145,10 +159,10 @@ int main(int argc, char **argv)
     static struct day day = {.last_id = 1000};
     if (argc == 2 && strcmp(argv[1], "--smoke") == 0)
         return 0; // bench/book.py has one
-    ensure(argc == 5);
+    ensure(argc == 4);
     day.recording = recording_rows(CHANNEL_DEPTH, RECORDING_ROWS_MAX);
     day.rows = recording_rows(CHANNEL_DEPTH, BLOCK_ROWS);
     recording_read(day.recording, "binance", "BTCUSDT", argv[2]);
-    make_store(argv[1], &day, strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));
+    make_store(argv[1], &day, strtoull(argv[3], NULL, 10));
     return 0;
 }

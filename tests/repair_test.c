@@ -204,6 +204,38 @@ Test(repair, a_snapshot_of_whole_depth_is_renewed_now_and_then_after_all_else)
     cr_assert(!next(binance));
 }
 
+static bool depth_levels(int64_t first, uint32_t levels)
+{
+    static struct event_level level[EVENT_LEVELS_MAX];
+    struct event event;
+    event_clear(&event, CHANNEL_DEPTH, 0);
+    event_set(&event, DEPTH_FIRST_ID, first);
+    event_set(&event, DEPTH_LAST_ID, first);
+    event.levels = level;
+    event.level_count = levels;
+    return arbiter_judge(&arbiter, &event, &link, now) == ARBITER_NEW;
+}
+
+Test(repair, a_snapshot_of_busy_depth_is_renewed_after_so_many_levels)
+{
+    enum { EACH = 1000, EVENTS = REPAIR_SNAPSHOT_LEVELS / EACH };
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    arbiter.keys[key].exchange = 1;
+    arbiter.keys[key].links_live = 1;
+    for (int64_t from = 1; from < 3 * EVENTS; from += EVENTS) {
+        for (int64_t id = from; id < from + EVENTS - 1; id++) cr_assert(depth_levels(id, EACH));
+        if (from > 1) cr_assert(!next(binance));
+        cr_assert(depth_levels(from + EVENTS - 1, EACH));
+        cr_assert(!depth_levels(from, EACH)); // a copy does not count
+        cr_assert(next(binance));
+        cr_assert_eq(job.kind, REPAIR_SNAPSHOT);
+        cr_assert(arbiter_anchored(&arbiter, key, from + EVENTS - 1, now.utc_ns));
+        cr_assert(!repair_answered(&job, &arbiter, binance, now));
+        pass(REPAIR_SNAPSHOT_GAP_NS);
+    }
+    cr_assert(!next(binance));
+}
+
 Test(repair, a_clock_that_steps_back_does_not_put_snapshots_off)
 {
     uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);

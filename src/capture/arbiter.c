@@ -379,6 +379,7 @@ enum arbiter_verdict arbiter_judge(struct arbiter *arbiter, const struct event *
     enum arbiter_verdict verdict = judge_by_rule(&one);
     if (verdict == ARBITER_NEW) {
         one.key->stored++;
+        one.key->levels += event->level_count;
         if (one.key->refusing && one.key->resumed_ns == 0) one.key->resumed_ns = now.utc_ns;
         if (event->channel == CHANNEL_AGG_TRADE) one.key->tail = event->value[AGG_TRADE_LAST_ID];
         if (link != NULL) link->first++;

@@ -113,6 +113,7 @@ struct arbiter_key {
     bool wants_tail;     // SEQUENCE: not named any more: what came behind the last event is asked
     bool by_rows;        // recalled, RISING and LEADER: rows alone say where it began, no ledger
     uint64_t stored;     // events, since the start
+    uint64_t levels;     // RANGE: of the events stored since the newest snapshot or the start
     uint64_t audited;    // SET: of them, when the last audit began
 };
 

@@ -180,6 +180,7 @@ static void held_release(struct arbiter *arbiter, struct held_record *record)
     record->gone = 1;
     arbiter->counters.released++;
     arbiter->keys[record->key].stored++;
+    arbiter->keys[record->key].levels += record->level_count;
     arbiter->release(arbiter->context, &event, record->link);
 }
 
@@ -413,5 +414,6 @@ bool arbiter_anchored(struct arbiter *arbiter, uint32_t number, int64_t last_id,
     // last update stays what it is.
     coverage->proven = last_id;
     coverage->proven_ns = time_ns;
+    key->levels = 0;
     return true;
 }

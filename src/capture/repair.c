@@ -133,7 +133,8 @@ static bool wants_renewal(const struct arbiter_key *key, struct arbiter_now now)
 {
     const int64_t age_ns = now.utc_ns - key->coverage.proven_ns;
     return key->rule == ARBITER_RANGE && key->coverage.started && key->coverage.proven != 0 &&
-           (age_ns >= REPAIR_SNAPSHOT_NS || age_ns <= -REPAIR_SNAPSHOT_NS);
+           (age_ns >= REPAIR_SNAPSHOT_NS || age_ns <= -REPAIR_SNAPSHOT_NS ||
+            key->levels >= REPAIR_SNAPSHOT_LEVELS);
 }
 
 static bool wants_tail(const struct arbiter_key *key, struct arbiter_now now)

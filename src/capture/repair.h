@@ -6,8 +6,9 @@
 //     IDS       a page of trades or aggregate trades from an id on: the newest open hole of the
 //               exchange, its newest page, with older holes of the key that fit in the page
 //     TIMES     a hole of a SET key: pages back from its end until its beginning is passed
-//     SNAPSHOT  a RANGE key without an anchor; and of the others one in twenty minutes, after
-//               all else, so that a book is rebuilt from minutes of updates and not from weeks
+//     SNAPSHOT  a RANGE key without an anchor; and of the others one in twenty minutes or 200,000
+//               levels, after all else, so that a book is rebuilt from minutes of updates and not
+//               from weeks
 //     TAIL      a SEQUENCE key whose symbol the audit did not name: what followed its last id?
 //     LAST_IDS  the audit of all SEQUENCE keys of an exchange
 //     RECENT    the audit of one SET key: as TIMES, from now back to where it was proven
@@ -34,8 +35,9 @@ enum { REPAIR_ATTEMPTS_MAX = 3 };
 #define REPAIR_AUDIT_NS (60 * LIMIT_SECOND_NS) // of everything, this often
 // ... and of a SET key before its window forgets what has to be compared.
 enum { REPAIR_AUDIT_EVENTS = ARBITER_WINDOW / 4 };
-// Half an hour of BTCUSDT has a million levels, which take 50 ms to decode and apply.
 #define REPAIR_SNAPSHOT_NS (20 * LIMIT_MINUTE_NS)
+// BTCUSDT has 34,000 levels a minute; 200,000 take 15 ms to decode and apply, of 50 for a book.
+enum { REPAIR_SNAPSHOT_LEVELS = 200000 };
 // All symbols' snapshots are of their daemon's start, so renewals come at once: at most one in so
 // long, which takes 1,500 of Binance's 6,000 weight a minute and leaves the rest to holes.
 #define REPAIR_SNAPSHOT_GAP_NS (2 * LIMIT_SECOND_NS)
