@@ -108,3 +108,82 @@ Test(arbiter_depth, a_hole_of_depth_that_a_ledger_knows_without_an_end_asks_for_
     cr_assert_eq(told(STATUS_HOLE_LOST), 1);
     cr_assert_eq(arbiter.pool.used, 0);
 }
+
+// A snapshot was asked for in vain: the symbol is gone, and so is all behind the hole's beginning.
+static uint32_t gone(void)
+{
+    const uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    cr_assert_eq(depth(&link_a, 1, 10), ARBITER_NEW);
+    cr_assert(arbiter_anchored(&arbiter, key, 10, T0));
+    now.monotonic_ns += LIMIT_SECOND_NS;
+    cr_assert_eq(depth(&link_a, 21, 30), ARBITER_HELD); // a sibling may bring 11
+    now.monotonic_ns += ARBITER_GRACE_NS;
+    arbiter_tick(&arbiter, now);
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 1);
+    arbiter_range_lost(&arbiter, key, "no such symbol");
+    cr_assert_eq(told(STATUS_HOLE_LOST), 1);
+    cr_assert_eq(news[1].first, 11);
+    cr_assert_eq(news[1].last, COVERAGE_NONE);
+    cr_assert_eq(arbiter.pool.used, 0);
+    news_count = 0;
+    return key;
+}
+
+static void is_back(uint32_t key)
+{
+    cr_assert(arbiter.keys[key].wants_snapshot);
+    cr_assert_neq(depth(&link_a, 41, 50), ARBITER_COPY);
+    now.monotonic_ns += ARBITER_GRACE_NS;
+    arbiter_tick(&arbiter, now);
+    cr_assert_eq(arbiter.keys[key].coverage.last, 50);
+    cr_assert_eq(news_count, 0, "all behind 11 is listed already");
+    cr_assert(arbiter_anchored(&arbiter, key, 45, T0 + LIMIT_SECOND_NS));
+    cr_assert_eq(news_count, 1);
+    cr_assert_eq(news[0].kind, STATUS_HOLE_LOST);
+    cr_assert_eq(news[0].first, 11);
+    cr_assert_eq(news[0].last, 45);
+    cr_assert_eq(news[0].to_ns, T0 + LIMIT_SECOND_NS);
+    news_count = 0;
+    cr_assert(arbiter_anchored(&arbiter, key, 50, T0 + 2 * LIMIT_SECOND_NS));
+    cr_assert_eq(news_count, 0);
+}
+
+Test(arbiter_depth, a_symbol_that_was_gone_and_is_back_is_covered_from_its_next_snapshot_on)
+{
+    const uint32_t key = gone();
+    now.monotonic_ns += LIMIT_MINUTE_NS;
+    is_back(key);
+}
+
+Test(arbiter_depth, nor_does_a_restart_forget_that_a_symbol_was_gone)
+{
+    static struct arbiter after;
+    const uint32_t key = gone();
+    cr_assert_eq(arbiter_open(&after, tell, release, NULL), 0);
+    cr_assert_eq(arbiter_key_open(&after, 0, CHANNEL_DEPTH, ARBITER_RANGE), 0);
+    arbiter_adopt(&after, 0, &arbiter, key, now);
+    arbiter_close(&arbiter);
+    arbiter = after;
+    is_back(0);
+}
+
+// Rows alone tell it, where the ledger is older: in the order in which they were told, and again.
+Test(arbiter_depth, rows_tell_that_a_symbol_was_gone_and_that_it_is_back)
+{
+    static struct arbiter before;
+    cr_assert_eq(arbiter_open(&before, tell, release, NULL), 0);
+    cr_assert_eq(arbiter_key_open(&before, 0, CHANNEL_DEPTH, ARBITER_RANGE), 0);
+    arbiter_recall_row(&before, 0, 1, 10, 0, T0);
+    arbiter_recall_snapshot(&before, 0, 10, T0);
+    arbiter_recall_status(&before, 0, STATUS_HOLE_LOST, 11, COVERAGE_ENDLESS);
+    cr_assert(before.keys[0].ended_lost);
+    const uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    arbiter_adopt(&arbiter, key, &before, 0, now);
+    cr_assert(arbiter.keys[key].wants_snapshot);
+    arbiter_recall_status(&before, 0, STATUS_HOLE_LOST, 11, 45);
+    cr_assert(!before.keys[0].ended_lost);
+    before.keys[0].coverage.proven = 45;
+    arbiter_recall_status(&before, 0, STATUS_HOLE_LOST, 11, COVERAGE_ENDLESS);
+    cr_assert(!before.keys[0].ended_lost);
+    arbiter_close(&before);
+}

@@ -7,6 +7,7 @@
 #include "format/ensure.h"
 #include "format/event.h"
 #include "keep/keep_store.h"
+#include "market_tls.h"
 #include "sim_store.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -67,8 +68,10 @@ static void life_feed(struct life *life, struct shard *shard, uint32_t number, u
                                      .shard_count = life->shards};
     struct shard_feed *feed = calloc(1, sizeof *feed);
     feed->share = plan_share_create(&input, number);
-    life_url(life, "ws", true, &feed->url);
-    life_url(life, "http", false, &feed->rest_url);
+    life_url(life, life->tls ? "wss" : "ws", true, &feed->url);
+    life_url(life, life->tls ? "https" : "http", false, &feed->rest_url);
+    feed->tls = life->tls ? market_tls_client() : NULL;
+    feed->rest_tls = life->tls ? market_tls_client() : NULL;
     feed->id = life->feed_id;
     feed->replaces = replaces;
     const struct shard_command command = {.kind = SHARD_FEED_ADD, .feed = feed};

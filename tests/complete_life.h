@@ -58,6 +58,7 @@ struct life {
     struct io *sealer_io;
     struct sealer *sealer;
     bool upbit; // set before life_start()
+    bool tls;   // ... with market_tls_begin(): wss and https
     struct life_keep *keep; // trades are deleted; NULL: nothing is
     uint64_t rots; // sectors that became something else for good; some rows may be lost by them
     bool candles_empty; // of minutes without trades, too; of one life

@@ -323,6 +323,9 @@ static void judge_depth(const struct found *found, uint32_t symbol, struct life_
     const bool told = truth->count > 0 && found->live_from_ns != 0 &&
                       truth->time_us[truth->count - 1] * 1000 >= found->live_from_ns;
     result->not_live += told && at < truth->book_id;
+    if (found->says && told && at < truth->book_id)
+        (void)fprintf(stderr, "book of %u: reaches %lld of %lld\n", symbol, (long long)at,
+                      (long long)truth->book_id);
 }
 
 struct life_result life_judge(struct life *life)

@@ -71,6 +71,11 @@ int64_t sim_world_monotonic_ns(const struct sim_world *world)
     return world->now_ns;
 }
 
+int64_t sim_world_utc_ns(const struct sim_world *world)
+{
+    return world->now_ns + world->utc_offset_ns;
+}
+
 void sim_world_step_clock(struct sim_world *world, int64_t delta_ns)
 {
     world->utc_offset_ns += delta_ns;

@@ -84,6 +84,7 @@ void sim_loop_runner(struct io *io, void (*run)(void *context), void *context);
 void sim_loop_elsewhere(struct io *io);
 
 int64_t sim_world_monotonic_ns(const struct sim_world *world);
+int64_t sim_world_utc_ns(const struct sim_world *world);
 // Steps the UTC clock, which starts at 2026-01-01T00:00:00Z.
 void sim_world_step_clock(struct sim_world *world, int64_t delta_ns);
 // Of everything started, delivered and read so far.

@@ -26,7 +26,7 @@ SUPPORT := $(filter-out %_test.c %_main.c,$(wildcard tests/*.c))
 CONTRACT := $(wildcard tests/io_contract_*.c)
 TOOLS := $(wildcard tools/ringtape_*.c tools/exchange_sim_*.c tools/replay_*.c)
 LIFE := $(wildcard tests/simulation/*.c) $(filter-out %_test.c,$(wildcard \
-    $(patsubst %,tests/%*.c,complete_life io_sim market_peer market_upbit sim_store \
+    $(patsubst %,tests/%*.c,complete_life io_sim market_peer market_tls market_upbit sim_store \
     scripted_producer)))
 
 object = $(patsubst %.c,$(OUT)/object/%.o,$(1))

@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "format/ensure.h"
+#include "market_tls.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,7 @@
 
 static void market_received(struct io *io, struct io_op *op);
 
-// One of peer->faults, counted when it strikes.
-static bool chance(struct market_peer *peer, const uint32_t *ppm)
+bool market_chance(struct market_peer *peer, const uint32_t *ppm)
 {
     const size_t offset = (size_t)((const char *)ppm - (const char *)&peer->faults);
     if (*ppm == 0 || sim_world_random(peer->world, 1000000) >= *ppm) return false;
@@ -40,7 +40,7 @@ static void market_settle(struct market_connection *connection)
     io_close(connection->peer->io, &connection->close, handle, market_closed);
 }
 
-static void market_hang_up(struct market_connection *connection)
+void market_hang_up(struct market_connection *connection)
 {
     connection->closing = true;
     io_cancel(connection->peer->io, &connection->receive);
@@ -74,12 +74,21 @@ static void market_sent(struct io *io, struct io_op *op)
         market_pump(connection);
 }
 
-static void market_push(struct market_connection *connection, const void *bytes, uint32_t size)
+bool market_raw(struct market_connection *connection, const void *bytes, uint32_t size)
 {
-    if (MARKET_OUT_BYTES - connection->out_size < size) return; // the client does not read
+    if (MARKET_OUT_BYTES - connection->out_size < size) return false;
     memcpy(connection->out + connection->out_size, bytes, size);
     connection->out_size += size;
     market_pump(connection);
+    return true;
+}
+
+static void market_push(struct market_connection *connection, const void *bytes, uint32_t size)
+{
+    if (connection->tls != NULL)
+        market_tls_push(connection, bytes, size);
+    else
+        (void)market_raw(connection, bytes, size);
 }
 
 static void market_text(struct market_connection *connection, const char *text)
@@ -97,21 +106,21 @@ static void market_event(struct market_connection *connection, const char *text)
     struct market_peer *peer = connection->peer;
     const struct market_faults *faults = &peer->faults;
     if (connection->closing) return;
-    if (chance(peer, &faults->muted)) connection->mute = true;
-    if (connection->mute || chance(peer, &faults->lost)) return;
-    if (chance(peer, &faults->cut)) {
+    if (market_chance(peer, &faults->muted)) connection->mute = true;
+    if (connection->mute || market_chance(peer, &faults->lost)) return;
+    if (market_chance(peer, &faults->cut)) {
         market_hang_up(connection);
         return;
     }
     bool had_late = connection->late[0] != '\0';
-    if (!had_late && chance(peer, &faults->late)) {
+    if (!had_late && market_chance(peer, &faults->late)) {
         (void)snprintf(connection->late, sizeof connection->late, "%s", text);
         const uint64_t others = sim_world_random(peer->world, 4) == 0 ? 400 : 40;
         connection->late_left = 1 + (uint32_t)sim_world_random(peer->world, others);
         return;
     }
     market_text(connection, text);
-    if (chance(peer, &faults->doubled)) market_text(connection, text);
+    if (market_chance(peer, &faults->doubled)) market_text(connection, text);
     if (!had_late || --connection->late_left > 0) return;
     market_text(connection, connection->late);
     connection->late[0] = '\0';
@@ -211,8 +220,9 @@ static void rest_reply(struct market_connection *connection, const char *status,
     int size = snprintf(head, sizeof head, "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\n%s\r\n",
                         status, more, strlen(body), keep ? "" : "Connection: close\r\n");
     market_push(connection, head, (uint32_t)size);
-    connection->finish = !keep || chance(connection->peer, &connection->peer->faults.closed);
+    connection->finish = !keep || market_chance(connection->peer, &connection->peer->faults.closed);
     market_push(connection, body, (uint32_t)strlen(body));
+    if (connection->finish && connection->tls != NULL) market_tls_farewell(connection);
 }
 
 static int64_t query_number(const char *target, const char *name, int64_t absent)
@@ -237,8 +247,8 @@ static void rest_trades(struct market_connection *connection, const char *target
     int64_t from = query_number(target, "fromId=", 0) - MARKET_FIRST_ID;
     int64_t limit = query_number(target, "limit=", 500);
     ensure(limit > 0 && limit <= 1000);
-    if (chance(peer, &peer->faults.overlapped)) from -= 3;
-    if (chance(peer, &peer->faults.shortened)) limit = (limit + 1) / 2;
+    if (market_chance(peer, &peer->faults.overlapped)) from -= 3;
+    if (market_chance(peer, &peer->faults.shortened)) limit = (limit + 1) / 2;
     if (from < 0) from = 0;
     size_t used = (size_t)snprintf(body, room, "[");
     for (int64_t n = from; n < from + limit && n < (int64_t)of->count; n++) {
@@ -272,7 +282,7 @@ static void rest_depth(struct market_peer *peer, const char *target, char *body,
 {
     const uint32_t symbol = query_symbol(target);
     int64_t id = peer->symbols[symbol].book_id;
-    if (id > MARKET_FIRST_BOOK + 50 && chance(peer, &peer->faults.stale))
+    if (id > MARKET_FIRST_BOOK + 50 && market_chance(peer, &peer->faults.stale))
         id -= 1 + (int64_t)sim_world_random(peer->world, 50);
     size_t used = (size_t)snprintf(body, room, "{\"lastUpdateId\":%lld,\"bids\":[", (long long)id);
     for (uint32_t i = 0; i < MARKET_LEVELS; i++)
@@ -287,17 +297,17 @@ static void market_rest(struct market_connection *connection, const char *target
     static char body[512 << 10];
     struct market_peer *peer = connection->peer;
     peer->requests++;
-    if (chance(peer, &peer->faults.hung_up)) {
+    if (market_chance(peer, &peer->faults.hung_up)) {
         market_hang_up(connection);
         return;
     }
     bool history = strstr(target, "historicalTrades") != NULL;
     if (peer->faults.down || (peer->faults.no_history && history) ||
-        chance(peer, &peer->faults.refused)) {
+        market_chance(peer, &peer->faults.refused)) {
         rest_reply(connection, "503 Service Unavailable", "", "{}");
         return;
     }
-    if (chance(peer, &peer->faults.limited)) {
+    if (market_chance(peer, &peer->faults.limited)) {
         rest_reply(connection, "429 Too Many Requests", "Retry-After: 1\r\n", "{}");
         return;
     }
@@ -324,9 +334,9 @@ static void market_subscribe(struct market_connection *connection, const char *t
 {
     char reply[128];
     const struct market_faults *faults = &connection->peer->faults;
-    if (chance(connection->peer, &faults->unanswered)) connection->mute = true;
+    if (market_chance(connection->peer, &faults->unanswered)) connection->mute = true;
     if (connection->mute) return;
-    const bool rejected = chance(connection->peer, &faults->rejected);
+    const bool rejected = market_chance(connection->peer, &faults->rejected);
     if (rejected && connection->peer->upbit) {
         market_text(connection, "{\"error\":{\"name\":\"INVALID_PARAM\",\"message\":\"no\"}}");
         return;
@@ -408,6 +418,14 @@ static void market_head(struct market_connection *connection, const char *at, co
     }
 }
 
+static void market_plain_text(struct market_connection *connection, uint8_t *bytes, uint32_t size)
+{
+    if (connection->upgraded)
+        market_frames(connection, bytes, bytes + size);
+    else
+        market_head(connection, (const char *)bytes, (const char *)bytes + size);
+}
+
 static void market_received(struct io *io, struct io_op *op)
 {
     (void)io;
@@ -417,14 +435,13 @@ static void market_received(struct io *io, struct io_op *op)
         market_settle(connection);
     } else if (op->result <= 0) {
         market_hang_up(connection);
+    } else if (connection->tls != NULL) {
+        market_tls_received(connection, op->data, (uint32_t)op->result, market_plain_text);
     } else {
         uint32_t size = (uint32_t)op->result;
         ensure(size <= 65536);
         memcpy(copy, op->data, size);
-        if (connection->upgraded)
-            market_frames(connection, copy, copy + size);
-        else
-            market_head(connection, (const char *)copy, (const char *)copy + size);
+        market_plain_text(connection, copy, size);
     }
 }
 
@@ -438,10 +455,10 @@ static void market_accepted(struct io *io, struct io_op *op)
             connection = &peer->connection[i];
     }
     ensure(connection != NULL);
-    uint8_t *out = connection->out;
-    memset(connection, 0, sizeof *connection);
-    connection->out = out;
+    const struct market_connection kept = {.out = connection->out, .tls = connection->tls};
+    *connection = kept;
     connection->peer = peer;
+    if (peer->tls != NULL) market_tls_accepted(connection);
     connection->handle = (int)op->result;
     peer->connections++;
     http_parser_init(&connection->http, HTTP_REQUEST, connection->head, HTTP_HEAD_SIZE);
@@ -489,6 +506,7 @@ void market_peer_destroy(struct market_peer *peer)
         free(peer->symbols[i].time_us);
         free(peer->symbols[i].level);
     }
+    market_tls_end(peer);
     for (uint32_t i = 0; i < MARKET_CONNECTIONS; i++) free(peer->connection[i].out);
     free(peer);
 }

@@ -37,6 +37,8 @@ struct market_faults { // ppm, of each message and connection
     uint32_t rejected;   // a subscription gets an error
     uint32_t unanswered; // a subscription is never answered, and the connection says nothing
     uint32_t stale;      // REST: a book of up to 50 updates ago, as caches give it
+    uint32_t garbled;    // TLS: a wrong byte in what is sent
+    uint32_t rekeyed;    // TLS: sent under new keys from here on
     bool down; // REST: every answer is 503
     bool no_history;   // REST: only those about trades are
     uint32_t delisted; // bit i: the newest ids do not name symbol i
@@ -52,9 +54,12 @@ struct market_symbol {
 };
 
 struct market_peer;
+struct tls;
+struct tls_context;
 
 struct market_connection {
     struct market_peer *peer;
+    struct tls *tls; // NULL: it has none
     struct io_op receive;
     struct io_op send;
     struct io_op close;
@@ -89,6 +94,9 @@ struct market_peer {
     bool stopped;     // no further trades
     bool upbit;       // speaks as Upbit does: trades alone, times of whole milliseconds
     bool bursts;      // all trades are of the first symbol
+    struct tls_context *tls;       // NULL: it speaks in the clear
+    struct tls_context *tls_other; // with a certificate of another name
+    bool other_certificate;        // what new connections get to see
     struct market_faults faults;
     uint64_t hits[sizeof(struct market_faults) / sizeof(uint32_t)]; // by their place in `faults`
     uint64_t requests; // REST
@@ -100,6 +108,15 @@ struct market_peer {
 // The book's level as it was behind update `book_id`.
 int64_t market_quantity(const struct market_peer *peer, uint32_t symbol, uint32_t level,
                         int64_t book_id);
+
+// ---- for market_tls.c ----
+
+// One of peer->faults, counted when it strikes.
+bool market_chance(struct market_peer *peer, const uint32_t *ppm);
+// Bytes as they are. False: the client does not read, there is no room for them.
+bool market_raw(struct market_connection *connection, const void *bytes, uint32_t size);
+void market_hang_up(struct market_connection *connection);
+
 // ---- market_upbit.c ----
 
 // The first symbol as Upbit's stream and its REST tell of it. `target`: the request's.

@@ -136,8 +136,8 @@ pub fn runEachTime(b: *std.Build, exe: *std.Build.Step.Compile) *std.Build.Step.
 pub fn simulation(b: *std.Build) []const []const u8 {
     var files: std.ArrayList([]const u8) = .empty;
     files.appendSlice(b.allocator, list(b, "tests/simulation", ".c")) catch @panic("OOM");
-    for ([_][]const u8{ "complete_life", "io_sim", "market_peer", "market_upbit", "sim_store",
-        "scripted_producer" }) |stem|
+    for ([_][]const u8{ "complete_life", "io_sim", "market_peer", "market_tls", "market_upbit",
+        "sim_store", "scripted_producer" }) |stem|
         for (matching(b, list(b, "tests", ".c"), b.fmt("tests/{s}", .{stem}))) |file|
             if (!ends(file, "_test.c")) files.append(b.allocator, file) catch @panic("OOM");
     return files.items;

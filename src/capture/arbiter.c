@@ -404,6 +404,7 @@ void arbiter_refused(struct arbiter *arbiter, const struct event *event, struct 
     } else if (key->rule == ARBITER_RANGE) {
         key->wants_snapshot = true;
         key->run_first = event->value[DEPTH_LAST_ID] + 1; // an older snapshot lacks this row
+        if (key->ended_lost) return;                      // in a hole already
         hole.first = event->value[DEPTH_FIRST_ID];
         hole.last = COVERAGE_ENDLESS;
         hole.from_ns = now.utc_ns;

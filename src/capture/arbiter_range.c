@@ -228,9 +228,9 @@ static void range_gap(struct arbiter *arbiter, struct arbiter_key *key, int64_t 
 {
     key->wants_snapshot = true;
     key->run_first = first;
-    // A hole without an end is there already: it goes on.
-    if (key->coverage.holes != COVERAGE_NONE &&
-        arbiter->pool.holes[key->coverage.holes].last == COVERAGE_ENDLESS)
+    // A hole without an end is there already, or was listed as lost: it goes on.
+    if (key->ended_lost || (key->coverage.holes != COVERAGE_NONE &&
+                            arbiter->pool.holes[key->coverage.holes].last == COVERAGE_ENDLESS))
         return;
     struct coverage_hole hole =
         arbiter_hole(arbiter, key, key->stored == 0 ? COVERAGE_STOPPED : COVERAGE_SKIPPED,
@@ -375,8 +375,24 @@ void arbiter_range_lost(struct arbiter *arbiter, uint32_t number, const char *wh
     ensure(key->rule == ARBITER_RANGE);
     int32_t at = coverage->holes;
     if (at == COVERAGE_NONE || arbiter->pool.holes[at].last != COVERAGE_ENDLESS) return;
-    arbiter_resolved(arbiter, number, arbiter->pool.holes[at].first, COVERAGE_ENDLESS, 0, true,
-                     why);
+    key->ended_lost = true;
+    key->ended = arbiter->pool.holes[at].first - 1;
+    key->ended_ns = arbiter->pool.holes[at].from_ns;
+    arbiter_resolved(arbiter, number, key->ended + 1, COVERAGE_ENDLESS, 0, true, why);
+}
+
+// What lies between and the snapshot is lost, told in place of the hole that had no end.
+static void range_say_lost(struct arbiter *arbiter, const struct arbiter_key *key, int64_t first,
+                           int64_t last_id, int64_t from_ns, int64_t to_ns, const char *why)
+{
+    arbiter_say(arbiter, key,
+                &(struct arbiter_news){.kind = STATUS_HOLE_LOST,
+                                       .first = first,
+                                       .last = last_id >= first ? last_id : first,
+                                       .from_ns = from_ns,
+                                       .to_ns = to_ns,
+                                       .count = COVERAGE_NONE,
+                                       .detail = why});
 }
 
 bool arbiter_anchored(struct arbiter *arbiter, uint32_t number, int64_t last_id, int64_t time_ns)
@@ -399,17 +415,14 @@ bool arbiter_anchored(struct arbiter *arbiter, uint32_t number, int64_t last_id,
         coverage->first = last_id;
         coverage->first_ns = time_ns;
     }
-    if (hole.state != COVERAGE_FREE) {
-        int64_t last = last_id >= hole.first ? last_id : hole.first;
-        arbiter_say(arbiter, key,
-                    &(struct arbiter_news){.kind = STATUS_HOLE_LOST,
-                                           .first = hole.first,
-                                           .last = last,
-                                           .from_ns = hole.from_ns,
-                                           .to_ns = time_ns,
-                                           .count = COVERAGE_NONE,
-                                           .detail = coverage_cause_text(hole.cause)});
-    }
+    if (hole.state != COVERAGE_FREE)
+        range_say_lost(arbiter, key, hole.first, last_id, hole.from_ns, time_ns,
+                       coverage_cause_text(hole.cause));
+    if (key->ended_lost)
+        range_say_lost(arbiter, key, key->ended + 1, last_id, key->ended_ns, time_ns,
+                       "the exchange knows the symbol again");
+    key->ended_lost = false;
+    key->ended = 0;
     // The snapshot may be ahead of the updates on their way: these are rows all the same, so the
     // last update stays what it is.
     coverage->proven = last_id;

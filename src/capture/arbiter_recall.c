@@ -228,6 +228,11 @@ static void recall_lost(struct arbiter *arbiter, struct arbiter_key *key, int64_
         if (newest->last == COVERAGE_ENDLESS && newest->first >= first && newest->first <= last)
             last = COVERAGE_ENDLESS;
     }
+    if (key->rule == ARBITER_RANGE && key->ended_lost && first <= key->ended + 1 &&
+        last > key->ended) {
+        key->ended_lost = false; // the exchange knew the symbol again
+        key->ended = 0;
+    }
     (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
 }
 
@@ -249,9 +254,15 @@ static void recall_series_end(struct arbiter *arbiter, struct arbiter_key *key, 
 
 // All behind a position was listed as lost, or is no more: whoever goes on must take that back once
 // the exchange names the symbol again.
-static void recall_tail(struct arbiter_key *key, enum status_kind kind, int64_t first)
+static void recall_tail(struct arbiter *arbiter, struct arbiter_key *key, enum status_kind kind,
+                        int64_t first)
 {
-    if (key->rule != ARBITER_SEQUENCE && key->rule != ARBITER_SET) return;
+    // Of depth, a snapshot behind it has ended it: a row that is read again.
+    if (key->rule == ARBITER_RANGE && key->coverage.proven >= first) return;
+    if (key->rule == ARBITER_RANGE && kind == STATUS_HOLE_LOST)
+        recall_lost(arbiter, key, first, COVERAGE_ENDLESS);
+    else if (key->rule != ARBITER_SEQUENCE && key->rule != ARBITER_SET)
+        return;
     key->ended_lost = kind == STATUS_HOLE_LOST;
     key->ended = key->ended_lost ? first - 1 : 0;
     key->ended_ns = key->rule == ARBITER_SET ? first : key->coverage.last_ns;
@@ -274,7 +285,7 @@ void arbiter_recall_status(struct arbiter *arbiter, uint32_t number, enum status
         (void)coverage_fill(&arbiter->pool, &key->coverage, first, last, NULL, &full);
     } else if ((kind == STATUS_HOLE_LOST || kind == STATUS_HOLE_REPAIRED) &&
                last == COVERAGE_ENDLESS) {
-        recall_tail(key, kind, first);
+        recall_tail(arbiter, key, kind, first);
     } else if (kind == STATUS_HOLE_LOST || (kind == STATUS_HOLE_REPAIRED && timed)) {
         if (!timed) {
             recall_lost(arbiter, key, first, last);
@@ -348,6 +359,7 @@ void arbiter_adopt(struct arbiter *arbiter, uint32_t to, const struct arbiter *o
     key->run_first = INT64_MAX; // depth: no snapshot fits before the first event
     key->audited = key->stored - ARBITER_WINDOW; // an audit is due: a minute may be long past
     adopt_holes(arbiter, key, other, from);
+    if (key->rule == ARBITER_RANGE && key->ended_lost) key->wants_snapshot = true;
     if (key->window >= 0 && from->window >= 0)
         arbiter->windows[key->window] = other->windows[from->window];
     adopt_tell(arbiter, key);

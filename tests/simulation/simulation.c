@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 
 #include "keep/keep_store.h"
+#include "market_tls.h"
 #include "scripted_producer.h"
 
 #define MS LIMIT_MILLISECOND_NS
@@ -32,6 +33,7 @@ static void simulation_begin(struct simulation *own, uint64_t seed,
     struct life *life = life_create(seed, 1 + (uint32_t)(seed % 3 != 0), upbit ? 25 * MS : 50 * MS);
     own->life = life;
     life->upbit = upbit;
+    life->tls = seed % 5 == 2 && market_tls_begin(life->peer);
     life->seals = true;
     life->may_refuse = true;
     life->tape_age_ns = 20 * SECOND;
@@ -43,7 +45,8 @@ static void simulation_begin(struct simulation *own, uint64_t seed,
                                               (int64_t)(30 + drawn(own, 270)) * SECOND);
     own->groups = (struct simulation_groups){.disk = drawn(own, 3) != 0,
                                              .clock = drawn(own, 4) == 0,
-                                             .rot = drawn(own, 8) == 0};
+                                             .rot = drawn(own, 8) == 0,
+                                             .tls = life->tls};
     if (options->log) life->log.file = 2;
     if (!upbit && drawn(own, 6) == 0)
         life->keep = life_keep_create((int64_t)(16 + drawn(own, 64)) << 10);

@@ -42,6 +42,7 @@ struct simulation_groups { // of faults that a seed has
     bool disk;
     bool clock;
     bool rot; // sectors become something else for good
+    bool tls;
 };
 
 struct simulation_options {

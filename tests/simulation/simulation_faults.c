@@ -18,7 +18,7 @@ enum fault_place {
 
 // What a seed may leave out as a whole: where clocks step or the disk fails, alerts cannot be
 // raised again from what is stored.
-enum fault_group { GROUP_ANY, GROUP_DISK, GROUP_CLOCK, GROUP_ROT };
+enum fault_group { GROUP_ANY, GROUP_DISK, GROUP_CLOCK, GROUP_ROT, GROUP_TLS };
 
 struct fault {
     const char *name;
@@ -37,6 +37,9 @@ struct fault {
      .offset = offsetof(struct sim_faults, field), .ppm = (chance)}
 #define MARKET(field, chance)                                                                      \
     {.name = "exchange_" #field, .place = PLACE_MARKET,                                            \
+     .offset = offsetof(struct market_faults, field), .ppm = (chance)}
+#define TLS(field, chance)                                                                         \
+    {.name = "tls_" #field, .group = GROUP_TLS, .place = PLACE_MARKET,                             \
      .offset = offsetof(struct market_faults, field), .ppm = (chance)}
 #define ACTION(function) {.name = #function, .place = PLACE_ACTION, .act = (function)}
 
@@ -139,6 +142,13 @@ static void disk_rot(struct life *life, bool begins)
     if (begins) simulation_rot(life);
 }
 
+// New connections, which all are, get to see a certificate of another name.
+static void tls_certificate(struct life *life, bool begins)
+{
+    life->peer->other_certificate = begins;
+    if (begins) sim_network_cut(life->world, life->peer->port, true);
+}
+
 static void killed(struct life *life, bool begins)
 {
     (void)life;
@@ -195,8 +205,12 @@ static const struct fault faults[] = {
     {.name = "clock_back", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_back},
     {.name = "disk_full", .group = GROUP_DISK, .place = PLACE_ACTION, .act = disk_full},
     {.name = "disk_rot", .group = GROUP_ROT, .place = PLACE_ACTION, .act = disk_rot},
+    TLS(garbled, 3000),
+    TLS(rekeyed, 100000),
+    {.name = "tls_certificate", .group = GROUP_TLS, .place = PLACE_ACTION, .act = tls_certificate},
 };
-enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 5 };
+// Those of TLS are the last, so that other seeds draw among the rest as if these were not there.
+enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 5, FAULTS_TLS = 3 };
 _Static_assert(FAULTS <= SIMULATION_KINDS_MAX, "one counter each");
 const uint32_t simulation_kill = 0, simulation_power = 1, simulation_start_crash = 2,
                simulation_deleted = 3;
@@ -241,18 +255,19 @@ static void fault_set(struct life *life, uint32_t kind, bool begins)
 
 static bool allowed(const struct fault *fault, const struct simulation_groups *groups)
 {
-    ensure(fault->group <= GROUP_ROT);
+    ensure(fault->group <= GROUP_TLS);
     return (groups->disk || fault->group != GROUP_DISK) &&
            (groups->rot || fault->group != GROUP_ROT) &&
+           (groups->tls || fault->group != GROUP_TLS) &&
            (groups->clock || fault->group != GROUP_CLOCK);
 }
 
 void simulation_fault_begin(struct life *life, const struct simulation_groups *groups)
 {
+    const uint64_t kinds = groups->tls ? FAULTS - FIRST_DRAWN : FAULTS - FAULTS_TLS - FIRST_DRAWN;
     for (uint32_t i = 0; i < SIMULATION_AT_ONCE; i++) {
         do
-            current[i] = FIRST_DRAWN +
-                         (uint32_t)sim_world_random(life->world, FAULTS - FIRST_DRAWN);
+            current[i] = FIRST_DRAWN + (uint32_t)sim_world_random(life->world, kinds);
         while (!allowed(&faults[current[i]], groups));
         if (i > 0 && sim_world_random(life->world, 3) != 0) current[i] = current[0];
         if (i == 0 || current[i] != current[0]) fault_set(life, current[i], true);

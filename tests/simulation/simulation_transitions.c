@@ -132,6 +132,8 @@ static const struct arrow arrows[] = {
     TAPE(PREPARING, CLOSING),
     TAPE(READY, CLOSING),
     TAPE(CLOSING, IDLE),
+    LINK(HANDSHAKING, DRAINING), // with TLS
+    REST(HANDSHAKING, CLOSING),
 };
 // Drawn, but taken within microseconds of another event only: tests/rest_test.c takes them.
 static const struct arrow seldom[] = {

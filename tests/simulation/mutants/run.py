@@ -31,7 +31,8 @@ from concurrent.futures import ThreadPoolExecutor
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 WORK = ROOT / "zig-out" / "mutants"
-TESTS = ("complete_life", "io_sim", "market_peer", "market_upbit", "sim_store", "scripted_producer")
+TESTS = ("complete_life", "io_sim", "market_peer", "market_tls", "market_upbit", "sim_store",
+         "scripted_producer")
 FLAGS = ["-std=c17", "-D_GNU_SOURCE", "-O2", "-g1", "-w", "-fno-sanitize=all",
          "-fno-omit-frame-pointer", "-DRINGTAPE_WOLFSSL_BUNDLED=1",
          "-Itests/simulation/plain", "-I.", "-Isrc", "-Itests"]
