@@ -4,6 +4,7 @@
 // test runs in a process of its own, which it spoils.
 #ifdef RINGTAPE_IO_URING
 
+#include "base/limits.h"
 #include "io/io.h"
 #include "io/io_uring_probe.h"
 
@@ -125,6 +126,33 @@ Test(io_contract_kernel, a_restricted_ring_takes_what_the_loops_need_and_no_more
     cr_assert_eq(io_uring_register(number, IORING_REGISTER_FILES, &handle, 1), -EACCES);
     cr_assert_eq(io_uring_register(number, IORING_REGISTER_PERSONALITY, NULL, 0), -EACCES);
     io_uring_queue_exit(&ring);
+}
+
+// ---- a full completion queue ----
+
+enum { CLOSES = 4000, NOT_OPEN = 1 << 30 };
+
+static uint32_t ended;
+
+static void count_ended(struct io *io, struct io_op *op)
+{
+    (void)io;
+    ended += op->result == -EBADF;
+}
+
+Test(io_contract_kernel, completions_that_find_no_room_are_late_and_not_lost)
+{
+    static struct io_op ops[CLOSES];
+    struct io *io = NULL;
+    struct io_message message = {{0}};
+    cr_assert_eq(io_open_loop(&io, &(struct io_options){.entries = 8}, &message), 0);
+    for (uint32_t i = 0; i < CLOSES; i++) io_close(io, &ops[i], NOT_OPEN, count_ended);
+    for (uint32_t turns = 0; ended < CLOSES; turns++) {
+        cr_assert_lt(turns, CLOSES);
+        (void)io_run(io, LIMIT_SECOND_NS);
+    }
+    cr_assert_gt(io_counters(io).overflows, 0, "there was room");
+    io_close_loop(io);
 }
 
 // ---- threads ----
