@@ -2,6 +2,7 @@
 """From the exchange to decoded, durable, a consumer of Kafka, an alert: how long?
 
     tools/dev bench latency [--smoke] [--only load|profiles] [--curve] [--picture]
+                            [--steady MINUTES]
 
 load: 1,000 to 500,000 trades a second, with and without Kafka; bench/lib/latency_load.py says how
 it is measured. --picture draws docs/images/latency.svg of it.
@@ -16,6 +17,9 @@ wire: from there on. durable: of it, from the receive time (the last byte in rin
 
 alert: prices jump by 8 %, at known times, one symbol at a time; the latency of an alert is counted
 from the trade that it names as its end (to_time). The rules are the defaults.
+
+--steady: 10,000 a second for so long instead, each minute by itself (bench/lib/latency_steady.py);
+asked is that nothing grows by more than a fifth from the first third of them to the last.
 
 Seconds of warming up (the broker's code is compiled meanwhile) are left out. --curve: wire for
 linger, batch size and compression of bench/mirror.py instead. Exits with 1 where a trade or an
@@ -41,6 +45,7 @@ sys.path.insert(0, str(ROOT / "bench" / "lib"))
 import kafka_broker  # noqa: E402
 import latency_load  # noqa: E402
 import latency_picture  # noqa: E402
+import latency_steady  # noqa: E402
 import support  # noqa: E402
 
 FULL = {"repetitions": 3, "seconds": 35, "warm": 10, "jumps": 100}
@@ -49,6 +54,7 @@ LOAD = {"repetitions": 3, "seconds": 20, "warm": 5, "jumps": 60, "cases": latenc
 LOAD_SMOKE = {"repetitions": 1, "seconds": 3, "warm": 1, "jumps": 4, "cases": ("10k",)}
 LIMITED = ("10k", "100k")
 DECODED_US, DURABLE_MS = 100, 15
+GROWTH = 1.2
 KEPT = 0.98  # of the trades that were due
 CURVE = {"repetitions": 1, "seconds": 14, "warm": 4, "jumps": 20}
 RATE, SYMBOLS = 10000, 128
@@ -293,14 +299,37 @@ def profiles(broker, certificates, symbols, sizes):
     return good, report(found)
 
 
+def steady(options, certificates):
+    """Whether nothing was missing, and whether nothing grew."""
+    minute_s = 1 if options.smoke else latency_steady.MINUTE_S
+    found, good = latency_steady.steady(RATE, options.steady or 2, certificates, minute_s)
+    for number, each in enumerate(found):
+        told = ", ".join(f"{metric} {value:.4g}" for metric, value in each.items())
+        print(f"minute {number + 1}: {told}", file=sys.stderr)
+    met = True
+    for metric, ratio in latency_steady.growth(found).items():
+        values = [each[metric] for each in found]
+        median = statistics.median(values)
+        spread = round((max(values) - min(values)) / median, 3)
+        emit("latency", metric, round(median, 3), "steady", metric.rsplit("_", 1)[1], spread)
+        emit("latency", f"{metric}_growth", round(ratio, 3), "steady", "ratio", 0)
+        if not metric.endswith("p50_us"):
+            met = limit("latency", f"{metric} of the last third <= {GROWTH} of the first",
+                        ratio <= GROWTH, f"{ratio:.3f}") and met  # fmt: skip
+    return good, met
+
+
 def parts(options, broker, certificates):
     """Whether nothing was missing, and whether the limits are met."""
     symbols, good, met = names(certificates), True, True
+    if options.smoke and options.only is None:
+        good = steady(options, certificates)[0]
     if options.curve:
         return curve(broker, certificates, symbols, sized(CURVE, options)), True
     if options.only != "profiles":
         sizes = sized(LOAD_SMOKE if options.smoke else LOAD, options)
-        figures, good, met = loads(broker, certificates, symbols, sizes)
+        figures, whole, met = loads(broker, certificates, symbols, sizes)
+        good = good and whole
         if options.picture:
             draw(figures)
     if options.only != "load" and broker is not None:
@@ -325,13 +354,16 @@ def main():
     parser.add_argument("--curve", action="store_true")
     parser.add_argument("--picture", action="store_true", help="draws docs/images/latency.svg")
     parser.add_argument("--repetitions", type=int)
+    parser.add_argument("--steady", type=int, metavar="MINUTES", help="does anything grow?")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     (ROOT / "zig-out").mkdir(exist_ok=True)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-latency-", dir=ROOT / "zig-out"))
     try:
         certificates = support.make_certificates(folder / "certificates")
-        if kafka_broker.MISSING is not None:
+        if options.steady:
+            good, met = steady(options, certificates)
+        elif kafka_broker.MISSING is not None:
             print(f"bench latency: without Kafka: {kafka_broker.MISSING}", file=sys.stderr)
             good, met = parts(options, None, certificates)
         else:
