@@ -3,6 +3,7 @@
 // What the store of a complete_life has against the exchange's truth. What is listed is read from
 // the status rows alone: opened and not repaired later. The ledger is not asked: the data must tell
 // for itself.
+#include "capture/repair.h"
 #include "complete_life.h"
 
 #include "complete_life_candles.h"
@@ -239,6 +240,8 @@ static void judge_trades(const struct found *found, uint32_t symbol, struct life
         result->duplicated += stored > 1 ? stored - 1u : 0u;
         result->listed += listed;
         result->missing += stored == 0 && !listed;
+        result->given_up += stored == 0 && listed && !found->peer->symbols[symbol].denied &&
+                            found->peer->symbols[symbol].left_out[n] < REPAIR_ATTEMPTS_MAX;
         if (found->says && (stored > 0) == listed)
             (void)fprintf(stderr, "%s: %u %lld\n", listed ? "listed" : "missing", symbol,
                           (long long)(n + MARKET_FIRST_ID));
@@ -291,6 +294,7 @@ static void judge_depth(const struct found *found, uint32_t symbol, struct life_
     qsort(depth->at, depth->count, sizeof *depth->at, compare_rows);
     for (uint32_t i = 0; i < depth->count; i++) {
         const struct depth_row *row = &depth->at[i];
+        result->depth_twice += i > 0 && depth->at[i - 1].last == row->last;
         if (row->last <= at) continue;
         if (at < 0 || row->first > at + 1) { // a gap: the next snapshot that this row follows
             int64_t gap = at + 1;

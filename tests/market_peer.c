@@ -248,7 +248,10 @@ static void rest_trades(struct market_connection *connection, const char *target
     int64_t limit = query_number(target, "limit=", 500);
     ensure(limit > 0 && limit <= 1000);
     if (market_chance(peer, &peer->faults.overlapped)) from -= 3;
+    const int64_t whole = limit;
     if (market_chance(peer, &peer->faults.shortened)) limit = (limit + 1) / 2;
+    for (int64_t n = from + limit; n < from + whole && n < (int64_t)of->count; n++)
+        if (n >= 0 && of->left_out[n] < UINT8_MAX) of->left_out[n]++;
     if (from < 0) from = 0;
     size_t used = (size_t)snprintf(body, room, "[");
     for (int64_t n = from; n < from + limit && n < (int64_t)of->count; n++) {
@@ -313,6 +316,7 @@ static void market_rest(struct market_connection *connection, const char *target
     }
     if (!peer->upbit && strstr(target, "symbol=") != NULL &&
         (peer->faults.unknown >> query_symbol(target) & 1) != 0) {
+        peer->symbols[query_symbol(target)].denied = true;
         rest_reply(connection, "400 Bad Request", "",
                    "{\"code\":-1121,\"msg\":\"Invalid symbol.\"}");
         return;
@@ -487,6 +491,8 @@ struct market_peer *market_peer_create(struct io *io, struct sim_world *world, i
     for (uint32_t i = 0; i < MARKET_SYMBOLS; i++) {
         peer->symbols[i].time_us = calloc(MARKET_TRADES, sizeof(int64_t));
         peer->symbols[i].level = calloc(MARKET_TRADES, 1);
+        peer->symbols[i].left_out = calloc(MARKET_TRADES, 1);
+        ensure(peer->symbols[i].left_out != NULL);
         peer->symbols[i].book_id = MARKET_FIRST_BOOK;
         ensure(peer->symbols[i].time_us != NULL && peer->symbols[i].level != NULL);
     }
@@ -505,6 +511,7 @@ void market_peer_destroy(struct market_peer *peer)
     for (uint32_t i = 0; i < MARKET_SYMBOLS; i++) {
         free(peer->symbols[i].time_us);
         free(peer->symbols[i].level);
+        free(peer->symbols[i].left_out);
     }
     market_tls_end(peer);
     for (uint32_t i = 0; i < MARKET_CONNECTIONS; i++) free(peer->connection[i].out);

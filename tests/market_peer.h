@@ -49,6 +49,8 @@ struct market_symbol {
     uint64_t count;              // trades so far; ids from MARKET_FIRST_ID on
     int64_t *time_us;            // [MARKET_TRADES]
     uint8_t *level;              // [MARKET_TRADES] that the trade's book update changed
+    uint8_t *left_out; // [MARKET_TRADES] by so many pages of REST that should have had the trade
+    bool denied;       // REST has said that there is no such symbol
     int64_t book_id;             // last update id; the first trade made MARKET_FIRST_BOOK + 1
     int64_t quantity[MARKET_LEVELS]; // bids
 };

@@ -40,6 +40,13 @@ static bool marked(int64_t number, int64_t from, int64_t every)
     return every > 0 && number >= from && number % every == 0;
 }
 
+static int64_t receive_time(const struct producer_message *message)
+{
+    static const char name[] = "\"receive_time\":";
+    const char *at = memmem(message->value, message->value_size, name, sizeof name - 1);
+    return at == NULL ? 0 : strtoll(at + sizeof name - 1, NULL, 10); // a brace ends it at last
+}
+
 static int scripted_produce(struct producer *producer, const struct producer_message *message,
                             const char **cause)
 {
@@ -51,7 +58,9 @@ static int scripted_produce(struct producer *producer, const struct producer_mes
     }
     broker->full += free_one == NULL;
     if (free_one == NULL || scripted->broken) return -ENOBUFS;
-    struct scripted_record record = {.channel = message->channel, .time_ms = message->time_ms};
+    struct scripted_record record = {.channel = message->channel,
+                                     .time_ms = message->time_ms,
+                                     .receive_ns = receive_time(message)};
     char identity[96] = "";
     memcpy(identity, message->identity, message->identity_size < 95 ? message->identity_size : 95);
     char *end;

@@ -21,6 +21,7 @@ struct scripted_record {
     char key[SCRIPTED_KEY_BYTES];
     int64_t number; // the identity, where it is one number; else -1
     int64_t time_ms;
+    int64_t receive_ns; // of the row, where the value is JSON; else 0
 };
 
 struct scripted_broker {

@@ -150,6 +150,7 @@ static void time_missed(struct arbiter *arbiter, uint32_t number, int64_t first,
     struct arbiter_key *key = &arbiter->keys[number];
     first = cut_ns(arbiter, key, true, first);
     if (first < key->coverage.first) first = key->coverage.first;
+    if (first > last) return; // all of it was before the key's first event
     if (key->rule != ARBITER_SET) {
         arbiter_resolved(arbiter, number, first, last, 0, true, "the only link was silent");
         return;

@@ -261,6 +261,8 @@ static void simulation_judge(struct simulation *own)
                  (unsigned long long)result.wrong);
     cr_assert_eq(result.not_live, 0, "%llu not by a link though nothing failed",
                  (unsigned long long)result.not_live);
+    cr_assert_eq(result.depth_twice, 0, "%llu updates of depth stored twice",
+                 (unsigned long long)result.depth_twice);
     cr_assert_eq(result.depth_wrong, 0, "%llu books", (unsigned long long)result.depth_wrong);
     if (life->rots > 0) {
         simulation_judge_rot(own, &result);
@@ -277,6 +279,8 @@ static void simulation_judge(struct simulation *own)
     const bool again = !own->groups.disk && !own->groups.clock && !deleted;
     cr_assert(!again || result.alerts_wrong == 0, "%llu of %llu alerts",
                  (unsigned long long)result.alerts_wrong, (unsigned long long)result.alerts);
+    cr_assert_eq(result.given_up, 0, "%llu lost that REST would have told",
+                 (unsigned long long)result.given_up);
     if (life->broker != NULL) {
         own->counts->delivered = life->broker->count;
         simulation_judge_kafka(life, own->groups.clock);
