@@ -167,6 +167,18 @@ Test(arbiter_timed, a_link_that_was_mute_was_not_there)
     cr_assert_eq(told[STATUS_HOLE_OPENED], 1);
 }
 
+// b was there alone, and mute, before the first event of all.
+Test(arbiter_timed, a_link_that_was_mute_before_the_first_event_cost_nothing)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_TRADE, ARBITER_SET);
+    up(key, &link_b, T0 - 20);
+    up(key, &link_a, T0 - 10);
+    set_trade(&link_a, T0);
+    down(key, &link_b, T0 + LIMIT_MINUTE_NS, T0 - 30);
+    cr_assert_eq(arbiter.pool.used, 0);
+    cr_assert_eq(told[STATUS_HOLE_OPENED], 0);
+}
+
 Test(arbiter_timed, a_link_that_was_mute_after_the_other_was_back_cost_nothing)
 {
     uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_QUOTE, ARBITER_RISING);

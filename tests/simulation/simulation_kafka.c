@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// The broker against the store: every stored trade at least once, nothing that is not stored so, and
-// those of a symbol, counted where they come first, in the order in which they were received.
+// The broker against the store: every stored trade at least once, nothing that is not stored so,
+// and those of a symbol, counted where they come first, in the order in which they were received.
 #include "tests/simulation/simulation.h"
 
 #include <criterion/criterion.h>
@@ -149,7 +149,7 @@ void simulation_judge_kafka(struct life *life, bool clock_stepped)
         if (kept == NULL && is_gone(life, &wanted)) continue;
         cr_assert_not_null(kept, "Kafka has %s %lld, the store has not", record->key,
                            (long long)record->number);
-        // Of a row that was not durable when it was sent, and then was lost, another copy is stored.
+        // Of a row that was sent before it was durable, and was lost, another copy is stored.
         cr_assert(deleted || record->receive_ns == kept->receive_ns,
                   "Kafka has %s %lld as it was received at another time", kept->key,
                   (long long)kept->id);
