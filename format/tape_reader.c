@@ -24,9 +24,9 @@
 #include <string.h>
 
 #include "format/ensure.h"
+#include "format/tape_reader_room.h"
 
 enum {
-    READER_ROOM_MIN = 1 << 16,
     READER_SLOTS_BYTES = 2 * LAYOUT_SECTOR,
     READER_TRIES = 64, // a writer may be writing revisions while we read them
 };
@@ -50,22 +50,6 @@ static uint64_t batch_extent(const struct layout_batch *header)
     if (header->flags & LAYOUT_BATCH_SLOTTED)
         return READER_SLOTS_BYTES;
     return ((uint64_t)batch_size(header) + LAYOUT_SECTOR - 1) & ~(uint64_t)(LAYOUT_SECTOR - 1);
-}
-
-static const uint8_t *reader_get(struct tape_reader *reader, uint64_t offset, size_t size,
-                                 int64_t *got)
-{
-    if (!reader->source.bytes && size > reader->room_size) {
-        size_t room_size = size < READER_ROOM_MIN ? READER_ROOM_MIN : size;
-        uint8_t *room = realloc(reader->room, room_size);
-        if (!room) {
-            *got = -ENOMEM;
-            return NULL;
-        }
-        reader->room = room;
-        reader->room_size = room_size;
-    }
-    return source_get(&reader->source, offset, size, reader->room, got);
 }
 
 static bool reader_says_durable(uint64_t durable_sequence, uint32_t durable_revision,
@@ -291,6 +275,8 @@ static int reader_look_ahead(struct tape_reader *reader, uint64_t from, struct r
     uint64_t end = reader_look_ahead_end(reader, from);
     for (uint64_t at = from; at < end; at += LAYOUT_SECTOR) {
         enum tape_error error;
+        int start = reader_next_start(reader, &at, end);
+        if (start <= 0) return start;
         int result = reader_batch_at(reader, at, found, &error);
         if (result < 0)
             return result;
@@ -312,6 +298,8 @@ static int reader_acknowledged(struct tape_reader *reader, uint64_t from, uint64
     for (uint64_t at = from; at < end; at += LAYOUT_SECTOR) {
         int64_t got;
         struct layout_batch header;
+        int start = reader_next_start(reader, &at, end);
+        if (start <= 0) return start;
         const uint8_t *bytes = reader_get(reader, at, LAYOUT_SECTOR, &got);
         if (!bytes)
             return (int)got;

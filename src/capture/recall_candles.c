@@ -33,12 +33,19 @@ static int64_t candles_rows(struct recall *recall, const struct rows *rows, uint
                             const struct event_text *symbols, int64_t time_min, candles_do *each)
 {
     int64_t latest_ns = 0;
+    uint32_t named = SYMBOL_NONE; // of the rows; a block's rows of a symbol lie together
+    uint32_t symbol = SYMBOL_NONE;
     for (uint32_t row = first; row < rows->count; row++) {
         struct event event;
         if (rows->symbol[row] == SYMBOL_NONE || rows_time_ns(rows, row) < time_min) continue;
+        if (rows->symbol[row] != named) {
+            named = rows->symbol[row];
+            symbol = candles_of(recall, &symbols[named]);
+        }
+        if (symbol == SYMBOL_NONE) continue;
         rows_get(rows, row, &event, NULL);
-        event.symbol = candles_of(recall, &symbols[rows->symbol[row]]);
-        if (event.symbol != SYMBOL_NONE) each(&recall->candles, &event);
+        event.symbol = symbol;
+        each(&recall->candles, &event);
     }
     return latest_ns;
 }
