@@ -44,11 +44,17 @@ void life_keep_watch(struct life_keep *keep, struct keep_store *store)
     keep_store_add_guard(store, &(struct retention_guard){.released = may_go, .context = keep});
 }
 
+bool life_keep_covers(const struct life_keep *keep, int64_t time_ns)
+{
+    bool covers = false;
+    for (uint32_t i = 0; i < keep->count && !covers; i++)
+        covers = keep->deleted[i].from_ns <= time_ns && time_ns <= keep->deleted[i].to_ns;
+    return covers;
+}
+
 bool life_keep_gone(struct life_keep *keep, uint32_t symbol, int64_t n, int64_t time_ns)
 {
-    bool gone = false;
-    for (uint32_t i = 0; i < keep->count && !gone; i++)
-        gone = keep->deleted[i].from_ns <= time_ns && time_ns <= keep->deleted[i].to_ns;
+    const bool gone = life_keep_covers(keep, time_ns);
     keep->is_gone[symbol][n] = gone;
     keep->gone += gone;
     return gone;

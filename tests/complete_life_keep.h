@@ -27,6 +27,8 @@ struct life_keep *life_keep_create(int64_t size_bytes);
 void life_keep_destroy(struct life_keep *keep);
 // Behind all other guards of a store that was opened.
 void life_keep_watch(struct life_keep *keep, struct keep_store *store);
+// Did trades of that time go with a segment?
+bool life_keep_covers(const struct life_keep *keep, int64_t time_ns);
 // A trade that is missing: did it go with a segment? Remembers it.
 bool life_keep_gone(struct life_keep *keep, uint32_t symbol, int64_t n, int64_t time_ns);
 

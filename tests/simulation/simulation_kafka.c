@@ -129,9 +129,11 @@ static void judge_gone(const struct life *life)
 
 static bool is_gone(const struct life *life, const struct kept *wanted)
 {
+    // Also one that a start looked for again, in vain: it is listed as lost.
     const int64_t n = wanted->id - MARKET_FIRST_ID;
+    const struct market_symbol *truth = &life->peer->symbols[symbol_of(wanted->key)];
     return life->keep != NULL && n >= 0 && n < MARKET_TRADES &&
-           life->keep->is_gone[symbol_of(wanted->key)][n];
+           life_keep_covers(life->keep, truth->time_us[n] * 1000);
 }
 
 void simulation_judge_kafka(struct life *life, bool clock_stepped)
