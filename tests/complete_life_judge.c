@@ -240,7 +240,9 @@ static void judge_trades(const struct found *found, uint32_t symbol, struct life
         result->duplicated += stored > 1 ? stored - 1u : 0u;
         result->listed += listed;
         result->missing += stored == 0 && !listed;
-        result->given_up += stored == 0 && listed && !found->peer->symbols[symbol].denied &&
+        // Where all rows of a symbol are deleted, its open holes are forgotten with them.
+        result->given_up += found->keep == NULL && stored == 0 && listed &&
+                            !found->peer->symbols[symbol].denied &&
                             found->peer->symbols[symbol].left_out[n] < REPAIR_ATTEMPTS_MAX;
         if (found->says && (stored > 0) == listed)
             (void)fprintf(stderr, "%s: %u %lld\n", listed ? "listed" : "missing", symbol,
