@@ -112,7 +112,7 @@ static void life_judged(struct exhaustive *own)
     cr_assert_eq(result.depth_wrong, 0, "%" PRIu64, result.depth_wrong);
     cr_assert_eq(result.depth_unlisted, 0, "%" PRIu64, result.depth_unlisted);
     cr_assert_eq(result.candles_wrong, 0, "%" PRIu64, result.candles_wrong);
-    simulation_judge_kafka(life, false);
+    simulation_judge_kafka(life, false, true);
 }
 
 // ---- crashes ----

@@ -305,7 +305,7 @@ static void simulation_judge(struct simulation *own)
                  (unsigned long long)result.given_up);
     if (life->broker != NULL) {
         own->counts->delivered = life->broker->count;
-        simulation_judge_kafka(life, own->groups.clock);
+        simulation_judge_kafka(life, own->groups.clock, own->groups.disk);
     }
 }
 

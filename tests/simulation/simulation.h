@@ -93,6 +93,6 @@ uint64_t simulation_rows_told_lost(struct life *life);
 // ---- simulation_kafka.c ----
 
 // What the broker has got is what is stored, each row, in the order of its key.
-void simulation_judge_kafka(struct life *life, bool clock_stepped);
+void simulation_judge_kafka(struct life *life, bool clock_stepped, bool disk_failed);
 
 #endif
