@@ -119,6 +119,20 @@ static void down(uint32_t key, struct arbiter_link *link, int64_t ns, int64_t mu
     arbiter_key_down(&arbiter, key, link, now);
 }
 
+// b came when a, the only link, was silent already: what nobody saw before it came is told, too.
+Test(arbiter_timed, a_leader_that_was_silent_before_the_other_link_came)
+{
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_BOOK, ARBITER_LEADER);
+    up(key, &link_a, T0 - 2);
+    cr_assert_eq(book_at(&link_a, T0), ARBITER_NEW);
+    up(key, &link_b, T0 + 50 * LIMIT_MILLISECOND_NS);
+    cr_assert_eq(book_at(&link_b, T0 + 60 * LIMIT_MILLISECOND_NS), ARBITER_COPY);
+    cr_assert_eq(book_at(&link_b, T0 + 4 * LIMIT_SECOND_NS), ARBITER_NEW);
+    cr_assert_eq(told[STATUS_HOLE_LOST], 1);
+    cr_assert_eq(newest.from_ns, T0 + 1);
+    cr_assert_eq(newest.to_ns, T0 + 4 * LIMIT_SECOND_NS);
+}
+
 // What another link had brought first, the leader can bring no more.
 Test(arbiter_timed, what_a_leader_that_is_cut_still_had_to_bring_is_told)
 {
