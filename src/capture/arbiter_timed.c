@@ -206,7 +206,7 @@ void arbiter_timed_silence(struct arbiter *arbiter, struct arbiter_key *key,
     int64_t first = key->missed_ns;
     key->missed_ns = 0;
     if (first == 0 || first > now.utc_ns || !key->coverage.started) return;
-    // Nobody else was there before the other link came, and the leader may have been silent by then.
+    // Nobody else was there before the other link came, and the leader may have been silent then.
     if (key->alone_to_ns > key->coverage.last) {
         const int64_t last_ns = last_began_ns(key);
         const int64_t alone_ns = last_ns > key->alone_ns ? last_ns : key->alone_ns;
