@@ -13,6 +13,7 @@ workers, the sealer and sealing what was left at the end. bench/peers/capture_cl
 the peers do; they store nothing."""
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -29,6 +30,9 @@ sys.path.insert(0, str(ROOT / "tests" / "peers"))
 import duckdb  # noqa: E402
 import expected  # noqa: E402
 import support  # noqa: E402
+from lib import contract  # noqa: E402
+
+emit = functools.partial(contract.emit, "capture")
 
 FULL = {"repetitions": 3, "ringtape": 2500000, "picows": 400000, "websockets": 120000}
 SMOKE = {"repetitions": 1, "ringtape": 150000, "picows": 20000, "websockets": 5000}
@@ -153,16 +157,6 @@ def measure_peer(name, case, messages, certificates):
     if result["gaps"]:
         sys.exit(f"bench capture: {name} saw {result['gaps']} gaps in the ids")
     return result["messages"] / result["cpu_s"]
-
-
-def emit(metric, value, case=None, unit=None, spread=None, peer=None):
-    line = {"bench": "capture"}
-    if case is not None:
-        line |= {"case": case}
-    line |= {"metric": metric, "value": value}
-    if case is not None:
-        line |= {"unit": unit, "spread": spread, "peer": peer}
-    print(json.dumps(line), flush=True)
 
 
 def middle(values):
