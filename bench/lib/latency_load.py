@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The first half of `tools/dev bench latency`: how late is a trade at 1,000 to 500,000 a second?
 
-Each trade bears the time at which exchange-sim was to send it (trade_time), whether or not it
+Each trade bears the time at which exchange-sim was to send it (event_time), whether or not it
 could, and that is what its latency counts from: what waits behind a hiccup counts as waiting (no
 coordinated omission).
 
 Alone: exchange-sim and ringtaped. The way to the receipt of its last byte is the receive_time of
-every stored row less its trade_time. What follows is counted by ringtaped itself, in histograms
+every stored row less its event_time. What follows is counted by ringtaped itself, in histograms
 of eight buckets an octave: receipt -> decoded (one receive of 16), oldest row of a write -> durable
 (each write). `decoded` and `durable` are bounds from above: where 99.5 % of the one part are within
 A and 99.5 % of the other within B, 99 % of the sums are within A + B, however the two hang
-together.
+together. decode and commit are ringtaped's own part of them, by itself.
+
+What the machine takes of that without any recorder: loopback, bench/loopback_bench.c at the same
+rate, right behind.
 
 With Kafka (profile latency): a broker, and a consumer in Python that takes messages by the
 thousand. It looks into one message of so many, up to 4,000 a second, and counts all. alert: as in
@@ -20,8 +23,10 @@ All of this shares the machine's cores: with two of them, rates that need more t
 as measured, queues and all. rate_hz is what exchange-sim got out in the time: where that is less
 than the case's name, latencies are those of being behind."""
 
+import json
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +36,7 @@ import support
 from capture import compare, stored_ids
 from mirror import ROOT
 
+PROGRAMS = ROOT / "zig-out" / "bench"
 RATES = {"1k": 1000, "10k": 10000, "100k": 100000, "500k": 500000}
 SYMBOLS = 128
 GRAIN_S = 0.00002  # exchange-sim sleeps no less; its default of 0.2 ms would be most of a latency
@@ -46,19 +52,27 @@ def simulator(rate, sizes, certificates, injected=()):
     )  # fmt: skip
 
 
+def bare(rate, seconds):
+    """Of two threads with a connection on loopback between them, the same rate and times."""
+    command = [PROGRAMS / "loopback_bench", "--rate", str(rate), "--seconds", str(max(2, seconds))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return {f"loopback_{each['metric']}": each["value"] for each in lines if "case" in each}
+
+
 def half(share):
     """The share that both parts have to keep for their sum to keep `share`."""
     return 1 - (1 - share) / 2
 
 
 def wire_ns(parquet, warm_s):
-    """Quantiles of receive_time - trade_time of all rows behind the warming up, by share; max."""
+    """Quantiles of receive_time - event_time of all rows behind the warming up, by share; max."""
     import duckdb
 
     folder = f"{parquet}/exchange=binance/channel=trade/**/*.parquet"
     shares = sorted({half(s) for s in SHARES.values()} | set(SHARES.values()))
     found = duckdb.sql(
-        "WITH t AS (SELECT receive_time_ns - trade_time_ns AS late, trade_time_ns AS due"
+        "WITH t AS (SELECT receive_time_ns - event_time_ns AS late, event_time_ns AS due"
         f" FROM read_parquet('{folder}', hive_partitioning=false))"
         f" SELECT quantile_disc(late, {shares}), max(late)"
         f" FROM t WHERE due >= (SELECT min(due) FROM t) + {int(warm_s * 10**9)}"
@@ -97,7 +111,10 @@ def alone(rate, sizes, certificates):
         found[f"wire_{name}_us"] = wire[share] / 1e3
         found[f"decoded_{name}_us"] = (wire[half(share)] + parts[0]) / 1e3
         found[f"durable_{name}_ms"] = (wire[half(share)] + parts[1]) / 1e6
-    return found, lost == (0, 0)
+        own = [latency_page.quantile_ns(early[n], late[n], share) for n in latency_page.NAMES]
+        found[f"decode_{name}_us"] = own[0] / 1e3
+        found[f"commit_{name}_ms"] = own[1] / 1e6
+    return found | bare(rate, sizes["seconds"]), lost == (0, 0)
 
 
 class Looker:

@@ -29,13 +29,13 @@ def resident_mb(pid):
 
 
 def wire_by_minute(parquet, minutes, minute_s, warm_s):
-    """[{share: ns}] of receive_time - trade_time, by the minute that the trade was due in."""
+    """[{share: ns}] of receive_time - event_time, by the minute that the trade was due in."""
     import duckdb
 
     folder = f"{parquet}/exchange=binance/channel=trade/**/*.parquet"
     shares = sorted(half(share) for share in SHARES.values())
     found = duckdb.sql(
-        "WITH t AS (SELECT receive_time_ns - trade_time_ns AS late, trade_time_ns AS due"
+        "WITH t AS (SELECT receive_time_ns - event_time_ns AS late, event_time_ns AS due"
         f" FROM read_parquet('{folder}', hive_partitioning=false)),"
         f" m AS (SELECT late, (due - (SELECT min(due) FROM t) - {warm_s * 10**9})"
         f" // {minute_s * 10**9} AS minute, due FROM t"
