@@ -75,9 +75,9 @@ def jumps(symbols, sizes):
     first, last = sizes["warm"] + 0.5, sizes["seconds"] - 1
     step = (last - first) / sizes["jumps"]
     return [
-        f"--inject=kind={'surge' if n % 2 else 'crash'},symbol=binance:{symbols[sizes['jumps'] - 1 - n]},"
+        f"--inject=kind={'surge' if n % 2 else 'crash'},symbol=binance:{symbol},"
         f"at={first + n * step:.3f}s,size=8%,over=0s"
-        for n in range(sizes["jumps"])
+        for n, symbol in enumerate(reversed(symbols[: sizes["jumps"]]))
     ]
 
 

@@ -44,6 +44,15 @@ static void begin_with(struct candles *made, candle_issue *issue, struct book *i
     for (uint32_t i = 0; i < 8; i++) candles_symbol(made, i, 2 * S);
 }
 
+static void begin_held(struct candles *made, int held_max, struct book *into)
+{
+    const struct candles_options options = {.symbols_max = 8, .interval_count = 3,
+                                            .minutes = {1, 5, 15}, .issue = keep,
+                                            .context = into, .held_max = (uint32_t)held_max};
+    cr_assert_eq(candles_open(made, &options), 0);
+    for (uint32_t i = 0; i < 8; i++) candles_symbol(made, i, 2 * S);
+}
+
 static void begin(void)
 {
     book = calloc(1, sizeof *book);
@@ -492,7 +501,36 @@ Test(candle, any_order_beyond_the_grace)
     order_within(90 * S, false);
 }
 
-Test(candle, a_restart_changes_nothing)
+// What a store tells of trades [0, cut) and the candles that were issued of them.
+static void restart_stored(struct candles *stored, const struct made *trades, int cut,
+                           const struct book *issued)
+{
+    begin_with(stored, NULL, NULL);
+    for (int i = 0; i < cut; i++) give(stored, 5, &trades[i]);
+    for (uint32_t i = 0; i < issued->count; i++) {
+        struct event row = row_of(&issued->issued[i]);
+        event_set(&row, COLUMN_RECEIVE_TIME, issued->issued[i].close_time_ns);
+        candles_known(stored, 5, &row);
+    }
+}
+
+// Trades from `cut` on, of which the first `held` come before the store has been read.
+static void restart_after(const struct made *trades, int cut, int held,
+                          const struct candles *stored, struct book *into)
+{
+    struct candles after;
+    begin_held(&after, held >= 0 ? TRADES : 0, into);
+    int next = cut;
+    for (; next < cut + held && next < TRADES; next++) give(&after, 3, &trades[next]);
+    cr_assert(candles_advance(&after, trades[next - 1].receive_ns, UINT32_MAX));
+    candles_adopt(&after, 3, stored, 5);
+    if (held >= 0) candles_start(&after);
+    for (; next < TRADES; next++) give(&after, 3, &trades[next]);
+    candles_finish(&after);
+    candles_close(&after);
+}
+
+static void restarts(bool with_held)
 {
     static struct made trades[TRADES];
     struct book *books = calloc(2, sizeof *books);
@@ -504,25 +542,16 @@ Test(candle, a_restart_changes_nothing)
             trades[i].receive_ns = trades[i].time_ns + (int64_t)(random_next(&random) % (20 * S));
         qsort(trades, TRADES, sizeof *trades, by_receive);
         play(trades, true, &books[0]);
-        const int cut = (int)(random_next(&random) % TRADES);
-        struct candles before, stored, after;
+        const int cut = 1 + (int)(random_next(&random) % (TRADES - 1));
+        const int held = with_held ? (int)(random_next(&random) % 200) : -1;
+        struct candles before, stored;
         begin_with(&before, keep, &books[1]);
         for (int i = 0; i < cut; i++) give(&before, 3, &trades[i]);
         (void)candles_advance(&before, trades[cut].receive_ns, UINT32_MAX);
         candles_close(&before);
-        begin_with(&stored, NULL, NULL);
-        for (int i = 0; i < cut; i++) give(&stored, 5, &trades[i]);
-        for (uint32_t i = 0; i < books[1].count; i++) {
-            struct event row = row_of(&books[1].issued[i]);
-            event_set(&row, COLUMN_RECEIVE_TIME, books[1].issued[i].close_time_ns);
-            candles_known(&stored, 5, &row);
-        }
-        begin_with(&after, keep, &books[1]);
-        candles_adopt(&after, 3, &stored, 5);
+        restart_stored(&stored, trades, cut, &books[1]);
+        restart_after(trades, cut, held, &stored, &books[1]);
         candles_close(&stored);
-        for (int i = cut; i < TRADES; i++) give(&after, 3, &trades[i]);
-        candles_finish(&after);
-        candles_close(&after);
         assert_same(&books[0], &books[1], true);
         assert_same(&books[0], &books[1], false);
         cr_assert_eq(books[0].count, books[1].count, "seed %llu", (unsigned long long)seed);
@@ -530,37 +559,29 @@ Test(candle, a_restart_changes_nothing)
     free(books);
 }
 
-// ---- wide ----
-
-Test(candle, ratios_round_half_to_even)
+Test(candle, a_restart_changes_nothing)
 {
-    static const struct { int64_t n, d; uint32_t decimals; int64_t expected; } cases[] = {
-        {1, 8, 2, 12}, {3, 8, 2, 38}, {1, 3, 5, 33333}, {2, 3, 5, 66667}, {5, 1, 0, 5},
-        {25, 10, 0, 2}, {35, 10, 0, 4}, {0, 7, 12, 0},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        wide ratio = -1;
-        cr_assert(wide_ratio(cases[i].n, 0, cases[i].d, 0, cases[i].decimals, &ratio));
-        cr_assert(ratio == cases[i].expected, "case %zu", i);
-    }
-    wide ratio;
-    cr_assert(wide_ratio(25, 3, 1, 0, 2, &ratio) && ratio == 2); // 0.025
-    cr_assert(wide_ratio(35, 3, 1, 0, 2, &ratio) && ratio == 4);
-    cr_assert_not(wide_ratio(wide_power(38), 0, 1, 0, 12, &ratio));
+    restarts(false);
 }
 
-Test(candle, values_split_in_two)
+Test(candle, trades_that_come_while_the_store_is_read_change_nothing)
 {
-    struct wide_parts parts;
-    cr_assert(wide_split(1200, 3, &parts));
-    cr_assert(parts.mantissa == 12 && parts.scale == 1 && parts.rest == 0);
-    const wide large = (wide)INT64_MAX * 1000 + 7;
-    cr_assert(wide_split(large, 16, &parts));
-    cr_assert((wide)parts.mantissa * wide_power(16u - parts.scale) + parts.rest == large);
-    cr_assert_eq(parts.rest_scale, 16);
-    cr_assert_not(wide_split(wide_power(37), 0, &parts));
-    cr_assert_not(wide_split(1, 19, &parts));
-    cr_assert(wide_split(10, 19, &parts) && parts.mantissa == 1 && parts.scale == 18);
+    restarts(true);
+}
+
+Test(candle, what_cannot_be_held_is_not_issued_wrong, .init = begin, .fini = end)
+{
+    struct candles after;
+    begin_held(&after, 2, book);
+    for (int i = 0; i < 3; i++)
+        give(&after, 0, &(struct made){NOW + i * M, NOW + i * M + S, i, 100, 1, 2, 0});
+    cr_assert_eq(after.counters.unheld, 1);
+    candles_start(&after);
+    give(&after, 0, &(struct made){NOW + 3 * M, NOW + 3 * M + S, 3, 100, 1, 2, 0});
+    candles_finish(&after);
+    cr_assert_eq(book->count, 1, "the minute behind the one of which a trade was lost");
+    cr_assert_eq(book->issued[0].open_time_ns, NOW + 3 * M);
+    candles_close(&after);
 }
 
 Test(candle, names_of_intervals)

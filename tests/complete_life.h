@@ -62,6 +62,7 @@ struct life {
     struct life_keep *keep; // trades are deleted; NULL: nothing is
     uint64_t rots; // sectors that became something else for good; some rows may be lost by them
     bool candles_empty; // of minutes without trades, too; of one life
+    int64_t candles_late_ns; // so long the shards record before what candles begin with is read
     uint64_t copies; // of lives that are over
     int64_t end_ns;  // when the last one was stopped
     int64_t starts_ns[LIFE_STARTS_MAX]; // of each

@@ -38,7 +38,7 @@ static enum arbiter_rule rule_of(const struct dialect *dialect, enum channel cha
                                                                       : ARBITER_LEADER;
 }
 
-uint32_t recall_symbol(struct recall *recall, const char *name, uint32_t size,
+uint32_t recall_symbol(struct symbols *symbols, const char *name, uint32_t size,
                        const struct dialect **dialect)
 {
     char exchange[SYMBOL_NAME_BYTES_MAX + 1];
@@ -48,14 +48,14 @@ uint32_t recall_symbol(struct recall *recall, const char *name, uint32_t size,
     exchange[colon - name] = '\0';
     *dialect = dialect_by_name(exchange);
     if (*dialect == NULL) return SYMBOL_NONE;
-    return symbols_add(recall->symbols, symbols_exchange(recall->symbols, exchange), colon + 1,
+    return symbols_add(symbols, symbols_exchange(symbols, exchange), colon + 1,
                        size - (uint32_t)(colon + 1 - name));
 }
 
 uint32_t recall_key(struct recall *recall, const char *name, uint32_t size, enum channel channel)
 {
     const struct dialect *dialect;
-    uint32_t symbol = recall_symbol(recall, name, size, &dialect);
+    uint32_t symbol = recall_symbol(recall->symbols, name, size, &dialect);
     if (symbol == SYMBOL_NONE) return ARBITER_KEY_NONE;
     uint32_t key = arbiter_key_find(&recall->arbiter, symbol, channel);
     if (key != ARBITER_KEY_NONE) return key;
@@ -63,28 +63,28 @@ uint32_t recall_key(struct recall *recall, const char *name, uint32_t size, enum
 }
 
 // The number of the exchange; of those without a symbol there is nothing to know.
-static uint32_t recall_exchange(const struct recall *recall, const char *exchange)
+static uint32_t recall_exchange(const struct symbols *symbols, const char *exchange)
 {
     size_t size = strlen(exchange);
-    for (uint32_t i = 0; i < symbols_count(recall->symbols); i++) {
-        const struct symbol_name *known = symbols_name(recall->symbols, i);
+    for (uint32_t i = 0; i < symbols_count(symbols); i++) {
+        const struct symbol_name *known = symbols_name(symbols, i);
         if (strncmp(known->text, exchange, size) == 0 && known->text[size] == ':')
             return known->exchange;
     }
     return SYMBOL_EXCHANGES_MAX;
 }
 
-uint32_t recall_find(const struct recall *recall, const char *exchange, const char *name)
+uint32_t recall_find(const struct symbols *symbols, const char *exchange, const char *name)
 {
-    uint32_t number = recall_exchange(recall, exchange);
+    uint32_t number = recall_exchange(symbols, exchange);
     if (number == SYMBOL_EXCHANGES_MAX) return SYMBOL_NONE;
-    return symbols_find(recall->symbols, number, name, (uint32_t)strlen(name));
+    return symbols_find(symbols, number, name, (uint32_t)strlen(name));
 }
 
 void recall_adopt(const struct recall *recall, const char *exchange, const char *symbol,
                   struct arbiter *arbiter, uint32_t to, struct arbiter_now now)
 {
-    uint32_t found = recall_find(recall, exchange, symbol);
+    uint32_t found = recall_find(recall->symbols, exchange, symbol);
     if (found == SYMBOL_NONE) return;
     uint32_t from = arbiter_key_find(&recall->arbiter, found,
                                      (enum channel)arbiter->keys[to].channel);
@@ -270,7 +270,8 @@ static int recall_read(struct recall_work *work, struct ledger *ledger, uint32_t
     if (result == 0) result = recall_load_tapes(work);
     if (result != 0) return result;
     stop_keys(work, shards_before);
-    choose_tape(work, keep_store_next_tape(work->store));
+    work->recall->tape_next = keep_store_next_tape(work->store);
+    choose_tape(work, work->recall->tape_next);
     result = save(work, ledger, shards);
     // The old base stands, and more rows are read at the next start: no reason not to record.
     if (result != 0)
@@ -316,6 +317,7 @@ void recall_close(struct recall *recall)
     if (recall->symbols != NULL) symbols_close(recall->symbols);
     free(recall->alive_ns);
     free(recall->ends);
-    candles_close(&recall->candles);
+    candles_close(&recall->candles.sums);
+    if (recall->candles.symbols != NULL) symbols_close(recall->candles.symbols);
     memset(recall, 0, sizeof *recall);
 }

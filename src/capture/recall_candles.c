@@ -10,15 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The candles' numbers of symbols are the recall's.
-static uint32_t candles_of(struct recall *recall, const struct event_text *name)
+static uint32_t candles_of(struct recall_candles *of, const struct event_text *name)
 {
     const struct dialect *dialect;
     const uint32_t symbol =
-        recall_symbol(recall, (const char *)name->bytes, name->size, &dialect);
+        recall_symbol(of->symbols, (const char *)name->bytes, name->size, &dialect);
     if (symbol != SYMBOL_NONE)
-        candles_symbol(&recall->candles, symbol,
-                       recall->grace_ns >= 0 ? recall->grace_ns : candle_grace_ns(dialect->name));
+        candles_symbol(&of->sums, symbol,
+                       of->grace_ns >= 0 ? of->grace_ns : candle_grace_ns(dialect->name));
     return symbol;
 }
 
@@ -40,12 +39,12 @@ static int64_t candles_rows(struct recall *recall, const struct rows *rows, uint
         if (rows->symbol[row] == SYMBOL_NONE || rows_time_ns(rows, row) < time_min) continue;
         if (rows->symbol[row] != named) {
             named = rows->symbol[row];
-            symbol = candles_of(recall, &symbols[named]);
+            symbol = candles_of(&recall->candles, &symbols[named]);
         }
         if (symbol == SYMBOL_NONE) continue;
         rows_get(rows, row, &event, NULL);
         event.symbol = symbol;
-        each(&recall->candles, &event);
+        each(&recall->candles.sums, &event);
     }
     return latest_ns;
 }
@@ -87,41 +86,75 @@ static int64_t candles_latest_ns(const struct recall *recall, int64_t now_ns)
     return latest_ns < now_ns ? latest_ns : now_ns;
 }
 
-int recall_load_candles(struct recall *recall, struct io *io, struct keep_store *store,
-                   const struct candles_options *options, int64_t grace_ns,
-                   const struct log *log)
+void recall_begin_candles(struct recall *recall, const struct candles_options *options,
+                          int64_t grace_ns, int64_t now_ns)
 {
-    struct candles_options read_only = *options;
-    struct recall_work work = {.recall = recall, .io = io, .store = store, .log = log};
-    ensure(recall->symbols != NULL && options->symbols_max >= LIMIT_SHARD_SYMBOLS);
-    read_only.issue = NULL;
-    recall->grace_ns = grace_ns;
-    if (options->interval_count == 0) return 0;
-    int result = candles_open(&recall->candles, &read_only);
+    struct recall_candles *of = &recall->candles;
+    const int64_t latest_ns = candles_latest_ns(recall, now_ns);
+    ensure(!of->wanted && options->symbols_max >= LIMIT_SHARD_SYMBOLS);
+    of->options = *options;
+    of->options.issue = NULL;
+    of->grace_ns = grace_ns;
+    of->wanted = options->interval_count > 0 && latest_ns > 0;
+    if (!of->wanted) return;
+    const uint32_t longest = options->minutes[options->interval_count - 1];
+    of->floor = (int32_t)(latest_ns / CANDLE_MINUTE_NS) -
+                (int32_t)(longest + RECALL_CANDLES_MINUTES);
+    if (of->floor < 0) of->floor = 0;
+}
+
+static int candles_begin(struct recall_candles *of)
+{
+    int result = 0;
+    if (of->symbols == NULL) of->symbols = symbols_open(LIMIT_SHARD_SYMBOLS);
+    if (of->symbols == NULL) return -ENOMEM;
+    candles_close(&of->sums); // of a try that failed
+    result = candles_open(&of->sums, &of->options);
+    of->sums.floor = of->floor;
+    return result;
+}
+
+static int candles_read(struct recall_work *work)
+{
+    work->time_min = work->recall->candles.floor * CANDLE_MINUTE_NS;
+    work->tape_time_min = work->time_min;
+    int result = candles_begin(&work->recall->candles);
+    if (result == 0)
+        result = candles_pass(work, take_trades, 1u << CHANNEL_TRADE | 1u << CHANNEL_AGG_TRADE);
+    if (result == 0) result = candles_pass(work, take_candles, 1u << CHANNEL_CANDLE);
+    return result;
+}
+
+int recall_load_candles(struct recall *recall, struct io *io, struct keep_store *store,
+                        const struct log *log, const atomic_bool *stop)
+{
+    struct recall_work work = {.recall = recall, .io = io, .store = store, .log = log,
+                               .stop = stop};
+    ensure(recall->symbols != NULL);
+    if (recall_candles_known(recall)) return 0;
     work.tapes = calloc(RECALL_TAPES_MAX, sizeof *work.tapes);
-    if (result == 0 && work.tapes == NULL) result = -ENOMEM;
-    const int64_t latest_ns = candles_latest_ns(recall, io_utc_ns(io));
-    if (result == 0 && latest_ns > 0) {
-        const uint32_t longest = options->minutes[options->interval_count - 1];
-        recall->candles.floor = (int32_t)(latest_ns / CANDLE_MINUTE_NS) -
-                                (int32_t)(longest + RECALL_CANDLES_MINUTES);
-        if (recall->candles.floor < 0) recall->candles.floor = 0;
-        work.time_min = recall->candles.floor * CANDLE_MINUTE_NS;
-        work.tape_time_min = work.time_min;
-        result = candles_pass(&work, take_trades, 1u << CHANNEL_TRADE | 1u << CHANNEL_AGG_TRADE);
-        if (result == 0) result = candles_pass(&work, take_candles, 1u << CHANNEL_CANDLE);
-    }
+    const int result = work.tapes != NULL ? candles_read(&work) : -ENOMEM;
     free(work.tapes);
-    if (result != 0)
+    if (result == 0)
+        atomic_store_explicit(&recall->candles.known, true, memory_order_release);
+    else if (result != -ECANCELED)
         log_write(log, LOG_CANDLES_UNREADABLE, io_utc_ns(io), "store=\"%s\" cause=\"%s\"",
                   keep_store_path(store), strerror(-result));
     return result;
 }
 
+bool recall_candles_known(const struct recall *recall)
+{
+    return !recall->candles.wanted ||
+           atomic_load_explicit(&recall->candles.known, memory_order_acquire);
+}
+
 void recall_adopt_candles(const struct recall *recall, const char *exchange, const char *name,
                           struct candles *candles, uint32_t symbol)
 {
-    if (recall->candles.memory == NULL) return;
-    const uint32_t from = recall_find(recall, exchange, name);
-    if (from != SYMBOL_NONE) candles_adopt(candles, symbol, &recall->candles, from);
+    const struct recall_candles *of = &recall->candles;
+    ensure(recall_candles_known(recall));
+    if (!of->wanted) return;
+    const uint32_t from = recall_find(of->symbols, exchange, name);
+    if (from != SYMBOL_NONE) candles_adopt(candles, symbol, &of->sums, from);
 }

@@ -12,6 +12,7 @@
 enum {
     RECALL_TAPES_MAX = 65536,
     RECALL_WINDOW_BYTES = 256 << 10, // of a tape, read at once
+    RECALL_NAMES = 256, // looked up once a batch or block
     RECALL_COVERED = 1 << CHANNEL_TRADE | 1 << CHANNEL_AGG_TRADE | 1 << CHANNEL_DEPTH |
                      1 << CHANNEL_QUOTE | 1 << CHANNEL_BOOK | 1 << CHANNEL_TICKER |
                      1 << CHANNEL_KLINE | 1 << CHANNEL_STATUS,
@@ -32,6 +33,7 @@ struct recall_work {
     recall_take *take;
     uint32_t channels; // bit c: segments of channel c are read
     bool again;        // tapes were read and synced before: batches without `channels` are left out
+    const atomic_bool *stop; // NULL: never
     struct recall *recall;
     struct io *io;
     struct keep_store *store;
@@ -55,10 +57,12 @@ uint32_t recall_key(struct recall *recall, const char *name, uint32_t size, enum
 // What the arbiter makes of them.
 recall_take recall_rows;
 // SYMBOL_NONE: nothing of it is known.
-uint32_t recall_find(const struct recall *recall, const char *exchange, const char *name);
+uint32_t recall_find(const struct symbols *symbols, const char *exchange, const char *name);
 // The number of a full name, added if new. SYMBOL_NONE: not of a known exchange, or no room.
-uint32_t recall_symbol(struct recall *recall, const char *name, uint32_t size,
+uint32_t recall_symbol(struct symbols *symbols, const char *name, uint32_t size,
                        const struct dialect **dialect);
+// -ECANCELED where the work is to stop.
+int recall_stopped(const struct recall_work *work);
 // Everything of the segments and tapes from work->tape on. 0 or errno.
 int recall_segments(struct recall_work *work);
 int recall_load_tapes(struct recall_work *work);

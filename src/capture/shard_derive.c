@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // shard_derive: see shard_derive.h. Contract: on the tape a candle stands before the trades that it
-// does not hold, and a heartbeat behind the candles that it speaks of.
+// does not hold, and a heartbeat behind the candles that it speaks of. None is issued before the
+// store's have been read (recall.h): the trades that come meanwhile are held.
 #include "capture/shard_parts.h"
 
 #include "format/ensure.h"
@@ -64,9 +65,9 @@ int shard_derive_open(struct shard *shard)
     int error = derive_open_alerts(shard);
     if (error != 0 || options->interval_count == 0) return error;
     memcpy(candles.minutes, options->minutes, sizeof candles.minutes);
+    if (recall != NULL && !recall_candles_known(recall)) candles.held_max = SHARD_HELD_TRADES;
     error = candles_open(&shard->derive.candles, &candles);
-    if (error == 0 && recall != NULL && recall->candles.memory != NULL)
-        shard->derive.candles.floor = recall->candles.floor;
+    if (error == 0 && recall != NULL) shard->derive.candles.floor = recall->candles.floor;
     return error;
 }
 
@@ -79,6 +80,29 @@ void shard_derive_close(struct shard *shard)
 static bool derive_is_on(const struct shard *shard)
 {
     return shard->derive.candles.memory != NULL;
+}
+
+static void derive_adopt(struct shard *shard, uint32_t symbol)
+{
+    const struct symbol_name *name = symbols_name(shard->symbols, symbol);
+    const char *exchange = shard->derive.exchange[name->exchange];
+    if (shard->options.recall != NULL && exchange != NULL)
+        recall_adopt_candles(shard->options.recall, exchange, name->text + name->symbol_offset,
+                             &shard->derive.candles, symbol);
+}
+
+// Takes what the store knows as soon as that has been read. False: not all of it yet.
+static bool derive_start(struct shard *shard)
+{
+    struct shard_derive *derive = &shard->derive;
+    if (derive->candles.held == NULL) return true;
+    if (!recall_candles_known(shard->options.recall)) return false;
+    const uint32_t symbols = symbols_count(shard->symbols);
+    for (uint32_t i = 0; i < SHARD_ADOPTS_A_TICK && derive->adopted < symbols; i++)
+        derive_adopt(shard, derive->adopted++);
+    if (derive->adopted < symbols) return false;
+    candles_start(&derive->candles);
+    return true;
 }
 
 void shard_derive_symbol(struct shard *shard, uint32_t symbol, uint32_t exchange,
@@ -94,9 +118,7 @@ void shard_derive_symbol(struct shard *shard, uint32_t symbol, uint32_t exchange
     derive->grace_ns[exchange] =
         configured_ns >= 0 ? configured_ns : candle_grace_ns(exchange_name);
     candles_symbol(&derive->candles, symbol, derive->grace_ns[exchange]);
-    if (shard->options.recall != NULL)
-        recall_adopt_candles(shard->options.recall, exchange_name,
-                             name->text + name->symbol_offset, &derive->candles, symbol);
+    if (derive->candles.held == NULL) derive_adopt(shard, symbol);
 }
 
 void shard_derive_rules(struct shard *shard, struct alert_rules *rules)
@@ -155,6 +177,7 @@ static void derive_fill(struct shard *shard, uint32_t exchange, uint32_t minutes
 }
 
 // One interval of one exchange; where the machine stood still, only the last that has passed.
+// Before candles are issued only the next one is determined.
 static void derive_beat(struct shard *shard, uint32_t exchange, uint32_t interval, int64_t now_ns)
 {
     struct shard_derive *derive = &shard->derive;
@@ -163,7 +186,7 @@ static void derive_beat(struct shard *shard, uint32_t exchange, uint32_t interva
     const int64_t length_ns = minutes * CANDLE_MINUTE_NS;
     const int64_t passed_ns = (now_ns - derive->grace_ns[exchange]) / length_ns * length_ns;
     if (beat->close_ns == 0) beat->close_ns = passed_ns + length_ns;
-    if (passed_ns < beat->close_ns) return;
+    if (passed_ns < beat->close_ns || shard->derive.candles.held != NULL) return;
     if (passed_ns > beat->close_ns)
         *beat = (struct shard_beat){.close_ns = passed_ns};
     if (shard->options.derive.empty && !beat->filled) {
@@ -182,7 +205,8 @@ void shard_derive_tick(struct shard *shard)
     const int64_t now_ns = io_utc_ns(shard->io);
     if (!derive_is_on(shard)) return;
     derive->now_ns = now_ns;
-    bool all = candles_advance(&derive->candles, now_ns, SHARD_CANDLES_A_TICK);
+    bool all = !derive_start(shard) ||
+               candles_advance(&derive->candles, now_ns, SHARD_CANDLES_A_TICK);
     for (uint32_t exchange = 0; exchange < SYMBOL_EXCHANGES_MAX && all; exchange++) {
         if (derive->exchange[exchange] == NULL) continue;
         for (uint32_t i = 0; i < derive->candles.options.interval_count; i++)

@@ -13,7 +13,11 @@
 
 struct shard;
 
-enum { SHARD_CANDLES_A_TICK = 1024 }; // rows; a batch has room for 2,048
+enum {
+    SHARD_CANDLES_A_TICK = 1024, // rows; a batch has room for 2,048
+    SHARD_ADOPTS_A_TICK = 1024,  // symbols, of 17 KB each: 5 ms
+    SHARD_HELD_TRADES = 1 << 20, // until the store's are read: a minute of 17,000 a second
+};
 
 // An alert just raised by the shard, not yet durable. `symbol`: its full name of `symbol_size`
 // bytes; 0: an alert of a whole exchange. On the shard's thread: must not wait. Valid during the
@@ -38,6 +42,7 @@ struct shard_beat {
 
 struct shard_derive {
     struct candles candles;
+    uint32_t adopted; // symbols below have what the store knows of their candles
     const char *exchange[SYMBOL_EXCHANGES_MAX]; // NULL: nothing of it trades here
     int64_t grace_ns[SYMBOL_EXCHANGES_MAX];
     struct shard_beat beats[SYMBOL_EXCHANGES_MAX][CANDLE_INTERVALS_MAX];

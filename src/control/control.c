@@ -85,10 +85,8 @@ static int control_recall(struct control *control)
                     &control->log) != 0)
         return EX_IOERR;
     control->recalled = true;
-    return recall_load_candles(&control->recall, control->io, control->store, &candles,
-                          config->grace_ns, &control->log) == 0
-               ? 0
-               : EX_IOERR;
+    recall_begin_candles(&control->recall, &candles, config->grace_ns, io_utc_ns(control->io));
+    return 0;
 }
 
 static int control_open_shard(struct control *control, uint32_t index)
@@ -146,9 +144,20 @@ static void control_sealer_stopped(void *context)
     ((struct control_sealer *)context)->stopped = true;
 }
 
+// Shards record meanwhile. What cannot be read is tried again, as long as candles wait for it.
+static void control_sealer_candles(struct control_sealer *place)
+{
+    while (!atomic_load(&place->stop) &&
+           recall_load_candles(place->recall, place->candles_io, place->store, place->log,
+                               &place->stop) != 0)
+        (void)io_run(place->candles_io, LIMIT_SECOND_NS);
+    io_close_loop(place->candles_io);
+}
+
 static void control_sealer_main(void *context)
 {
     struct control_sealer *place = context;
+    control_sealer_candles(place);
     while (!place->stopped) {
         (void)io_run(place->io, -1);
         control_sealer_publish(place);
@@ -169,7 +178,13 @@ static int control_open_sealer(struct control *control)
 {
     struct control_sealer *place = &control->sealer;
     int error = control_open_loop(control, &place->io, (struct io_options){.name = "sealer"});
+    if (error == 0)
+        error = control_open_loop(control, &place->candles_io,
+                                  (struct io_options){.name = "candles"});
     if (error != 0) return error;
+    place->recall = &control->recall;
+    place->store = control->store;
+    place->log = &control->log;
     error = sealer_open(&place->sealer, place->io, control->store);
     if (error == 0)
         sealer_watch(place->sealer);

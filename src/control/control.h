@@ -56,6 +56,10 @@ struct control_shard {
 
 struct control_sealer {
     struct io *io;
+    struct io *candles_io; // before anything is sealed: what candles begin with is read
+    struct recall *recall;
+    struct keep_store *store;
+    const struct log *log;
     struct sealer *sealer;
     struct worker worker;
     atomic_bool stop;

@@ -31,6 +31,12 @@ struct candle_head {
     int64_t grace_ns;
 };
 
+// A trade that came before the candles it belongs to are known.
+struct candle_held {
+    struct candle_trade trade;
+    uint32_t symbol;
+};
+
 enum { CANDLE_ISSUE_ALL = INT32_MAX };
 
 _Static_assert(offsetof(struct candle_head, now.first_time_ns) <= 128, "a trade takes two lines");
@@ -92,6 +98,18 @@ static size_t candles_layout(struct candles *candles)
     return (bytes + 127) / 128 * 128;
 }
 
+static void *candles_reserve(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+static void candles_release(struct candles *candles, struct candle_held *held)
+{
+    ensure(munmap(held, candles->options.held_max * sizeof *held) == 0);
+}
+
 int candles_open(struct candles *candles, const struct candles_options *options)
 {
     ensure(options->interval_count <= CANDLE_INTERVALS_MAX && options->symbols_max > 0);
@@ -106,10 +124,11 @@ int candles_open(struct candles *candles, const struct candles_options *options)
     candles->pending = calloc(options->symbols_max, sizeof *candles->pending);
     candles->memory_bytes =
         options->symbols_max * (sizeof(struct candle_head) + candles->stride);
-    void *memory = mmap(NULL, candles->memory_bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory != MAP_FAILED) candles->memory = memory;
-    if (candles->memory != NULL && candles->pending != NULL) return 0;
+    candles->memory = candles_reserve(candles->memory_bytes);
+    if (options->held_max > 0)
+        candles->held = candles_reserve(options->held_max * sizeof *candles->held);
+    const bool held = options->held_max == 0 || candles->held != NULL;
+    if (candles->memory != NULL && candles->pending != NULL && held) return 0;
     candles_close(candles);
     return -ENOMEM;
 }
@@ -117,6 +136,8 @@ int candles_open(struct candles *candles, const struct candles_options *options)
 void candles_close(struct candles *candles)
 {
     if (candles->memory != NULL) ensure(munmap(candles->memory, candles->memory_bytes) == 0);
+    if (candles->held != NULL) candles_release(candles, candles->held);
+    candles->held = NULL;
     free(candles->pending);
     candles->memory = NULL;
     candles->pending = NULL;
@@ -287,6 +308,17 @@ static void candle_reach(struct candles *candles, uint32_t symbol, int32_t minut
     }
 }
 
+// Something of the symbol waits.
+static void candle_list(struct candles *candles, uint32_t symbol)
+{
+    struct candle_head *head = candle_head(candles, symbol);
+    if (!head->pending) {
+        head->pending = true;
+        candles->pending[candles->pending_count++] = symbol;
+    }
+    if (head->due_ns < candles->due_ns) candles->due_ns = head->due_ns;
+}
+
 static void candle_await(struct candles *candles, uint32_t symbol, uint32_t interval,
                          int32_t window, int64_t receive_ns)
 {
@@ -303,11 +335,7 @@ static void candle_await(struct candles *candles, uint32_t symbol, uint32_t inte
     mark->due_ns = candle_next_second(receive_ns);
     if (mark->due_ns < close_ns + head->grace_ns) mark->due_ns = close_ns + head->grace_ns;
     if (head->waiting++ == 0 || mark->due_ns < head->due_ns) head->due_ns = mark->due_ns;
-    if (!head->pending) {
-        head->pending = true;
-        candles->pending[candles->pending_count++] = symbol;
-    }
-    if (head->due_ns < candles->due_ns) candles->due_ns = head->due_ns;
+    candle_list(candles, symbol);
 }
 
 // The candles of the minute wait to be issued.
@@ -345,32 +373,53 @@ void candles_prepare_due(struct candles *candles, const struct event *event)
         candle_prepare(candles, event->symbol, event->value[COLUMN_RECEIVE_TIME]);
 }
 
-// Out of line, with a trade of its own, so that the quick way keeps its own in registers.
-__attribute__((noinline)) static void candles_add(struct candles *candles,
-                                                  const struct event *event)
+static void candles_add_trade(struct candles *candles, uint32_t symbol,
+                              const struct candle_trade *trade)
 {
-    struct candle_trade trade;
-    struct candle_head *head = candle_head(candles, event->symbol);
-    if (!candle_trade_of(event, &trade)) return;
-    const int32_t minute = (int32_t)(trade.time_ns / CANDLE_MINUTE_NS);
+    struct candle_head *head = candle_head(candles, symbol);
+    const int32_t minute = (int32_t)(trade->time_ns / CANDLE_MINUTE_NS);
     if (minute > head->now.minute) {
-        if (minute > trade.receive_ns / CANDLE_MINUTE_NS + CANDLE_AHEAD_MINUTES) {
+        if (minute > trade->receive_ns / CANDLE_MINUTE_NS + CANDLE_AHEAD_MINUTES) {
             candles->counters.ahead++;
             return;
         }
-        candle_reach(candles, event->symbol, minute);
+        candle_reach(candles, symbol, minute);
     }
     if (!candle_in_ring(candles, head, minute)) {
         candles->counters.beyond++;
         return;
     }
-    candle_prepare(candles, event->symbol, trade.receive_ns);
-    if (candles->options.issue == NULL && trade.receive_ns > candles->received_ns)
-        candles->received_ns = trade.receive_ns;
-    struct candle_sum *sum = candle_minute(candles, event->symbol, minute);
+    candle_prepare(candles, symbol, trade->receive_ns);
+    if (candles->options.issue == NULL && trade->receive_ns > candles->received_ns)
+        candles->received_ns = trade->receive_ns;
+    struct candle_sum *sum = candle_minute(candles, symbol, minute);
     if (sum->minute != minute) *sum = (struct candle_sum){.minute = minute};
-    if (candle_sum_trade(sum, &trade) && (sum->flags & CANDLE_MARKED) == 0)
-        candle_mark_all(candles, event->symbol, minute, trade.receive_ns);
+    if (candle_sum_trade(sum, trade) && (sum->flags & CANDLE_MARKED) == 0)
+        candle_mark_all(candles, symbol, minute, trade->receive_ns);
+}
+
+// What finds no room belongs to candles that are not issued then: those of the store's next reader.
+static void candle_hold(struct candles *candles, uint32_t symbol, const struct candle_trade *trade)
+{
+    if (candles->held_count < candles->options.held_max) {
+        candles->held[candles->held_count++] = (struct candle_held){*trade, symbol};
+        return;
+    }
+    const int32_t after = (int32_t)(trade->time_ns / CANDLE_MINUTE_NS) + 1;
+    if (after > candles->floor) candles->floor = after;
+    candles->counters.unheld++;
+}
+
+// Out of line, with a trade of its own, so that the quick way keeps its own in registers.
+__attribute__((noinline)) static void candles_add(struct candles *candles,
+                                                  const struct event *event)
+{
+    struct candle_trade trade;
+    if (!candle_trade_of(event, &trade)) return;
+    if (candles->held != NULL)
+        candle_hold(candles, event->symbol, &trade);
+    else
+        candles_add_trade(candles, event->symbol, &trade);
 }
 
 // True: added, and there was nothing else to do, as is nearly always so: it is of the newest
@@ -480,8 +529,16 @@ void candles_adopt(struct candles *candles, uint32_t symbol, const struct candle
     *head = *candle_head(other, from);
     memcpy(candle_ring(candles, symbol), candle_ring(other, from), candles->stride);
     head->grace_ns = grace_ns;
-    head->pending = head->waiting > 0;
-    if (!head->pending) return;
-    candles->pending[candles->pending_count++] = symbol;
-    if (head->due_ns < candles->due_ns) candles->due_ns = head->due_ns;
+    head->pending = false;
+    if (head->waiting > 0) candle_list(candles, symbol);
+}
+
+void candles_start(struct candles *candles)
+{
+    struct candle_held *held = candles->held;
+    ensure(held != NULL);
+    candles->held = NULL; // added from now on
+    for (uint32_t i = 0; i < candles->held_count; i++)
+        candles_add_trade(candles, held[i].symbol, &held[i].trade);
+    candles_release(candles, held);
 }

@@ -87,6 +87,7 @@ struct candles_options {
     uint32_t interval_count;
     uint32_t minutes[CANDLE_INTERVALS_MAX]; // each as candle_minutes_valid() says, rising
     candle_issue *issue; // NULL: of a store that is read; nothing is issued
+    uint32_t held_max;   // trades, 80 bytes each, that are held until candles_start(); 0: none is
     void *context;
 };
 
@@ -97,6 +98,7 @@ struct candles_counters {
     uint64_t unfit;     // sums that do not fit 128 bits
     uint64_t beyond;    // trades of minutes that are not remembered
     uint64_t ahead;     // trades of the future
+    uint64_t unheld;    // trades beyond held_max: candles up to them are not issued in this life
 };
 
 struct candles {
@@ -108,6 +110,8 @@ struct candles {
     int32_t floor;    // minutes before it are not known whole
     uint32_t pending_count;
     uint32_t *pending; // [symbols_max] symbols with a candle that waits
+    struct candle_held *held; // [held_max], until candles_start()
+    uint32_t held_count;
     uint8_t *memory;   // [symbols_max] heads, then [symbols_max] of `stride` bytes
     size_t memory_bytes;
     size_t stride;     // of a symbol's ring and marks
@@ -156,6 +160,9 @@ void candles_known(struct candles *candles, uint32_t symbol, const struct event 
 // Takes over symbol `from` of `other`, which has the same intervals, unless `symbol` is in use.
 void candles_adopt(struct candles *candles, uint32_t symbol, const struct candles *other,
                    uint32_t from);
+// Opened with `held_max`: every symbol has what is known. What was held is added, and what is due
+// by then issued, as if it came now.
+void candles_start(struct candles *candles);
 
 // ---- candle_row.c ----
 

@@ -110,6 +110,7 @@ static bool simulation_start(struct simulation *own)
     life->shards = 1 + (uint32_t)drawn(own, LIFE_SHARDS_MAX);
     life->start_crash = drawn(own, 2) == 0 ? SIM_CRASH_POWER : SIM_CRASH_KILL;
     life->connects = drawn(own, 4) == 0 ? 1 + (uint32_t)drawn(own, 8) : 0;
+    life->candles_late_ns = drawn(own, 2) == 0 ? (int64_t)drawn(own, 8000) * MS : 0;
     if (drawn(own, 4) == 0)
         sim_world_crash_at(life->world, sim_world_operations(life->world) + 1 +
                                             drawn(own, START_OPERATIONS));
@@ -238,8 +239,8 @@ static void simulation_calm(struct simulation *own)
     struct life *life = own->life;
     life->shards = 1 + (uint32_t)drawn(own, LIFE_SHARDS_MAX);
     life->connects = 0;
-    cr_assert(life_start(life));
     life->peer->faults = (struct market_faults){.closed = 50000};
+    cr_assert(life_start(life));
     life_run(life, 5 * SECOND);
     simulation_outage(life, true); // links come up again, by whatever address is there
     life_run(life, 2 * SECOND);
