@@ -28,6 +28,7 @@ alert is missing, and but for --smoke where a limit is missed."""
 import argparse
 import json
 import math
+import os
 import pathlib
 import shutil
 import signal
@@ -116,6 +117,7 @@ def run(broker, prefix, kafka, certificates, symbols, sizes):
     """[(arrival ns, value)] of trades and of alerts, and how many trades were sent."""
     topics = [f"{prefix}.trades", f"{prefix}.alerts"]
     broker.topics(*topics, retention_ms=-1)
+    os.sync()  # what the broker wrote in the run before
     folder = pathlib.Path(tempfile.mkdtemp(prefix="latency-", dir=ROOT / "zig-out"))
     reader = Reader(broker, topics)
     try:

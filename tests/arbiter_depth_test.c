@@ -109,6 +109,23 @@ Test(arbiter_depth, a_hole_of_depth_that_a_ledger_knows_without_an_end_asks_for_
     cr_assert_eq(arbiter.pool.used, 0);
 }
 
+Test(arbiter_depth, rows_before_the_first_snapshot_ask_for_it_after_a_restart)
+{
+    static struct arbiter before;
+    cr_assert_eq(arbiter_open(&before, tell, release, NULL), 0);
+    cr_assert_eq(arbiter_key_open(&before, 0, CHANNEL_DEPTH, ARBITER_RANGE), 0);
+    arbiter_recall_row(&before, 0, 1, 10, 0, T0);
+    uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    arbiter_adopt(&arbiter, key, &before, 0, now);
+    arbiter_close(&before);
+    cr_assert_not(arbiter_anchored(&arbiter, key, 10, T0), "nothing has come that it could fit");
+    cr_assert_eq(depth(&link_a, 11, 20), ARBITER_NEW);
+    cr_assert(arbiter.keys[key].wants_snapshot);
+    cr_assert(arbiter_anchored(&arbiter, key, 20, T0));
+    cr_assert_not(arbiter.keys[key].wants_snapshot);
+    cr_assert_eq(arbiter.keys[key].coverage.first, 20);
+}
+
 // A snapshot was asked for in vain: the symbol is gone, and so is all behind the hole's beginning.
 static uint32_t gone(void)
 {

@@ -24,6 +24,7 @@ as measured, queues and all. rate_hz is what exchange-sim got out in the time: w
 than the case's name, latencies are those of being behind."""
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -83,6 +84,7 @@ def wire_ns(parquet, warm_s):
 
 def alone(rate, sizes, certificates):
     """{metric: value} of one run without Kafka, and whether nothing is missing."""
+    os.sync()  # what the broker wrote in the run before: gigabytes that would be written meanwhile
     folder = pathlib.Path(tempfile.mkdtemp(prefix="latency-", dir=ROOT / "zig-out"))
     store = folder / "store"
     try:
@@ -165,6 +167,7 @@ def with_kafka(rate, sizes, certificates, broker, prefix, injected):
     """(arrival ns, value) of trades looked into and of alerts; trades that came, and were sent."""
     topics = [f"{prefix}.trades", f"{prefix}.alerts"]
     broker.topics(*topics, retention_ms=-1)
+    os.sync()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="latency-", dir=ROOT / "zig-out"))
     looker = Looker(broker, prefix, rate)
     try:

@@ -186,8 +186,12 @@ static void held_release(struct arbiter *arbiter, struct held_record *record)
 
 static void range_cover(struct arbiter_key *key, int64_t last, struct arbiter_now now)
 {
-    // What follows what an earlier life stored: snapshots from here on build on it.
-    if (key->run_first == INT64_MAX) key->run_first = key->coverage.last + 1;
+    // What follows what an earlier life stored: snapshots from here on build on it. Where that life
+    // ended before the first one came, it is still to come.
+    if (key->run_first == INT64_MAX) {
+        key->run_first = key->coverage.last + 1;
+        if (key->coverage.proven == 0) key->wants_snapshot = true;
+    }
     key->coverage.last = last;
     key->coverage.last_ns = now.utc_ns;
     key->leader_ns = now.monotonic_ns;
