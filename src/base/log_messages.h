@@ -89,7 +89,8 @@
     MESSAGE(COVERAGE_UNREADABLE, REPAIR, ERROR, "coverage cannot be read",                         \
             "`ringtape verify`, then `ringtape recover`; by the cause more memory")                \
     MESSAGE(CANDLES_UNREADABLE, REPAIR, ERROR, "open candles cannot be read",                      \
-            "`ringtape verify`, then `ringtape recover`; by the cause more memory")                \
+            "`ringtape verify`, then `ringtape recover`; by the cause more memory; it is tried "   \
+            "again by itself")                                                                     \
     MESSAGE(LEDGER_UNREADABLE, REPAIR, ERROR,                                                      \
             "a file of the ledger cannot be read; coverage is read from the rows instead",         \
             "nothing: it is written anew; if it comes again, the disk (`dmesg`, SMART)")           \
