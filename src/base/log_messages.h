@@ -91,6 +91,9 @@
     MESSAGE(CANDLES_UNREADABLE, REPAIR, ERROR, "open candles cannot be read",                      \
             "`ringtape verify`, then `ringtape recover`; by the cause more memory; it is tried "   \
             "again by itself")                                                                     \
+    MESSAGE(CANDLES_UNHELD, REPAIR, WARNING,                                                       \
+            "more trades came while open candles were read than can wait",                         \
+            "`ringtape candles` for the minutes before; a faster disk, or more shards")            \
     MESSAGE(LEDGER_UNREADABLE, REPAIR, ERROR,                                                      \
             "a file of the ledger cannot be read; coverage is read from the rows instead",         \
             "nothing: it is written anew; if it comes again, the disk (`dmesg`, SMART)")           \

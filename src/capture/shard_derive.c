@@ -91,6 +91,14 @@ static void derive_adopt(struct shard *shard, uint32_t symbol)
                              &shard->derive.candles, symbol);
 }
 
+static void derive_tell_unheld(const struct shard *shard)
+{
+    const uint64_t unheld = shard->derive.candles.counters.unheld;
+    if (unheld > 0)
+        log_write(shard->options.log, LOG_CANDLES_UNHELD, io_utc_ns(shard->io),
+                  "shard=%u trades=%llu", shard->options.index, (unsigned long long)unheld);
+}
+
 // Takes what the store knows as soon as that has been read. False: not all of it yet.
 static bool derive_start(struct shard *shard)
 {
@@ -101,7 +109,8 @@ static bool derive_start(struct shard *shard)
     for (uint32_t i = 0; i < SHARD_ADOPTS_A_TICK && derive->adopted < symbols; i++)
         derive_adopt(shard, derive->adopted++);
     if (derive->adopted < symbols) return false;
-    candles_start(&derive->candles);
+    candles_start(&derive->candles, derive_issue);
+    derive_tell_unheld(shard);
     return true;
 }
 
@@ -118,7 +127,8 @@ void shard_derive_symbol(struct shard *shard, uint32_t symbol, uint32_t exchange
     derive->grace_ns[exchange] =
         configured_ns >= 0 ? configured_ns : candle_grace_ns(exchange_name);
     candles_symbol(&derive->candles, symbol, derive->grace_ns[exchange]);
-    if (derive->candles.held == NULL) derive_adopt(shard, symbol);
+    // Of the others all is taken when the store has been read.
+    if (derive->candles.held == NULL || symbol < derive->adopted) derive_adopt(shard, symbol);
 }
 
 void shard_derive_rules(struct shard *shard, struct alert_rules *rules)

@@ -128,6 +128,7 @@ int candles_open(struct candles *candles, const struct candles_options *options)
     if (options->held_max > 0)
         candles->held = candles_reserve(options->held_max * sizeof *candles->held);
     const bool held = options->held_max == 0 || candles->held != NULL;
+    if (options->held_max > 0) candles->options.issue = NULL; // candles_start()
     if (candles->memory != NULL && candles->pending != NULL && held) return 0;
     candles_close(candles);
     return -ENOMEM;
@@ -533,10 +534,11 @@ void candles_adopt(struct candles *candles, uint32_t symbol, const struct candle
     if (head->waiting > 0) candle_list(candles, symbol);
 }
 
-void candles_start(struct candles *candles)
+void candles_start(struct candles *candles, candle_issue *issue)
 {
     struct candle_held *held = candles->held;
-    ensure(held != NULL);
+    ensure(held != NULL && candles->options.issue == NULL);
+    candles->options.issue = issue;
     candles->held = NULL; // added from now on
     for (uint32_t i = 0; i < candles->held_count; i++)
         candles_add_trade(candles, held[i].symbol, &held[i].trade);

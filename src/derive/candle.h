@@ -160,9 +160,9 @@ void candles_known(struct candles *candles, uint32_t symbol, const struct event 
 // Takes over symbol `from` of `other`, which has the same intervals, unless `symbol` is in use.
 void candles_adopt(struct candles *candles, uint32_t symbol, const struct candles *other,
                    uint32_t from);
-// Opened with `held_max`: every symbol has what is known. What was held is added, and what is due
-// by then issued, as if it came now.
-void candles_start(struct candles *candles);
+// Opened with `held_max`, which issues nothing: every symbol has what is known now. What was held
+// is added, and what is due by then issued, as if it came now.
+void candles_start(struct candles *candles, candle_issue *issue);
 
 // ---- candle_row.c ----
 
