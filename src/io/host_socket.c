@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(struct sockaddr_in6) == HOST_SOCKET_ADDRESS_BYTES_MAX, "as the header says");
@@ -38,7 +39,8 @@ void host_socket_no_delay(int handle)
 int host_socket_create(const struct io_address *address)
 {
     int family = address->ipv6 ? AF_INET6 : AF_INET;
-    int handle = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    // Not socket(): the ring closes it, which ThreadSanitizer does not see (host_file_read()).
+    int handle = (int)syscall(SYS_socket, family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (handle < 0)
         return -errno;
     host_socket_no_delay(handle);
