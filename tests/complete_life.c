@@ -157,6 +157,14 @@ static bool life_candles(struct life *life)
     return false;
 }
 
+static void life_control_tick(struct io *io, struct io_op *op)
+{
+    struct life *life = io_owner(op, struct life, control_tick);
+    if (!life->controls) return;
+    shard_post_news(life->shard, life->store);
+    io_timeout(io, op, 100 * LIMIT_MILLISECOND_NS, life_control_tick);
+}
+
 static bool life_start_all(struct life *life)
 {
     struct io_message message = {{0}};
@@ -170,6 +178,10 @@ static bool life_start_all(struct life *life)
     if (!life_candles(life)) return false;
     if (life->keep != NULL) life_keep_watch(life->keep, life->store);
     if (!life->seals) return true;
+    keep_store_want_news(life->store, 2 * LIMIT_SECOND_NS);
+    life->controls = true;
+    life->control_tick = (struct io_op){0};
+    io_timeout(life->store_io, &life->control_tick, 0, life_control_tick);
     cr_assert_eq(io_open_loop(&life->sealer_io, &(struct io_options){.name = "sealer"}, &message),
                  0);
     keep_store_set_log(life->store, &life->log);
@@ -229,12 +241,8 @@ static void life_sealer_stopped(void *context)
     *(bool *)context = true;
 }
 
-static void life_sealer_stop(struct life *life)
+static void life_sealer_close(struct life *life)
 {
-    bool stopped = false;
-    sealer_stop(life->sealer, life_sealer_stopped, &stopped);
-    life_run(life, 3 * LIMIT_SECOND_NS);
-    cr_assert(stopped);
     sealer_close(life->sealer);
     io_close_loop(life->sealer_io);
     life->sealer = NULL;
@@ -253,15 +261,19 @@ void life_stop(struct life *life)
 {
     life->end_ns = io_utc_ns(life->io);
     const struct shard_command stop = {.kind = SHARD_STOP};
+    life->controls = false;
     cr_assert(shard_post(life->shard, &stop));
     for (uint32_t i = 1; i < life->shards; i++) cr_assert(shard_post(life->other[i - 1], &stop));
+    bool sealed = life->sealer == NULL;
+    if (!sealed) sealer_stop(life->sealer, life_sealer_stopped, &sealed); // as control, at once
     life_run(life, 3 * LIMIT_SECOND_NS);
+    cr_assert(sealed);
     life_shard_close(life, life->shard, life->io);
     for (uint32_t i = 1; i < life->shards; i++)
         life_shard_close(life, life->other[i - 1], life->other_io[i - 1]);
     life->shard = NULL;
     audit_board_free(&life->board);
-    if (life->sealer != NULL) life_sealer_stop(life);
+    if (life->sealer != NULL) life_sealer_close(life);
     if (life->mirror != NULL) life_mirror_stop(life);
     recall_close(&life->recall);
     keep_store_close(life->store);

@@ -28,6 +28,8 @@ struct life {
     struct io *peer_io;
     struct market_peer *peer;
     struct io *store_io;
+    struct io_op control_tick; // on store_io: news of the store are posted, as control does it
+    bool controls;             // the tick goes on
     struct io *io; // of the first shard
     struct keep_store *store;
     struct shard *shard; // the first

@@ -33,7 +33,7 @@ static void market_closed(struct io *io, struct io_op *op)
 static void market_settle(struct market_connection *connection)
 {
     if (!io_idle(&connection->receive) || !io_idle(&connection->send) ||
-        !io_idle(&connection->close) || connection->handle < 0)
+        !io_idle(&connection->delay) || !io_idle(&connection->close) || connection->handle < 0)
         return;
     int handle = connection->handle;
     connection->handle = -1;
@@ -45,6 +45,7 @@ void market_hang_up(struct market_connection *connection)
     connection->closing = true;
     io_cancel(connection->peer->io, &connection->receive);
     io_cancel(connection->peer->io, &connection->send);
+    io_cancel(connection->peer->io, &connection->delay);
     market_settle(connection);
 }
 
@@ -52,6 +53,7 @@ static void market_sent(struct io *io, struct io_op *op);
 
 static void market_pump(struct market_connection *connection)
 {
+    if (!io_idle(&connection->delay)) return;
     uint32_t left = connection->out_size - connection->out_taken;
     if (left == 0 && connection->finish) market_hang_up(connection);
     if (left == 0 || connection->closing || !io_idle(&connection->send)) return;
@@ -81,6 +83,24 @@ bool market_raw(struct market_connection *connection, const void *bytes, uint32_
     connection->out_size += size;
     market_pump(connection);
     return true;
+}
+
+static void market_delayed(struct io *io, struct io_op *op)
+{
+    (void)io;
+    struct market_connection *connection = io_owner(op, struct market_connection, delay);
+    if (connection->closing)
+        market_settle(connection);
+    else
+        market_pump(connection);
+}
+
+static void market_delay(struct market_connection *connection)
+{
+    struct market_peer *peer = connection->peer;
+    int64_t for_ns = (int64_t)sim_world_random(peer->world, 8 * LIMIT_SECOND_NS);
+    if (sim_world_random(peer->world, 8) == 0) for_ns = 2 * LIMIT_MINUTE_NS;
+    io_timeout(peer->io, &connection->delay, for_ns, market_delayed);
 }
 
 static void market_push(struct market_connection *connection, const void *bytes, uint32_t size)
@@ -217,6 +237,7 @@ static void rest_reply(struct market_connection *connection, const char *status,
 {
     char head[256];
     bool keep = connection->http.keep_alive;
+    if (market_chance(connection->peer, &connection->peer->faults.slow)) market_delay(connection);
     int size = snprintf(head, sizeof head, "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\n%s\r\n",
                         status, more, strlen(body), keep ? "" : "Connection: close\r\n");
     market_push(connection, head, (uint32_t)size);

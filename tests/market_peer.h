@@ -37,6 +37,7 @@ struct market_faults { // ppm, of each message and connection
     uint32_t rejected;   // a subscription gets an error
     uint32_t unanswered; // a subscription is never answered, and the connection says nothing
     uint32_t stale;      // REST: a book of up to 50 updates ago, as caches give it
+    uint32_t slow;       // REST: an answer of now that takes up to 8 s, one in eight two minutes
     uint32_t garbled;    // TLS: a wrong byte in what is sent
     uint32_t rekeyed;    // TLS: sent under new keys from here on
     bool down; // REST: every answer is 503
@@ -65,6 +66,7 @@ struct market_connection {
     struct io_op receive;
     struct io_op send;
     struct io_op close;
+    struct io_op delay; // under way: what is to be sent waits for it
     int handle; // -1: free
     bool upgraded;
     bool closing;

@@ -154,6 +154,134 @@ Test(sealer_faults, a_tape_that_was_taken_away_is_told_and_forgotten)
     keep_life_end(&life);
 }
 
+// ---- damage is told durably before the tape is given up ----
+
+#define DAMAGED_TAPE "store/tape/00000001.tape"
+#define ASIDE "store/quarantine/00000001.tape"
+
+// A sitting with somebody who settles news, about one damaged tape; its news are waited for.
+static void wait_for_news(struct keep_news *news)
+{
+    cr_assert(keep_life_start(&life));
+    keep_store_want_news(life.store, 2000000000);
+    cr_assert(sim_world_run(life.world, 1000000000));
+    cr_assert(keep_store_news(life.store, news));
+    cr_assert_eq(news->kind, STATUS_STORE_DAMAGED);
+    cr_assert_not(keep_store_news(life.store, news), "told twice");
+    cr_assert_gt(sim_disk_size(life.world, DAMAGED_TAPE), 0, "aside before it was told");
+    cr_assert_eq(sim_disk_size(life.world, ASIDE), -ENOENT);
+}
+
+static void all_but_the_damage(void)
+{
+    forgive();
+    cr_assert(keep_life_check(&life), "%s", life.why);
+    cr_assert_gt(rows_seen(), life.appended * 2 / 3);
+}
+
+static void leave_damage(uint64_t seed)
+{
+    leave_tapes(seed);
+    for (int64_t sector = 2; sector < 6; sector++)
+        cr_assert(sim_disk_rot(life.world, DAMAGED_TAPE, sector * 4096, false));
+}
+
+Test(sealer_faults, a_damaged_tape_goes_aside_once_its_news_are_durable)
+{
+    struct keep_news news;
+    leave_damage(61);
+    wait_for_news(&news);
+    keep_store_settle_news(life.store, news.number);
+    cr_assert(sim_world_run(life.world, 100000000));
+    cr_assert_eq(sim_disk_size(life.world, DAMAGED_TAPE), -ENOENT);
+    cr_assert_gt(sim_disk_size(life.world, ASIDE), 0);
+    cr_assert(keep_life_stop(&life));
+    all_but_the_damage();
+    keep_life_end(&life);
+}
+
+// On a full disk no row gets durable before a tape is sealed.
+Test(sealer_faults, news_that_nobody_settles_hold_a_damaged_tape_for_two_seconds)
+{
+    struct keep_news news;
+    leave_damage(62);
+    wait_for_news(&news);
+    cr_assert(sim_world_run(life.world, 900000000));
+    cr_assert_gt(sim_disk_size(life.world, DAMAGED_TAPE), 0);
+    cr_assert(sim_world_run(life.world, 200000000));
+    cr_assert_gt(sim_disk_size(life.world, ASIDE), 0);
+    cr_assert(keep_life_stop(&life));
+    keep_life_end(&life);
+}
+
+Test(sealer_faults, damage_whose_news_were_lost_in_a_crash_is_told_by_the_next_start)
+{
+    struct keep_news news;
+    for (int kind = 0; kind < 2; kind++) {
+        leave_damage(63);
+        wait_for_news(&news);
+        keep_life_crash(&life, kind == 0 ? SIM_CRASH_KILL : SIM_CRASH_POWER);
+        wait_for_news(&news);
+        keep_store_settle_news(life.store, news.number);
+        run_until_idle();
+        cr_assert(keep_life_stop(&life));
+        all_but_the_damage();
+        keep_life_end(&life);
+    }
+}
+
+Test(sealer_faults, a_swap_that_failed_behind_the_news_does_not_tell_them_again)
+{
+    struct keep_news news;
+    leave_damage(65);
+    wait_for_news(&news);
+    sim_world_faults(life.world)->write_error = 1000000;
+    keep_store_settle_news(life.store, news.number);
+    cr_assert(sim_world_run(life.world, 100000000));
+    sim_world_faults(life.world)->write_error = 0;
+    run_until_idle();
+    cr_assert_gt(sealer_counters(life.sealer).failures, 0);
+    cr_assert_not(keep_store_news(life.store, &news), "told twice");
+    cr_assert_gt(sim_disk_size(life.world, ASIDE), 0);
+    cr_assert(keep_life_stop(&life));
+    keep_life_end(&life);
+}
+
+Test(sealer_faults, damage_is_told_although_many_news_wait)
+{
+    struct keep_news news;
+    bool told = false;
+    leave_damage(66);
+    cr_assert(keep_life_start(&life));
+    keep_store_want_news(life.store, 2000000000);
+    while (keep_store_tell(life.store, STATUS_DATA_DELETED, "another") != 0) continue;
+    cr_assert(sim_world_run(life.world, 1000000000));
+    cr_assert_gt(sim_disk_size(life.world, DAMAGED_TAPE), 0);
+    for (int i = 0; i < 2 * KEEP_NEWS_MAX && !told; i++) {
+        if (!keep_store_news(life.store, &news)) cr_assert(sim_world_run(life.world, 20000000));
+        told = news.kind == STATUS_STORE_DAMAGED;
+    }
+    cr_assert(told);
+    cr_assert(keep_life_stop(&life));
+    keep_life_end(&life);
+}
+
+Test(sealer_faults, a_stop_does_not_wait_for_news_and_the_next_start_tells_them)
+{
+    struct keep_news news;
+    leave_damage(64);
+    wait_for_news(&news);
+    const int64_t from_ns = sim_world_monotonic_ns(life.world);
+    cr_assert(keep_life_stop(&life));
+    cr_assert_lt(sim_world_monotonic_ns(life.world) - from_ns, 100000000);
+    wait_for_news(&news);
+    keep_store_settle_news(life.store, news.number);
+    run_until_idle();
+    cr_assert(keep_life_stop(&life));
+    all_but_the_damage();
+    keep_life_end(&life);
+}
+
 // ---- more than one segment, or one sealing, can hold ----
 
 // Rows of the ticker channel, which the model does not count; how many there are afterwards.

@@ -339,6 +339,78 @@ Test(shard, commands_after_a_stop_and_a_full_queue_leak_nothing)
     rig_destroy(rig);
 }
 
+// ---- news of the store ----
+
+static void rig_news(struct rig *rig, int64_t for_ns)
+{
+    for (int64_t ns = 0; ns < for_ns; ns += 100 * LIMIT_MILLISECOND_NS) { // as control does it
+        shard_post_news(rig->shard[0], rig->store);
+        rig_run(rig, 100 * LIMIT_MILLISECOND_NS);
+    }
+}
+
+Test(shard, news_of_the_store_are_settled_once_their_rows_are_durable)
+{
+    struct rig *rig = rig_create(11, 1);
+    struct sim_faults *faults = sim_world_faults(rig->world);
+    rig_news(rig, LIMIT_SECOND_NS);
+    faults->disk_ns_min = faults->disk_ns_max = 2 * LIMIT_SECOND_NS;
+    const uint64_t first = keep_store_tell(rig->store, STATUS_DATA_DELETED, "one");
+    const uint64_t second = keep_store_tell(rig->store, STATUS_STORE_DAMAGED, "two");
+    cr_assert(first == 1 && second == 2);
+    rig_news(rig, 1800 * LIMIT_MILLISECOND_NS);
+    cr_assert_not(keep_store_news_settled(rig->store, first), "nothing is durable yet");
+    rig_news(rig, 1800 * LIMIT_MILLISECOND_NS);
+    cr_assert(keep_store_news_settled(rig->store, first));
+    cr_assert_not(keep_store_news_settled(rig->store, second));
+    rig_news(rig, 3 * LIMIT_SECOND_NS);
+    cr_assert(keep_store_news_settled(rig->store, second));
+    faults->disk_ns_min = faults->disk_ns_max = LIMIT_MILLISECOND_NS;
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
+Test(shard, news_that_a_full_disk_refused_are_written_again)
+{
+    struct rig *rig = rig_create(12, 1);
+    const struct shard_command command = {.kind = SHARD_STATUS, .status = STATUS_CONFIGURED};
+    rig_run(rig, 2 * LIMIT_SECOND_NS);
+    sim_disk_capacity(rig->world, 4096);
+    sim_world_faults(rig->world)->no_space = 1000000;
+    for (int i = 0; shard_counters(rig->shard[0]).refused == 0; i++) { // the held batch is full
+        cr_assert_lt(i, 100000, "rows are held without end");
+        while (shard_post(rig->shard[0], &command)) continue;
+        rig_run(rig, LIMIT_MILLISECOND_NS);
+    }
+    const uint64_t number = keep_store_tell(rig->store, STATUS_STORE_DAMAGED, "one");
+    const uint64_t before = shard_counters(rig->shard[0]).refused;
+    rig_news(rig, 3 * LIMIT_SECOND_NS);
+    cr_assert_gt(shard_counters(rig->shard[0]).refused, before);
+    cr_assert_not(keep_store_news_settled(rig->store, number));
+    sim_world_faults(rig->world)->no_space = 0;
+    sim_disk_capacity(rig->world, 1 << 30);
+    rig_news(rig, 10 * LIMIT_SECOND_NS);
+    cr_assert(keep_store_news_settled(rig->store, number));
+    rig_post(rig, (struct shard_command){.kind = SHARD_STOP});
+    rig_run(rig, 3 * LIMIT_SECOND_NS);
+    cr_assert(shard_stopped(rig->shard[0], NULL));
+    rig_destroy(rig);
+}
+
+Test(shard, news_stay_with_the_store_while_the_queue_is_full)
+{
+    struct keep_news news;
+    struct rig *rig = rig_create(13, 1);
+    const struct shard_command command = {.kind = SHARD_STATUS, .status = STATUS_CONFIGURED};
+    while (shard_post(rig->shard[0], &command)) continue;
+    (void)keep_store_tell(rig->store, STATUS_STORE_DAMAGED, "one");
+    shard_post_news(rig->shard[0], rig->store);
+    cr_assert(keep_store_news(rig->store, &news));
+    rig_run(rig, LIMIT_SECOND_NS);
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
 // ---- the first tape ----
 
 Test(shard, no_link_before_a_tape_is_there)

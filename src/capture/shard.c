@@ -13,6 +13,7 @@
 #include "capture/shard_parts.h"
 #include "format/ensure.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,16 +160,68 @@ static void shard_enter(struct shard *shard, enum shard_state state)
 
 // ---- commands ----
 
+static bool shard_queue_full(struct shard_queue *queue)
+{
+    uint32_t tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
+    uint32_t head = atomic_load_explicit(&queue->head, memory_order_acquire);
+    return tail - head == LIMIT_SHARD_COMMANDS;
+}
+
 bool shard_post(struct shard *shard, const struct shard_command *command)
 {
     struct shard_queue *queue = &shard->queue;
     uint32_t tail = atomic_load_explicit(&queue->tail, memory_order_relaxed);
-    uint32_t head = atomic_load_explicit(&queue->head, memory_order_acquire);
-    if (tail - head == LIMIT_SHARD_COMMANDS) return false;
+    if (shard_queue_full(queue)) return false;
     queue->commands[tail % LIMIT_SHARD_COMMANDS] = *command;
     atomic_store_explicit(&queue->tail, tail + 1, memory_order_release);
     io_wake(shard->io);
     return true;
+}
+
+void shard_post_news(struct shard *shard, struct keep_store *store)
+{
+    struct keep_news news;
+    uint64_t *posted = &shard->news.posted;
+    if (*posted != 0 && !keep_store_news_settled(store, *posted)) return;
+    if (shard_queue_full(&shard->queue) || !keep_store_news(store, &news)) return;
+    struct shard_command command = {
+        .kind = SHARD_STATUS, .status = news.kind, .news = news.number};
+    (void)snprintf(command.detail, sizeof command.detail, "%s", news.detail);
+    *posted = news.number;
+    ensure(shard_post(shard, &command));
+}
+
+// A row that was refused is written again: a disk that was full has room at last.
+static void shard_news_write(struct shard *shard)
+{
+    struct shard_news *news = &shard->news;
+    const uint64_t refused = tape_writer_counters(shard->writer).rows_refused;
+    shard_status(shard, news->kind, SYMBOL_NONE, news->detail);
+    const struct tape_writer_counters tape = tape_writer_counters(shard->writer);
+    news->rows = tape.rows_refused == refused ? tape.rows : 0;
+}
+
+static void shard_news_tick(struct shard *shard, uint64_t rows_durable)
+{
+    struct shard_news *news = &shard->news;
+    if (news->number == 0) return;
+    if (news->rows == 0 && shard->state == SHARD_RUNNING) shard_news_write(shard);
+    if (news->rows == 0 || rows_durable < news->rows) return;
+    keep_store_settle_news(shard->options.store, news->number);
+    news->number = 0;
+}
+
+static void shard_told(struct shard *shard, const struct shard_command *command)
+{
+    if (command->news == 0) {
+        shard_status(shard, command->status, SYMBOL_NONE, command->detail);
+        return;
+    }
+    ensure(shard->news.number == 0);
+    shard->news.number = command->news;
+    shard->news.kind = command->status;
+    memcpy(shard->news.detail, command->detail, sizeof shard->news.detail);
+    shard_news_write(shard);
 }
 
 static void shard_stop(struct shard *shard)
@@ -189,7 +242,7 @@ static void shard_obey(struct shard *shard, const struct shard_command *command)
     case SHARD_FEED_ADD: shard_feed_add(shard, command->feed); return;
     case SHARD_FEED_REMOVE: shard_feed_remove(shard, command->feed_id); return;
     case SHARD_INSTRUMENTS: shard_instruments_add(shard, command); return;
-    case SHARD_STATUS: shard_status(shard, command->status, SYMBOL_NONE, command->detail); return;
+    case SHARD_STATUS: shard_told(shard, command); return;
     case SHARD_ALERTS: shard_derive_rules(shard, command->alerts); return;
     case SHARD_ROLL: tape_writer_roll(shard->writer); return;
     case SHARD_STOP: shard_stop(shard); return;
@@ -384,6 +437,7 @@ static void shard_publish(struct shard *shard)
 {
     struct tape_writer_counters tape = tape_writer_counters(shard->writer);
     shard_trouble_tell(shard, &tape);
+    shard_news_tick(shard, tape.rows_durable);
     struct shard_counters now = {
         .messages = shard->intake.counters.messages,
         .bytes = shard->intake.counters.bytes,

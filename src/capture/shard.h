@@ -72,7 +72,7 @@ enum shard_command_kind {
     SHARD_FEED_ADD,
     SHARD_FEED_REMOVE,
     SHARD_INSTRUMENTS, // the reply to instruments_path: rows of the instrument channel
-    SHARD_STATUS,      // a status row of the daemon (started, configured)
+    SHARD_STATUS,      // a status row of the daemon (started, configured, news of the store)
     SHARD_ALERTS,      // other rules; their state begins anew
     SHARD_ROLL,        // end the tape, so that it can be sealed now
     SHARD_STOP,        // close the links, make all durable, end
@@ -87,7 +87,8 @@ struct shard_command {
     uint32_t body_size;
     struct alert_rules *alerts;    // ALERTS: malloc'ed; given to the shard
     enum status_kind status;       // STATUS
-    char detail[128];              // STATUS
+    char detail[KEEP_NEWS_BYTES];  // STATUS
+    uint64_t news;                 // STATUS: of the store, settled once durable; 0: it is not
 };
 
 struct shard_counters {
@@ -127,6 +128,9 @@ struct shard_counters {
 int shard_open(struct shard **shard, struct io *io, const struct shard_options *options);
 // Any thread, one at a time. False: the queue is full, try again later.
 bool shard_post(struct shard *shard, const struct shard_command *command);
+// Posts what the store's sealer met: the oldest news, once those before are settled and while the
+// queue has room. The thread that posts.
+void shard_post_news(struct shard *shard, struct keep_store *store);
 // Everything has ended after SHARD_STOP; `durable`: nothing that arrived was lost on the way to
 // disk.
 bool shard_stopped(const struct shard *shard, bool *durable);

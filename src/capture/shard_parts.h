@@ -82,6 +82,14 @@ _Static_assert(LINK_UNSUBSCRIBE_NS + LINK_DRAIN_NS + SHARD_TICK_NS + LIMIT_SECON
                    SHARD_STOP_NS,
                "a stop is over in time");
 
+struct shard_news { // of the store, one at a time
+    uint64_t posted; // number of the last; of the thread that posts
+    uint64_t number; // 0: none that is not durable
+    uint64_t rows;   // that have to be durable for it; 0: it was refused, and is written again
+    enum status_kind kind;
+    char detail[KEEP_NEWS_BYTES];
+};
+
 enum shard_ledger_state { SHARD_LEDGER_IDLE, SHARD_LEDGER_TAKEN, SHARD_LEDGER_WRITING };
 
 struct shard_ledger_tape { // rows with a later time are on this tape or later ones
@@ -135,6 +143,7 @@ struct shard {
     struct io_op tick;
     struct shard_queue queue;
     struct shard_trouble trouble;
+    struct shard_news news;
     struct mend mend;
     struct shard_ledger ledger;
     struct shard_derive derive;

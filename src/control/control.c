@@ -182,6 +182,8 @@ static int control_open_sealer(struct control *control)
         error = control_open_loop(control, &place->candles_io,
                                   (struct io_options){.name = "candles"});
     if (error != 0) return error;
+    keep_store_want_news(control->store,
+                         control->config.commit_interval_ns + CONTROL_NEWS_NS);
     place->recall = &control->recall;
     place->store = control->store;
     place->log = &control->log;
@@ -368,14 +370,6 @@ static void control_reload(struct control *control)
     notify_manager("READY=1");
 }
 
-// What the sealer met, for the status channel.
-static void control_news(struct control *control)
-{
-    struct keep_news news;
-    while (keep_store_news(control->store, &news))
-        control_status(control, news.kind, news.detail);
-}
-
 // A daemon of which a shard hangs is ended and started again: what was acknowledged is durable, and
 // what comes meanwhile is repaired.
 static void control_watchdog(struct control *control)
@@ -403,7 +397,7 @@ static void control_tick_done(struct io *io, struct io_op *op)
     if (atomic_exchange(&control->signals.roll, false)) control_roll(control);
     control_feeds_tick(control);
     log_flush(&control->log, io_utc_ns(io), false);
-    control_news(control);
+    shard_post_news(control->shards[0].shard, control->store);
     control_permits_save(&control->permits, control->config.store, &control->permits_saved);
     control_export_look(&control->export, io_utc_ns(io));
     control_report_tick(&control->report, control->config.report,

@@ -30,6 +30,7 @@
 #include "keep/sealer.h"
 
 #define CONTROL_TICK_NS (100 * LIMIT_MILLISECOND_NS)
+#define CONTROL_NEWS_NS (2 * LIMIT_SECOND_NS) // a damaged tape waits until that is told
 #define CONTROL_STOP_NS (2900 * LIMIT_MILLISECOND_NS) // then the process ends, ready or not
 
 // A feed as it was last given to the shards, and what is still to be asked for it.

@@ -173,16 +173,19 @@ void keep_store_on_retire(struct keep_store *store, struct io *sealer)
     ensure(pthread_mutex_unlock(&store->mutex) == 0);
 }
 
-void keep_store_tell(struct keep_store *store, enum status_kind kind, const char *detail)
+uint64_t keep_store_tell(struct keep_store *store, enum status_kind kind, const char *detail)
 {
+    uint64_t number = 0;
     ensure(pthread_mutex_lock(&store->mutex) == 0);
     if (store->news_count < KEEP_NEWS_MAX) {
         struct keep_news *news =
             &store->news[(store->news_first + store->news_count++) % KEEP_NEWS_MAX];
         news->kind = kind;
         (void)snprintf(news->detail, sizeof news->detail, "%s", detail);
+        news->number = number = ++store->news_told;
     }
     ensure(pthread_mutex_unlock(&store->mutex) == 0);
+    return number;
 }
 
 bool keep_store_news(struct keep_store *store, struct keep_news *news)
@@ -196,6 +199,29 @@ bool keep_store_news(struct keep_store *store, struct keep_news *news)
     }
     ensure(pthread_mutex_unlock(&store->mutex) == 0);
     return some;
+}
+
+void keep_store_settle_news(struct keep_store *store, uint64_t number)
+{
+    ensure(number >= atomic_load_explicit(&store->news_settled, memory_order_relaxed));
+    atomic_store_explicit(&store->news_settled, number, memory_order_release);
+}
+
+bool keep_store_news_settled(const struct keep_store *store, uint64_t number)
+{
+    ensure(number != 0);
+    return atomic_load_explicit(&store->news_settled, memory_order_acquire) >= number;
+}
+
+void keep_store_want_news(struct keep_store *store, int64_t limit_ns)
+{
+    ensure(limit_ns >= 0);
+    store->news_limit_ns = limit_ns;
+}
+
+int64_t keep_store_news_limit_ns(const struct keep_store *store)
+{
+    return store->news_limit_ns;
 }
 
 void keep_store_set_rules(struct keep_store *store, const struct retention_rules *rules)

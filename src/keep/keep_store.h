@@ -29,7 +29,7 @@ enum {
     KEEP_TAPES_WAITING_MAX = 65536, // 2 TiB of tapes at the default size
     KEEP_ENDS_MAX = 4096, // tapes that end at a failed write and are not sealed yet
     KEEP_NEWS_BYTES = 128,
-    KEEP_NEWS_MAX = 64, // waiting to be told; more are dropped
+    KEEP_NEWS_MAX = 1024, // waiting to be told; more are dropped
     KEEP_FILE_NAME_BYTES_MAX = KEEP_PATH_BYTES_MAX + 100,
 };
 
@@ -75,13 +75,23 @@ uint32_t keep_store_waiting(struct keep_store *store);
 void keep_store_on_retire(struct keep_store *store, struct io *sealer);
 
 // What happened to stored data, for a row of the status channel: told by the sealer, taken by
-// whoever can write rows. False: no news. Any thread.
+// whoever can write rows, settled when that row is durable. Any thread.
 struct keep_news {
     enum status_kind kind;
     char detail[KEEP_NEWS_BYTES];
+    uint64_t number; // 1, 2, 3 ... of this life
 };
-void keep_store_tell(struct keep_store *store, enum status_kind kind, const char *detail);
+// Its number; 0: too many wait, it is dropped.
+uint64_t keep_store_tell(struct keep_store *store, enum status_kind kind, const char *detail);
+// The oldest, in order of their numbers. False: no news.
 bool keep_store_news(struct keep_store *store, struct keep_news *news);
+// The rows of all up to `number` are durable. One thread.
+void keep_store_settle_news(struct keep_store *store, uint64_t number);
+bool keep_store_news_settled(const struct keep_store *store, uint64_t number);
+// Somebody takes and settles them, so that what must not be lost by a crash may wait for it, at
+// most so long. Before the sealer runs. 0, as opened: nobody does.
+void keep_store_want_news(struct keep_store *store, int64_t limit_ns);
+int64_t keep_store_news_limit_ns(const struct keep_store *store);
 
 // What may be kept and what must be free; may change at any time. Any thread.
 void keep_store_set_rules(struct keep_store *store, const struct retention_rules *rules);

@@ -27,6 +27,9 @@ struct keep_store {
     uint32_t news_first; // ring of news waiting
     uint32_t news_count;
     struct keep_news news[KEEP_NEWS_MAX];
+    uint64_t news_told;
+    int64_t news_limit_ns;
+    _Atomic uint64_t news_settled; // all up to this number
     struct retention_guard guards[RETENTION_GUARDS_MAX];
     uint32_t guard_count;
     _Atomic uint32_t paused;

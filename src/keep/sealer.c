@@ -3,10 +3,10 @@
 //                    ┌──────────────────────── sealer_next() ───────────────────────┐
 //                    ↓                                                              │
 //     IDLE ──→ OPENING ──→ WRITING (0 … n segments) ──→ CLOSING ──→ SWAPPING ──→ REMOVING
-//      ↑ ↑        │            │                        ↑  │ └──sealed before──────↑
-//      │ │        └────────────┴─nothing to write, fail─┘  │            │
-//      │ └───────────────────── a tape that stays for a guard ──────────┤
-//      └─────────────── RETRYING (1 s) ←──── failed ───────┴────────────┘
+//      ↑ ↑        │            │                        ↑ │ │└──sealed before──────↑
+//      │ │        └────────────┴─nothing to write, fail─┘ │ └damage─→ TELLING ─→ SWAPPING
+//      │ └───────────────────── a tape that stays for a guard ──────────┐  │stop
+//      └─────────────── RETRYING (1 s) ←──── failed ──────┴─────────────┴──┘
 //
 // One job at a time: a tape (sealer_tape.c), a merge (sealer_merge.c), a deletion (sealer_drop.c,
 // which begins with the swap) or segments that another program made (sealer_incoming.c). Or, from
@@ -287,7 +287,6 @@ static void sealed(struct sealer *sealer)
         sealer->counters.rows += sealer->made[i].rows;
     sealer->counters.tapes++;
     keep_store_forget_end(sealer->store, sealer->tape.number);
-    sealer_tape_tell(sealer);
 }
 
 static void swapped(void *context, int result, const char *path)
@@ -331,6 +330,35 @@ void sealer_swap(struct sealer *sealer)
     file_script_run(&sealer->script, sealer->io, swapped, sealer);
 }
 
+// ---- telling ----
+
+static void told_yet(struct io *io, struct io_op *op)
+{
+    struct sealer *sealer = io_owner(op, struct sealer, retry_op);
+    ensure(sealer->state == SEALER_TELLING);
+    sealer_tape_tell(sealer); // where too many others waited
+    const uint64_t news = sealer->told.news;
+    if ((news != 0 && keep_store_news_settled(sealer->store, news)) ||
+        io_monotonic_ns(io) >= sealer->tape.tell_by_ns) {
+        sealer_swap(sealer);
+    } else if (sealer->stopping) { // the next start reads the tape again
+        sealer->failure = -ECANCELED;
+        retry_later(sealer);
+    } else {
+        io_timeout(io, op, SEALER_TELL_LOOK_NS, told_yet);
+    }
+}
+
+// Before the tape counts as sealed: a crash behind that would leave rows lost that nobody heard of.
+// On a full disk nothing gets durable before something is sealed, so there is a limit.
+static void tell(struct sealer *sealer)
+{
+    sealer_enter(sealer, SEALER_TELLING);
+    sealer->tape.tell_by_ns =
+        io_monotonic_ns(sealer->io) + keep_store_news_limit_ns(sealer->store);
+    io_timeout(sealer->io, &sealer->retry_op, 0, told_yet);
+}
+
 // ---- closing the inputs ----
 
 static void input_closed(struct io *io, struct io_op *op)
@@ -349,6 +377,8 @@ static void close_inputs(struct sealer *sealer)
         retry_later(sealer);
     else if (sealer->tape.number != 0 && sealer->tape.leftover)
         sealer_remove_inputs(sealer);
+    else if (sealer->tape.number != 0 && sealer->tape.damaged)
+        tell(sealer);
     else
         sealer_swap(sealer);
 }

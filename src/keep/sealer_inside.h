@@ -31,12 +31,14 @@ enum {
 // Finished days are made one segment at least so often.
 #define SEALER_LOOK_NS (3600ll * 1000000000ll)
 #define SEALER_RETRY_NS 1000000000ll
+#define SEALER_TELL_LOOK_NS 10000000ll
 
 enum sealer_state {
     SEALER_IDLE,     // nothing in flight: waits for a wake-up
     SEALER_OPENING,  // mark read, tape or merge inputs opened
     SEALER_WRITING,  // a segment_output runs (tape or merge)
     SEALER_CLOSING,  // input handles are closed one by one
+    SEALER_TELLING,  // what a damaged tape lost is being made durable
     SEALER_SWAPPING, // the catalogue is replaced
     SEALER_REMOVING, // inputs are deleted or put aside
     SEALER_LOOKING,  // at days that may be closed
@@ -51,6 +53,8 @@ struct sealer_tape { // the tape being sealed
     bool salvage;    // tried often enough: what cannot be read is lost
     uint64_t rows_lost;
     uint64_t told_until; // unreadable sectors before this offset are logged
+    int64_t tell_by_ns;  // monotonic: sealed then, whether its damage is told durably or not
+    bool gone;           // somebody took the file away
     bool ended;      // all batches are gathered
     bool held;       // `batch` is decoded and not all taken
     int handle;      // -1: closed
@@ -64,6 +68,12 @@ struct sealer_tape { // the tape being sealed
     struct read_votes mark_votes; // it is believed when two reads bring the same
     char path[KEEP_FILE_NAME_BYTES_MAX];
     char mark_path[KEEP_FILE_NAME_BYTES_MAX];
+};
+
+struct sealer_told { // damage of which was told last
+    uint32_t tape;
+    uint64_t rows_lost;
+    uint64_t news; // their number; 0: they are still to be told
 };
 
 struct sealer_input { // one segment being merged
@@ -135,6 +145,7 @@ struct sealer {
     uint32_t tries; // failed attempts at tape `tried`
     uint32_t tried;
     struct sealer_tape tape;
+    struct sealer_told told;
     struct sealer_merge merge;
     struct sealer_drop drop;
     struct sealer_incoming incoming;
@@ -215,7 +226,7 @@ void sealer_tape_start(struct sealer *sealer, uint32_t number);
 void sealer_tape_written(struct sealer *sealer); // the segment asked for is there
 // A handle to close or -1; called until -1.
 int sealer_tape_close(struct sealer *sealer);
-// Says in the data that the tape was damaged, if it was.
+// Says in the data that the tape was damaged; once, as long as it is damaged alike.
 void sealer_tape_tell(struct sealer *sealer);
 void sealer_tape_remove(struct sealer *sealer, struct file_script *script);
 

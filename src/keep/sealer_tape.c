@@ -171,7 +171,8 @@ static void tape_gone(struct sealer *sealer)
 {
     struct sealer_tape *tape = &sealer->tape;
     damage(sealer, "the file is gone", 0, 0);
-    sealer_tape_tell(sealer);
+    tape->gone = true;
+    sealer_tape_tell(sealer); // and not waited for: no start would find the tape again
     keep_store_forget_end(sealer->store, tape->number);
     tape->number = 0;
     sealer_next(sealer);
@@ -286,7 +287,7 @@ void sealer_tape_start(struct sealer *sealer, uint32_t number)
     sealer->tried = number;
     tape->number = number;
     tape->leftover = catalogue_tape_sealed(sealer->catalogue, number);
-    tape->damaged = tape->ended = tape->held = tape->reading = false;
+    tape->damaged = tape->ended = tape->held = tape->reading = tape->gone = false;
     tape->salvage = sealer->tries >= SEALER_TAPE_TRIES;
     tape->rows_lost = tape->told_until = 0;
     keep_store_tape_path(sealer->store, number, "tape", tape->path);
@@ -326,13 +327,18 @@ static void put_aside(struct sealer *sealer, struct file_script *script, const c
 void sealer_tape_tell(struct sealer *sealer)
 {
     const struct sealer_tape *tape = &sealer->tape;
+    struct sealer_told *told = &sealer->told;
     char detail[KEEP_NEWS_BYTES];
-    if (!tape->damaged)
+    ensure(tape->damaged);
+    if (told->tape == tape->number && told->rows_lost == tape->rows_lost && told->news != 0)
         return;
     (void)snprintf(detail, sizeof detail,
-                   "%08" PRIu32 ".tape: %" PRIu64 " rows lost; the file is in quarantine/",
-                   tape->number, tape->rows_lost);
-    keep_store_tell(sealer->store, STATUS_STORE_DAMAGED, detail);
+                   "%08" PRIu32 ".tape: %" PRIu64 " rows lost; the file is %s", tape->number,
+                   tape->rows_lost, tape->gone ? "gone" : "in quarantine/");
+    *told = (struct sealer_told){
+        .tape = tape->number,
+        .rows_lost = tape->rows_lost,
+        .news = keep_store_tell(sealer->store, STATUS_STORE_DAMAGED, detail)};
 }
 
 void sealer_tape_remove(struct sealer *sealer, struct file_script *script)

@@ -160,17 +160,21 @@ static void simulation_stop(struct simulation *own, int64_t within_ns)
     own->counts->stops++;
 }
 
-// At a crash right behind an arrow, or a few operations of the disk behind one that writes.
+// At a crash right behind an arrow, or a few operations of the disk behind one that writes; on a
+// disk that is slow now and then what was begun later may be durable first.
 static void simulation_aim(struct simulation *own)
 {
     struct sim_world *world = own->life->world;
+    struct sim_faults *faults = sim_world_faults(world);
     if (drawn(own, 3) == 0) {
         simulation_until_arrow(own, SIMULATION_AIM_ANY, 10 * SECOND);
         return;
     }
+    if (own->groups.disk && drawn(own, 2) == 0) faults->slow_disk = 200000;
     simulation_until_arrow(own, SIMULATION_AIM_DISK, 60 * SECOND);
     sim_world_crash_at(world, sim_world_operations(world) + 1 + drawn(own, AIM_OPERATIONS));
     life_run(own->life, SECOND);
+    faults->slow_disk = 0;
 }
 
 // Stopped as soon as it is there.
@@ -181,10 +185,11 @@ static void simulation_brief_sitting(struct simulation *own)
 }
 
 // Without power as soon as it is there again: what a killed process left unsynced is lost with it.
+// Half of them before the sealer may have made segments of that.
 static void simulation_relapse(struct simulation *own)
 {
     if (!simulation_start(own)) return;
-    life_run(own->life, (int64_t)drawn(own, 2000) * MS);
+    life_run(own->life, (int64_t)drawn(own, drawn(own, 2) == 0 ? 30 : 2000) * MS);
     life_crash(own->life, SIM_CRASH_POWER);
     simulation_fault_struck(simulation_power);
     own->counts->crashes++;

@@ -190,6 +190,7 @@ static const struct fault faults[] = {
     MARKET(rejected, 500000),
     MARKET(unanswered, 500000),
     MARKET(stale, 500000),
+    MARKET(slow, 300000),
     ACTION(links_reset),
     ACTION(links_mute),
     ACTION(exchange_refuses),

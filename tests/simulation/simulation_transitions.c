@@ -121,6 +121,8 @@ static const struct arrow arrows[] = {
     SEALER(WRITING, CLOSING),
     SEALER(CLOSING, SWAPPING),
     SEALER(CLOSING, REMOVING),
+    SEALER(CLOSING, TELLING),
+    SEALER(TELLING, SWAPPING),
     SEALER(CLOSING, RETRYING),
     SEALER(SWAPPING, REMOVING),
     SEALER(SWAPPING, RETRYING),
@@ -135,10 +137,11 @@ static const struct arrow arrows[] = {
     LINK(HANDSHAKING, DRAINING), // with TLS
     REST(HANDSHAKING, CLOSING),
 };
-// Drawn, but taken within microseconds of another event only: tests/rest_test.c takes them.
+// Drawn, but taken within a moment of another event only: tests/rest_test.c takes them.
 static const struct arrow seldom[] = {
     REST(IDLE, RENEWING), // asked in the callback, after a reload
     REST(PARTING, CLOSING),
+    SEALER(TELLING, RETRYING), // a stop: tests/sealer_faults_test.c
 };
 enum {
     ARROWS = sizeof arrows / sizeof *arrows,
@@ -188,7 +191,8 @@ static bool writes_files(const struct arrow *arrow)
     switch (arrow->machine) {
     case TRANSITION_LEDGER: return arrow->from == SHARD_LEDGER_IDLE;
     case TRANSITION_SEALER:
-        return arrow->to == SEALER_SWAPPING || arrow->to == SEALER_REMOVING;
+        return (arrow->to == SEALER_SWAPPING && arrow->from != SEALER_TELLING) || // rare
+               arrow->to == SEALER_REMOVING;
     case TRANSITION_TAPE_FILE:
         return arrow->to == TAPE_FILE_PREPARING || arrow->to == TAPE_FILE_CLOSING;
     default: return false;
