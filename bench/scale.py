@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What does a message cost with more connections, symbols, shards? And what do quiet connections?
 
-    tools/dev bench scale [--smoke] [--only connections|symbols|shards|idle]
+    tools/dev bench scale [--smoke] [--only links|connections|symbols|shards|idle]
 
 Paced trades of exchange-sim's market over TLS, one message a record, everything on. The CPU time
 is that of the shards' threads, as the kernel accounts it, for each message received in a window
-that begins when all links live and the rate holds. Each case takes its points in turns.
+that begins when all links live and the rate holds. No tape is full within it: sealing is another
+thread's work (bench capture has it) and would slow some of the points on two cores and not the
+others; ten thousand instruments alone are 30 MB. Each case takes its points in turns.
 
+links: 1 to 128 on one shard. What makes the difference is how many messages one wake-up brings, so
+that is told, too (messages_per_wake).
 connections: 1,024 Upbit markets on eight shards, four copies of each: 32, 128 and 1,024 links,
 for each feed has links of its own (Upbit takes five connects a second). The rate is that of all
 links together.
-symbols: Binance, 10 to 10,000 symbols on one shard, the same rate.
+symbols: Binance, 10 to 10,000 symbols on one shard, the same rate, on ten links each (a link takes
+1,024).
 shards: 1,000 symbols on one shard, and on two with twice the rate.
 idle: the whole process on 1 and on 1,024 connections on which nothing but pings moves.
 
@@ -33,13 +38,14 @@ sys.path.insert(0, str(ROOT / "tests" / "peers"))
 import support  # noqa: E402
 from capture import middle, thread_ns  # noqa: E402
 
-FULL = {"repetitions": 3, "rate": 50000, "warm": 3, "seconds": 15, "idle": 60, "feeds": (1, 4, 32),
+FULL = {"repetitions": 3, "rate": 50000, "warm": 3, "seconds": 6, "idle": 60, "feeds": (1, 4, 32),
         "shards": 8, "markets": 1024, "symbols": (10, 100, 1000, 10000)}  # fmt: skip
 SMOKE = {"repetitions": 1, "rate": 3000, "warm": 0.3, "seconds": 1, "idle": 1, "feeds": (1, 2),
          "shards": 2, "markets": 16, "symbols": (10, 200)}  # fmt: skip
 COST_RATIO, IDLE_PERCENT = 1.3, 1.0
 FEED_SYMBOLS = 5000  # of one feed's list
-CASES = ("connections", "symbols", "shards", "idle")
+CASES = ("links", "connections", "symbols", "shards", "idle")
+TEN = 10  # links
 
 
 def emit(case, metric, value, unit, spread):
@@ -85,7 +91,8 @@ class World:
         self.daemon = support.Ringtaped(
             self.folder / "config.yaml", self.folder / "store", feeds,
             # Lines of counters cost, too: as few as can be while it is quiet.
-            "1s" if scene.get("quiet") else "100ms", top={"shards": scene.get("shards", 1)},
+            "1s" if scene.get("quiet") else "100ms",
+            top={"shards": scene.get("shards", 1), "seal_after": {"size": "256MiB"}},
         )
         return self
 
@@ -112,8 +119,18 @@ def fresh(daemon):
     return daemon.counters()
 
 
+def wakes(pid):
+    """How often the shards' threads have gone to sleep."""
+    total = 0
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().startswith("shard-"):
+            status = (task / "status").read_text().split("voluntary_ctxt_switches:")
+            total += int(status[1].split()[0])
+    return total
+
+
 def cost(scene, certificates, sizes):
-    """ns of the shards a message, messages a second, links."""
+    """ns of the shards a message, messages a second, links, messages a wake-up."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="scale-", dir=ROOT / "zig-out"))
     try:
         with World(scene, certificates, folder, sizes) as world:
@@ -122,16 +139,16 @@ def cost(scene, certificates, sizes):
             time.sleep(sizes["warm"])
             pid, daemon = world.daemon.child.pid, world.daemon
             seen, start = fresh(daemon), time.monotonic()
-            before = thread_ns(pid, "shard-")
+            before, slept = thread_ns(pid, "shard-"), wakes(pid)
             time.sleep(sizes["seconds"])
             now, elapsed = fresh(daemon), time.monotonic() - start
-            spent = thread_ns(pid, "shard-") - before
+            spent, slept = thread_ns(pid, "shard-") - before, wakes(pid) - slept
             messages = now["messages"] - seen["messages"]
             assert messages > 0 and now["holes_open"] == 0, now
             world.end()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return spent / messages, messages / elapsed, links
+    return spent / messages, messages / elapsed, links, messages / max(1, slept)
 
 
 def idle(scene, certificates, sizes):
@@ -156,9 +173,10 @@ def idle(scene, certificates, sizes):
 # ---- scenes ----
 
 
-def upbit(sizes, feeds):
-    return {"exchange": "upbit", "symbols": sizes["markets"], "feeds": feeds, "copies": 4,
-            "shards": sizes["shards"], "links": feeds * sizes["shards"] * 4 * 9 // 10}  # fmt: skip
+def upbit(sizes, feeds, shards=None, copies=4):
+    shards = shards or sizes["shards"]
+    return {"exchange": "upbit", "symbols": sizes["markets"], "feeds": feeds, "copies": copies,
+            "shards": shards, "links": -(-feeds * shards * copies * 9 // 10)}  # fmt: skip
 
 
 def one_link():
@@ -169,8 +187,14 @@ def scenes(case, sizes):
     """{name of the point: scene}; the ratio is over all of them."""
     if case == "connections":
         return {f"{feeds} feeds": upbit(sizes, feeds) for feeds in sizes["feeds"]}
+    if case == "links":
+        points = {"1 link": upbit(sizes, 1, 1, 1)}
+        for feeds in sizes["feeds"]:
+            points[f"{4 * feeds} links"] = upbit(sizes, feeds, 1)
+        return points
     if case == "symbols":
-        return {f"{n} symbols": {"exchange": "binance", "symbols": n} for n in sizes["symbols"]}
+        return {f"{n} symbols": {"exchange": "binance", "symbols": n, "feeds": TEN, "links": TEN}
+                for n in sizes["symbols"]}  # fmt: skip
     most = sizes["symbols"][-2] if len(sizes["symbols"]) > 2 else sizes["symbols"][-1]
     return {
         f"{shards} shards": {"exchange": "binance", "symbols": most, "shards": shards,
@@ -182,16 +206,21 @@ def scenes(case, sizes):
 def run_cost(case, certificates, sizes):
     points = scenes(case, sizes)
     runs = {name: [] for name in points}
+    woken = {name: [] for name in points}
     for _ in range(sizes["repetitions"]):
         for name, scene in points.items():
-            ns, rate, links = cost(scene, certificates, sizes)
+            ns, rate, links, each = cost(scene, certificates, sizes)
             runs[name].append(ns)
-            say(f"{case} {name}: {links} links, {rate:,.0f} messages/s, {ns:,.0f} ns each")
+            woken[name].append(each)
+            say(f"{case} {name}: {links} links, {rate:,.0f} messages/s, {ns:,.0f} ns each, "
+                f"{each:.1f} a wake-up")  # fmt: skip
     medians = {}
     for name, values in runs.items():
         median, spread = middle(values)
         medians[name] = median
         emit(f"{case} {name}", "ns_per_message", round(median, 1), "ns", spread)
+        emit(f"{case} {name}", "messages_per_wake", round(middle(woken[name])[0], 2), "messages",
+             middle(woken[name])[1])  # fmt: skip
     ratios = [max(each) / min(each) for each in zip(*runs.values())]
     ratio = max(medians.values()) / min(medians.values())
     spread = round((max(ratios) - min(ratios)) / statistics.median(ratios), 3)

@@ -438,6 +438,9 @@ static void link_work(struct link *link, int64_t now_ns)
     if (link->idle_check_ns < next_ns) next_ns = link->idle_check_ns;
     if (link->settle_ns < next_ns && link->state == LINK_SUBSCRIBING) next_ns = link->settle_ns;
     if (link->renew_ns < next_ns) next_ns = link->renew_ns;
+    // Quiet links wake their shard together: being woken costs more than what they have to do.
+    if (link->state == LINK_LIVE && next_ns - now_ns > LINK_TOGETHER_NS && next_ns < INT64_MAX / 2)
+        next_ns = (next_ns / LINK_TOGETHER_NS + 1) * LINK_TOGETHER_NS;
     // A timer always runs, so that an exchange without limits is not special.
     if (next_ns > now_ns + LIMIT_HOUR_NS) next_ns = now_ns + LIMIT_HOUR_NS;
     link_arm(link, next_ns);

@@ -228,6 +228,7 @@ const char *link_state_name(enum link_state state);
 #define LINK_DRAIN_NS (500 * LIMIT_MILLISECOND_NS) // for the peer's goodbye, however far away
 #define LINK_PAUSE_MIN_NS (250 * LIMIT_MILLISECOND_NS)
 #define LINK_PAUSE_MAX_NS (60 * LIMIT_SECOND_NS)
+#define LINK_TOGETHER_NS (500 * LIMIT_MILLISECOND_NS) // what is due later may wait for so much more
 // Live this long, failures are forgotten: pauses are for exchanges that refuse. Where links are cut
 // every 15 s, 60 s here meant pauses of a minute, and no link live half of the time.
 #define LINK_STEADY_NS (5 * LIMIT_SECOND_NS)

@@ -5,8 +5,9 @@
 //     RUNNING ──SHARD_STOP──→ CLOSING_LINKS ──no slot used──→ CLOSING_TAPE ──tape_writer──→
 //     CLOSING_LEDGER ──file written──→ ENDED
 //
-// A tick ten times a second does what nothing waits for: closes ended links, ends replaced feeds,
-// writes instrument rows in portions, publishes the counters, moves the stop on.
+// A tick ten times a second (twice, where all is quiet) does what nothing waits for: closes ended
+// links, ends replaced feeds, writes instrument rows in portions, publishes the counters, moves the
+// stop on.
 #include "capture/shard.h"
 
 #include "base/transition.h"
@@ -18,6 +19,7 @@
 #include <string.h>
 
 static void shard_tick_done(struct io *io, struct io_op *op);
+static void shard_busy(struct shard *shard);
 static void shard_hear(void *context, struct link *link, enum link_news news);
 static void shard_woken(void *context);
 static uint32_t shard_address_uses(void *context, const struct link *link,
@@ -290,6 +292,7 @@ static void shard_woken(void *context)
         if (command->kind == SHARD_FEED_ADD && shard_waits_for_tape(shard) &&
             !shard_queue_holds(queue, head, tail, SHARD_STOP))
             return; // until the tick
+        shard_busy(shard);
         if (shard->state == SHARD_RUNNING)
             shard_obey(shard, command);
         else
@@ -365,6 +368,7 @@ static void shard_hear(void *context, struct link *link, enum link_news news)
     struct shard *shard = context;
     struct shard_slot *slot = io_owner(link, struct shard_slot, link);
     ensure(slot->used && !slot->ended);
+    shard_busy(shard);
     switch (news) {
     case LINK_NEWS_LIVE: shard_live(shard, slot); return;
     case LINK_NEWS_DOWN: shard_keys_down(shard, slot); return;
@@ -514,11 +518,32 @@ static void shard_stop_on(struct shard *shard)
     tape_writer_stop(shard->writer, left_ns, shard_tape_stopped, shard);
 }
 
+// Something has happened that a tick is to go on with.
+static void shard_busy(struct shard *shard)
+{
+    shard->busy_ns = io_monotonic_ns(shard->io);
+    if (shard->quiet) io_cancel(shard->io, &shard->tick); // it comes now
+    shard->quiet = false;
+}
+
+static int64_t shard_next_tick_ns(struct shard *shard)
+{
+    const int64_t now_ns = io_monotonic_ns(shard->io);
+    const uint64_t heard = shard->intake.counters.messages + shard->mend.counters.requests +
+                           shard->shared.counters.connects;
+    if (heard != shard->heard || shard->state != SHARD_RUNNING || shard->waits_for_tape ||
+        shard->news.number != 0 || shard->intake.arbiter.pool.used > 0)
+        shard->busy_ns = now_ns;
+    shard->heard = heard;
+    shard->quiet = now_ns - shard->busy_ns >= SHARD_QUIET_NS;
+    return shard->quiet ? SHARD_QUIET_TICK_NS - now_ns % SHARD_QUIET_TICK_NS : SHARD_TICK_NS;
+}
+
 static void shard_tick_done(struct io *io, struct io_op *op)
 {
     struct shard *shard = io_owner(op, struct shard, tick);
     if (shard->state == SHARD_ENDED) return;
-    io_timeout(io, &shard->tick, SHARD_TICK_NS, shard_tick_done);
+    io_timeout(io, &shard->tick, shard_next_tick_ns(shard), shard_tick_done);
     if (shard->state <= SHARD_CLOSING_LINKS) { // later no row is taken any more
         link_shared_clock(&shard->shared, INTAKE_NO_LINK);
         arbiter_tick(&shard->intake.arbiter, shard_now(shard));
