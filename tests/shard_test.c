@@ -356,11 +356,11 @@ Test(shard, news_of_the_store_are_settled_once_their_rows_are_durable)
     rig_news(rig, LIMIT_SECOND_NS);
     faults->disk_ns_min = faults->disk_ns_max = 2 * LIMIT_SECOND_NS;
     const uint64_t first = keep_store_tell(rig->store, STATUS_DATA_DELETED, "one");
-    const uint64_t second = keep_store_tell(rig->store, STATUS_STORE_DAMAGED, "two");
-    cr_assert(first == 1 && second == 2);
-    rig_news(rig, 1800 * LIMIT_MILLISECOND_NS);
+    cr_assert_eq(first, 1);
+    rig_news(rig, LIMIT_SECOND_NS);
     cr_assert_not(keep_store_news_settled(rig->store, first), "nothing is durable yet");
-    rig_news(rig, 1800 * LIMIT_MILLISECOND_NS);
+    const uint64_t second = keep_store_tell(rig->store, STATUS_STORE_DAMAGED, "two");
+    rig_news(rig, 2 * LIMIT_SECOND_NS);
     cr_assert(keep_store_news_settled(rig->store, first));
     cr_assert_not(keep_store_news_settled(rig->store, second));
     rig_news(rig, 3 * LIMIT_SECOND_NS);
@@ -382,15 +382,17 @@ Test(shard, news_that_a_full_disk_refused_are_written_again)
         while (shard_post(rig->shard[0], &command)) continue;
         rig_run(rig, LIMIT_MILLISECOND_NS);
     }
-    const uint64_t number = keep_store_tell(rig->store, STATUS_STORE_DAMAGED, "one");
+    uint64_t last = 0;
+    for (int i = 0; i < 100; i++) // more than are posted at once
+        last = keep_store_tell(rig->store, STATUS_STORE_DAMAGED, "one");
     const uint64_t before = shard_counters(rig->shard[0]).refused;
     rig_news(rig, 3 * LIMIT_SECOND_NS);
     cr_assert_gt(shard_counters(rig->shard[0]).refused, before);
-    cr_assert_not(keep_store_news_settled(rig->store, number));
+    cr_assert_not(keep_store_news_settled(rig->store, 1));
     sim_world_faults(rig->world)->no_space = 0;
     sim_disk_capacity(rig->world, 1 << 30);
     rig_news(rig, 10 * LIMIT_SECOND_NS);
-    cr_assert(keep_store_news_settled(rig->store, number));
+    cr_assert(keep_store_news_settled(rig->store, last));
     rig_post(rig, (struct shard_command){.kind = SHARD_STOP});
     rig_run(rig, 3 * LIMIT_SECOND_NS);
     cr_assert(shard_stopped(rig->shard[0], NULL));

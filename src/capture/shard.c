@@ -184,19 +184,21 @@ void shard_post_news(struct shard *shard, struct keep_store *store)
 {
     struct keep_news news;
     uint64_t *posted = &shard->news.posted;
-    if (*posted != 0 && !keep_store_news_settled(store, *posted)) return;
-    if (shard_queue_full(&shard->queue) || !keep_store_news(store, &news)) return;
-    struct shard_command command = {
-        .kind = SHARD_STATUS, .status = news.kind, .news = news.number};
-    (void)snprintf(command.detail, sizeof command.detail, "%s", news.detail);
-    *posted = news.number;
-    ensure(shard_post(shard, &command));
+    while (!shard_queue_full(&shard->queue) &&
+           (*posted < SHARD_NEWS_MAX ||
+            keep_store_news_settled(store, *posted + 1 - SHARD_NEWS_MAX)) &&
+           keep_store_news(store, &news)) {
+        struct shard_command command = {
+            .kind = SHARD_STATUS, .status = news.kind, .news = news.number};
+        (void)snprintf(command.detail, sizeof command.detail, "%s", news.detail);
+        *posted = news.number;
+        ensure(shard_post(shard, &command));
+    }
 }
 
 // A row that was refused is written again: a disk that was full has room at last.
-static void shard_news_write(struct shard *shard)
+static void shard_news_write(struct shard *shard, struct shard_one_news *news)
 {
-    struct shard_news *news = &shard->news;
     const uint64_t refused = tape_writer_counters(shard->writer).rows_refused;
     shard_status(shard, news->kind, SYMBOL_NONE, news->detail);
     const struct tape_writer_counters tape = tape_writer_counters(shard->writer);
@@ -206,24 +208,29 @@ static void shard_news_write(struct shard *shard)
 static void shard_news_tick(struct shard *shard, uint64_t rows_durable)
 {
     struct shard_news *news = &shard->news;
-    if (news->number == 0) return;
-    if (news->rows == 0 && shard->state == SHARD_RUNNING) shard_news_write(shard);
-    if (news->rows == 0 || rows_durable < news->rows) return;
-    keep_store_settle_news(shard->options.store, news->number);
-    news->number = 0;
+    while (news->count > 0) {
+        struct shard_one_news *oldest = &news->waiting[news->first % SHARD_NEWS_MAX];
+        if (oldest->rows == 0 && shard->state == SHARD_RUNNING) shard_news_write(shard, oldest);
+        if (oldest->rows == 0 || rows_durable < oldest->rows) return;
+        keep_store_settle_news(shard->options.store, oldest->number);
+        news->first++;
+        news->count--;
+    }
 }
 
 static void shard_told(struct shard *shard, const struct shard_command *command)
 {
+    struct shard_news *news = &shard->news;
     if (command->news == 0) {
         shard_status(shard, command->status, SYMBOL_NONE, command->detail);
         return;
     }
-    ensure(shard->news.number == 0);
-    shard->news.number = command->news;
-    shard->news.kind = command->status;
-    memcpy(shard->news.detail, command->detail, sizeof shard->news.detail);
-    shard_news_write(shard);
+    ensure(news->count < SHARD_NEWS_MAX);
+    struct shard_one_news *last = &news->waiting[(news->first + news->count++) % SHARD_NEWS_MAX];
+    last->number = command->news;
+    last->kind = command->status;
+    memcpy(last->detail, command->detail, sizeof last->detail);
+    shard_news_write(shard, last);
 }
 
 static void shard_stop(struct shard *shard)
@@ -532,7 +539,7 @@ static int64_t shard_next_tick_ns(struct shard *shard)
     const uint64_t heard = shard->intake.counters.messages + shard->mend.counters.requests +
                            shard->shared.counters.connects;
     if (heard != shard->heard || shard->state != SHARD_RUNNING || shard->waits_for_tape ||
-        shard->news.number != 0 || shard->intake.arbiter.pool.used > 0)
+        shard->news.count > 0 || shard->intake.arbiter.pool.used > 0)
         shard->busy_ns = now_ns;
     shard->heard = heard;
     shard->quiet = now_ns - shard->busy_ns >= SHARD_QUIET_NS;

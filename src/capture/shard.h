@@ -128,8 +128,8 @@ struct shard_counters {
 int shard_open(struct shard **shard, struct io *io, const struct shard_options *options);
 // Any thread, one at a time. False: the queue is full, try again later.
 bool shard_post(struct shard *shard, const struct shard_command *command);
-// Posts what the store's sealer met: the oldest news, once those before are settled and while the
-// queue has room. The thread that posts.
+// Posts what the store's sealer met, in order, as long as few are not durable yet and the queue has
+// room. The thread that posts.
 void shard_post_news(struct shard *shard, struct keep_store *store);
 // Everything has ended after SHARD_STOP; `durable`: nothing that arrived was lost on the way to
 // disk.

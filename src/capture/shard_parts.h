@@ -35,6 +35,7 @@
 #define SHARD_LAG_MOST_NS (2 * LIMIT_SECOND_NS)
 enum {
     SHARD_NONE = LIMIT_LINKS,      // no slot
+    SHARD_NEWS_MAX = 32,           // of the store, posted and not durable
     SHARD_INSTRUMENTS_A_TICK = 512, // rows, of about 3 KB each
     SHARD_LEDGER_TAPES = 64, // remembered, one a minute
     SHARD_MUTE_EVENTS = 20,  // of the siblings
@@ -86,12 +87,18 @@ _Static_assert(LINK_UNSUBSCRIBE_NS + LINK_DRAIN_NS + SHARD_TICK_NS + LIMIT_SECON
                    SHARD_STOP_NS,
                "a stop is over in time");
 
-struct shard_news { // of the store, one at a time
-    uint64_t posted; // number of the last; of the thread that posts
-    uint64_t number; // 0: none that is not durable
-    uint64_t rows;   // that have to be durable for it; 0: it was refused, and is written again
+struct shard_one_news {
+    uint64_t number;
+    uint64_t rows; // that have to be durable for it; 0: it was refused, and is written again
     enum status_kind kind;
     char detail[KEEP_NEWS_BYTES];
+};
+
+struct shard_news { // of the store
+    uint64_t posted; // number of the last; of the thread that posts
+    uint32_t first;  // ring of those that are not durable, by their numbers
+    uint32_t count;
+    struct shard_one_news waiting[SHARD_NEWS_MAX];
 };
 
 enum shard_ledger_state { SHARD_LEDGER_IDLE, SHARD_LEDGER_TAKEN, SHARD_LEDGER_WRITING };
