@@ -107,7 +107,12 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     wanted = options.only or (SMOKE if options.smoke else names)
     failed = set()
-    print(json.dumps(environment()), flush=True)
+    found = environment()
+    if not options.smoke and (found["changed"] or found["commit"][:7] not in found["ringtaped"]):
+        sys.exit(f"bench all: zig-out/bin has {found['ringtaped']}, the checkout is at "
+                 f"{found['commit'][:7]}{' and changed' if found['changed'] else ''}: figures of "
+                 "nothing that can be had again; commit, then `tools/dev bench all`")  # fmt: skip
+    print(json.dumps(found), flush=True)
     for _ in range(options.rounds):
         for name in wanted:
             if name not in options.without and run(name, options.smoke) != 0:

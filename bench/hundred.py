@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "peers"))
 
 import support  # noqa: E402
-from capture import process_s, seal_s, thread_ns  # noqa: E402
+from capture import peak_bytes, process_s, seal_s, thread_ns  # noqa: E402
 
 CAPTURES = ("hftbacktest_spot_btcusdt_20240808.gz", "hftbacktest_spot_ethusdt_20240808.gz")
 UNITS = {"M": 10**6, "G": 10**9}
@@ -112,6 +112,7 @@ def run(wanted, single, certificates, folder):
             shard, process = thread_ns(pid, "shard-"), process_s(pid)
             watch = Watch(daemon, sim, messages)
             counters, ended = watch.until_durable()
+            most = peak_bytes(pid)
             shard = (thread_ns(pid, "shard-") - shard) / 1e9
             assert daemon.terminate(120) == 0, daemon.errors
         process = daemon.usage.ru_utime + daemon.usage.ru_stime - process
@@ -125,7 +126,7 @@ def run(wanted, single, certificates, folder):
         "cpu_minutes": shard / 60,
         "process_cpu_minutes": process / 60,
         "wall_minutes": wall / 60,
-        "rss_mb": watch.rss / (1 << 20),
+        "rss_mb": most / (1 << 20),
         "bytes_per_trade": disk / rows if rows else 0.0,
         "lost": ended["sent"] - rows + counters["holes_opened"],
     }

@@ -13,7 +13,7 @@ its own script starts it) and a consumer (confluent-kafka-python) on one machine
 Each trade has the time at which exchange-sim was to send it, whether or not it could
 (docs/exchange-sim.md), so that what waits counts as waiting. Its latency is the time at which the
 consumer was handed the message, less that.
-wire: from there on. durable: of it, from the receive time (the last byte in ringtaped) on.
+wire: from there on. received: of it, from the receive time (the last byte in ringtaped) on.
 
 alert: prices jump by 8 %, at known times, one symbol at a time; the latency of an alert is counted
 from the trade that it names as its end (to_time). The rules are the defaults.
@@ -162,7 +162,7 @@ def measure(broker, prefix, kafka, certificates, symbols, sizes):
     warm = [(a, v) for a, v in trades if v["event_time"] >= begin]
     parts = {
         "wire": percentiles([a - v["event_time"] for a, v in warm]),
-        "durable": percentiles([a - v["receive_time"] for a, v in warm]),
+        "received": percentiles([a - v["receive_time"] for a, v in warm]),
     }
     moved = {}
     for arrival, value in alerts:
@@ -189,7 +189,7 @@ def repeat(broker, case, kafka, certificates, symbols, sizes):
         told = ", ".join(f"{part} p99 {found['p99']:.2f} ms" for part, found in parts.items())
         print(f"{case} {number + 1}: {told}; load {load()}", file=sys.stderr, flush=True)
     p99 = {}
-    for part in ("wire", "durable", "alert"):
+    for part in ("wire", "received", "alert"):
         found = [parts[part] for parts in runs if part in parts]
         for name in found[0] if found else ():
             values = [each[name] for each in found]

@@ -36,15 +36,22 @@ static inline uint32_t histogram_bucket(int64_t value_ns)
     return 1 + ((octave - HISTOGRAM_FIRST_BITS) << HISTOGRAM_STEP_BITS) + step;
 }
 
-// A negative duration (two clocks that disagree) counts as 0.
-static inline void histogram_add(struct histogram *histogram, int64_t value_ns)
+// A negative duration (two clocks that disagree) counts as 0. `times`: so many took as long.
+static inline void histogram_add_times(struct histogram *histogram, int64_t value_ns,
+                                       uint64_t times)
 {
     if (value_ns < 0) value_ns = 0;
+    if (times == 0) return;
     const uint32_t bucket = histogram_bucket(value_ns);
-    histogram->bucket[bucket]++;
+    histogram->bucket[bucket] += times;
     // A replay of old events would make the sum overflow, and is no latency.
-    if (bucket < HISTOGRAM_BUCKETS - 1) histogram->sum_ns += (uint64_t)value_ns;
+    if (bucket < HISTOGRAM_BUCKETS - 1) histogram->sum_ns += (uint64_t)value_ns * times;
     if (value_ns > histogram->max_ns) histogram->max_ns = value_ns;
+}
+
+static inline void histogram_add(struct histogram *histogram, int64_t value_ns)
+{
+    histogram_add_times(histogram, value_ns, 1);
 }
 
 // The least value that is above the bucket; INT64_MAX: the last one.

@@ -5,6 +5,7 @@ exchange-sim and ringtaped alone, as in latency_load.py, at one rate for as long
 minute by itself: wire -> decoded, wire -> durable (bounds from above, as there), resident memory.
 Growth is the median of the last third of the minutes by that of the first."""
 
+import functools
 import shutil
 import statistics
 import tempfile
@@ -13,7 +14,7 @@ import time
 import latency_page
 import support
 from capture import compare, stored_ids
-from latency_load import half, simulator
+from latency_load import bound, cuts, simulator
 from mirror import ROOT
 
 import pathlib
@@ -33,7 +34,7 @@ def wire_by_minute(parquet, minutes, minute_s, warm_s):
     import duckdb
 
     folder = f"{parquet}/exchange=binance/channel=trade/**/*.parquet"
-    shares = sorted(half(share) for share in SHARES.values())
+    shares = sorted({cut for share in SHARES.values() for cut in cuts(share)})
     found = duckdb.sql(
         "WITH t AS (SELECT receive_time_ns - event_time_ns AS late, event_time_ns AS due"
         f" FROM read_parquet('{folder}', hive_partitioning=false)),"
@@ -59,11 +60,11 @@ def watch(daemon, store, minutes, minute_s):
 
 def figures(wire, early, late):
     found = {}
+    decode, commit = (functools.partial(latency_page.quantile_ns, early[n], late[n])
+                      for n in latency_page.NAMES)  # fmt: skip
     for name, share in SHARES.items():
-        parts = [latency_page.quantile_ns(early[n], late[n], half(share))
-                 for n in latency_page.NAMES]  # fmt: skip
-        found[f"decoded_{name}_us"] = (wire[half(share)] + parts[0]) / 1e3
-        found[f"durable_{name}_ms"] = (wire[half(share)] + parts[1]) / 1e6
+        found[f"decoded_{name}_us"] = bound(share, wire, decode) / 1e3
+        found[f"durable_{name}_ms"] = bound(share, wire, decode, commit) / 1e6
     return found
 
 

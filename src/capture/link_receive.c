@@ -232,6 +232,7 @@ static void link_received(struct io *io, struct io_op *op)
         link->figures.message_ns = op->completed_ns;
     }
     if (op->result > 0 && ++link->shared->receives % LINK_TIMED_RECEIVES == 0)
-        histogram_add(&link->shared->decode, io_utc_ns(io) - op->completed_ns);
+        histogram_add_times(&link->shared->decode, io_utc_ns(io) - op->completed_ns,
+                            counters->messages - messages);
     link_check(link);
 }

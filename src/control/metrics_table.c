@@ -254,10 +254,10 @@ const struct metric metrics_table[] = {
      "From the exchange's event time to receipt, by two clocks; one message of eight.",
      METRIC_HISTOGRAM, METRIC_WORD, EXCHANGE(wire)},
     {"ringtape_decode_latency_seconds",
-     "From receipt to decoded and judged; one receive of sixteen.",
+     "From receipt to decoded and judged; the messages of one receive of sixteen.",
      METRIC_HISTOGRAM, METRIC_WORD, METRIC_OF_SHARDS, offsetof(struct statistics_shard, decode)},
     {"ringtape_commit_latency_seconds",
-     "From taken to durable, of the oldest row of each write.",
+     "From taken to durable, of all rows; each as late as the oldest of its write.",
      METRIC_HISTOGRAM, METRIC_WORD, METRIC_OF_SHARDS, offsetof(struct statistics_shard, commit)},
     {"ringtape_mirror_latency_seconds",
      "From durable to confirmed by Kafka, of the last message of each batch and topic; while "

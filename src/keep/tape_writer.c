@@ -113,7 +113,8 @@ static void write_durable(struct tape_writer *writer, struct tape_pending *pendi
     writer->counters.writes++;
     const int64_t now_ns = io_monotonic_ns(writer->io);
     const int64_t latency_ns = now_ns - pending->oldest_ns;
-    histogram_add(&writer->latency, latency_ns);
+    // Row by row, each as late as the oldest: a flush that stalls holds many of them.
+    histogram_add_times(&writer->latency, latency_ns, file->cursor.durable_rows - rows);
     if (latency_ns > writer->counters.durable_latency_ns_max)
         writer->counters.durable_latency_ns_max = latency_ns;
     file->writes_pending--;

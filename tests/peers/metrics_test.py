@@ -175,8 +175,8 @@ def latencies(metrics, counters):
         assert 0 < total(metrics, f"{name}_sum") < 60 * count, name
         infinite = total(metrics, f"{name}_bucket", le="+Inf")
         assert infinite == count, name
-    writes = total(metrics, "tape_writes_total")
-    return total(metrics, "commit_latency_seconds_count") == writes > 0
+    rows = total(metrics, "rows_durable_total")
+    return total(metrics, "commit_latency_seconds_count") == rows > 0
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="no promtool: see tools/dev.d/prometheus.sh")

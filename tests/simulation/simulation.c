@@ -13,7 +13,8 @@
 #define SECOND LIMIT_SECOND_NS
 
 enum { SITTINGS_LEAST = 4, CRASHES_LEAST = 3, START_OPERATIONS = 60, AIM_OPERATIONS = 12,
-       START_MISREADS_PPM = 20000, START_REFUSALS_MAX = 10 };
+       START_MISREADS_PPM = 20000, START_REFUSALS_MAX = 10,
+       DISK_BYTES = 1 << 30, TAPE_BYTES = 1 << 20 };
 
 struct simulation {
     struct life *life;
@@ -160,12 +161,30 @@ static void simulation_stop(struct simulation *own, int64_t within_ns)
     own->counts->stops++;
 }
 
+// The tape has failed, and there is no room for another when its spare is thrown away: rows wait in
+// memory, and no ledger may tell of them. A crash right behind a ledger that does.
+static void simulation_starve(struct simulation *own)
+{
+    struct life *life = own->life;
+    const int64_t used = DISK_BYTES - io_free_bytes(life->peer_io, "/data");
+    sim_disk_capacity(life->world, used - TAPE_BYTES / 2);
+    sim_world_faults(life->world)->write_error = 1000000;
+    life_run(life, 100 * MS);
+    sim_world_faults(life->world)->write_error = 0;
+    simulation_until_arrow(own, SIMULATION_AIM_LEDGER, 65 * SECOND);
+    sim_disk_capacity(life->world, DISK_BYTES);
+}
+
 // At a crash right behind an arrow, or a few operations of the disk behind one that writes; on a
 // disk that is slow now and then what was begun later may be durable first.
 static void simulation_aim(struct simulation *own)
 {
     struct sim_world *world = own->life->world;
     struct sim_faults *faults = sim_world_faults(world);
+    if (own->groups.disk && drawn(own, 4) == 0) {
+        simulation_starve(own);
+        return;
+    }
     if (drawn(own, 3) == 0) {
         simulation_until_arrow(own, SIMULATION_AIM_ANY, 10 * SECOND);
         return;
@@ -185,11 +204,14 @@ static void simulation_brief_sitting(struct simulation *own)
 }
 
 // Without power as soon as it is there again: what a killed process left unsynced is lost with it.
-// Half of them before the sealer may have made segments of that.
+// Half of them within a few operations of the disk, before the sealer has made segments of that.
 static void simulation_relapse(struct simulation *own)
 {
     if (!simulation_start(own)) return;
-    life_run(own->life, (int64_t)drawn(own, drawn(own, 2) == 0 ? 30 : 2000) * MS);
+    struct sim_world *world = own->life->world;
+    if (drawn(own, 2) == 0)
+        sim_world_crash_at(world, sim_world_operations(world) + 1 + drawn(own, AIM_OPERATIONS));
+    life_run(own->life, (int64_t)drawn(own, 2000) * MS);
     life_crash(own->life, SIM_CRASH_POWER);
     simulation_fault_struck(simulation_power);
     own->counts->crashes++;
@@ -212,7 +234,7 @@ static void simulation_sitting(struct simulation *own, int64_t for_ns)
     if (ending == 2 && !sim_world_crashed(life->world)) simulation_aim(own);
     if (ending > 0 || sim_world_crashed(life->world)) {
         simulation_crash(own);
-        if (drawn(own, 4) == 0) simulation_relapse(own);
+        if (drawn(own, 2) == 0) simulation_relapse(own);
     } else {
         life_run(life, 5 * SECOND); // a disk that was full has room again
         simulation_stop(own, 30 * SECOND);
@@ -225,7 +247,7 @@ static void simulation_full_disk(struct simulation *own)
 {
     sim_disk_capacity(own->life->world, 1 << 20);
     life_run(own->life, 60 * SECOND);
-    sim_disk_capacity(own->life->world, 1 << 30);
+    sim_disk_capacity(own->life->world, DISK_BYTES);
     life_run(own->life, 60 * SECOND);
 }
 

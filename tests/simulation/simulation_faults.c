@@ -275,14 +275,16 @@ void simulation_fault_begin(struct life *life, const struct simulation_groups *g
     }
     sim_world_faults(life->world)->failed_write_lands = 500000;
     sim_world_faults(life->world)->torn_sector = 500000;
-    // Repair has something to ask for.
+    // Repair has something to ask for, and what comes late may come before its answer.
     if (faults[current[0]].place == PLACE_MARKET) life->peer->faults.lost = 10000;
+    if (life->peer->faults.late > 0 && sim_world_random(life->world, 2) == 0)
+        life->peer->faults.slow = 700000;
 }
 
 void simulation_fault_end(struct life *life)
 {
     for (uint32_t i = 0; i < SIMULATION_AT_ONCE; i++) fault_set(life, current[i], false);
-    life->peer->faults.lost = 0;
+    life->peer->faults.lost = life->peer->faults.slow = 0;
 }
 
 void simulation_fault_hits(const struct life *life, struct simulation_counts *counts)

@@ -202,7 +202,9 @@ static bool writes_files(const struct arrow *arrow)
 static bool is_aimed_at(const struct arrow *arrow, enum simulation_aim aim)
 {
     return aim == SIMULATION_AIM_ANY || (aim == SIMULATION_AIM_BRIEF && is_brief(arrow)) ||
-           (aim == SIMULATION_AIM_DISK && writes_files(arrow));
+           (aim == SIMULATION_AIM_DISK && writes_files(arrow)) ||
+           (aim == SIMULATION_AIM_LEDGER && arrow->machine == TRANSITION_LEDGER &&
+            arrow->from == SHARD_LEDGER_WRITING);
 }
 
 void simulation_arrow_await(enum simulation_aim aim, uint64_t drawn)
