@@ -179,6 +179,18 @@ static void all_but_the_damage(void)
     cr_assert_gt(rows_seen(), life.appended * 2 / 3);
 }
 
+// A start that tells, whatever came before; nothing but the damage is lost.
+static void tell_and_end(void)
+{
+    struct keep_news news;
+    wait_for_news(&news);
+    keep_store_settle_news(life.store, news.number);
+    run_until_idle();
+    cr_assert(keep_life_stop(&life));
+    all_but_the_damage();
+    keep_life_end(&life);
+}
+
 static void leave_damage(uint64_t seed)
 {
     leave_tapes(seed);
@@ -221,12 +233,7 @@ Test(sealer_faults, damage_whose_news_were_lost_in_a_crash_is_told_by_the_next_s
         leave_damage(63);
         wait_for_news(&news);
         keep_life_crash(&life, kind == 0 ? SIM_CRASH_KILL : SIM_CRASH_POWER);
-        wait_for_news(&news);
-        keep_store_settle_news(life.store, news.number);
-        run_until_idle();
-        cr_assert(keep_life_stop(&life));
-        all_but_the_damage();
-        keep_life_end(&life);
+        tell_and_end();
     }
 }
 
@@ -274,12 +281,7 @@ Test(sealer_faults, a_stop_does_not_wait_for_news_and_the_next_start_tells_them)
     const int64_t from_ns = sim_world_monotonic_ns(life.world);
     cr_assert(keep_life_stop(&life));
     cr_assert_lt(sim_world_monotonic_ns(life.world) - from_ns, 100000000);
-    wait_for_news(&news);
-    keep_store_settle_news(life.store, news.number);
-    run_until_idle();
-    cr_assert(keep_life_stop(&life));
-    all_but_the_damage();
-    keep_life_end(&life);
+    tell_and_end();
 }
 
 // ---- more than one segment, or one sealing, can hold ----

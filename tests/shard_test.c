@@ -339,6 +339,44 @@ Test(shard, commands_after_a_stop_and_a_full_queue_leak_nothing)
     rig_destroy(rig);
 }
 
+// ---- ticks ----
+
+// How often the shard has told how it is.
+static uint32_t beats(struct rig *rig, int64_t for_ns)
+{
+    int64_t last_ns = rig->statistics[0]->heartbeat_ns;
+    uint32_t count = 0;
+    for (int64_t ns = 0; ns < for_ns; ns += 10 * LIMIT_MILLISECOND_NS) {
+        rig_run(rig, 10 * LIMIT_MILLISECOND_NS);
+        count += rig->statistics[0]->heartbeat_ns != last_ns;
+        last_ns = rig->statistics[0]->heartbeat_ns;
+    }
+    return count;
+}
+
+Test(shard, ticks_are_rare_while_all_is_quiet_and_a_command_brings_one)
+{
+    struct rig *rig = rig_create(14, 1);
+    const struct shard_command command = {.kind = SHARD_STATUS, .status = STATUS_CONFIGURED};
+    const uint32_t busy = beats(rig, 2 * LIMIT_SECOND_NS); // of its start: every third tick tells
+    cr_assert(busy >= 6 && busy <= 8, "%u", busy);
+    rig_feed(rig, 1, 0, 1, 1);
+    rig_run(rig, LIMIT_SECOND_NS);
+    rig_post(rig, (struct shard_command){.kind = SHARD_FEED_REMOVE, .feed_id = 1});
+    rig_run(rig, 10 * LIMIT_SECOND_NS);
+    const uint32_t quiet = beats(rig, 10 * LIMIT_SECOND_NS);
+    cr_assert(quiet >= 19 && quiet <= 21, "%u", quiet);
+    cr_assert_lt(rig->statistics[0]->heartbeat_ns % (500 * LIMIT_MILLISECOND_NS),
+                 10 * LIMIT_MILLISECOND_NS, "not with the others");
+    const uint64_t events = shard_counters(rig->shard[0]).events;
+    rig_run(rig, 100 * LIMIT_MILLISECOND_NS);
+    cr_assert(shard_post(rig->shard[0], &command));
+    rig_run(rig, 20 * LIMIT_MILLISECOND_NS);
+    cr_assert_eq(shard_counters(rig->shard[0]).events, events + 1, "published by a tick");
+    rig_stop(rig, true);
+    rig_destroy(rig);
+}
+
 // ---- news of the store ----
 
 static void rig_news(struct rig *rig, int64_t for_ns)
