@@ -23,7 +23,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 SMOKE = ("arbiter", "message")
 FLAGS = ("aes", "vaes", "avx2", "avx512bw", "hypervisor")
 # What everything else is a part of comes first.
-FIRST = ("capture", "latency", "parse", "stages", "scale", "hundred")
+FIRST = ("capture", "latency", "parse", "stages", "scale", "hundred", "steady")
+# A question of its own that is a way of another bench.
+WAYS = {"steady": ("latency", ["--steady", "30"])}
 
 
 def output(*command):
@@ -73,21 +75,22 @@ def benches():
             found.add(path.stem)
         elif path.name.endswith("_bench.c"):
             found.add(path.name[: -len("_bench.c")])
-    found.discard("all")
+    found = (found | WAYS.keys()) - {"all"}
     return [n for n in FIRST if n in found] + sorted(found - set(FIRST))
 
 
 def run(name, smoke):
     """Runs one; its lines pass through. The exit status."""
-    script = ROOT / "bench" / f"{name}.py"
-    command = [ROOT / "zig-out" / "bench" / f"{name}_bench"]
+    program, way = WAYS.get(name, (name, []))
+    script = ROOT / "bench" / f"{program}.py"
+    command = [ROOT / "zig-out" / "bench" / f"{program}_bench"]
     if script.exists():
         command = [sys.executable, script]
     elif script.with_suffix(".sh").exists():
         command = ["bash", script.with_suffix(".sh")]
     before, start = os.getloadavg()[0], time.monotonic()
     print(f"---- {name} ----", file=sys.stderr, flush=True)
-    status = subprocess.run([*command, *(["--smoke"] if smoke else [])], cwd=ROOT).returncode
+    status = subprocess.run([*command, *way, *(["--smoke"] if smoke else [])], cwd=ROOT).returncode
     print(json.dumps({
         "bench": "all", "case": name, "metric": "status", "value": status, "unit": "exit",
         "spread": None, "peer": None, "seconds": round(time.monotonic() - start, 1),

@@ -11,7 +11,8 @@ market. Cases: one TLS record a frame (single), many (packed). In each repetitio
 ringtaped's shard is its thread's, as the kernel accounts it; the process's includes kernel
 workers, the sealer and sealing what was left at the end. bench/peers/capture_client.py says what
 the peers do; they store nothing. All speak TLS 1.3 with AES-128-GCM. lost and duplicated are ids
-of the store against those sent; values are the tests' (tests/peers/record_test.py)."""
+of the store against those sent; wrong are rows whose price, quantity, side or delay to the event
+time are not those of the recording, read by Python (made-up trades: tests/peers/record_test.py)."""
 
 import argparse
 import functools
@@ -30,6 +31,7 @@ sys.path.insert(0, str(ROOT / "tests" / "peers"))
 
 import duckdb  # noqa: E402
 import expected  # noqa: E402
+import pyarrow  # noqa: E402
 import support  # noqa: E402
 from lib import contract  # noqa: E402
 
@@ -113,6 +115,41 @@ def compare(ended, stored):
     return lost, duplicated
 
 
+@functools.cache
+def recorded_trades():
+    """What stands in the recording, in order, as DuckDB is to find it in every lap."""
+    if not (support.REAL_DATA / "captures" / CAPTURE).exists():
+        return None
+    rows = [
+        expected.binance_rows(message)[1][0]
+        for stream, message in expected.capture_messages(support.REAL_DATA / "captures" / CAPTURE)
+        if stream.endswith("@trade")
+    ]
+    return pyarrow.table({
+        "place": range(len(rows)),
+        "price": pyarrow.array([r["price"] for r in rows], pyarrow.decimal128(38, 18)),
+        "quantity": pyarrow.array([r["quantity"] for r in rows], pyarrow.decimal128(38, 18)),
+        "side": [r["side"] for r in rows],
+        "delay_ns": [r["event_time_ns"] - r["trade_time_ns"] for r in rows],
+    })  # fmt: skip
+
+
+def wrong_values(parquet, messages):
+    """Rows that don't say what the recording says at their place of a lap."""
+    trades = recorded_trades()
+    if trades is None:
+        return 0
+    folder = expected.folders(parquet)["binance", "trade"]
+    right = duckdb.sql(
+        f"""SELECT count(*) FROM trades JOIN (
+            SELECT *, (id - min(id) OVER ()) % {len(trades)} AS place
+            FROM read_parquet('{folder}/**/*.parquet', hive_partitioning=false)) s
+        USING (place) WHERE s.price = trades.price AND s.quantity = trades.quantity AND
+            s.side = trades.side AND s.event_time_ns - s.trade_time_ns = trades.delay_ns"""
+    ).fetchall()[0][0]
+    return messages - right
+
+
 def seal_s(store):
     """CPU seconds of sealing what the daemon left."""
     before = os.times()
@@ -146,6 +183,7 @@ def measure_ringtape(case, messages, certificates, folder):
         "rss_mb": most / (1 << 20),
         "lost": lost,
         "duplicated": duplicated,
+        "wrong": wrong_values(folder / "parquet", messages),
     }
 
 
@@ -213,11 +251,11 @@ def report(case, runs):
         for of, prefix in (("shard", ""), ("process", "process_")):
             ratio, spread = middle([r[of] / p for r, p in zip(own, runs[peer])])
             emit(f"{prefix}ratio_to_{peer}", round(ratio, 2), case, "ratio", spread)
-    for metric in ("lost", "duplicated"):
+    for metric in ("lost", "duplicated", "wrong"):
         emit(metric, sum(r[metric] for r in own), case, "rows", 0.0)
     value, spread = middle([r["rss_mb"] for r in own])
     emit("rss_mb", round(value, 1), case, "MB", spread)
-    return all(r["lost"] == r["duplicated"] == 0 for r in own)
+    return all(r["lost"] == r["duplicated"] == r["wrong"] == 0 for r in own)
 
 
 def main():

@@ -5,7 +5,7 @@
                             [--steady MINUTES]
 
 load: 1,000 to 500,000 trades a second, with and without Kafka; bench/lib/latency_load.py says how
-it is measured. --picture draws docs/images/latency.svg of it.
+it is measured, and drawn in zig-out/latency.svg; with --picture in docs/images too.
 
 profiles: at 10,000 trades a second to a consumer of Kafka, by the mirror's profile.
 exchange-sim, ringtaped (TLS, durable tape, mirror in JSON), a broker of one node (1 GB of heap, as
@@ -280,11 +280,13 @@ def loads(broker, certificates, symbols, sizes):
     return figures, good, met
 
 
-def draw(figures):
+def draw(figures, picture):
     text = latency_picture.picture(
         figures, f"two cores for exchange, ringtaped, broker, consumer; load {load():.0f}"
     )
-    (ROOT / "docs" / "images" / "latency.svg").write_text(text)
+    (ROOT / "zig-out" / "latency.svg").write_text(text)
+    if picture:
+        (ROOT / "docs" / "images" / "latency.svg").write_text(text)
 
 
 def curve(broker, certificates, symbols, sizes):
@@ -339,8 +341,7 @@ def parts(options, broker, certificates):
         sizes = sized(LOAD_SMOKE if options.smoke else LOAD, options)
         figures, whole, met = loads(broker, certificates, symbols, sizes)
         good = good and whole
-        if options.picture:
-            draw(figures)
+        draw(figures, options.picture)
     if options.only != "load" and broker is not None:
         sizes = sized(SMOKE if options.smoke else FULL, options)
         whole, fast = profiles(broker, certificates, symbols, sizes)

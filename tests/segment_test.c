@@ -317,6 +317,49 @@ Test(segment, damage_costs_one_block_and_is_reported)
     free(rows);
 }
 
+enum { FLAKY_PLACES_MAX = 256, FLAKY_TIMES = 2 };
+
+struct flaky {
+    const struct segment_image *image;
+    uint64_t place[FLAKY_PLACES_MAX];
+    uint32_t times[FLAKY_PLACES_MAX];
+    uint32_t count;
+};
+
+// What is read from a place for the first times is wrong.
+static int64_t flaky_read(void *context, uint64_t offset, void *out, size_t size)
+{
+    struct flaky *flaky = context;
+    uint32_t at = 0;
+    while (at < flaky->count && flaky->place[at] != offset) at++;
+    if (at == flaky->count) {
+        cr_assert_lt(flaky->count, FLAKY_PLACES_MAX);
+        flaky->place[flaky->count++] = offset;
+    }
+    memcpy(out, flaky->image->bytes + offset, size);
+    if (flaky->times[at]++ < FLAKY_TIMES) ((uint8_t *)out)[0] ^= 1;
+    return (int64_t)size;
+}
+
+Test(segment, a_device_that_errs_now_and_then_damages_nothing)
+{
+    struct rows *rows;
+    struct segment_image image = trades_image(&rows);
+    struct flaky flaky = {.image = &image};
+    struct source source = {.size = image.size, .read = flaky_read, .context = &flaky};
+    struct segment *segment = NULL;
+    cr_assert_eq(segment_open(&segment, &source, NULL, 0), SEGMENT_GOOD);
+    cr_assert_gt(flaky.count, 2, "header, postscript and footer are places of their own");
+    cr_assert_eq(segment_footer_error(segment), SEGMENT_GOOD);
+    for (uint32_t b = 0; b < segment_index(segment)->block_count; b++) {
+        struct segment_block block;
+        cr_assert_eq(segment_read(segment, b, UINT64_MAX, &block), SEGMENT_GOOD);
+    }
+    segment_close(segment);
+    image_free(&image);
+    free(rows);
+}
+
 Test(segment, a_cut_file_gives_its_whole_blocks)
 {
     struct rows *rows;
