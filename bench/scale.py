@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT / "tests" / "peers"))
 import support  # noqa: E402
 from capture import middle, process_s, thread_ns  # noqa: E402
 
-FULL = {"repetitions": 3, "rate": 50000, "warm": 3, "seconds": 6, "idle": 60, "feeds": (1, 4, 32),
+FULL = {"repetitions": 5, "rate": 50000, "warm": 3, "seconds": 6, "idle": 60, "feeds": (1, 4, 32),
         "shards": 8, "markets": 1024, "symbols": (10, 100, 1000, 10000)}  # fmt: skip
 SMOKE = {"repetitions": 1, "rate": 3000, "warm": 0.3, "seconds": 1, "idle": 1, "feeds": (1, 2),
          "shards": 2, "markets": 16, "symbols": (10, 200)}  # fmt: skip

@@ -102,6 +102,7 @@ static struct shard *life_shard(struct life *life, struct io **io, uint32_t numb
                                     .store = life->store, .recall = &life->recall,
                                     .tape_bytes = 1 << 20,
                                     .tape_age_ns = life->tape_age_ns,
+                                    .commit_interval_ns = life->commit_ns,
                                     .feed = life_mirror_feed(life, number),
                                     .derive = {.interval_count = 2, .minutes = {1, 5},
                                                .grace_ns = -1, .empty = life->candles_empty}};
@@ -178,7 +179,7 @@ static bool life_start_all(struct life *life)
     if (!life_candles(life)) return false;
     if (life->keep != NULL) life_keep_watch(life->keep, life->store);
     if (!life->seals) return true;
-    keep_store_want_news(life->store, 2 * LIMIT_SECOND_NS);
+    keep_store_want_news(life->store, 2 * LIMIT_SECOND_NS + life->commit_ns);
     life->controls = true;
     life->control_tick = (struct io_op){0};
     io_timeout(life->store_io, &life->control_tick, 0, life_control_tick);

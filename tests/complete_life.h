@@ -63,6 +63,7 @@ struct life {
     bool tls;   // ... with market_tls_begin(): wss and https
     struct life_keep *keep; // trades are deleted; NULL: nothing is
     uint64_t rots; // sectors that became something else for good; some rows may be lost by them
+    int64_t commit_ns;  // commit_interval; 0: as by default
     bool candles_empty; // of minutes without trades, too; of one life
     int64_t candles_late_ns; // so long the shards record before what candles begin with is read
     uint64_t copies; // of lives that are over

@@ -13,7 +13,7 @@
 #define SECOND LIMIT_SECOND_NS
 
 enum { SITTINGS_LEAST = 4, CRASHES_LEAST = 3, START_OPERATIONS = 60, AIM_OPERATIONS = 12,
-       START_MISREADS_PPM = 20000, START_REFUSALS_MAX = 10,
+       START_MISREADS_PPM = 20000, START_REFUSALS_MAX = 10, COMMIT_MS_MAX = 2000,
        DISK_BYTES = 1 << 30, TAPE_BYTES = 1 << 20 };
 
 struct simulation {
@@ -38,6 +38,8 @@ static void simulation_begin(struct simulation *own, uint64_t seed,
     life->seals = true;
     life->may_refuse = true;
     life->tape_age_ns = 20 * SECOND;
+    // Long: the ledger is due while rows of its keys are still in memory.
+    life->commit_ns = drawn(own, 4) == 0 ? (int64_t)(1 + drawn(own, COMMIT_MS_MAX)) * MS : 0;
     life->named = drawn(own, 2) == 0;
     sim_world_faults(life->world)->torn_sector = 500000;
     sim_world_faults(life->world)->resolve_rotated = drawn(own, 2) == 0;
