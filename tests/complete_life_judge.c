@@ -226,30 +226,32 @@ static void found_destroy(struct found *found)
 
 static void judge_trades(const struct found *found, uint32_t symbol, struct life_result *result)
 {
-    int64_t count = (int64_t)found->peer->symbols[symbol].count;
+    const struct market_symbol *truth = &found->peer->symbols[symbol];
+    int64_t count = (int64_t)truth->count;
     int64_t first = 0;
+    int64_t run_to = -2; // last of a run of missing ones that REST did not give
     while (first < count && found->stored[symbol][first] == 0) first++;
     for (int64_t n = found->keep != NULL ? 0 : first; n < count; n++) {
         uint8_t stored = found->stored[symbol][n];
         bool listed = found->listed[symbol][n] > 0;
+        const bool not_given = truth->denied || truth->left_out[n] >= REPAIR_ATTEMPTS_MAX;
         if (found->keep != NULL && stored == 0 && !listed &&
-            (life_keep_gone(found->keep, symbol, n,
-                            found->peer->symbols[symbol].time_us[n] * 1000) || n < first))
+            (life_keep_gone(found->keep, symbol, n, truth->time_us[n] * 1000) || n < first))
             continue;
         result->stored += stored > 0;
         result->duplicated += stored > 1 ? stored - 1u : 0u;
         result->listed += listed;
         result->missing += stored == 0 && !listed;
+        result->rows_missing += stored == 0 && !listed && !(not_given && n == run_to + 1);
+        if (stored == 0 && !listed && not_given) run_to = n;
         // Where all rows of a symbol are deleted, its open holes are forgotten with them.
-        result->given_up += found->keep == NULL && stored == 0 && listed &&
-                            !found->peer->symbols[symbol].denied &&
-                            found->peer->symbols[symbol].left_out[n] < REPAIR_ATTEMPTS_MAX;
+        result->given_up += found->keep == NULL && stored == 0 && listed && !not_given;
         if (found->says && (stored > 0) == listed)
             (void)fprintf(stderr, "%s: %u %lld\n", listed ? "listed" : "missing", symbol,
                           (long long)(n + MARKET_FIRST_ID));
         result->wrong += stored > 0 && listed;
         result->not_live += stored == 0 && found->live_from_ns != 0 &&
-                            found->peer->symbols[symbol].time_us[n] * 1000 >= found->live_from_ns;
+                            truth->time_us[n] * 1000 >= found->live_from_ns;
     }
 }
 

@@ -110,6 +110,7 @@ static void judge(const struct found *found, uint32_t symbol, struct life_result
         result->not_live += found->live_from_ns != 0 &&
                             truth->time_us[n] * 1000 >= found->live_from_ns;
         result->missing += !listed;
+        result->rows_missing += !listed;
     }
 }
 
