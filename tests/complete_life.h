@@ -77,7 +77,7 @@ struct life_result {
     uint64_t stored; // trades
     uint64_t duplicated;
     uint64_t missing;  // truth less stored less listed as open or lost
-    uint64_t rows_missing; // rows that tell of them: theirs, or one for a run that REST did not give
+    uint64_t rows_missing; // that tell of them: theirs, or one for a run that REST did not give
     uint64_t listed;   // open or lost
     uint64_t given_up; // of the lost: which the exchange would have told, had it been asked thrice
     uint64_t not_live; // of the trades from live_from_ns on: that no link brought; books that do

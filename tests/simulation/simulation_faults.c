@@ -212,6 +212,7 @@ static const struct fault faults[] = {
 };
 // Those of TLS are the last, so that other seeds draw among the rest as if these were not there.
 enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 5, FAULTS_TLS = 3 };
+enum { FAULT_ROT = FAULTS - FAULTS_TLS - 1 };
 _Static_assert(FAULTS <= SIMULATION_KINDS_MAX, "one counter each");
 const uint32_t simulation_kill = 0, simulation_power = 1, simulation_start_crash = 2,
                simulation_deleted = 3;
@@ -263,13 +264,23 @@ static bool allowed(const struct fault *fault, const struct simulation_groups *g
            (groups->clock || fault->group != GROUP_CLOCK);
 }
 
-void simulation_fault_begin(struct life *life, const struct simulation_groups *groups)
+// Where sectors may rot, every fourth fault is that: else one in forty would be, and most of those
+// at a segment.
+static uint32_t any_fault(struct life *life, const struct simulation_groups *groups)
 {
     const uint64_t kinds = groups->tls ? FAULTS - FIRST_DRAWN : FAULTS - FAULTS_TLS - FIRST_DRAWN;
+    if (groups->rot && sim_world_random(life->world, 4) == 0) return FAULT_ROT;
+    uint32_t kind;
+    do
+        kind = FIRST_DRAWN + (uint32_t)sim_world_random(life->world, kinds);
+    while (!allowed(&faults[kind], groups));
+    return kind;
+}
+
+void simulation_fault_begin(struct life *life, const struct simulation_groups *groups)
+{
     for (uint32_t i = 0; i < SIMULATION_AT_ONCE; i++) {
-        do
-            current[i] = FIRST_DRAWN + (uint32_t)sim_world_random(life->world, kinds);
-        while (!allowed(&faults[current[i]], groups));
+        current[i] = any_fault(life, groups);
         if (i > 0 && sim_world_random(life->world, 3) != 0) current[i] = current[0];
         if (i == 0 || current[i] != current[0]) fault_set(life, current[i], true);
     }
