@@ -46,7 +46,7 @@ int recover_tape(const struct source *source, const void *mark_bytes, size_t mar
     struct tape_reader reader;
     struct tape_item item;
     *report = (struct recover_report){.time_min = INT64_MAX, .time_max = INT64_MIN};
-    int result = tape_reader_open(&reader, source, mark_bytes, mark_size, &report->error);
+    int result = tape_reader_open(&reader, source, 0, mark_bytes, mark_size, &report->error);
     if (result == -EBADMSG) {
         report->verdict = RECOVER_FOREIGN;
         return 0;

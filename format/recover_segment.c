@@ -200,10 +200,10 @@ static int open_segment(struct recover_input *input)
 // What a header without damage says is what the name and the store say.
 static bool is_owned(const struct recover_input *input, const uint8_t *store)
 {
-    const struct layout_segment *header = segment_header(input->segment);
-    return header->number == input->listed.number && header->day == input->listed.day &&
-           header->channel == (uint8_t)input->listed.channel &&
-           memcmp(header->store, store, sizeof header->store) == 0;
+    const struct catalogue_segment *listed = &input->listed;
+    const uint8_t *owner = segment_header(input->segment)->store;
+    return segment_is(input->segment, listed->number, listed->day, listed->channel) &&
+           memcmp(owner, store, LAYOUT_STORE_ID_BYTES) == 0;
 }
 
 static void leave_alone(struct checking *checking, const char *what)

@@ -63,8 +63,9 @@ static int walk_open(struct walk *walk, const struct recover_tape_input *tape,
         return error;
     walk->source = recover_file_source(&walk->file);
     load_mark(walk, directory);
-    error = tape_reader_open(&walk->reader, &walk->source, walk->mark_size ? walk->mark : NULL,
-                             walk->mark_size, &walk->header_error);
+    error = tape_reader_open(&walk->reader, &walk->source, tape->number,
+                             walk->mark_size ? walk->mark : NULL, walk->mark_size,
+                             &walk->header_error);
     walk->opened = error == 0;
     if (error == -EBADMSG && walk->header_error == TAPE_NEWER)
         error = -EPROTONOSUPPORT;

@@ -32,6 +32,7 @@ const char *segment_error_text(enum segment_error error)
         [SEGMENT_BAD_INDEX] = "index damaged or of another file",
         [SEGMENT_BAD_FILE_HASH] = "the hash over the file is wrong",
         [SEGMENT_BAD_ORDER] = "rows do not agree with header, footer or day",
+        [SEGMENT_OTHER] = "another segment lies in its place",
         [SEGMENT_READ_FAILED] = "reading failed",
         [SEGMENT_NO_MEMORY] = "out of memory",
     };
@@ -195,6 +196,13 @@ void segment_close(struct segment *segment)
 const struct layout_segment *segment_header(const struct segment *segment)
 {
     return &segment->header;
+}
+
+bool segment_is(const struct segment *segment, uint32_t number, int32_t day, enum channel channel)
+{
+    const struct layout_segment *header = &segment->header;
+    ensure(number != 0);
+    return header->number == number && header->day == day && header->channel == (uint8_t)channel;
 }
 
 const struct index *segment_index(const struct segment *segment)

@@ -129,6 +129,7 @@ enum segment_error { // 0 is good; negative results of functions are -errno
     SEGMENT_BAD_INDEX,
     SEGMENT_BAD_FILE_HASH,
     SEGMENT_BAD_ORDER,    // rows or blocks not as the header says
+    SEGMENT_OTHER,        // good, but not the one of this name
     SEGMENT_READ_FAILED,  // the source said so
     SEGMENT_NO_MEMORY,
 };
@@ -187,6 +188,8 @@ void segment_close(struct segment *segment);
 enum segment_error segment_reopen(struct segment **segment, const struct source *source,
                                   const void *index, size_t index_size);
 const struct layout_segment *segment_header(const struct segment *segment);
+// Is it the one of this name? A device may have written another one's first sector there.
+bool segment_is(const struct segment *segment, uint32_t number, int32_t day, enum channel channel);
 const struct index *segment_index(const struct segment *segment); // blocks, zones, symbols
 bool segment_rebuilt(const struct segment *segment);        // the index given was not used
 enum segment_error segment_footer_error(const struct segment *segment); // not good: walked

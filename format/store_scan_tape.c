@@ -19,8 +19,8 @@ static int open_reader(struct store_scan *scan, struct scan_entry *entry, size_t
     struct scan_tape *tape = entry->tape;
     enum tape_error bad = TAPE_GOOD;
     struct source source = store_file_source(&entry->file);
-    int error = tape_reader_open(&tape->reader, &source, mark_size > 0 ? tape->mark : NULL,
-                                 mark_size, &bad);
+    int error = tape_reader_open(&tape->reader, &source, entry->number,
+                                 mark_size > 0 ? tape->mark : NULL, mark_size, &bad);
     if (error == 0) {
         tape->reading = true;
         tape->reader.look_ahead = TAPE_LIVE_LOOK_AHEAD;

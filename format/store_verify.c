@@ -254,7 +254,7 @@ static int verify_tape(struct verify *verify, uint32_t number)
     struct tape_reader reader;
     enum tape_error error = TAPE_GOOD;
     struct source source = store_file_source(&file);
-    result = tape_reader_open(&reader, &source, mark_size > 0 ? mark : NULL,
+    result = tape_reader_open(&reader, &source, number, mark_size > 0 ? mark : NULL,
                               mark_size > 0 ? (size_t)mark_size : 0, &error);
     if (result == 0) {
         if (store_owns_tape(verify->store, &reader.header, number)) {

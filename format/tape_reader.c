@@ -450,75 +450,12 @@ static int reader_missing(struct tape_reader *reader, enum tape_error error, str
                        : reader_gap(reader, &behind, error, item);
 }
 
-// The header's salt and hash are repeated in the batches: what stands in for a damaged header is
-// taken from the first batch, if that can be read, and the damage is given as the first item.
-// 0 or the negative errno of the source; *error stays where there is no such batch.
-static int reader_do_without_header(struct tape_reader *reader, enum tape_error *error)
-{
-    struct layout_batch first;
-    int64_t got;
-    for (uint64_t slot = 1; slot <= 2; slot++) {
-        const uint8_t *bytes = reader_get(reader, slot * LAYOUT_SECTOR, LAYOUT_SECTOR, &got);
-        if (!bytes)
-            return (int)got;
-        if (tape_decode_header(bytes, (size_t)got, &first) != TAPE_GOOD || first.sequence != 1)
-            continue;
-        bytes = reader_get(reader, 0, LAYOUT_SECTOR, &got);
-        if (!bytes)
-            return (int)got;
-        // A live tape may have got its header meanwhile.
-        if (tape_header_decode(bytes, (size_t)got, &reader->header) != TAPE_GOOD) {
-            reader->header = (struct layout_tape){
-                .magic = LAYOUT_TAPE_MAGIC, .salt = first.salt, .hash = first.previous_hash};
-            reader->header_error = *error;
-        }
-        *error = TAPE_GOOD;
-        return 0;
-    }
-    return 0;
-}
-
 static int reader_give_header_damage(struct tape_reader *reader, struct tape_item *item)
 {
     struct tape_damage damage = {
         .bytes = LAYOUT_SECTOR, .error = reader->header_error, .acknowledged = true};
     reader->header_error = TAPE_GOOD;
     return reader_give_damage(reader, &damage, item);
-}
-
-static int reader_header(struct tape_reader *reader, enum tape_error *error)
-{
-    int64_t got;
-    const uint8_t *bytes = reader_get(reader, 0, LAYOUT_SECTOR, &got);
-    if (!bytes)
-        return (int)got;
-    *error = tape_header_decode(bytes, (size_t)got, &reader->header);
-    return 0;
-}
-
-int tape_reader_open(struct tape_reader *reader, const struct source *source,
-                     const void *mark_bytes, size_t mark_size, enum tape_error *error)
-{
-    *reader = (struct tape_reader){.source = *source,
-                                   .look_ahead = UINT64_MAX,
-                                   .limit_sequence = UINT64_MAX,
-                                   .limit_revision = UINT32_MAX};
-    uint32_t tries = 0;
-    int result = reader_header(reader, error);
-    while (result == 0 && *error != TAPE_GOOD && *error != TAPE_NEWER &&
-           source_again(&reader->source, &tries))
-        result = reader_header(reader, error);
-    if (result == 0 && (*error == TAPE_NO_MAGIC || *error == TAPE_BAD_HASH))
-        result = reader_do_without_header(reader, error);
-    if (result < 0 || *error != TAPE_GOOD) {
-        tape_reader_close(reader);
-        return result < 0 ? result : -EBADMSG;
-    }
-    if (mark_bytes)
-        tape_reader_set_mark(reader, mark_bytes, mark_size);
-    reader->offset = LAYOUT_SECTOR;
-    reader->last_hash = reader->header.hash;
-    return 0;
 }
 
 // The batch whose place begins at `base`: raises the position by what its headers know. Returns the

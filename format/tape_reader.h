@@ -81,11 +81,13 @@ struct tape_reader {
 
 enum { TAPE_LIVE_LOOK_AHEAD = 16 << 20 };
 
-// Reads the file header. `mark_bytes` (may be NULL): the .mark file. A damaged header in front of a
-// good batch costs no rows: it is the first damage given, and only magic, salt and hash of `header`
-// are known. Otherwise -EBADMSG, and *error tells what is wrong; other negative: errno of the
-// source.
-int tape_reader_open(struct tape_reader *reader, const struct source *source,
+// Reads the file header. `number` (0: not known): of the tape that should be there. `mark_bytes`
+// (may be NULL): the .mark file. A damaged header in front of a good batch costs no rows, nor does
+// one of another tape in front of a batch that is not of that tape: it is the first damage given,
+// and only magic, salt and hash of `header` are known. (A whole file of another tape opens; who
+// minds looks at header.number.) Otherwise -EBADMSG, and *error tells what is wrong; other
+// negative: errno of the source.
+int tape_reader_open(struct tape_reader *reader, const struct source *source, uint32_t number,
                      const void *mark_bytes, size_t mark_size, enum tape_error *error);
 // After -EBADMSG: was anything ever appended to this file? A crash while a tape is created leaves
 // one without a good header, and nothing is lost with it; any other is damaged. 1: nothing was; 0:

@@ -112,7 +112,7 @@ static struct found tape_read(const struct tape *tape, uint64_t size, bool mark)
     enum tape_error error;
     struct source source = source_of_memory(tape->bytes, size);
     memset(seen, 0, sizeof seen);
-    cr_assert_eq(tape_reader_open(&reader, &source, mark ? tape->mark : NULL, sizeof tape->mark,
+    cr_assert_eq(tape_reader_open(&reader, &source, 0, mark ? tape->mark : NULL, sizeof tape->mark,
                                   &error),
                  0);
     while (tape_reader_next(&reader, &item) == 1) {

@@ -195,7 +195,7 @@ Test(format_golden, tape_1_0)
     struct tape_reader reader;
     struct tape_item item;
     enum tape_error error;
-    cr_assert_eq(tape_reader_open(&reader, &source, mark, mark_size, &error), 0);
+    cr_assert_eq(tape_reader_open(&reader, &source, 0, mark, mark_size, &error), 0);
     cr_assert_eq(reader.header.number, 41);
     int edges[] = {0, 3, GOLDEN_ROWS}; // the first two writes are one batch of two revisions
     for (int part = 0; part < 2; part++) {

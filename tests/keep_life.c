@@ -392,7 +392,7 @@ static bool check_tape(struct keep_life *life, uint32_t number, uint64_t last[])
     bool good = true;
     if (getenv("KEEP_LIFE_TRACE"))
         (void)fprintf(stderr, "tape %u, mark of %lld bytes\n", number, (long long)mark_size);
-    if (tape_reader_open(&reader, &source, mark_size > 0 ? mark : NULL,
+    if (tape_reader_open(&reader, &source, 0, mark_size > 0 ? mark : NULL,
                          mark_size > 0 ? (size_t)mark_size : 0, &error) == 0) {
         while (good && tape_reader_next(&reader, &item) > 0)
             good = item.is_damage ? wrong(life, "a tape is damaged", number)

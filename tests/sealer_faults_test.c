@@ -126,6 +126,21 @@ Test(sealer_faults, a_mark_that_cannot_be_read_costs_no_rows)
     keep_life_end(&life);
 }
 
+// A write that went astray: the header of tape 2 lies on that of tape 1 as well.
+Test(sealer_faults, a_header_of_another_tape_costs_no_rows)
+{
+    static uint8_t header[4096];
+    leave_tapes(32);
+    cr_assert_eq(sim_disk_read(life.world, "store/tape/00000002.tape", header, sizeof header, 0),
+                 sizeof header);
+    sim_disk_write(life.world, "store/tape/00000001.tape", header, sizeof header, 0);
+    cr_assert(keep_life_settle(&life));
+    cr_assert(keep_life_check(&life), "%s", life.why);
+    cr_assert_eq(rows_seen(), life.appended);
+    cr_assert_gt(sim_disk_size(life.world, "store/quarantine/00000001.tape"), 0);
+    keep_life_end(&life);
+}
+
 // Behind the readable rows, too: the device says nothing of what was there.
 Test(sealer_faults, unreadable_space_behind_the_end_does_not_stop_anything)
 {

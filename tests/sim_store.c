@@ -61,6 +61,11 @@ static bool walk_segment(const struct catalogue_segment *listed, const char *pat
 {
     struct segment *segment;
     enum segment_error error = segment_open(&segment, source, NULL, 0);
+    if (error == SEGMENT_GOOD &&
+        !segment_is(segment, listed->number, listed->day, listed->channel)) {
+        segment_close(segment);
+        error = SEGMENT_OTHER;
+    }
     if (error != SEGMENT_GOOD) {
         if (unreadable) *unreadable += listed->rows;
         return cannot(why, path, error) || unreadable;

@@ -89,7 +89,8 @@ int ringtape_tape_walk(const char *path, struct ringtape_tape *tape, enum tape_e
         const size_t mark_size = ringtape_tape_mark(path, mark);
         const struct source source = {
             .size = (uint64_t)status.st_size, .read = ringtape_tape_read, .context = &file};
-        result = tape_reader_open(&reader, &source, mark_size > 0 ? mark : NULL, mark_size, error);
+        result = tape_reader_open(&reader, &source, 0, mark_size > 0 ? mark : NULL, mark_size,
+                                  error);
         if (result == 0) {
             tape->header = reader.header;
             result = ringtape_tape_items(&reader, tape, callback, context);

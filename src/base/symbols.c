@@ -3,7 +3,8 @@
 // Contract: see symbols.h. Open addressing with linear probing over a power-of-two table at most
 // half full, so that a lookup of a name that is present or absent ends after one or two slots. A
 // slot holds the first sixteen bytes of the symbol beside its size and exchange: of all but a few
-// this is the whole name and no second cache line is touched.
+// this is the whole name and no second cache line is touched. An empty slot is zeros, as memory
+// comes from the kernel: what is never used is never touched.
 #include "base/symbols.h"
 
 #include <stdlib.h>
@@ -39,8 +40,6 @@ struct symbols *symbols_open(uint32_t count_max)
         symbols_close(symbols);
         return NULL;
     }
-    for (uint32_t i = 0; i < slot_count; i++)
-        symbols->slots[i].symbol = SYMBOL_NONE;
     return symbols;
 }
 
@@ -82,7 +81,7 @@ static inline struct symbol_slot *symbol_slot(const struct symbols *symbols, uin
     uint32_t at = symbol_hash(head, tail, kind) & symbols->slot_mask;
     for (;; at = (at + 1) & symbols->slot_mask) {
         struct symbol_slot *slot = &symbols->slots[at];
-        if (slot->symbol == SYMBOL_NONE)
+        if (slot->kind == 0)
             return slot;
         if (slot->head != head || slot->tail != tail || slot->kind != kind)
             continue;
@@ -110,7 +109,7 @@ uint32_t symbols_add(struct symbols *symbols, uint32_t exchange, const char *nam
         !symbol_acceptable(name, name_size))
         return SYMBOL_NONE;
     struct symbol_slot *slot = symbol_slot(symbols, exchange, name, name_size);
-    if (slot->symbol != SYMBOL_NONE)
+    if (slot->kind != 0)
         return slot->symbol;
     if (symbols->count == symbols->count_max)
         return SYMBOL_NONE;
@@ -132,7 +131,8 @@ uint32_t symbols_find(const struct symbols *symbols, uint32_t exchange, const ch
 {
     if (name_size == 0 || name_size > SYMBOL_NAME_BYTES_MAX)
         return SYMBOL_NONE;
-    return symbol_slot(symbols, exchange, name, name_size)->symbol;
+    const struct symbol_slot *slot = symbol_slot(symbols, exchange, name, name_size);
+    return slot->kind != 0 ? slot->symbol : SYMBOL_NONE;
 }
 
 const struct symbol_name *symbols_name(const struct symbols *symbols, uint32_t symbol)

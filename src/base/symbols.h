@@ -33,8 +33,8 @@ struct symbol_name { // "binance:BTCUSDT" and where the symbol begins in it
 struct symbol_slot {
     uint64_t head;   // the symbol's first eight bytes, zeros behind them
     uint64_t tail;   // the next eight
-    uint32_t symbol; // SYMBOL_NONE: empty
-    uint32_t kind;   // symbol_kind()
+    uint32_t symbol;
+    uint32_t kind;   // symbol_kind(); 0: empty
 };
 
 struct symbols {
@@ -98,7 +98,7 @@ symbols_find_padded(const struct symbols *symbols, uint32_t exchange, const char
         const struct symbol_slot *slot = &symbols->slots[at];
         if (slot->head == head && slot->tail == tail && slot->kind == kind)
             return slot->symbol;
-        if (slot->symbol == UINT32_MAX)
+        if (slot->kind == 0)
             return UINT32_MAX;
     }
 }

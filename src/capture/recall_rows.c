@@ -264,7 +264,7 @@ static int tape_walk(struct recall_work *work, uint32_t number, const struct sou
     struct tape_item item;
     enum tape_error error;
     int64_t latest_ns = 0;
-    int result = tape_reader_open(&reader, source, mark, mark_size, &error);
+    int result = tape_reader_open(&reader, source, number, mark, mark_size, &error);
     if (result == -EBADMSG) return 0; // nothing was ever written, or the sealer tells
     if (result != 0) return result;
     while ((result = tape_reader_next(&reader, &item)) > 0) {
@@ -406,7 +406,8 @@ static int segment_recall(struct recall_work *work, const struct catalogue_segme
                                   .afresh = file_afresh};
     int result = 0;
     if (segment_open(&segment, &source, NULL, 0) == SEGMENT_GOOD) {
-        result = segment_load(work, segment);
+        if (segment_is(segment, listed->number, listed->day, listed->channel))
+            result = segment_load(work, segment);
         segment_close(segment);
     }
     file_close(work);

@@ -161,7 +161,9 @@ static void segment_opened(struct io *io, struct io_op *op)
         fail_file(sealer, "damaged; run `ringtape verify`");
         return;
     }
-    bool good = load_blocks(days, segment);
+    const struct catalogue_segment *listed = &sealer->catalogue->segments[days->at - 1];
+    bool good = segment_is(segment, listed->number, listed->day, listed->channel) &&
+                load_blocks(days, segment);
     segment_close(segment);
     if (good)
         sealer_days_close_file(sealer);
@@ -238,8 +240,8 @@ static void tape_opened(struct io *io, struct io_op *op)
         .afresh = file_afresh};
     struct tape_reader reader;
     enum tape_error error;
-    int result = tape_reader_open(&reader, &source, days->mark_size > 0 ? days->mark : NULL,
-                                  days->mark_size, &error);
+    int result = tape_reader_open(&reader, &source, days->tapes[days->at - 1],
+                                  days->mark_size > 0 ? days->mark : NULL, days->mark_size, &error);
     bool known = result == -EBADMSG; // a spare: nothing was appended to it
     if (result == 0) {
         known = take_tape(sealer, &reader);

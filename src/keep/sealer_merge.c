@@ -367,8 +367,11 @@ static void input_opened(struct io *io, struct io_op *op)
         .size = input->segment.bytes, .read = read_input, .context = input,
         .afresh = input_afresh};
     enum segment_error error = segment_open(&input->open, &source, NULL, 0);
+    const struct catalogue_segment *listed = &input->segment;
     if (error != SEGMENT_GOOD)
         input->open = NULL;
+    else if (!segment_is(input->open, listed->number, listed->day, listed->channel))
+        error = SEGMENT_OTHER;
     else if (!is_whole(input))
         error = SEGMENT_BAD_FOOTER;
     if (error != SEGMENT_GOOD) {

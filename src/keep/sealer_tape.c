@@ -218,8 +218,8 @@ static void tape_opened(struct io *io, struct io_op *op)
     struct source source = {
         .size = (uint64_t)size, .read = read_tape, .context = sealer, .afresh = tape_afresh};
     enum tape_error error = TAPE_GOOD;
-    int result = tape_reader_open(&tape->reader, &source, tape->mark_size ? tape->mark : NULL,
-                                  tape->mark_size, &error);
+    int result = tape_reader_open(&tape->reader, &source, tape->number,
+                                  tape->mark_size ? tape->mark : NULL, tape->mark_size, &error);
     tape->reading = result == 0;
     if (result == -EBADMSG) {
         without_header(sealer, &source, error);

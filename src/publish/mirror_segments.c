@@ -243,6 +243,8 @@ static enum segment_error segment_begin(struct mirror_file *file)
         remade->segment = NULL;
         return error;
     }
+    if (!segment_is(remade->segment, listed->number, listed->day, listed->channel))
+        return SEGMENT_OTHER;
     const struct index *index = segment_index(remade->segment);
     remade->names = calloc(index->symbol_count + 1u, sizeof *remade->names);
     remade->block_first = calloc(index->block_count + 1u, sizeof *remade->block_first);
@@ -250,9 +252,8 @@ static enum segment_error segment_begin(struct mirror_file *file)
     for (uint32_t i = 0; i < index->symbol_count; i++) remade->names[i] = index_name(index, i);
     for (uint32_t b = 0; b < index->block_count; b++)
         remade->block_first[b + 1] = remade->block_first[b] + index->blocks[b].rows;
-    bool same = segment_header(remade->segment)->channel == listed->channel &&
-                remade->block_first[index->block_count] == listed->rows;
-    return same ? SEGMENT_GOOD : SEGMENT_BAD_INDEX;
+    return remade->block_first[index->block_count] == listed->rows ? SEGMENT_GOOD
+                                                                   : SEGMENT_BAD_INDEX;
 }
 
 static void segment_opened(struct io *io, struct io_op *op)

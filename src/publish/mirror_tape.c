@@ -187,7 +187,8 @@ static void file_begin(struct mirror_file *file)
         mirror_remake(file);
         return;
     }
-    int result = size < 0 ? (int)size : tape_reader_open(&file->reader, &source, NULL, 0, &error);
+    int result = size < 0 ? (int)size
+                          : tape_reader_open(&file->reader, &source, file->tape, NULL, 0, &error);
     file->reading = result == 0;
     file->state = result == 0 ? FILE_READY : FILE_GONE;
     if (result == 0) {

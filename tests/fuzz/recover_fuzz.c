@@ -89,7 +89,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct tape_reader reader;
     struct tape_item item;
     enum tape_error error;
-    if (tape_reader_open(&reader, &source, size % 2 ? tape.mark : NULL, sizeof tape.mark, &error))
+    const uint8_t *mark = size % 2 ? tape.mark : NULL;
+    const uint32_t number = size & 2 ? 1 : 0; // the tape's, or not known
+    if (tape_reader_open(&reader, &source, number, mark, sizeof tape.mark, &error))
         return 0;
     memset(seen, 0, sizeof seen);
     while (tape_reader_next(&reader, &item) == 1) {

@@ -106,15 +106,16 @@ static void simulation_keep(struct simulation *own)
         keep_store_set_rules(own->life->store, &keep);
 }
 
-// With another number of shards. False: the machine crashed before the start was through.
-static bool simulation_start(struct simulation *own)
+// With another number of shards. False: the machine crashed before the start was through: one start
+// in four, or, where a power cut is to come, two in three.
+static bool simulation_start(struct simulation *own, bool cut)
 {
     struct life *life = own->life;
     life->shards = 1 + (uint32_t)drawn(own, LIFE_SHARDS_MAX);
-    life->start_crash = drawn(own, 2) == 0 ? SIM_CRASH_POWER : SIM_CRASH_KILL;
+    life->start_crash = cut || drawn(own, 2) == 0 ? SIM_CRASH_POWER : SIM_CRASH_KILL;
     life->connects = drawn(own, 4) == 0 ? 1 + (uint32_t)drawn(own, 8) : 0;
     life->candles_late_ns = drawn(own, 2) == 0 ? (int64_t)drawn(own, 8000) * MS : 0;
-    if (drawn(own, 4) == 0)
+    if (cut ? drawn(own, 3) != 0 : drawn(own, 4) == 0)
         sim_world_crash_at(life->world, sim_world_operations(life->world) + 1 +
                                             drawn(own, START_OPERATIONS));
     struct sim_faults *faults = sim_world_faults(life->world);
@@ -215,7 +216,7 @@ static void simulation_aim(struct simulation *own)
 // Stopped as soon as it is there.
 static void simulation_brief_sitting(struct simulation *own)
 {
-    if (!simulation_start(own)) return;
+    if (!simulation_start(own, false)) return;
     simulation_stop(own, 10 * SECOND);
 }
 
@@ -224,7 +225,7 @@ static void simulation_brief_sitting(struct simulation *own)
 // nearly all, where a kill was aimed.
 static void simulation_relapse(struct simulation *own, bool aimed)
 {
-    if (!simulation_start(own)) return;
+    if (!simulation_start(own, aimed)) return;
     struct sim_world *world = own->life->world;
     if (drawn(own, aimed ? 8 : 2) != 1)
         sim_world_crash_at(world, sim_world_operations(world) + 1 + drawn(own, AIM_OPERATIONS));
@@ -240,7 +241,7 @@ static void simulation_sitting(struct simulation *own, int64_t for_ns)
     struct life *life = own->life;
     simulation_delist(own);
     if (drawn(own, 3) == 0) simulation_brief_sitting(own);
-    if (!simulation_start(own)) return;
+    if (!simulation_start(own, false)) return;
     const uint64_t ending = own->counts->crashes < CRASHES_LEAST ? 1 + drawn(own, 3)
                                                                  : drawn(own, 4);
     if (ending == 1)

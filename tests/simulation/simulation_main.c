@@ -22,7 +22,7 @@
 
 #include "format/ensure.h"
 
-enum { WORKERS_MAX = 64, SEED_SECONDS_MAX = 120, MAP_BYTES = 1 << 20 };
+enum { WORKERS_MAX = 64, SEED_SECONDS_MAX = 120, MAP_BYTES = 1 << 18 };
 
 struct settings {
     struct simulation_options options;
