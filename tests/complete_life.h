@@ -77,12 +77,14 @@ struct life_result {
     uint64_t stored; // trades
     uint64_t duplicated;
     uint64_t missing;  // truth less stored less listed as open or lost
-    uint64_t rows_missing; // that tell of them: theirs, or one for a run that REST did not give
+    uint64_t rows_missing; // at least, where there are missing or stale ones: theirs, and one for a
+                           // run that REST did not give, resp. that are stale
     uint64_t listed;   // open or lost
     uint64_t given_up; // of the lost: which the exchange would have told, had it been asked thrice
     uint64_t not_live; // of the trades from live_from_ns on: that no link brought; books that do
                        // not reach the last update
     uint64_t wrong;    // listed as missing though stored, or not as sent
+    uint64_t stale;    // of these: whose listing was not taken back; symbols that seem gone
     uint64_t depth;    // rows applied to a book
     uint64_t depth_twice;   // rows that end where another one does
     uint64_t depth_wrong;   // books that differ from the truth where coverage claims them

@@ -230,6 +230,7 @@ static void judge_trades(const struct found *found, uint32_t symbol, struct life
     int64_t count = (int64_t)truth->count;
     int64_t first = 0;
     int64_t run_to = -2; // last of a run of missing ones that REST did not give
+    bool was_stale = false;
     while (first < count && found->stored[symbol][first] == 0) first++;
     for (int64_t n = found->keep != NULL ? 0 : first; n < count; n++) {
         uint8_t stored = found->stored[symbol][n];
@@ -249,7 +250,11 @@ static void judge_trades(const struct found *found, uint32_t symbol, struct life
         if (found->says && (stored > 0) == listed)
             (void)fprintf(stderr, "%s: %u %lld\n", listed ? "listed" : "missing", symbol,
                           (long long)(n + MARKET_FIRST_ID));
-        result->wrong += stored > 0 && listed;
+        const bool stale = stored > 0 && listed;
+        result->wrong += stale;
+        result->stale += stale;
+        result->rows_missing += stale && !was_stale;
+        was_stale = stale;
         result->not_live += stored == 0 && found->live_from_ns != 0 &&
                             truth->time_us[n] * 1000 >= found->live_from_ns;
     }
@@ -356,7 +361,10 @@ struct life_result life_judge(struct life *life)
     for (uint32_t symbol = 0; symbol < MARKET_SYMBOLS; symbol++) {
         judge_trades(found, symbol, &result);
         judge_depth(found, symbol, &result);
-        result.wrong += found->gone[symbol]; // the exchange names all when the life ends
+        // The exchange names all when the life ends.
+        result.wrong += found->gone[symbol];
+        result.stale += found->gone[symbol];
+        result.rows_missing += found->gone[symbol];
         result.candles += found->candles[symbol].count;
         result.candles_wrong +=
             life_candles_wrong(&found->candles[symbol], &life->peer->symbols[symbol],

@@ -88,8 +88,11 @@ void simulation_arrows_taken(uint64_t counts[SIMULATION_ARROWS_MAX]);
 
 // A sector of a tape or segment is from now on not what was written.
 void simulation_rot(struct life *life);
-// Of how many rows the status channel tells that they cannot be read any more.
-uint64_t simulation_rows_told_lost(struct life *life);
+// Tapes in quarantine.
+uint32_t simulation_tapes_aside(struct life *life);
+// Of how many rows the status channel tells that they cannot be read any more, or would have where
+// that was lost, too. `aside`: tapes in quarantine when the life ended.
+uint64_t simulation_rows_told_lost(struct life *life, uint32_t aside);
 
 // ---- simulation_kafka.c ----
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "format/ensure.h"
+#include "format/tape_reader.h"
 #include "keep/keep_store.h"
 #include "sim_store.h"
 #include "tests/simulation/simulation.h"
@@ -67,12 +68,39 @@ void simulation_rot(struct life *life)
     const uint64_t before = life->rots;
     for (int i = 0; i < ROT_TRIES && files.count > 0 && life->rots == before; i++) {
         const char *path = files.path[sim_world_random(life->world, files.count)];
-        const int64_t sectors = (sim_disk_size(life->world, path) - 1) / SIM_SECTOR_BYTES + 1;
+        const int64_t size = sim_disk_size(life->world, path);
+        const int64_t sectors = (size + SIM_SECTOR_BYTES - 1) / SIM_SECTOR_BYTES;
         const int64_t at = (int64_t)sim_world_random(life->world, (uint64_t)sectors + 1);
         life->rots += at < sectors && sim_disk_rot(life->world, path, at * SIM_SECTOR_BYTES,
                                                    sim_world_random(life->world, 2) == 0);
     }
     free(files.path);
+}
+
+// Of a tape that was put aside: what its reader misses. A start, or the mirror, has told no more.
+static uint64_t tape_rows_lost(struct life *life, const char *path, uint32_t number)
+{
+    char mark_path[ROT_PATH_BYTES];
+    uint8_t mark[2 * LAYOUT_SECTOR];
+    struct tape_reader reader;
+    struct tape_item item;
+    enum tape_error error;
+    const int64_t size = sim_disk_size(life->world, path);
+    uint8_t *bytes = aligned_alloc(64, ((size_t)size + 64) & ~(size_t)63);
+    (void)snprintf(mark_path, sizeof mark_path, "%.*s.mark", (int)strlen(path) - 5, path);
+    const bool marked = sim_disk_size(life->world, mark_path) >= (int64_t)sizeof mark &&
+                        sim_disk_read(life->world, mark_path, mark, sizeof mark, 0) > 0;
+    cr_assert(size > 0 && sim_disk_read(life->world, path, bytes, (uint32_t)size, 0) == size);
+    const struct source source = source_of_memory(bytes, (uint64_t)size);
+    uint64_t rows = 0;
+    if (tape_reader_open(&reader, &source, number, marked ? mark : NULL, sizeof mark, &error) ==
+        0) {
+        while (tape_reader_next(&reader, &item) > 0) continue;
+        rows = reader.rows_lost;
+        tape_reader_close(&reader);
+    }
+    free(bytes);
+    return rows;
 }
 
 struct told { // by tape: a crash before it is sealed has it told once more
@@ -81,19 +109,23 @@ struct told { // by tape: a crash before it is sealed has it told once more
     uint32_t count;
 };
 
+static void told_add(struct told *told, uint64_t tape, uint64_t rows)
+{
+    uint32_t i = 0;
+    while (i < told->count && told->tape[i] != tape) i++;
+    cr_assert_lt(i, TOLD_MAX);
+    if (i == told->count) told->tape[told->count++] = tape;
+    if (rows > told->rows[i]) told->rows[i] = rows;
+}
+
 // "00000007.tape: 12 rows lost; ..."
-static void told_add(struct told *told, const char *detail)
+static void told_text(struct told *told, const char *detail)
 {
     char *colon;
     const uint64_t tape = strtoull(detail, &colon, 10);
     const char *rows = strchr(colon, ' ');
     cr_assert_not_null(rows, "%s", detail);
-    uint32_t i = 0;
-    while (i < told->count && told->tape[i] != tape) i++;
-    cr_assert_lt(i, TOLD_MAX);
-    if (i == told->count) told->tape[told->count++] = tape;
-    const uint64_t lost = strtoull(rows, NULL, 10);
-    if (lost > told->rows[i]) told->rows[i] = lost;
+    told_add(told, tape, strtoull(rows, NULL, 10));
 }
 
 static bool told_block(void *context, const struct catalogue_segment *listed,
@@ -108,12 +140,37 @@ static bool told_block(void *context, const struct catalogue_segment *listed,
         if (rows->value[STATUS_KIND][row] != STATUS_STORE_DAMAGED) continue;
         cr_assert_lt(rows->text_length[text][row], sizeof detail);
         memcpy(detail, rows->text + rows->text_offset[text][row], rows->text_length[text][row]);
-        told_add(context, detail);
+        told_text(context, detail);
     }
     return true;
 }
 
-uint64_t simulation_rows_told_lost(struct life *life)
+uint32_t simulation_tapes_aside(struct life *life)
+{
+    struct files files = {.path = calloc(FILES_MAX, ROT_PATH_BYTES)};
+    list_files(life, STORE "/quarantine", &files);
+    free(files.path);
+    return files.count;
+}
+
+// Tapes that were put aside, `aside` of them when the life ended. The rows that told of one may
+// have rotted themselves, on another tape or in a segment; and of one that only the judge sealed
+// nobody could tell. Else it was told.
+static void told_aside(struct life *life, struct told *told, uint32_t aside, bool segments_rotted)
+{
+    struct files files = {.path = calloc(FILES_MAX, ROT_PATH_BYTES)};
+    list_files(life, STORE "/quarantine", &files);
+    const bool excused = segments_rotted || files.count > 1 || aside == 0;
+    for (uint32_t f = 0; f < files.count; f++) {
+        const uint32_t tape = (uint32_t)strtoul(strrchr(files.path[f], '/') + 1, NULL, 10);
+        const uint32_t before = told->count;
+        told_add(told, tape, tape_rows_lost(life, files.path[f], tape));
+        cr_assert(excused || told->count == before, "nobody told of tape %u", tape);
+    }
+    free(files.path);
+}
+
+uint64_t simulation_rows_told_lost(struct life *life, uint32_t aside)
 {
     struct io *io;
     struct io_message message;
@@ -127,6 +184,7 @@ uint64_t simulation_rows_told_lost(struct life *life)
                                 &told, &unreadable, why);
     keep_store_close(store);
     io_close_loop(io);
+    told_aside(life, &told, aside, unreadable > 0);
     for (uint32_t i = 0; i < told.count; i++) rows += told.rows[i];
     return rows;
 }
