@@ -186,7 +186,7 @@ static int walk_next(struct walk *walk, struct tape_item *item)
 // Of a tape that has no good header and no good first batch.
 static int without_header(struct walk *walk, struct recover_tape_input *tape)
 {
-    int unused = tape_reader_unused(&walk->source, walk->mark, walk->mark_size);
+    int unused = tape_reader_unused(&walk->source, tape->number, walk->mark, walk->mark_size);
     if (unused < 0)
         return unused;
     tape->unused = unused == 1 && walk->file.unreadable == 0;
@@ -199,9 +199,7 @@ static int without_header(struct walk *walk, struct recover_tape_input *tape)
 // A header that is damaged (number 0) says nothing.
 static bool is_owned(const struct walk *walk, const uint8_t *store)
 {
-    const struct layout_tape *header = &walk->reader.header;
-    return header->number == 0 || (header->number == walk->tape->number &&
-                                   memcmp(header->store, store, sizeof header->store) == 0);
+    return tape_header_is(&walk->reader.header, walk->tape->number, store);
 }
 
 static void leave_alone(struct walk *walk)

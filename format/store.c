@@ -141,9 +141,7 @@ bool store_owns_segment(const struct store *store, const struct segment *segment
 
 bool store_owns_tape(const struct store *store, const struct layout_tape *header, uint32_t number)
 {
-    return header->number == 0 ||
-           (header->number == number &&
-            memcmp(header->store, store->identity, sizeof header->store) == 0);
+    return tape_header_is(header, number, store->identity);
 }
 
 // ---- identity, catalogue, tapes ----
@@ -312,7 +310,8 @@ static int look_at_tape(struct store *store, uint32_t number, bool *used)
         struct source source = store_file_source(&file);
         catalogue_tape_path(number, "mark", path);
         int64_t mark_size = store_file_read(store, path, mark, sizeof mark);
-        *used = tape_reader_unused(&source, mark, mark_size > 0 ? (size_t)mark_size : 0) != 1;
+        const size_t marked = mark_size > 0 ? (size_t)mark_size : 0;
+        *used = tape_reader_unused(&source, number, mark, marked) != 1;
     }
     store_file_close(&file);
     return error;

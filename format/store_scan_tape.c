@@ -33,7 +33,7 @@ static int open_reader(struct store_scan *scan, struct scan_entry *entry, size_t
     if (error != -EBADMSG)
         return error;
     // A tape that is just being created has no header yet, and no rows.
-    error = tape_reader_unused(&source, tape->mark, mark_size);
+    error = tape_reader_unused(&source, entry->number, tape->mark, mark_size);
     if (error != 0)
         return error < 0 ? error : 0;
     entry->done = true;

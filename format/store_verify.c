@@ -269,7 +269,7 @@ static int verify_tape(struct verify *verify, uint32_t number)
         tape_reader_close(&reader);
     } else if (result == -EBADMSG) {
         // Without header: being created, or damaged if anything was ever appended.
-        result = tape_reader_unused(&source, mark, mark_size > 0 ? (size_t)mark_size : 0);
+        result = tape_reader_unused(&source, number, mark, mark_size > 0 ? (size_t)mark_size : 0);
         if (result == 0) {
             struct tape_damage damage = {.bytes = file.size, .error = error};
             tape_fault(verify, &damage);

@@ -92,6 +92,13 @@ enum tape_error tape_header_decode(const void *sector, size_t size, struct layou
     return TAPE_GOOD;
 }
 
+bool tape_header_is(const struct layout_tape *header, uint32_t number, const uint8_t *store)
+{
+    ensure(number != 0);
+    return header->number == 0 ||
+           (header->number == number && memcmp(header->store, store, sizeof header->store) == 0);
+}
+
 uint32_t tape_header_ends(const struct layout_tape *header, const struct layout_tape_end **ends)
 {
     *ends = header->ends;

@@ -176,6 +176,9 @@ enum tape_error { // why bytes are not what they should be; 0 is good
 const char *tape_error_text(enum tape_error error);
 
 enum tape_error tape_header_decode(const void *sector, size_t size, struct layout_tape *header);
+// Is it the one of this number and store? A header that stands in for a damaged one (number 0) does
+// not say.
+bool tape_header_is(const struct layout_tape *header, uint32_t number, const uint8_t *store);
 // Entries of `header` (decoded), pointed to by *ends; none where one of them is impossible.
 uint32_t tape_header_ends(const struct layout_tape *header, const struct layout_tape_end **ends);
 // The newer valid one of two slots (2 * LAYOUT_SECTOR bytes; fewer are allowed) for a tape with

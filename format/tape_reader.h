@@ -84,15 +84,16 @@ enum { TAPE_LIVE_LOOK_AHEAD = 16 << 20 };
 // Reads the file header. `number` (0: not known): of the tape that should be there. `mark_bytes`
 // (may be NULL): the .mark file. A damaged header in front of a good batch costs no rows, nor does
 // one of another tape in front of a batch that is not of that tape: it is the first damage given,
-// and only magic, salt and hash of `header` are known. (A whole file of another tape opens; who
-// minds looks at header.number.) Otherwise -EBADMSG, and *error tells what is wrong; other
-// negative: errno of the source.
+// and only magic, salt and hash of `header` are known (its number is 0, its shard UINT32_MAX). A
+// whole file of another tape opens: tape_header_is() tells. Otherwise -EBADMSG, and *error tells
+// what is wrong; other negative: errno of the source.
 int tape_reader_open(struct tape_reader *reader, const struct source *source, uint32_t number,
                      const void *mark_bytes, size_t mark_size, enum tape_error *error);
 // After -EBADMSG: was anything ever appended to this file? A crash while a tape is created leaves
 // one without a good header, and nothing is lost with it; any other is damaged. 1: nothing was; 0:
 // it was (or a mark says so); negative: errno of the source.
-int tape_reader_unused(const struct source *source, const void *mark_bytes, size_t mark_size);
+int tape_reader_unused(const struct source *source, uint32_t number, const void *mark_bytes,
+                       size_t mark_size);
 // 1: `item` is filled; 0: the end (for now); negative: errno of the source or -ENOMEM.
 int tape_reader_next(struct tape_reader *reader, struct tape_item *item);
 // A later state of the .mark file. One that is not newer changes nothing.

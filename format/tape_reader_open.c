@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "format/ensure.h"
+#include "format/source.h"
 #include "format/tape_reader_room.h"
 
 // Is a tape's number known, and the header whole but another tape's? A device may have written that
 // to this place.
 static bool header_is_foreign(const struct layout_tape *header, uint32_t number)
 {
-    return number != 0 && header->number != 0 && header->number != number;
+    return number != 0 && header->number != number;
 }
 
 // Reads the header. 0 or the negative errno of the source.
@@ -58,7 +59,8 @@ static int reader_do_without_header(struct tape_reader *reader, uint32_t number,
         return result;
     if (*error != TAPE_OTHER_SALT || first.salt != reader->header.salt) {
         reader->header = (struct layout_tape){
-            .magic = LAYOUT_TAPE_MAGIC, .salt = first.salt, .hash = first.previous_hash};
+            .magic = LAYOUT_TAPE_MAGIC, .salt = first.salt, .hash = first.previous_hash,
+            .shard = UINT32_MAX};
         reader->header_error = found;
     }
     *error = TAPE_GOOD;
@@ -90,4 +92,44 @@ int tape_reader_open(struct tape_reader *reader, const struct source *source, ui
     reader->offset = LAYOUT_SECTOR;
     reader->last_hash = reader->header.hash;
     return 0;
+}
+
+// ---- never used ----
+
+// Without the tape's salt any mark counts, also a stale or damaged one.
+static bool mark_tells_rows(const uint8_t *bytes, size_t size)
+{
+    struct layout_mark mark;
+    bool tells = false;
+    for (size_t at = 0; at + LAYOUT_SECTOR <= size && at < 2 * LAYOUT_SECTOR; at += LAYOUT_SECTOR) {
+        memcpy(&mark, bytes + at, sizeof mark);
+        tells = tells || (mark.magic == LAYOUT_MARK_MAGIC && mark.sequence != 0);
+    }
+    return tells;
+}
+
+int tape_reader_unused(const struct source *source, uint32_t number, const void *mark_bytes,
+                       size_t mark_size)
+{
+    uint8_t room[LAYOUT_SECTOR];
+    int64_t got;
+    ensure(mark_bytes || mark_size == 0);
+    if (mark_size > 0 && mark_tells_rows(mark_bytes, mark_size))
+        return 0;
+    // The first batch of every tape begins behind the header.
+    const uint8_t *bytes = source_get(source, LAYOUT_SECTOR, sizeof room, room, &got);
+    if (!bytes)
+        return (int)got;
+    int64_t zeros = 0;
+    while (zeros < got && bytes[zeros] == 0)
+        zeros++;
+    if (zeros == got)
+        return 1;
+    // A live tape may have got its header and first batch since the header was looked at.
+    struct layout_tape header;
+    bytes = source_get(source, 0, sizeof room, room, &got);
+    if (!bytes)
+        return (int)got;
+    return tape_header_decode(bytes, (size_t)got, &header) == TAPE_GOOD &&
+           !header_is_foreign(&header, number);
 }

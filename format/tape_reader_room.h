@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // tape_reader_room: what the reader holds of the tape's bytes, and the looking over many of them.
-// Of tape_reader.c alone.
+// Of tape_reader*.c alone.
 #ifndef RINGTAPE_FORMAT_TAPE_READER_ROOM_H
 #define RINGTAPE_FORMAT_TAPE_READER_ROOM_H
 

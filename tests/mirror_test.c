@@ -399,6 +399,31 @@ Test(mirror, tapes_that_went_are_known_after_a_restart)
     cr_assert_leq(count_of(CHANNEL_STATUS), 40, "those of one tape may come again");
 }
 
+// The state could not be written meanwhile, as on a full disk, and tells of none of them.
+Test(mirror, tapes_that_went_before_the_state_told_of_them_are_found)
+{
+    static char state[MIRROR_STATE_BYTES_MAX];
+    mirror_life_begin(&life, 34);
+    life.seals = life.keeps_tapes = true;
+    life.tape_bytes = 16 << 10;
+    cr_assert(mirror_life_start(&life, 2));
+    cr_assert(mirror_life_work(&life, 300));
+    cr_assert(mirror_life_run(&life, 3000000000));
+    const int64_t size =
+        sim_disk_read(life.world, "store/mirror/state", state, sizeof state, 0);
+    cr_assert_gt(size, 0);
+    life.broker.down = true;
+    append_status(20);
+    cr_assert(mirror_life_work(&life, 1500));
+    cr_assert(mirror_life_run(&life, 3000000000));
+    cr_assert_gt(mirror_life_lose_tapes(&life), 3);
+    mirror_life_crash(&life, SIM_CRASH_KILL);
+    sim_disk_truncate(life.world, "store/mirror/state", 0);
+    sim_disk_write(life.world, "store/mirror/state", state, (uint32_t)size, 0);
+    cr_assert(mirror_life_start(&life, 1));
+    end_outage();
+}
+
 Test(mirror, a_restart_in_the_middle_of_a_tape_that_is_gone)
 {
     begin_outage(32, 1, true, 48);

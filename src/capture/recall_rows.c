@@ -267,6 +267,10 @@ static int tape_walk(struct recall_work *work, uint32_t number, const struct sou
     int result = tape_reader_open(&reader, source, number, mark, mark_size, &error);
     if (result == -EBADMSG) return 0; // nothing was ever written, or the sealer tells
     if (result != 0) return result;
+    if (!tape_header_is(&reader.header, number, keep_store_identity(work->store))) {
+        tape_reader_close(&reader);
+        return 0;
+    }
     while ((result = tape_reader_next(&reader, &item)) > 0) {
         if (item.is_damage) continue;
         if (work->again && (item.header.channels & work->channels) == 0) continue;

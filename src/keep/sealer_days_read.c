@@ -238,13 +238,18 @@ static void tape_opened(struct io *io, struct io_op *op)
     const struct source source = {
         .size = size < 0 ? 0 : (uint64_t)size, .read = read_file, .context = sealer,
         .afresh = file_afresh};
+    const uint32_t number = days->tapes[days->at - 1];
     struct tape_reader reader;
     enum tape_error error;
-    int result = tape_reader_open(&reader, &source, days->tapes[days->at - 1],
+    int result = tape_reader_open(&reader, &source, number,
                                   days->mark_size > 0 ? days->mark : NULL, days->mark_size, &error);
-    bool known = result == -EBADMSG; // a spare: nothing was appended to it
+    // A spare: nothing was appended to it.
+    bool known = result == -EBADMSG &&
+                 tape_reader_unused(&source, number, days->mark_size > 0 ? days->mark : NULL,
+                                    days->mark_size) == 1;
     if (result == 0) {
-        known = take_tape(sealer, &reader);
+        known = tape_header_is(&reader.header, number, keep_store_identity(sealer->store)) &&
+                take_tape(sealer, &reader);
         tape_reader_close(&reader);
     }
     for (uint32_t i = 0; i < days->count && !known; i++)

@@ -183,13 +183,23 @@ static void without_header(struct sealer *sealer, const struct source *source,
                            enum tape_error error)
 {
     struct sealer_tape *tape = &sealer->tape;
-    int unused = tape_reader_unused(source, tape->mark, tape->mark_size);
+    int unused = tape_reader_unused(source, tape->number, tape->mark, tape->mark_size);
     if (unused < 0) {
         sealer_fail(sealer, unused, tape->path);
         return;
     }
-    if (unused == 0)
-        damage(sealer, tape_error_text(error), 0, 0);
+    struct layout_mark mark;
+    if (unused == 0) {
+        const bool told = tape_mark_alone(tape->mark, tape->mark_size, &mark) == TAPE_GOOD;
+        damage(sealer, tape_error_text(error), 0, told ? mark.rows : 0);
+    }
+    sealer_commit(sealer);
+}
+
+// Its rows were, or will be, sealed under its own number.
+static void another_tape(struct sealer *sealer)
+{
+    damage(sealer, "another tape lies in its place", 0, 0);
     sealer_commit(sealer);
 }
 
@@ -225,6 +235,9 @@ static void tape_opened(struct io *io, struct io_op *op)
         without_header(sealer, &source, error);
     } else if (result < 0) {
         sealer_fail(sealer, result, tape->path);
+    } else if (!tape_header_is(&tape->reader.header, tape->number,
+                               keep_store_identity(sealer->store))) {
+        another_tape(sealer);
     } else {
         sealer->counters.bytes_in += (uint64_t)size;
         gather_more(sealer);

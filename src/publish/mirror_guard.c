@@ -42,7 +42,7 @@ static uint32_t shard_of(struct mirror_guard *guard, struct io *start, uint32_t 
     keep_store_tape_path(guard->store, tape, "tape", path);
     bool known = file_script_read_now(&guard->script, start, path, sector, sizeof sector, &size,
                                       check_header, &header) == 0 &&
-                 header.shard < MIRROR_SHARDS_MAX;
+                 header.number == tape && header.shard < MIRROR_SHARDS_MAX;
     return known ? header.shard : MIRROR_SHARDS_MAX;
 }
 

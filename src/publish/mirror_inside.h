@@ -158,8 +158,10 @@ struct mirror_decoded {
 
 struct mirror_tape { // of this store, by number
     uint32_t number;
-    uint32_t shard; // MIRROR_SHARDS_MAX: not looked at
+    uint32_t shard; // MIRROR_SHARDS_MAX: not known
 };
+
+enum { TAPE_NOT_LOOKED = UINT32_MAX }; // its shard
 
 enum mirror_retry {
     RETRY_NONE,
@@ -294,6 +296,8 @@ void mirror_note_tapes(struct mirror *mirror);
 void mirror_note(struct mirror *mirror, uint32_t tape, uint32_t shard);
 // NULL: not noted.
 struct mirror_state_tape *mirror_noted(struct mirror *mirror, uint32_t tape);
+// Adds to those listed (increasing) the ones that only the catalogue knows. At the open.
+void mirror_unnoted_tapes(struct mirror *mirror);
 // Forgets tapes that every topic is past.
 void mirror_notes_trim(struct mirror *mirror);
 

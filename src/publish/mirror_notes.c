@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // The tapes that some topic is not past, with their shards, kept in the state: on a full disk a
-// tape may go before it is mirrored, and its header, which tells the shard, with it.
+// tape may go before it is mirrored, and its header, which tells the shard, with it. Such a disk
+// may have no room for the state either: tapes behind all that it tells of are found in the
+// catalogue. Their shards are not known, so they are sent whole, and again after a crash meanwhile.
 #include <string.h>
 
+#include "format/catalogue.h"
 #include "format/ensure.h"
 #include "publish/mirror_inside.h"
 
@@ -37,6 +40,49 @@ void mirror_note_tapes(struct mirror *mirror)
         mirror_note(mirror, durable.tape, s);
         mirror->noted[s] = durable.tape;
     }
+}
+
+// The newest tape that the state tells of; 0: it tells of none.
+static uint32_t newest_told(const struct mirror_state *state)
+{
+    uint32_t newest = state->tape_count > 0 ? state->tapes[state->tape_count - 1].tape : 0;
+    for (int c = 0; c < CHANNEL_COUNT; c++) {
+        for (uint32_t s = 0; s < MIRROR_SHARDS_MAX; s++) {
+            const uint32_t tape = state->cursor[c][s].tape;
+            if (tape > newest) newest = tape;
+        }
+    }
+    return newest;
+}
+
+static bool is_listed(const struct mirror *mirror, uint32_t count, uint32_t tape)
+{
+    for (uint32_t t = 0; t < count; t++)
+        if (mirror->tapes[t].number == tape) return true;
+    return false;
+}
+
+static bool is_in_segments(const struct catalogue *catalogue, uint32_t tape)
+{
+    for (uint32_t i = 0; i < catalogue->segment_count; i++) {
+        const struct catalogue_segment *listed = &catalogue->segments[i];
+        if (listed->tape_first <= tape && tape <= listed->tape_last) return true;
+    }
+    return false;
+}
+
+void mirror_unnoted_tapes(struct mirror *mirror)
+{
+    const struct catalogue *catalogue = keep_store_catalogue(mirror->options.store);
+    const uint32_t told = newest_told(&mirror->state);
+    const uint32_t count = mirror->tape_count;
+    uint32_t last = 0;
+    if (told == 0) return;
+    for (uint32_t i = 0; i < catalogue->segment_count; i++)
+        if (catalogue->segments[i].tape_last > last) last = catalogue->segments[i].tape_last;
+    for (uint32_t tape = told + 1; tape <= last && mirror->tape_count < MIRROR_TAPES_MAX; tape++)
+        if (!is_listed(mirror, count, tape) && is_in_segments(catalogue, tape))
+            mirror->tapes[mirror->tape_count++] = (struct mirror_tape){tape, TAPE_NOT_LOOKED};
 }
 
 static bool all_past(const struct mirror *mirror, const struct mirror_state_tape *note)

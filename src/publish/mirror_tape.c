@@ -14,8 +14,6 @@
 #include "keep/read_around.h"
 #include "publish/mirror_inside.h"
 
-enum { TAPE_NOT_LOOKED = UINT32_MAX };
-
 static bool is_earlier(const struct mirror *mirror, uint32_t tape)
 {
     return tape < mirror->tape_base;
@@ -78,6 +76,8 @@ int mirror_tapes_open(struct mirror *mirror, struct io *start)
 {
     int result = list_tapes(mirror, start, 0);
     if (result < 0) return result;
+    mirror_unnoted_tapes(mirror);
+    qsort(mirror->tapes, mirror->tape_count, sizeof *mirror->tapes, by_number);
     mirror->earlier = mirror->tape_count;
     mirror->tape_base = 1;
     if (mirror->earlier > 0) mirror->tape_base = mirror->tapes[mirror->earlier - 1].number + 1;
@@ -190,13 +190,18 @@ static void file_begin(struct mirror_file *file)
     int result = size < 0 ? (int)size
                           : tape_reader_open(&file->reader, &source, file->tape, NULL, 0, &error);
     file->reading = result == 0;
+    if (result == 0 && !tape_header_is(&file->reader.header, file->tape,
+                                       keep_store_identity(mirror->options.store))) {
+        result = -EBADMSG;
+        error = TAPE_OTHER_SALT;
+    }
     file->state = result == 0 ? FILE_READY : FILE_GONE;
     if (result == 0) {
         file_read_mark(file);
         bool known = file->reader.header.shard < MIRROR_SHARDS_MAX &&
                      file->reader.header.number == file->tape;
         file->shard = known ? file->reader.header.shard : MIRROR_SHARDS_MAX;
-    } else if (result != -EBADMSG || tape_reader_unused(&source, NULL, 0) != 1) {
+    } else if (result != -EBADMSG || tape_reader_unused(&source, file->tape, NULL, 0) != 1) {
         mirror_tell_lost(mirror, file->tape,
                   result == -EBADMSG ? tape_error_text(error) : strerror(-result), 0);
     }
