@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // Property: a tape with any damage gives only rows it held, each at most once; what the reader
-// counts as given and lost never exceeds what was written. The input is edits (offset, value) to a
-// good tape.
+// counts as given and lost never exceeds what was written. The input is edits to a good tape: a byte
+// (offset, value), or a whole sector that lies elsewhere, too, or is another tape's header.
 #include "format/recover.h"
 #include "tests/tape_fixture.h"
 
@@ -15,6 +15,7 @@ struct fuzz_tape {
     uint8_t *bytes;
     uint8_t *edited;
     uint8_t mark[2 * LAYOUT_SECTOR];
+    uint8_t other_header[LAYOUT_SECTOR];
     uint32_t rows;
 };
 
@@ -59,6 +60,21 @@ static void open_tape(struct fuzz_tape *tape)
     ensure(tape->bytes && tape->edited);
     tape_header_encode(&what, tape->bytes, &tape->fixture->cursor);
     write_tape(tape);
+    const struct tape_description other = {.salt = 815, .number = 2};
+    struct tape_cursor cursor;
+    tape_header_encode(&other, tape->other_header, &cursor);
+}
+
+static void edit_tape(struct fuzz_tape *tape, const uint8_t *edit)
+{
+    const uint32_t at = edit[0] | (uint32_t)edit[1] << 8 | (uint32_t)(edit[2] & 0x7f) << 16;
+    uint8_t *sector = tape->edited + at % (TAPE_BYTES / LAYOUT_SECTOR) * LAYOUT_SECTOR;
+    if (edit[2] < 0x80)
+        tape->edited[at % TAPE_BYTES] = edit[3];
+    else if (edit[3] < TAPE_BYTES / LAYOUT_SECTOR)
+        memcpy(sector, tape->bytes + edit[3] * (size_t)LAYOUT_SECTOR, LAYOUT_SECTOR);
+    else
+        memcpy(sector, tape->other_header, LAYOUT_SECTOR);
 }
 
 static void see_batch(struct fuzz_tape *tape, const struct tape_item *item, uint8_t *seen)
@@ -81,10 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!tape.bytes)
         open_tape(&tape);
     memcpy(tape.edited, tape.bytes, TAPE_BYTES);
-    for (size_t i = 0; i + 4 <= size; i += 4) {
-        uint32_t at = data[i] | (uint32_t)data[i + 1] << 8 | (uint32_t)data[i + 2] << 16;
-        tape.edited[at % TAPE_BYTES] = data[i + 3];
-    }
+    for (size_t i = 0; i + 4 <= size; i += 4) edit_tape(&tape, data + i);
     struct source source = source_of_memory(tape.edited, TAPE_BYTES);
     struct tape_reader reader;
     struct tape_item item;
