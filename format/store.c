@@ -135,7 +135,7 @@ bool store_owns_segment(const struct store *store, const struct segment *segment
                         enum channel channel)
 {
     const struct layout_segment *header = segment_header(segment);
-    return segment_is(segment, number, header->day, channel) &&
+    return header->number == number && header->channel == channel &&
            memcmp(header->store, store->identity, sizeof header->store) == 0;
 }
 

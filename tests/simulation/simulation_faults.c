@@ -269,6 +269,7 @@ static bool allowed(const struct fault *fault, const struct simulation_groups *g
 static uint32_t any_fault(struct life *life, const struct simulation_groups *groups)
 {
     const uint64_t kinds = groups->tls ? FAULTS - FIRST_DRAWN : FAULTS - FAULTS_TLS - FIRST_DRAWN;
+    ensure(faults[FAULT_ROT].act == disk_rot);
     if (groups->rot && sim_world_random(life->world, 4) == 0) return FAULT_ROT;
     uint32_t kind;
     do
