@@ -235,7 +235,7 @@ static void judge_trades(const struct found *found, uint32_t symbol, struct life
     for (int64_t n = found->keep != NULL ? 0 : first; n < count; n++) {
         uint8_t stored = found->stored[symbol][n];
         bool listed = found->listed[symbol][n] > 0;
-        const bool not_given = truth->denied || truth->left_out[n] >= REPAIR_ATTEMPTS_MAX;
+        const bool not_given = truth->left_out[n] >= REPAIR_ATTEMPTS_MAX;
         if (found->keep != NULL && stored == 0 && !listed &&
             (life_keep_gone(found->keep, symbol, n, truth->time_us[n] * 1000) || n < first))
             continue;
@@ -246,7 +246,8 @@ static void judge_trades(const struct found *found, uint32_t symbol, struct life
         result->rows_missing += stored == 0 && !listed && !(not_given && n == run_to + 1);
         if (stored == 0 && !listed && not_given) run_to = n;
         // Where all rows of a symbol are deleted, its open holes are forgotten with them.
-        result->given_up += found->keep == NULL && stored == 0 && listed && !not_given;
+        result->given_up += found->keep == NULL && stored == 0 && listed && !not_given &&
+                            !truth->denied;
         if (found->says && (stored > 0) == listed)
             (void)fprintf(stderr, "%s: %u %lld\n", listed ? "listed" : "missing", symbol,
                           (long long)(n + MARKET_FIRST_ID));

@@ -260,6 +260,17 @@ static uint32_t query_symbol(const char *target)
     return symbol;
 }
 
+// Not these either, then: what asked for them gives them up.
+static void rest_deny(struct market_peer *peer, const char *target)
+{
+    struct market_symbol *of = &peer->symbols[query_symbol(target)];
+    const int64_t from = query_number(target, "fromId=", 0) - MARKET_FIRST_ID;
+    const int64_t limit = query_number(target, "limit=", 0);
+    of->denied = true;
+    for (int64_t n = from < 0 ? 0 : from; n < from + limit && n < (int64_t)of->count; n++)
+        of->left_out[n] = UINT8_MAX;
+}
+
 static void rest_trades(struct market_connection *connection, const char *target, char *body,
                         size_t room)
 {
@@ -337,7 +348,7 @@ static void market_rest(struct market_connection *connection, const char *target
     }
     if (!peer->upbit && strstr(target, "symbol=") != NULL &&
         (peer->faults.unknown >> query_symbol(target) & 1) != 0) {
-        peer->symbols[query_symbol(target)].denied = true;
+        rest_deny(peer, target);
         rest_reply(connection, "400 Bad Request", "",
                    "{\"code\":-1121,\"msg\":\"Invalid symbol.\"}");
         return;

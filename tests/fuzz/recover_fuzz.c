@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // Property: a tape with any damage gives only rows it held, each at most once; what the reader
-// counts as given and lost never exceeds what was written. The input is edits to a good tape: a byte
-// (offset, value), or a whole sector that lies elsewhere, too, or is another tape's header.
+// counts as given and lost never exceeds what was written. The input is edits to a good tape: a
+// byte (offset, value), or a whole sector that lies elsewhere, too, or is another tape's header.
 #include "format/recover.h"
 #include "tests/tape_fixture.h"
 
