@@ -58,6 +58,20 @@ static int ringtape_segment_map(struct ringtape_map *map, const struct store *st
     return ringtape_map_open(map, path);
 }
 
+// A good one that is not the entry's would be read in its place, and its rows come twice.
+static enum segment_error ringtape_segment_read(struct ringtape_segment *opened,
+                                                const struct catalogue_segment *entry)
+{
+    const enum segment_error result = segment_open(&opened->segment, &opened->source,
+                                                   opened->index.bytes, opened->index.size);
+    if (result != SEGMENT_GOOD) {
+        opened->segment = NULL;
+        return result;
+    }
+    const bool own = segment_is(opened->segment, entry->number, entry->day, entry->channel);
+    return own ? SEGMENT_GOOD : SEGMENT_OTHER;
+}
+
 int ringtape_segment_open(struct ringtape_segment *opened, const struct store *store,
                           const struct catalogue_segment *entry)
 {
@@ -67,13 +81,11 @@ int ringtape_segment_open(struct ringtape_segment *opened, const struct store *s
     // Without its index a segment is read all the same.
     (void)ringtape_segment_map(&opened->index, store, entry, "index");
     opened->source = source_of_memory(opened->file.bytes, opened->file.size);
-    const enum segment_error result = segment_open(&opened->segment, &opened->source,
-                                                   opened->index.bytes, opened->index.size);
+    const enum segment_error result = ringtape_segment_read(opened, entry);
     if (result == SEGMENT_GOOD) return 0;
     char name[CATALOGUE_PATH_BYTES_MAX];
     catalogue_segment_path(entry, "segment", name);
     (void)ringtape_fail("%s/%s: %s", store_path(store), name, segment_error_text(result));
-    opened->segment = NULL;
     ringtape_segment_close(opened);
     return result == SEGMENT_NO_MEMORY ? -ENOMEM : -EBADMSG;
 }

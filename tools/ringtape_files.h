@@ -37,7 +37,7 @@ struct ringtape_segment {
 };
 
 // The segment of the catalogue's entry. 0; -ENOENT: it is gone (merged: refresh the store);
-// -EBADMSG: damaged, told on standard error; others: errno.
+// -EBADMSG: damaged or another segment, told on standard error; others: errno.
 int ringtape_segment_open(struct ringtape_segment *opened, const struct store *store,
                           const struct catalogue_segment *entry);
 void ringtape_segment_close(struct ringtape_segment *opened);

@@ -342,6 +342,33 @@ def test_a_segment_that_cannot_be_read_costs_its_rows_only(tmp_path, how):
     assert json.loads(again.stdout)["unchanged"] == len(whole["partitions"])
 
 
+# A write that went astray: whole, and not the one of this name.
+@pytest.mark.parametrize("other", ["depth-00000006", "trade-00000002", "trade-00000003"])
+@pytest.mark.parametrize("index", ["kept", "copied"])
+def test_another_segment_in_the_place_of_one_is_left_out(tmp_path, other, index):
+    store = make(tmp_path / "store")
+    source = next(store.glob(f"segment/*/{other}.segment"))
+    shutil.copy(source, store / TRADES)
+    if index == "copied":
+        shutil.copy(source.with_suffix(".index"), (store / TRADES).with_suffix(".index"))
+    done = run(store, tmp_path / "parquet")
+    assert done.returncode == 1, done.stderr.decode()
+    assert json.loads(done.stdout)["damages"] == 1
+    said = f"ringtape: {store}/{TRADES}: another segment lies in its place\n"
+    assert said.encode() in done.stderr
+    # As without that file; nothing twice.
+    assert sum(names_of(tmp_path / "parquet").values()) == 12650 * 2
+    trades = [p for p in files(tmp_path / "parquet") if p.parts[-3] == "channel=trade"]
+    ids = [i for p in trades for i in pq.ParquetFile(p).read(["id"])["id"].to_pylist()]
+    assert len(ids) == len(set(ids)) == 12650 * 2
+    assert len(files(tmp_path / "parquet")) == 41
+    listed = subprocess.run([support.program("ringtape"), "ls", "--store", store, "--json"],
+                            capture_output=True)  # fmt: skip
+    assert listed.returncode == 1 and b"another segment lies in its place" in listed.stderr
+    entries = json.loads(listed.stdout)["segments"]
+    assert len(entries) == 14 and [e["segment"] for e in entries if e["symbols"] == 0] == [1]
+
+
 # A small process between: the peak told of a child includes its parent's size at the fork.
 PEAK = """
 import resource, subprocess, sys

@@ -359,6 +359,25 @@ def test_damage_is_named_and_the_rest_reported(odd, tmp_path):
     check_page(page(store, tmp_path, "--day", MONDAY, status=1))
 
 
+def test_another_segment_and_its_index_in_the_place_of_one_are_named(odd, tmp_path):
+    """As if nothing could be read there: no symbol and no row of the other one."""
+    told = {}
+    for how in ("unreadable", "other"):
+        store = shutil.copytree(odd, tmp_path / how)
+        first = sorted((store / "segment" / MONDAY).glob("trade-*.segment"))[0]
+        other = sorted((store / "segment" / DAYS[2]).glob("trade-*.segment"))[0]
+        for ending in (".segment", ".index"):
+            if how == "other":
+                shutil.copy(other.with_suffix(ending), first.with_suffix(ending))
+            else:
+                first.with_suffix(ending).write_bytes(b"nothing")
+        told[how] = report(store, "--day", MONDAY, status=1)
+        (damage,) = told[how]["damage"]["listed"]
+        assert damage["path"].endswith(first.name)
+    assert told["other"]["symbols"] == told["unreadable"]["symbols"]
+    assert told["other"]["symbols"] != report(odd, "--day", MONDAY)["symbols"]
+
+
 def test_a_damaged_ledger_leaves_the_numbers(odd, tmp_path):
     store = tmp_path / "store"
     shutil.copytree(odd, store)
