@@ -120,12 +120,14 @@ static int note_segment(struct symbol_notes *all, struct match *match, struct st
     struct source source = store_file_source(&file);
     enum segment_error bad =
         segment_open(&segment, &source, index_file.map, index_file.size);
-    if (bad == SEGMENT_GOOD) {
-        error = note_index(all, match, segment_index(segment));
-        segment_close(segment);
-    } else {
+    if (bad != SEGMENT_GOOD)
         error = damaged(match->query, path, segment_error_text(bad), listed);
-    }
+    else if (!store_owns_segment(store, segment, listed->number, listed->channel))
+        error = damaged(match->query, path, "not the segment that the catalogue lists", listed);
+    else
+        error = note_index(all, match, segment_index(segment));
+    if (bad == SEGMENT_GOOD)
+        segment_close(segment);
     store_file_close(&index_file);
     store_file_close(&file);
     return error;

@@ -362,6 +362,42 @@ Test(store_scan, a_segment_of_another_number_or_store_is_refused)
     store_fixture_close(other);
 }
 
+static void note_rows(void *context, const struct store_damage *damage)
+{
+    *(uint64_t *)context += damage->rows;
+}
+
+// Else its rows were counted twice.
+Test(store_scan, symbols_of_another_segment_are_not_counted)
+{
+    struct store_fixture *fixture = sealed_store();
+    struct store *store;
+    struct store_symbol *symbols;
+    uint32_t count;
+    uint64_t rows = 0, lost = 0;
+    char from[512];
+    store_fixture_append(fixture, 10, true);
+    store_fixture_end(fixture);
+    store_fixture_seal(fixture, 2, 2, true);
+    (void)snprintf(from, sizeof from, "%s",
+                   store_fixture_path(fixture, "segment/2024-08-08/trade-00000001.segment"));
+    const char *to = store_fixture_path(fixture, "segment/2024-08-08/trade-00000002.segment");
+    cr_assert_eq(unlink(to), 0);
+    cr_assert_eq(link(from, to), 0);
+    struct store_query query = store_query_all(CHANNEL_TRADE);
+    query.damage = note_rows;
+    query.damage_context = &lost;
+    cr_assert_eq(store_open(&store, fixture->path, NULL), 0);
+    cr_assert_eq(store_symbols(store, &query, &symbols, &count), 0);
+    for (uint32_t s = 0; s < count; s++)
+        rows += symbols[s].rows;
+    cr_assert_eq(rows, 60000);
+    cr_assert_eq(lost, 10);
+    free(symbols);
+    store_close(store);
+    store_fixture_close(fixture);
+}
+
 Test(store_scan, a_tape_of_another_number_is_refused)
 {
     struct store_fixture *fixture = store_fixture_open();
