@@ -183,12 +183,19 @@ class Store:
         data = file.read()
         try:
             segment = Segment(data)
-            reject(segment.header.store != self.identity, "of another store")
-            reject(segment.header.number != listed.number, "number is not the catalogue's")
+            self._owned(listed, segment)
             yield from segment.rows()
             self.losses += [(listed.path, loss) for loss in segment.losses]
         except (Damaged, Newer) as bad:
             self.losses.append((listed.path, str(bad)))
+
+    def _owned(self, listed, segment):
+        header = segment.header
+        reject(header.store != self.identity, "of another store")
+        reject(header.number != listed.number, "number is not the catalogue's")
+        reject(segment.channel.name != listed.channel, "channel is not the catalogue's")
+        day = time.strftime("%Y-%m-%d", time.gmtime(header.day * 86_400))
+        reject(day != listed.day, "day is not the catalogue's")
 
     def _tape(self, number, file, mark, channel):
         path = f"tape/{number:08}.tape"
@@ -217,6 +224,7 @@ class Store:
     def _verify(self, listed, data):
         try:
             segment = Segment(data)
+            self._owned(listed, segment)
             segment.verify()
             header, blocks = segment.header, segment.blocks
             told = (sum(b.header.rows for b in blocks), len(data))

@@ -3,6 +3,7 @@
 
 import collections
 import json
+import shutil
 import subprocess
 
 import golden_maker
@@ -10,6 +11,7 @@ import pytest
 import support
 from ringtape_bytes import Damaged, Newer, xxh3
 from ringtape_reader import Catalogue, Store, as_json
+from ringtape_row import SECTOR
 from ringtape_schema import CHANNELS
 from ringtape_segment import Index, Segment
 from ringtape_tape import Batch, Tape
@@ -46,6 +48,81 @@ def test_rows_of_a_store_are_those_of_cat(sample, channel):
     found = of_reader(sample, channel)
     assert found.total() >= 1500
     assert found == of_cat(sample, channel)
+
+
+# ---- what a device wrote to another place ----
+
+
+def both(store, channel, path):
+    """Rows of a damaged store: the reader and cat agree on them, and that `path` is damaged."""
+    reader = Store(store)
+    found = lines(as_json(row) for row in reader.rows(channel))
+    assert [str(loss[0]) for loss in reader.losses] == [path], reader.losses
+    command = [support.program("ringtape"), "cat", "--store", store, "--json", "--channel", channel]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and path in done.stderr, done.stderr
+    assert found == lines(json.loads(line) for line in done.stdout.splitlines())
+    return found
+
+
+def with_header(data, salt, number):
+    """Its header that of another tape."""
+    header = bytearray(data[:SECTOR])
+    header[32:40] = salt.to_bytes(8, "little")
+    header[48:52] = number.to_bytes(4, "little")
+    header[-8:] = xxh3(bytes(header[:-8])).to_bytes(8, "little")
+    return bytes(header) + data[SECTOR:]
+
+
+@pytest.mark.parametrize("channel", ["trade", "status"])
+def test_a_header_of_another_tape_costs_no_rows(sample, tmp_path, channel):
+    whole = of_reader(sample, channel)
+    store = shutil.copytree(sample, tmp_path / "store")
+    tape = store / "tape" / "00000003.tape"
+    tape.write_bytes(with_header(tape.read_bytes(), 815, 2))
+    assert Tape(tape.read_bytes()[:SECTOR], number=2).header.number == 2, "good by itself"
+    assert both(store, channel, "tape/00000003.tape") == whole
+
+
+def test_a_header_of_another_tape_on_an_unused_one_is_no_loss(sample, tmp_path):
+    store = shutil.copytree(sample, tmp_path / "store")
+    tape = (sample / "tape" / "00000003.tape").read_bytes()[:SECTOR]
+    (store / "tape" / "00000004.tape").write_bytes(with_header(tape, 815, 2) + bytes(8 * SECTOR))
+    assert of_reader(store, "trade") == of_cat(store, "trade") == of_reader(sample, "trade")
+
+
+def test_another_tape_as_a_whole_is_left_out(sample, tmp_path):
+    store = shutil.copytree(sample, tmp_path / "store")
+    for ending in ("tape", "mark"):
+        (store / "tape" / f"00000003.{ending}").rename(store / "tape" / f"00000002.{ending}")
+    left = both(store, "trade", "tape/00000002.tape")
+    assert of_reader(sample, "trade").total() - left.total() == 50
+
+
+@pytest.mark.parametrize("other", ["trade-00000002", "depth-00000006"])
+def test_another_segment_in_the_place_of_one_is_left_out(sample, tmp_path, other):
+    store = shutil.copytree(sample, tmp_path / "store")
+    day = store / "segment" / "2024-08-08"
+    shutil.copy(day / f"{other}.segment", day / "trade-00000001.segment")
+    whole = of_reader(sample, "trade")
+    left = both(store, "trade", "segment/2024-08-08/trade-00000001.segment")
+    assert not left - whole and max(left.values()) == 1
+    assert whole.total() - left.total() == 12650
+
+
+@pytest.mark.parametrize("field", ["number", "day"])
+def test_a_segment_is_that_of_number_and_day(sample, tmp_path, field):
+    store = shutil.copytree(sample, tmp_path / "store")
+    path = "segment/2024-08-09/trade-00000003.segment"
+    data = bytearray((store / path).read_bytes())
+    size = int.from_bytes(data[10:12], "little")
+    data[48 if field == "number" else 52] ^= 1
+    data[size - 8 : size] = xxh3(bytes(data[: size - 8])).to_bytes(8, "little")
+    (store / path).write_bytes(data)
+    reader = Store(store)
+    rows = sum(1 for _ in reader.rows("trade"))
+    assert reader.losses == [(path, f"{field} is not the catalogue's")]
+    assert rows == of_reader(sample, "trade").total() - 12650
 
 
 def test_everything_in_a_store_verifies(sample):

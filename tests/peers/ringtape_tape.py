@@ -283,14 +283,24 @@ class Tape:
         self.salt = None
         try:
             self.header = TapeHeader(self.data)
-            self.salt = self.header.salt
-            return self.header.hash
         except Damaged as bad:
             self.losses.append(Loss(f"file header: {bad}", 0))
         first = self._at(SECTOR, 1, any_salt=True)
+        if self._misplaced(first):
+            self.header = None
+            self.losses.append(Loss("file header: of another tape", 0))
+        if self.header:
+            self.salt = self.header.salt
+            return self.header.hash
         if first:
             self.salt = first.header.salt
         return first and first.header.previous_hash
+
+    def _misplaced(self, first):
+        """A good header of another tape, and not all of that one behind it."""
+        if not self.header or self.number in (None, self.header.number):
+            return False
+        return not first or first.header.salt != self.header.salt
 
     def _batch(self, at, any_salt=False):
         try:
