@@ -140,7 +140,7 @@ int ringtape_inspect_tape(struct ringtape_inspect *inspect)
         if (inspect->blocks) ringtape_json_array(&inspect->json, "list");
     }
     const int result =
-        ringtape_tape_walk(inspect->path, &tape, &error, ringtape_inspect_batch, &batches);
+        ringtape_tape_walk(inspect->path, 0, &tape, &error, ringtape_inspect_batch, &batches);
     if (result < 0) {
         ringtape_table_free(&batches.table);
         return ringtape_fail("%s: %s", inspect->path,

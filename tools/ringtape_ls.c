@@ -151,7 +151,7 @@ static int ringtape_ls_tapes(struct ringtape_ls *ls, const struct store *store)
         enum tape_error error;
         catalogue_tape_path(numbers[i], "tape", name);
         (void)snprintf(path, sizeof path, "%s/%s", store_path(store), name);
-        const int result = ringtape_tape_walk(path, &tape, &error, NULL, NULL);
+        const int result = ringtape_tape_walk(path, numbers[i], &tape, &error, NULL, NULL);
         if (result == -ENOENT) continue; // sealed meanwhile
         if (result < 0) {
             exit_code = RINGTAPE_EXIT_FOUND;

@@ -47,6 +47,7 @@ struct mirror_view {
     struct ringtape_json out;
     struct ringtape_table table;
     uint64_t lagging;
+    uint64_t damages; // tapes
 };
 
 // What a tape has of each topic behind its cursor.
@@ -58,6 +59,7 @@ struct mirror_walk {
     struct mirror_lag lag[CHANNEL_COUNT];
     uint8_t *memory;
     size_t memory_bytes;
+    uint64_t damages; // not torn writes, which nobody was told of
 };
 
 static uint64_t mirror_from(const struct mirror_walk *walk, int channel)
@@ -90,6 +92,10 @@ static void mirror_item(void *context, const struct tape_item *item)
     struct mirror_walk *walk = context;
     struct tape_batch batch;
     bool behind = false;
+    if (item->is_damage) {
+        walk->damages += item->damage.acknowledged;
+        return;
+    }
     if (item->memory_bytes > walk->memory_bytes) {
         free(walk->memory);
         walk->memory_bytes = (item->memory_bytes + 63) & ~(size_t)63;
@@ -140,6 +146,29 @@ static void mirror_row_text(struct mirror_view *view, const struct mirror_walk *
                         lag->since_ns > 0 ? (double)(now_ns - lag->since_ns) / 1e9 : 0);
 }
 
+// Whose header is damaged: of what the daemon noted.
+static uint32_t mirror_shard(const struct mirror_view *view, const struct ringtape_tape *tape,
+                             uint32_t number)
+{
+    if (tape->header.number == number) return tape->header.shard;
+    const struct mirror_state_tape *note = mirror_state_note(&view->state, number);
+    return note != NULL ? note->shard : MIRROR_SHARDS_MAX;
+}
+
+static void mirror_damage(struct mirror_view *view, const char *path, const char *what)
+{
+    (void)ringtape_fail("%s: %s; 'ringtape verify' lists all damage", path, what);
+    view->damages++;
+}
+
+// The walk failed. A tape without a header is just being made, as a rule.
+static void mirror_unread(struct mirror_view *view, const char *path, int result,
+                          enum tape_error error)
+{
+    if (result == -ENOENT || error == TAPE_NO_MAGIC || error == TAPE_SHORT) return;
+    mirror_damage(view, path, error ? tape_error_text(error) : ringtape_error_text(result));
+}
+
 static void mirror_tape(struct mirror_view *view, const char *path, uint32_t number)
 {
     struct ringtape_tape tape;
@@ -147,10 +176,16 @@ static void mirror_tape(struct mirror_view *view, const char *path, uint32_t num
     struct mirror_walk walk = {.view = view, .tape = number, .shard = MIRROR_SHARDS_MAX,
                                .batches = mirror_state_topics(&view->state) >> CHANNEL_NONE & 1};
     // The header first: the shard is needed for the cursors.
-    if (ringtape_tape_walk(path, &tape, &error, NULL, NULL) < 0) return;
-    walk.shard = tape.header.shard;
-    (void)ringtape_tape_walk(path, &tape, &error, mirror_item, &walk);
+    const int result = ringtape_tape_walk(path, number, &tape, &error, NULL, NULL);
+    if (result < 0) {
+        mirror_unread(view, path, result, error);
+        return;
+    }
+    walk.shard = mirror_shard(view, &tape, number);
+    (void)ringtape_tape_walk(path, number, &tape, &error, mirror_item, &walk);
     free(walk.memory);
+    // Rows that cannot be read are not among those that wait.
+    if (walk.damages > 0) mirror_damage(view, path, "damaged");
     for (int c = 0; c < CHANNEL_COUNT; c++) {
         if (walk.lag[c].rows == 0) continue;
         view->lagging += walk.lag[c].rows;
@@ -265,6 +300,7 @@ static int mirror_show(struct mirror_view *view)
     if (exit_code == RINGTAPE_EXIT_OK) {
         if (view->json) mirror_json(view, store);
         else mirror_text(view, store);
+        if (view->damages > 0) exit_code = RINGTAPE_EXIT_FOUND;
     }
     store_close(store);
     return ringtape_finish_output(exit_code);

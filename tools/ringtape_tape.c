@@ -74,11 +74,36 @@ static int ringtape_tape_items(struct tape_reader *reader, struct ringtape_tape 
     return result;
 }
 
-int ringtape_tape_walk(const char *path, struct ringtape_tape *tape, enum tape_error *error,
-                       ringtape_tape_callback *callback, void *context)
+// A header that is damaged (and told) has number 0.
+static bool ringtape_tape_is_other(const struct ringtape_tape *tape, uint32_t number)
+{
+    return number != 0 && tape->header.number != 0 && tape->header.number != number;
+}
+
+static int ringtape_tape_read_all(const struct source *source, const char *path, uint32_t number,
+                                  struct ringtape_tape *tape, enum tape_error *error,
+                                  ringtape_tape_callback *callback, void *context)
 {
     uint8_t mark[2 * LAYOUT_SECTOR];
     struct tape_reader reader;
+    const size_t mark_size = ringtape_tape_mark(path, mark);
+    int result = tape_reader_open(&reader, source, number, mark_size > 0 ? mark : NULL, mark_size,
+                                  error);
+    if (result != 0) return result;
+    tape->header = reader.header;
+    if (ringtape_tape_is_other(tape, number)) {
+        *error = TAPE_OTHER_SALT;
+        result = -EBADMSG;
+    } else {
+        result = ringtape_tape_items(&reader, tape, callback, context);
+    }
+    tape_reader_close(&reader);
+    return result;
+}
+
+int ringtape_tape_walk(const char *path, uint32_t number, struct ringtape_tape *tape,
+                       enum tape_error *error, ringtape_tape_callback *callback, void *context)
+{
     struct stat status;
     *tape = (struct ringtape_tape){.time_min = INT64_MAX, .time_max = INT64_MIN};
     *error = TAPE_GOOD;
@@ -86,16 +111,9 @@ int ringtape_tape_walk(const char *path, struct ringtape_tape *tape, enum tape_e
     if (file < 0) return -errno;
     int result = fstat(file, &status) == 0 ? 0 : -errno;
     if (result == 0) {
-        const size_t mark_size = ringtape_tape_mark(path, mark);
         const struct source source = {
             .size = (uint64_t)status.st_size, .read = ringtape_tape_read, .context = &file};
-        result = tape_reader_open(&reader, &source, 0, mark_size > 0 ? mark : NULL, mark_size,
-                                  error);
-        if (result == 0) {
-            tape->header = reader.header;
-            result = ringtape_tape_items(&reader, tape, callback, context);
-            tape_reader_close(&reader);
-        }
+        result = ringtape_tape_read_all(&source, path, number, tape, error, callback, context);
     }
     (void)close(file);
     ensure(result <= 0);

@@ -27,10 +27,11 @@ struct ringtape_tape {
 // Called for each batch and each damage, in order; may be NULL.
 typedef void ringtape_tape_callback(void *context, const struct tape_item *item);
 
-// Walks the tape at `path`; its mark lies beside it. 0, negative errno, or -EBADMSG with *error
-// set: the file header is not that of a tape. The walk of a live tape ends where its writer is.
-int ringtape_tape_walk(const char *path, struct ringtape_tape *tape, enum tape_error *error,
-                       ringtape_tape_callback *callback, void *context);
+// Walks the tape at `path`; its mark lies beside it. `number` (0: a file by itself): of the tape
+// that should be there. 0, negative errno, or -EBADMSG with *error set: the file header is not that
+// of a tape, or the file is another one. The walk of a live tape ends where its writer is.
+int ringtape_tape_walk(const char *path, uint32_t number, struct ringtape_tape *tape,
+                       enum tape_error *error, ringtape_tape_callback *callback, void *context);
 const char *ringtape_tape_state(const struct ringtape_tape *tape);
 
 #endif

@@ -408,6 +408,61 @@ def test_a_damaged_block_is_told_and_its_rows_only_are_missing(broken, tmp_path)
     assert [p.parts[-4] for p in folder.rglob("*-partial.parquet")] == ["exchange=binance"]
 
 
+# ---- tapes whose place another one took ----
+
+
+def listed(store, status):
+    done = run("ls", "--store", store, "--json")
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout)["tapes"], done.stderr.decode()
+
+
+def misplaced(store, folder):
+    """The store with another tape's header over that of tape 3."""
+    from ringtape_reader_test import with_header
+
+    copied = shutil.copytree(store, folder)
+    tape = copied / "tape" / "00000003.tape"
+    tape.write_bytes(with_header(tape.read_bytes(), 815, 2))
+    return copied
+
+
+def test_ls_tells_a_header_of_another_tape_and_shows_the_rows(store, tmp_path):
+    ((whole,), _) = listed(store, 0)
+    ((tape,), _) = listed(misplaced(store, tmp_path / "store"), 0)
+    assert whole["rows"] == 51 and tape == {**whole, "state": "damaged"}
+    # Which of the two is right, a file by itself does not tell.
+    done = run("inspect", tmp_path / "store" / "tape" / "00000003.tape", "--json")
+    assert json.loads(done.stdout)["tape"] == 2
+
+
+def test_ls_tells_another_tape_in_the_place_of_one(store, tmp_path):
+    copied = shutil.copytree(store, tmp_path / "store")
+    path = copied / "tape" / "00000002.tape"
+    shutil.copy(copied / "tape" / "00000003.tape", path)
+    ((tape,), said) = listed(copied, 1)
+    assert tape["tape"] == 3 and said == f"ringtape: {path}: belongs to another file\n"
+
+
+def test_mirror_tells_damage_and_counts_what_waits_in_spite_of_it(store, tmp_path):
+    from ringtape_bytes import xxh3
+
+    body = b"ringtape-mirror 1 2\ntime 1723075200000000000\nmirrored trade\n"
+    body += b"cursor trade 0 3 20\ntape 3 0 0000000000000000\n"
+    whole, damaged = shutil.copytree(store, tmp_path / "whole"), misplaced(store, tmp_path / "bad")
+    told = []
+    for status, copied in enumerate((whole, damaged)):
+        (copied / "mirror").mkdir()
+        (copied / "mirror" / "state").write_bytes(body + b"xxh3 %016x\n" % xxh3(body))
+        done = run("mirror", "--store", copied, "--json")
+        assert done.returncode == status, done.stderr
+        (lag,) = [lag for lag in json.loads(done.stdout)["lag"] if lag["topic"] == "trades"]
+        told.append((lag["cursor"], lag["rows"], done.stderr.decode()))
+    said = "damaged; 'ringtape verify' lists all damage"
+    assert told[0] == (20, 30, "")
+    assert told[1] == (20, 30, f"ringtape: {damaged}/tape/00000003.tape: {said}\n")
+
+
 def test_two_exports_do_not_meet(store, tmp_path):
     folder = tmp_path / "parquet"
     folder.mkdir()
