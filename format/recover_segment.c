@@ -182,7 +182,49 @@ static int check_opened(struct checking *checking)
     return 0;
 }
 
-static int open_segment(struct recover_input *input)
+// What a header without damage says is what the name and the store say.
+static bool is_owned(const struct recover_input *input, const uint8_t *store)
+{
+    const struct catalogue_segment *listed = &input->listed;
+    const uint8_t *owner = segment_header(input->segment)->store;
+    return segment_is(input->segment, listed->number, listed->day, listed->channel) &&
+           memcmp(owner, store, LAYOUT_STORE_ID_BYTES) == 0;
+}
+
+// The salt of the segment listed, whoever's header lies there: as its index tells, else the end of
+// the file. 0: nothing tells.
+static uint64_t listed_salt(const struct recover_input *input, const struct source *source)
+{
+    const struct catalogue_segment *listed = &input->listed;
+    struct index index;
+    if (input->index && index_open(&index, input->index, input->index_size) &&
+        index.header->number == listed->number && index.header->day == listed->day &&
+        index.header->channel == (uint32_t)listed->channel)
+        return index.header->salt;
+    return segment_tail_salt(source);
+}
+
+// It opened by the header of another segment, whose first blocks may lie there as well. Where what
+// is behind them is of the listed one, that is opened; a file that is the other one as a whole is
+// left as it is.
+static enum segment_error open_behind(struct recover_input *input, const struct source *source)
+{
+    const uint64_t salt = listed_salt(input, source);
+    struct segment *behind;
+    if (salt == 0 || salt == segment_header(input->segment)->salt)
+        return SEGMENT_GOOD;
+    enum segment_error error =
+        segment_open_headless(&behind, source, input->index, input->index_size,
+                              input->listed.number, input->listed.day, salt);
+    if (error == SEGMENT_NO_MAGIC)
+        return SEGMENT_GOOD; // not a block of it
+    segment_close(input->segment);
+    input->segment = behind;
+    input->sound = false;
+    return error;
+}
+
+static int open_segment(struct recover_input *input, const uint8_t *store)
 {
     struct source source = recover_file_source(&input->file);
     enum segment_error error =
@@ -191,19 +233,12 @@ static int open_segment(struct recover_input *input)
     if (error == SEGMENT_NO_MAGIC || error == SEGMENT_BAD_HASH || error == SEGMENT_BAD_HEADER ||
         error == SEGMENT_SHORT)
         error = segment_open_headless(&input->segment, &source, input->index, input->index_size,
-                                      input->listed.number, input->listed.day);
+                                      input->listed.number, input->listed.day, 0);
+    else if (error == SEGMENT_GOOD && !is_owned(input, store))
+        error = open_behind(input, &source);
     if (error != SEGMENT_GOOD)
         input->segment = NULL;
     return error_of(error);
-}
-
-// What a header without damage says is what the name and the store say.
-static bool is_owned(const struct recover_input *input, const uint8_t *store)
-{
-    const struct catalogue_segment *listed = &input->listed;
-    const uint8_t *owner = segment_header(input->segment)->store;
-    return segment_is(input->segment, listed->number, listed->day, listed->channel) &&
-           memcmp(owner, store, LAYOUT_STORE_ID_BYTES) == 0;
 }
 
 static void leave_alone(struct checking *checking, const char *what)
@@ -230,7 +265,7 @@ int recover_input_open(struct recover_input *input, const char *directory, const
         return error;
     catalogue_segment_path(&input->listed, "index", path);
     (void)recover_file_load(directory, path, &input->index, &input->index_size);
-    error = open_segment(input);
+    error = open_segment(input, store);
     if (error == -EBADMSG)
         leave_alone(&checking, "nothing of the segment can be made out");
     else if (error == 0 && input->sound && !is_owned(input, store))

@@ -40,7 +40,8 @@ struct recover_input {
 
 // Opens and reads everything; tells losses. 0, -ENOENT (the file is gone), -EISDIR (it is none),
 // -EPROTONOSUPPORT: of a newer version; other negative errno. `listed` and `path` are set.
-// A segment of another store, number or channel is told and left alone. `store`: its identity.
+// A segment of another store, number or channel is told and left alone; where only its first blocks
+// lie over one that is listed, the others of that are read. `store`: its identity.
 int recover_input_open(struct recover_input *input, const char *directory, const uint8_t *store,
                        recover_loss_callback *lost, void *context);
 void recover_input_close(struct recover_input *input);

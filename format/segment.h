@@ -177,10 +177,13 @@ struct segment;
 enum segment_error segment_open(struct segment **segment, const struct source *source,
                                 const void *index, size_t index_size);
 // For salvage: a segment whose header cannot be used. What it would tell is taken from the first
-// block whose header is right; number and day are those of the file's name.
+// block whose header is right; number and day are those of the file's name. Blocks of another salt
+// than `salt` (0: any) are passed over.
 enum segment_error segment_open_headless(struct segment **segment, const struct source *source,
                                          const void *index, size_t index_size, uint32_t number,
-                                         int32_t day);
+                                         int32_t day, uint64_t salt);
+// The salt that the end of the file tells, whatever its header does; 0: none.
+uint64_t segment_tail_salt(const struct source *source);
 void segment_close(struct segment *segment);
 // Opens another file in the place of one, whose memory is used again: for who opens many.
 // Everything got from *segment before is gone; on failure it is closed and NULL. *segment may be

@@ -6,24 +6,27 @@
 #include <string.h>
 
 #include "format/ensure.h"
+#include "format/segment_footer.h"
 #include "format/segment_header.h"
 #include "format/segment_parts.h"
 
 enum { SALVAGE_WINDOW_BYTES = 1 << 16 };
 
-// A right block header at `bytes`, of whatever segment.
-static bool salvage_header(const uint8_t *bytes, size_t size, struct layout_block *header)
+// A right block header at `bytes`, of the segment of that salt or (0) of whatever one.
+static bool salvage_header(const uint8_t *bytes, size_t size, uint64_t salt,
+                           struct layout_block *header)
 {
     struct layout_block found;
     if (size < sizeof found)
         return false;
     memcpy(&found, bytes, sizeof found);
-    return found.salt != 0 &&
+    return found.salt != 0 && (salt == 0 || found.salt == salt) &&
            segment_block_header(bytes, size, found.salt, header) == SEGMENT_GOOD;
 }
 
 // The first one in the file; windows overlap by the largest header.
-static bool salvage_find(struct segment *segment, struct layout_block *header, uint64_t *offset)
+static bool salvage_find(struct segment *segment, uint64_t salt, struct layout_block *header,
+                         uint64_t *offset)
 {
     const uint64_t magic = LAYOUT_BLOCK_MAGIC;
     const uint64_t step = SALVAGE_WINDOW_BYTES - LAYOUT_SECTOR;
@@ -37,7 +40,7 @@ static bool salvage_find(struct segment *segment, struct layout_block *header, u
             if (!found)
                 break;
             from = (size_t)(found - bytes);
-            if (salvage_header(found, got - from, header)) {
+            if (salvage_header(found, got - from, salt, header)) {
                 *offset = at + from;
                 return true;
             }
@@ -47,11 +50,12 @@ static bool salvage_find(struct segment *segment, struct layout_block *header, u
     return false;
 }
 
-static enum segment_error salvage_open(struct segment *segment, uint32_t number, int32_t day)
+static enum segment_error salvage_open(struct segment *segment, uint32_t number, int32_t day,
+                                       uint64_t salt)
 {
     struct layout_block block;
     uint64_t offset = 0;
-    if (!salvage_find(segment, &block, &offset))
+    if (!salvage_find(segment, salt, &block, &offset))
         return SEGMENT_NO_MAGIC;
     segment->schema = channel_schema((enum channel)block.channel);
     if (!segment->schema)
@@ -73,13 +77,13 @@ static enum segment_error salvage_open(struct segment *segment, uint32_t number,
 
 enum segment_error segment_open_headless(struct segment **opened, const struct source *source,
                                          const void *index, size_t index_size, uint32_t number,
-                                         int32_t day)
+                                         int32_t day, uint64_t salt)
 {
     struct segment *segment = calloc(1, sizeof *segment);
     if (!segment)
         return SEGMENT_NO_MEMORY;
     segment->source = *source;
-    enum segment_error error = salvage_open(segment, number, day);
+    enum segment_error error = salvage_open(segment, number, day, salt);
     if (error == SEGMENT_GOOD)
         error = segment_open_behind_header(segment, index, index_size);
     if (error != SEGMENT_GOOD) {
@@ -89,4 +93,20 @@ enum segment_error segment_open_headless(struct segment **opened, const struct s
     ensure(segment->index.header);
     *opened = segment;
     return SEGMENT_GOOD;
+}
+
+uint64_t segment_tail_salt(const struct source *source)
+{
+    struct layout_postscript tail;
+    uint8_t room[sizeof tail];
+    int64_t got;
+    if (source->size < sizeof tail)
+        return 0;
+    const uint64_t at = source->size - sizeof tail;
+    const uint8_t *bytes = source_get(source, at, sizeof tail, room, &got);
+    if (!bytes || got != (int64_t)sizeof tail)
+        return 0;
+    memcpy(&tail, bytes, sizeof tail);
+    const uint64_t salt = tail.salt;
+    return segment_postscript_read(bytes, source->size, salt, &tail) == SEGMENT_GOOD ? salt : 0;
 }

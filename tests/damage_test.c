@@ -291,7 +291,7 @@ Test(damage, any_bit_of_a_segment)
         if (opened)
             cr_assert_neq(segment_verify(segment, NULL, NULL), SEGMENT_GOOD, "byte %zu", at);
         else // what the header says is in the blocks, too
-            cr_assert_eq(segment_open_headless(&segment, &source, NULL, 0, 12, 19944),
+            cr_assert_eq(segment_open_headless(&segment, &source, NULL, 0, 12, 19944, 0),
                          SEGMENT_GOOD, "byte %zu", at);
         uint32_t good = good_blocks(segment, rows);
         cr_assert(good + opened >= SEGMENT_SYMBOLS, "byte %zu: %u blocks", at, good);

@@ -442,3 +442,47 @@ Test(recover, a_tape_of_another_number_is_told_and_left_out)
     expect_rows(fixture, TRADES);
     cr_assert_str_eq(told.lost, "tape/00000007.tape 0 a tape of another number or store\n");
 }
+
+// The first `size` bytes of segment 2 lie over those of segment 1: a write that went astray. 0: it
+// lies there as a whole.
+static struct store_fixture *misplaced_segment(size_t size, bool index)
+{
+    static uint8_t bytes[1 << 20];
+    struct store_fixture *fixture = make_store();
+    int from = open(store_fixture_path(fixture, segment_path(2, "segment")), O_RDONLY | O_CLOEXEC);
+    int to = open(store_fixture_path(fixture, segment_path(1, "segment")),
+                  O_WRONLY | O_CLOEXEC | (size == 0 ? O_TRUNC : 0));
+    cr_assert(from >= 0 && to >= 0);
+    ssize_t got = read(from, bytes, size == 0 ? sizeof bytes : size);
+    cr_assert(size == 0 ? got > 0 : got == (ssize_t)size, "%zd", got);
+    cr_assert_eq(pwrite(to, bytes, (size_t)got, 0), got);
+    cr_assert_eq(close(from) + close(to), 0);
+    if (!index)
+        remove_file(fixture, segment_path(1, "index"));
+    return fixture;
+}
+
+// Only what it covers is lost, as with any other bytes there, and it is told. It has a good block
+// header as well, by which the segment must not be taken for the other one.
+Test(recover, another_segments_first_sector_costs_what_it_covers)
+{
+    for (int index = 0; index < 2; index++) {
+        struct store_fixture *fixture = misplaced_segment(512, index == 1);
+        int64_t block = store_fixture_block(fixture, 1, 0);
+        cr_assert(block > 0 && block + LAYOUT_HEADER_BYTES <= 512);
+        recover_to(fixture, NULL);
+        cr_assert_gt(told.result.rows, TRADES - 3000, "%s", told.lost);
+        cr_assert_lt(told.result.rows, TRADES);
+        cr_assert_eq(told.result.rows + told.result.rows_lost, TRADES, "%s", told.lost);
+        cr_assert_eq(count_trades(fixture->path), told.result.rows);
+        store_fixture_close(fixture);
+    }
+}
+
+Test(recover, another_segment_in_the_place_of_one_brings_no_row_twice)
+{
+    for (int index = 0; index < 2; index++) {
+        expect_rows(misplaced_segment(0, index == 1), TRADES - 3000);
+        cr_assert_not_null(strstr(told.lost, "3000 a segment of another number"), "%s", told.lost);
+    }
+}
