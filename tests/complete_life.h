@@ -81,8 +81,8 @@ struct life_result {
                            // run that REST did not give, resp. that are stale
     uint64_t listed;   // open or lost
     uint64_t given_up; // of the lost: which the exchange would have told, had it been asked thrice
-    uint64_t not_live; // of the trades from live_from_ns on: that no link brought; books that do
-                       // not reach the last update
+    uint64_t not_live; // of the trades from live_from_ns on: that no link brought
+    uint64_t books_short; // that do not reach the last update
     uint64_t wrong;    // listed as missing though stored, or not as sent
     uint64_t stale;    // of these: whose listing was not taken back; symbols that seem gone
     uint64_t depth;    // rows applied to a book

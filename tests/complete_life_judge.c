@@ -336,7 +336,7 @@ static void judge_depth(const struct found *found, uint32_t symbol, struct life_
     const struct market_symbol *truth = &found->peer->symbols[symbol];
     const bool told = truth->count > 0 && found->live_from_ns != 0 &&
                       truth->time_us[truth->count - 1] * 1000 >= found->live_from_ns;
-    result->not_live += told && at < truth->book_id;
+    result->books_short += told && at < truth->book_id;
     if (found->says && told && at < truth->book_id)
         (void)fprintf(stderr, "book of %u: reaches %lld of %lld\n", symbol, (long long)at,
                       (long long)truth->book_id);

@@ -74,12 +74,12 @@ static void ringtape_inspect_tape_text(const struct ringtape_inspect *inspect,
 {
     char identity[RINGTAPE_INSPECT_IDENTITY_BYTES], time[TIME_TEXT_BYTES_MAX];
     char ratio[RINGTAPE_TABLE_NUMBER_BYTES], count[2 * RINGTAPE_TABLE_NUMBER_BYTES];
-    char rows[2 * RINGTAPE_TABLE_NUMBER_BYTES];
+    char rows[2 * RINGTAPE_TABLE_NUMBER_BYTES], shard[RINGTAPE_TABLE_NUMBER_BYTES];
     const struct layout_tape *header = &tape->header;
     const bool torn = tape->torn && tape->damages == 0;
     ringtape_inspect_identity(identity, header->store);
-    (void)printf("tape      %" PRIu32 " of shard %" PRIu32 ", %s%s\n", header->number,
-                 header->shard, ringtape_tape_state(tape),
+    (void)printf("tape      %" PRIu32 " of shard %s, %s%s\n", header->number,
+                 ringtape_tape_shard(shard, tape), ringtape_tape_state(tape),
                  torn ? ", ends in a write that was never acknowledged" : "");
     (void)printf("store     %s\n", identity);
     (void)printf("format    %d.%d, written by %.*s at %s\n", header->major, header->minor,
@@ -110,7 +110,7 @@ static void ringtape_inspect_tape_json(struct ringtape_json *json, const struct 
     ringtape_inspect_identity(identity, tape->header.store);
     ringtape_json_text(json, "kind", "tape");
     ringtape_json_count(json, "tape", tape->header.number);
-    ringtape_json_count(json, "shard", tape->header.shard);
+    ringtape_tape_json_shard(json, tape);
     ringtape_json_text(json, "state", ringtape_tape_state(tape));
     ringtape_json_bool(json, "torn", tape->torn);
     ringtape_json_text(json, "store", identity);

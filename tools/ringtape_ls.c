@@ -111,12 +111,13 @@ static void ringtape_ls_tape(struct ringtape_ls *ls, uint32_t number,
 {
     char rows[RINGTAPE_TABLE_NUMBER_BYTES], bytes[RINGTAPE_TABLE_NUMBER_BYTES];
     char ratio[RINGTAPE_TABLE_NUMBER_BYTES], first[TIME_TEXT_BYTES_MAX], last[TIME_TEXT_BYTES_MAX];
+    char shard[RINGTAPE_TABLE_NUMBER_BYTES];
     const bool any = tape->time_min <= tape->time_max;
     if (ls->json_wanted) {
         struct ringtape_json *json = &ls->json;
         ringtape_json_object(json, NULL);
         ringtape_json_count(json, "tape", number);
-        ringtape_json_count(json, "shard", tape->header.shard);
+        ringtape_tape_json_shard(json, tape);
         ringtape_json_text(json, "state", ringtape_tape_state(tape));
         ringtape_json_count(json, "rows", tape->rows);
         ringtape_json_count(json, "rows_lost", tape->rows_lost);
@@ -127,7 +128,7 @@ static void ringtape_ls_tape(struct ringtape_ls *ls, uint32_t number,
         return;
     }
     ringtape_table_cell(&ls->table, "%" PRIu32, number);
-    ringtape_table_cell(&ls->table, "%" PRIu32, tape->header.shard);
+    ringtape_table_cell(&ls->table, "%s", ringtape_tape_shard(shard, tape));
     ringtape_table_cell(&ls->table, "%s", ringtape_tape_state(tape));
     ringtape_table_cell(&ls->table, "%s", ringtape_table_number(rows, tape->rows));
     ringtape_table_cell(&ls->table, "%s", ringtape_ls_time(first, tape->time_min, any));

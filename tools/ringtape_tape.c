@@ -8,6 +8,8 @@
 #include "tools/ringtape_files.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -125,4 +127,20 @@ const char *ringtape_tape_state(const struct ringtape_tape *tape)
     if (tape->damages > 0) return "damaged";
     if (tape->closed) return "closed";
     return "open";
+}
+
+const char *ringtape_tape_shard(char out[RINGTAPE_TABLE_NUMBER_BYTES],
+                                const struct ringtape_tape *tape)
+{
+    if (tape->header.shard == UINT32_MAX) return "-";
+    (void)snprintf(out, RINGTAPE_TABLE_NUMBER_BYTES, "%" PRIu32, tape->header.shard);
+    return out;
+}
+
+void ringtape_tape_json_shard(struct ringtape_json *json, const struct ringtape_tape *tape)
+{
+    if (tape->header.shard == UINT32_MAX)
+        ringtape_json_null(json, "shard");
+    else
+        ringtape_json_count(json, "shard", tape->header.shard);
 }

@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 #include "format/tape_reader.h"
+#include "tools/ringtape_json.h"
+#include "tools/ringtape_table.h"
 
 struct ringtape_tape {
     struct layout_tape header;
@@ -33,5 +35,9 @@ typedef void ringtape_tape_callback(void *context, const struct tape_item *item)
 int ringtape_tape_walk(const char *path, uint32_t number, struct ringtape_tape *tape,
                        enum tape_error *error, ringtape_tape_callback *callback, void *context);
 const char *ringtape_tape_state(const struct ringtape_tape *tape);
+// "-", resp. null, where the header is damaged.
+const char *ringtape_tape_shard(char out[RINGTAPE_TABLE_NUMBER_BYTES],
+                                const struct ringtape_tape *tape);
+void ringtape_tape_json_shard(struct ringtape_json *json, const struct ringtape_tape *tape);
 
 #endif

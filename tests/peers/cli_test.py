@@ -430,7 +430,7 @@ def misplaced(store, folder):
 def test_ls_tells_a_header_of_another_tape_and_shows_the_rows(store, tmp_path):
     ((whole,), _) = listed(store, 0)
     ((tape,), _) = listed(misplaced(store, tmp_path / "store"), 0)
-    assert whole["rows"] == 51 and tape == {**whole, "state": "damaged"}
+    assert whole["rows"] == 51 and tape == {**whole, "state": "damaged", "shard": None}
     # Which of the two is right, a file by itself does not tell.
     done = run("inspect", tmp_path / "store" / "tape" / "00000003.tape", "--json")
     assert json.loads(done.stdout)["tape"] == 2

@@ -344,6 +344,8 @@ static void simulation_judge(struct simulation *own)
     }
     cr_assert_eq(result.wrong, 0, "%llu not as sent, or listed though stored",
                  (unsigned long long)result.wrong);
+    cr_assert_eq(result.books_short, 0, "%llu books are not live",
+                 (unsigned long long)result.books_short);
     cr_assert_eq(result.missing, 0, "%llu neither stored nor listed",
                  (unsigned long long)result.missing);
     cr_assert_eq(result.depth_unlisted, 0, "%llu gaps of depth",
