@@ -296,7 +296,7 @@ void mirror_note_tapes(struct mirror *mirror);
 void mirror_note(struct mirror *mirror, uint32_t tape, uint32_t shard);
 // NULL: not noted.
 struct mirror_state_tape *mirror_noted(struct mirror *mirror, uint32_t tape);
-// Adds to those listed (increasing) the ones that only the catalogue knows. At the open.
+// Adds to those listed the ones that only the catalogue knows, at the end. At the open.
 void mirror_unnoted_tapes(struct mirror *mirror);
 // Forgets tapes that every topic is past.
 void mirror_notes_trim(struct mirror *mirror);

@@ -55,34 +55,26 @@ static uint32_t newest_told(const struct mirror_state *state)
     return newest;
 }
 
-static bool is_listed(const struct mirror *mirror, uint32_t count, uint32_t tape)
+static bool is_listed(const struct mirror *mirror, uint32_t tape)
 {
-    for (uint32_t t = 0; t < count; t++)
+    for (uint32_t t = 0; t < mirror->tape_count; t++)
         if (mirror->tapes[t].number == tape) return true;
     return false;
 }
 
-static bool is_in_segments(const struct catalogue *catalogue, uint32_t tape)
-{
-    for (uint32_t i = 0; i < catalogue->segment_count; i++) {
-        const struct catalogue_segment *listed = &catalogue->segments[i];
-        if (listed->tape_first <= tape && tape <= listed->tape_last) return true;
-    }
-    return false;
-}
-
+// By segments of nothing but one tape: what is not mirrored is not merged. Merged ones are history,
+// say of a year without a mirror, and would be sent whole for each of their tapes.
 void mirror_unnoted_tapes(struct mirror *mirror)
 {
     const struct catalogue *catalogue = keep_store_catalogue(mirror->options.store);
     const uint32_t told = newest_told(&mirror->state);
-    const uint32_t count = mirror->tape_count;
-    uint32_t last = 0;
-    if (told == 0) return;
-    for (uint32_t i = 0; i < catalogue->segment_count; i++)
-        if (catalogue->segments[i].tape_last > last) last = catalogue->segments[i].tape_last;
-    for (uint32_t tape = told + 1; tape <= last && mirror->tape_count < MIRROR_TAPES_MAX; tape++)
-        if (!is_listed(mirror, count, tape) && is_in_segments(catalogue, tape))
-            mirror->tapes[mirror->tape_count++] = (struct mirror_tape){tape, TAPE_NOT_LOOKED};
+    for (uint32_t i = 0; told > 0 && i < catalogue->segment_count; i++) {
+        const uint32_t tape = catalogue->segments[i].tape_first;
+        if (tape <= told || catalogue->segments[i].tape_last != tape || is_listed(mirror, tape))
+            continue;
+        if (mirror->tape_count == MIRROR_TAPES_MAX) return;
+        mirror->tapes[mirror->tape_count++] = (struct mirror_tape){tape, TAPE_NOT_LOOKED};
+    }
 }
 
 static bool all_past(const struct mirror *mirror, const struct mirror_state_tape *note)
