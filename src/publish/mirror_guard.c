@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "format/ensure.h"
-#include "format/tape.h"
 #include "publish/mirror_inside.h"
 
 enum { GUARD_TAPES_MAX = MIRROR_TAPES_MAX + MIRROR_STATE_TAPES_MAX };
@@ -26,30 +25,12 @@ struct mirror_guard {
 
 // ---- is it needed ----
 
-static int check_header(void *context, const void *bytes, uint32_t size)
-{
-    const enum tape_error error = tape_header_decode(bytes, size, context);
-    return error == TAPE_NO_MAGIC || error == TAPE_BAD_HASH ? -EBADMSG : error != TAPE_GOOD;
-}
-
-// The shard that wrote it, by its header; MIRROR_SHARDS_MAX: not known.
-static uint32_t shard_of(struct mirror_guard *guard, struct io *start, uint32_t tape)
-{
-    uint8_t sector[LAYOUT_SECTOR];
-    char path[KEEP_FILE_NAME_BYTES_MAX];
-    struct layout_tape header;
-    uint32_t size = 0;
-    keep_store_tape_path(guard->store, tape, "tape", path);
-    bool known = file_script_read_now(&guard->script, start, path, sector, sizeof sector, &size,
-                                      check_header, &header) == 0 &&
-                 header.number == tape && header.shard < MIRROR_SHARDS_MAX;
-    return known ? header.shard : MIRROR_SHARDS_MAX;
-}
-
 static bool is_needed(struct mirror_guard *guard, struct io *start, uint32_t tape)
 {
     const struct mirror_state_tape *note = mirror_state_note(&guard->state, tape);
-    uint32_t shard = note != NULL ? note->shard : shard_of(guard, start, tape);
+    uint32_t shard = note != NULL
+                         ? note->shard
+                         : mirror_shard_read(&guard->script, start, guard->store, tape);
     return shard == MIRROR_SHARDS_MAX ||
            !mirror_state_past(&guard->state, guard->topics, shard, tape);
 }

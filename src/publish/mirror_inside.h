@@ -294,6 +294,12 @@ void mirror_remade_free(struct mirror_file *file);
 // The shards' newest tapes.
 void mirror_note_tapes(struct mirror *mirror);
 void mirror_note(struct mirror *mirror, uint32_t tape, uint32_t shard);
+// The shard that wrote the tape, by its header; MIRROR_SHARDS_MAX: not known. The script may still
+// run afterwards, as of file_script_run_now().
+uint32_t mirror_shard_read(struct file_script *script, struct io *start,
+                           const struct keep_store *store, uint32_t tape);
+// Those listed whose headers tell their shard. At the open. 0 or -ETIMEDOUT.
+int mirror_note_listed(struct mirror *mirror, struct io *start);
 // NULL: not noted.
 struct mirror_state_tape *mirror_noted(struct mirror *mirror, uint32_t tape);
 // Adds to those listed the ones that only the catalogue knows, at the end. At the open.

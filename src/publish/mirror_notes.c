@@ -4,6 +4,9 @@
 // tape may go before it is mirrored, and its header, which tells the shard, with it. Such a disk
 // may have no room for the state either: tapes behind all that it tells of are found in the
 // catalogue. Their shards are not known, so they are sent whole, and again after a crash meanwhile.
+// For that, a state that tells of a tape must tell of all older ones: those listed at the open are
+// noted there.
+#include <errno.h>
 #include <string.h>
 
 #include "format/catalogue.h"
@@ -40,6 +43,42 @@ void mirror_note_tapes(struct mirror *mirror)
         mirror_note(mirror, durable.tape, s);
         mirror->noted[s] = durable.tape;
     }
+}
+
+static int check_header(void *context, const void *bytes, uint32_t size)
+{
+    const enum tape_error error = tape_header_decode(bytes, size, context);
+    return error == TAPE_NO_MAGIC || error == TAPE_BAD_HASH ? -EBADMSG : error != TAPE_GOOD;
+}
+
+uint32_t mirror_shard_read(struct file_script *script, struct io *start,
+                           const struct keep_store *store, uint32_t tape)
+{
+    uint8_t sector[LAYOUT_SECTOR];
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    struct layout_tape header;
+    uint32_t size = 0;
+    keep_store_tape_path(store, tape, "tape", path);
+    bool known = file_script_read_now(script, start, path, sector, sizeof sector, &size,
+                                      check_header, &header) == 0 &&
+                 tape_header_is(&header, tape, keep_store_identity(store)) &&
+                 header.shard < MIRROR_SHARDS_MAX;
+    return known ? header.shard : MIRROR_SHARDS_MAX;
+}
+
+int mirror_note_listed(struct mirror *mirror, struct io *start)
+{
+    for (uint32_t t = 0; t < mirror->tape_count; t++) {
+        struct mirror_tape *tape = &mirror->tapes[t];
+        if (tape->shard != TAPE_NOT_LOOKED) continue;
+        const uint32_t shard = mirror_shard_read(mirror->save_script, start,
+                                                 mirror->options.store, tape->number);
+        if (mirror->save_script->running) return -ETIMEDOUT;
+        if (shard == MIRROR_SHARDS_MAX) continue;
+        tape->shard = shard;
+        mirror_note(mirror, tape->number, shard);
+    }
+    return 0;
 }
 
 // The newest tape that the state tells of; 0: it tells of none.

@@ -76,7 +76,9 @@ int mirror_tapes_open(struct mirror *mirror, struct io *start)
 {
     int result = list_tapes(mirror, start, 0);
     if (result < 0) return result;
-    mirror_unnoted_tapes(mirror);
+    mirror_unnoted_tapes(mirror); // before any is noted
+    result = mirror_note_listed(mirror, start);
+    if (result < 0) return result;
     qsort(mirror->tapes, mirror->tape_count, sizeof *mirror->tapes, by_number);
     mirror->earlier = mirror->tape_count;
     mirror->tape_base = 1;

@@ -157,8 +157,12 @@ static void simulation_stop(struct simulation *own, int64_t within_ns)
     const bool faulty = drawn(own, 2) == 0;
     if (faulty) simulation_fault_begin(life, &(struct simulation_groups){0});
     if (drawn(own, 3) == 0) life_reload(life);
-    simulation_until_arrow(own, drawn(own, 2) == 0 ? SIMULATION_AIM_BRIEF : SIMULATION_AIM_ANY,
-                           (int64_t)drawn(own, (uint64_t)(within_ns / MS)) * MS);
+    if (life->commit_ns > 0 && drawn(own, 3) == 0) // the rows of a ledger are long in memory
+        simulation_until_arrow(own, SIMULATION_AIM_TAKEN, 65 * SECOND);
+    else
+        simulation_until_arrow(own, drawn(own, 2) == 0 ? SIMULATION_AIM_BRIEF
+                                                       : SIMULATION_AIM_ANY,
+                               (int64_t)drawn(own, (uint64_t)(within_ns / MS)) * MS);
     life_stop(life);
     if (faulty) simulation_fault_end(life);
     own->counts->stops++;

@@ -77,6 +77,7 @@ enum simulation_aim {
     SIMULATION_AIM_BRIEF, // into a state that lasts a moment
     SIMULATION_AIM_DISK,  // behind which files are written, synced, renamed and removed
     SIMULATION_AIM_LEDGER, // behind which a ledger is written
+    SIMULATION_AIM_TAKEN,  // behind which one waits for its rows
 };
 // Number `drawn` of these arrows, modulo their count. From now on simulation_arrow_came() says
 // whether it was taken.

@@ -203,6 +203,8 @@ static bool is_aimed_at(const struct arrow *arrow, enum simulation_aim aim)
 {
     return aim == SIMULATION_AIM_ANY || (aim == SIMULATION_AIM_BRIEF && is_brief(arrow)) ||
            (aim == SIMULATION_AIM_DISK && writes_files(arrow)) ||
+           (aim == SIMULATION_AIM_TAKEN && arrow->machine == TRANSITION_LEDGER &&
+            arrow->from == SHARD_LEDGER_IDLE) ||
            (aim == SIMULATION_AIM_LEDGER && arrow->machine == TRANSITION_LEDGER &&
             arrow->from == SHARD_LEDGER_WRITING);
 }
