@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Does the recorder keep its promises in ten thousand lives with faults?
 
-    tools/dev bench simulation [--smoke] [--seeds A-B] [--minutes N] [--workers N]
+    tools/dev bench simulation [--smoke] [--seeds A-B] [--minutes N] [--workers N] [--notes FILE]
 
 Whole recorders in simulated worlds (tests/simulation, docs/testing.md): 10,000 seeds, --smoke 24.
-Every hundredth seed is run again and must leave the same trace.
+Every hundredth seed is run again and must leave the same trace. The whole run takes CPU hours: with
+--notes FILE what is done is noted there, 500 seeds at a time, and a run that was interrupted goes
+on behind it. Only notes of the same program count.
 
 violations: seeds in which a promise was broken. virtual_hours: simulated. times_real_time: virtual
 time by CPU time of all seeds, process starts and judging included; events_per_virtual_second says
@@ -17,6 +19,7 @@ times, or less than 1,000 times real time was reached."""
 
 import argparse
 import functools
+import hashlib
 import json
 import os
 import pathlib
@@ -29,15 +32,16 @@ from lib import contract
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "zig-out" / "test" / "simulation"
 FULL, SMOKE = "1-10000", "1-24"
+PORTION = 500  # seeds between two notes
 LEAST = {"virtual_seconds": 600, "events": 20000, "crashes": 3, "faults": 20}
 HITS_LEAST, SPEED_LEAST = 100, 1000
 
 emit = functools.partial(contract.emit, "simulation")
 
 
-def run(options):
-    """What the program counts, and the seconds that it took."""
-    command = [PROGRAM, "--seeds", options.seeds, "--workers", str(options.workers), "--twice",
+def portion(options, first, last):
+    """What the program counts of these seeds, with the seconds that it took."""
+    command = [PROGRAM, "--seeds", f"{first}-{last}", "--workers", str(options.workers), "--twice",
                "12" if options.smoke else "100", "--json"]  # fmt: skip
     if options.minutes:
         command += ["--minutes", str(options.minutes)]
@@ -46,15 +50,59 @@ def run(options):
     lines = done.stdout.splitlines()
     if not lines:
         sys.exit(f"{PROGRAM} ended with {done.returncode} and printed nothing")
-    return json.loads(lines[-1]), time.monotonic() - begin
+    sums = json.loads(lines[-1])
+    if sums["seeds"] != last - first + 1:
+        sys.exit(f"{PROGRAM} ran {sums['seeds']} of seeds {first} to {last}")
+    return sums | {"seconds": time.monotonic() - begin}
 
 
-def figures(sums, seconds):
+def merged(one, other):
+    """The sums of both: all add up but for the least of a seed."""
+    both = {}
+    for name, value in one.items():
+        if isinstance(value, dict):
+            both[name] = merged(value, other[name])
+        elif "least" in name:
+            both[name] = min(value, other[name])
+        else:
+            both[name] = value + other[name]
+    return both
+
+
+def noted(path, key):
+    """Sums by portion, as noted of this program and these settings."""
+    sums = {}
+    if path is not None and path.exists():
+        for line in path.read_text().splitlines():
+            note = json.loads(line)
+            if note["key"] == key:
+                sums[tuple(note["portion"])] = note["sums"]
+    return sums
+
+
+def run(options):
+    """The sums of all seeds."""
+    first, last = (int(part) for part in options.seeds.split("-"))
+    program = hashlib.sha256(PROGRAM.read_bytes()).hexdigest()
+    key = f"{program} {options.minutes or 'whole'}"
+    done = noted(options.notes, key)
+    total = None
+    for begin in range(first, last + 1, PORTION):
+        part = (begin, min(begin + PORTION - 1, last))
+        sums = done.get(part) or portion(options, *part)
+        if options.notes is not None and part not in done:
+            with options.notes.open("a") as notes:
+                notes.write(json.dumps({"key": key, "portion": part, "sums": sums}) + "\n")
+        total = sums if total is None else merged(total, sums)
+    return total
+
+
+def figures(sums):
     """Name, value, unit of everything but the hits."""
     virtual_s, cpu_s = sums["virtual_s"], sums["cpu_ms"] / 1000
     yield "seeds", sums["seeds"], "1"
     yield "violations", sums["failed"], "1"
-    yield "seeds_per_second", round(sums["seeds"] / seconds, 3), "1/s"
+    yield "seeds_per_second", round(sums["seeds"] / sums["seconds"], 3), "1/s"
     yield "virtual_hours", round(virtual_s / 3600, 2), "h"
     yield "times_real_time", round(virtual_s / cpu_s, 1), "1"
     yield "events_per_virtual_second", round(sums["events"] / virtual_s, 1), "1/s"
@@ -83,11 +131,12 @@ def main():
     parser.add_argument("--seeds", metavar="A-B")
     parser.add_argument("--minutes", type=int)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--notes", metavar="FILE", type=pathlib.Path)
     options = parser.parse_args()
     options.seeds = options.seeds or (SMOKE if options.smoke else FULL)
-    sums, seconds = run(options)
+    sums = run(options)
     values = {}
-    for name, value, unit in figures(sums, seconds):
+    for name, value, unit in figures(sums):
         values[name] = value
         print(f"{name:26} {value:>16,}", file=sys.stderr)
         emit(name, value, "all", unit)

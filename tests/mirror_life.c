@@ -478,3 +478,11 @@ bool mirror_life_check(struct mirror_life *life)
     }
     return true;
 }
+
+bool mirror_life_finish(struct mirror_life *life)
+{
+    if (!mirror_life_settle(life) || !mirror_life_check(life)) return false;
+    if (!mirror_life_stop(life)) return wrong(life, "crashed while it stopped", 0);
+    mirror_life_end(life);
+    return true;
+}

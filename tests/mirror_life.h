@@ -81,6 +81,8 @@ bool mirror_life_stop(struct mirror_life *life);
 void mirror_life_crash(struct mirror_life *life, enum sim_crash kind);
 // Rows kept as letters count as delivered. False: `why` says what is wrong.
 bool mirror_life_check(struct mirror_life *life);
+// All of it at the end: settles, checks, stops, and ends the life.
+bool mirror_life_finish(struct mirror_life *life);
 // Sealed tapes that a guard holds go, as on a full disk; returns how many.
 uint32_t mirror_life_lose_tapes(struct mirror_life *life);
 // Half of that: their marks alone.

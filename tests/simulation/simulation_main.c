@@ -134,6 +134,11 @@ static void sum_add(struct sum *sum, const struct outcome *outcome)
     if (own->virtual_ns < sum->virtual_least_ns) sum->virtual_least_ns = own->virtual_ns;
 }
 
+static int64_t seconds_of(int64_t duration_ns)
+{
+    return duration_ns / LIMIT_SECOND_NS;
+}
+
 static void print_json(const struct sum *sum)
 {
     const struct simulation_counts *all = &sum->counts;
@@ -145,8 +150,8 @@ static void print_json(const struct sum *sum)
                  ", \"virtual_least_s\": %" PRId64 ", \"cpu_ms\": %" PRId64 ", \"hits\": {",
                  sum->seeds, sum->failed, all->events, all->stored, all->listed, all->delivered,
                  all->crashes, all->stops, all->episodes, sum->events_least, sum->crashes_least,
-                 sum->episodes_least, all->virtual_ns / LIMIT_SECOND_NS,
-                 sum->virtual_least_ns / LIMIT_SECOND_NS, sum->cpu_ns / LIMIT_MILLISECOND_NS);
+                 sum->episodes_least, seconds_of(all->virtual_ns),
+                 seconds_of(sum->virtual_least_ns), (int64_t)(sum->cpu_ns / LIMIT_MILLISECOND_NS));
     for (uint32_t i = 0; i < simulation_fault_count(); i++)
         (void)printf("%s\"%s\": %" PRIu64, i > 0 ? ", " : "", simulation_fault_name(i),
                      all->hits[i]);
@@ -168,7 +173,7 @@ static void print_text(const struct sum *sum)
                  all->crashes, all->stops, all->episodes);
     (void)printf("least of a seed: %" PRIu64 " events, %" PRIu64 " crashes, %" PRIu64
                  " episodes, %" PRId64 " s\n", sum->events_least, sum->crashes_least,
-                 sum->episodes_least, sum->virtual_least_ns / LIMIT_SECOND_NS);
+                 sum->episodes_least, seconds_of(sum->virtual_least_ns));
     (void)printf("%.0f virtual hours in %.0f CPU seconds: %.0f times real time\n",
                  virtual_s / 3600, cpu_s, cpu_s > 0 ? virtual_s / cpu_s : 0);
     for (uint32_t i = 0; i < simulation_fault_count(); i++)
