@@ -204,3 +204,29 @@ Test(arbiter_depth, rows_tell_that_a_symbol_was_gone_and_that_it_is_back)
     cr_assert(!before.keys[0].ended_lost);
     arbiter_close(&before);
 }
+
+// The row that says so was still in memory: the snapshot was not, and ends what was lost. What
+// went missing from then on was in no hole and never told.
+Test(arbiter_depth, a_snapshot_alone_tells_that_a_symbol_is_back)
+{
+    static struct arbiter before;
+    cr_assert_eq(arbiter_open(&before, tell, release, NULL), 0);
+    cr_assert_eq(arbiter_key_open(&before, 0, CHANNEL_DEPTH, ARBITER_RANGE), 0);
+    arbiter_recall_row(&before, 0, 1, 10, 0, T0);
+    arbiter_recall_snapshot(&before, 0, 10, T0);
+    arbiter_recall_status(&before, 0, STATUS_HOLE_LOST, 11, COVERAGE_ENDLESS);
+    arbiter_recall_row(&before, 0, 41, 50, 40, T0);
+    arbiter_recall_snapshot(&before, 0, 45, T0);
+    const uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
+    arbiter_adopt(&arbiter, key, &before, 0, now);
+    arbiter_close(&before);
+    cr_assert_eq(told(STATUS_HOLE_LOST), 1);
+    cr_assert_eq(news[0].first, 11);
+    cr_assert_eq(news[0].last, 45);
+    cr_assert(!arbiter.keys[key].wants_snapshot);
+    (void)depth(&link_a, 61, 70);
+    now.monotonic_ns += ARBITER_GRACE_NS;
+    arbiter_tick(&arbiter, now);
+    cr_assert_eq(told(STATUS_HOLE_OPENED), 1);
+    cr_assert_eq(news[news_count - 1].first, 51);
+}

@@ -292,6 +292,15 @@ static bool book_is_true(const struct found *found, uint32_t symbol, const int64
     return true;
 }
 
+// One gap that is not listed.
+static uint64_t found_gap(const struct found *found, uint32_t symbol, int64_t first, int64_t last)
+{
+    if (found->says)
+        (void)fprintf(stderr, "gap of depth: %u %lld to %lld\n", symbol, (long long)first,
+                      (long long)last);
+    return 1;
+}
+
 // Binance's rule: from a snapshot on, every update that follows.
 static void judge_depth(const struct found *found, uint32_t symbol, struct life_result *result)
 {
@@ -312,12 +321,12 @@ static void judge_depth(const struct found *found, uint32_t symbol, struct life_
                 next_book++;
             if (next_book == books->count) {
                 bool listed = at < 0 || lost_covers(&found->lost_depth[symbol], gap, row->last);
-                result->depth_unlisted += !listed;
+                if (!listed) result->depth_unlisted += found_gap(found, symbol, gap, row->last);
                 break;
             }
             const struct depth_row *anchor = &books->at[next_book];
             if (at >= 0 && !lost_covers(&found->lost_depth[symbol], gap, row->first - 1))
-                result->depth_unlisted++;
+                result->depth_unlisted += found_gap(found, symbol, gap, row->first - 1);
             if (anchor->last < row->first - 1 || anchor->last > row->last) continue;
             at = anchor->last;
             for (uint32_t level = 0; level < MARKET_LEVELS; level++)

@@ -78,6 +78,10 @@ static void recall_anchored(struct arbiter *arbiter, struct arbiter_key *key, in
     }
     if (hole.last < hole.first) hole.last = hole.first;
     if (!coverage_miss(&arbiter->pool, coverage, &hole)) return;
+    if (last_id > key->ended) { // all behind it is lost no more: the exchange knew the symbol again
+        key->ended_lost = false;
+        key->ended = 0;
+    }
     coverage->last = key->audit_id > last_id ? key->audit_id : last_id;
     coverage->last_ns = key->audit_ns > time_ns ? key->audit_ns : time_ns;
     coverage->proven = last_id;
