@@ -194,10 +194,22 @@ static bool life_start_all(struct life *life)
 static void life_nothing_is(struct life *life)
 {
     life->shard = NULL;
+    memset(life->other, 0, sizeof life->other);
     life->store = NULL;
     life->mirror = NULL;
     life->sealer = NULL;
     life->recalled = false;
+}
+
+// What the shards say last of this sitting.
+static void life_note_durable(struct life *life)
+{
+    if (life->shard == NULL) return;
+    ensure(life->start_count > 0);
+    uint64_t durable = shard_counters(life->shard).durable;
+    for (uint32_t i = 0; i < LIFE_SHARDS_MAX - 1; i++)
+        durable += life->other[i] != NULL ? shard_counters(life->other[i]).durable : 0;
+    life->rows.durable[life->start_count - 1] = durable;
 }
 
 // A start waits in io_run(), and nothing comes any more. What it had made is leaked; operations in
@@ -205,8 +217,10 @@ static void life_nothing_is(struct life *life)
 static void life_start_crashed(void *context)
 {
     struct life *life = context;
+    life_note_durable(life);
     sim_world_on_crash(life->world, NULL, NULL);
     sim_world_crash(life->world, life->start_crash);
+    life_mirror_lost(life);
     life->crashed = true;
     longjmp(life->escape, 1);
 }
@@ -269,6 +283,7 @@ void life_stop(struct life *life)
     if (!sealed) sealer_stop(life->sealer, life_sealer_stopped, &sealed); // as control, at once
     life_run(life, 3 * LIMIT_SECOND_NS);
     cr_assert(sealed);
+    life_note_durable(life);
     life_shard_close(life, life->shard, life->io);
     for (uint32_t i = 1; i < life->shards; i++)
         life_shard_close(life, life->other[i - 1], life->other_io[i - 1]);
@@ -289,12 +304,14 @@ void life_crash(struct life *life, enum sim_crash kind)
         return;
     }
     if (life->shard != NULL) life->copies += shard_counters(life->shard).copies;
+    life_note_durable(life);
     sim_world_crash(life->world, kind);
     sim_world_crash_at(life->world, 0);
     if (life->recalled) recall_close(&life->recall);
     if (life->sealer != NULL) sealer_close(life->sealer);
     life->sealer = NULL;
     if (life->mirror != NULL) life_mirror_crash(life);
+    life_mirror_lost(life);
     if (life->store != NULL) keep_store_close(life->store);
 }
 

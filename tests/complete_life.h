@@ -10,6 +10,7 @@
 #include "capture/shard.h"
 #include "complete_life_alerts.h"
 #include "complete_life_keep.h"
+#include "complete_life_rows.h"
 #include "format/segment.h"
 #include "io_sim.h"
 #include "keep/sealer.h"
@@ -70,6 +71,7 @@ struct life {
     int64_t end_ns;  // when the last one was stopped
     int64_t starts_ns[LIFE_STARTS_MAX]; // of each
     uint32_t start_count;
+    struct life_rows rows; // of each start's sitting
     int64_t live_from_ns; // UTC: what trades from then on must come by a link; 0: not judged
 };
 
@@ -93,6 +95,7 @@ struct life_result {
     uint64_t candles_wrong;  // that are not what the stored trades add up to, or missing
     uint64_t alerts;         // rows
     uint64_t alerts_wrong;   // that the stored trades do not raise again, or missing
+    uint64_t rows_lost;      // of any channel, that were durable once
     uint64_t unreadable;     // rows of any channel in blocks of segments that rotted
 };
 
@@ -122,7 +125,10 @@ struct tape_feed *life_mirror_feed(const struct life *life, uint32_t shard); // 
 bool life_mirror_start(struct life *life); // before the shards, with a broker
 void life_mirror_stop(struct life *life);
 void life_mirror_crash(struct life *life);
-// All is delivered that is durable.
+void life_mirror_lost(struct life *life); // the producer's loop went with the others
+// What was refused is sent again, as `ringtape mirror retry` asks for it.
+void life_mirror_retry(struct life *life);
+// All is delivered that is durable, and no letter is kept.
 bool life_mirror_idle(const struct life *life);
 
 #endif

@@ -57,6 +57,7 @@ struct found {
     int64_t live_from_ns;
     bool says; // LIFE_TEST_TRADES is set: every trade is printed
     const struct market_peer *peer;
+    struct life *life;
     struct life_keep *keep;
 };
 
@@ -173,6 +174,7 @@ static bool found_block(void *context, const struct catalogue_segment *listed,
 {
     struct found *found = context;
     const struct rows *rows = block->rows;
+    life_rows_found(&found->life->rows, found->life->starts_ns, found->life->start_count, rows);
     for (uint32_t row = 0; row < rows->count; row++) {
         if (rows->symbol[row] == SYMBOL_NONE) continue;
         uint32_t symbol = life_symbol(segment, rows->symbol[row], 9); // binance:C0
@@ -364,6 +366,7 @@ struct life_result life_judge(struct life *life)
     struct found *found = found_create(life->peer);
     found->live_from_ns = life->live_from_ns;
     found->keep = life->keep;
+    found->life = life;
     bool good = sim_store_walk_around(life->world, STORE, keep_store_catalogue(store), found_block,
                                       found, life->rots > 0 ? &result.unreadable : NULL, why);
     cr_assert(good, "%s", why);
@@ -385,6 +388,7 @@ struct life_result life_judge(struct life *life)
         life_alerts_wrong(&found->alerts, life->starts_ns, life->start_count);
     result.wrong += found->wrong;
     result.not_live += found->not_live;
+    result.rows_lost = life_rows_lost(&life->rows, life->start_count);
     found_destroy(found);
     keep_store_close(store);
     io_close_loop(io);

@@ -107,8 +107,19 @@ void life_mirror_crash(struct life *life)
     life_mirror_free(life);
 }
 
+void life_mirror_lost(struct life *life)
+{
+    if (life->broker != NULL) life->broker->spare = NULL;
+}
+
+void life_mirror_retry(struct life *life)
+{
+    ensure(life->mirror != NULL);
+    sim_disk_write(life->world, "/data/store/mirror/retry", "", 0, 0);
+}
+
 bool life_mirror_idle(const struct life *life)
 {
     const struct mirror_counters counters = mirror_counters(life->mirror->mirror);
-    return counters.behind == 0 && counters.in_flight == 0;
+    return counters.behind == 0 && counters.in_flight == 0 && counters.letters == 0;
 }

@@ -30,7 +30,17 @@ struct found {
     uint64_t not_live;
     int64_t live_from_ns;
     const struct market_peer *peer;
+    struct life *life;
 };
+
+static bool is_decimal(const struct rows *rows, int column, uint32_t row, int64_t number,
+                       uint8_t scale)
+{
+    int64_t value = rows->value[column][row];
+    for (uint8_t s = rows->scale[column][row]; s < scale; s++) value *= 10;
+    for (uint8_t s = scale; s < rows->scale[column][row]; s++) number *= 10;
+    return value == number;
+}
 
 static void found_trade(struct found *found, uint32_t symbol, const struct rows *rows,
                         uint32_t row)
@@ -44,7 +54,10 @@ static void found_trade(struct found *found, uint32_t symbol, const struct rows 
                       (long long)rows->value[TRADE_TIME][row],
                       (long long)rows->value[COLUMN_FLAGS][row],
                       (long long)rows->value[COLUMN_RECEIVE_TIME][row]);
-    found->wrong += rows->value[TRADE_TIME][row] != truth->time_us[n] / 1000 * 1000000;
+    found->wrong += rows->value[TRADE_TIME][row] != truth->time_us[n] / 1000 * 1000000 ||
+                    !is_decimal(rows, TRADE_PRICE, row, 51 + n % 97, 0) ||
+                    !is_decimal(rows, TRADE_QUANTITY, row, 2, 3) ||
+                    rows->value[TRADE_SIDE][row] != (n % 2 != 0 ? SIDE_SELL : SIDE_BUY);
     found->not_live += (rows->value[COLUMN_FLAGS][row] & EVENT_REPAIRED) != 0 &&
                        found->live_from_ns != 0 &&
                        rows->value[TRADE_TIME][row] >= found->live_from_ns;
@@ -72,6 +85,7 @@ static bool found_block(void *context, const struct catalogue_segment *listed,
 {
     struct found *found = context;
     const struct rows *rows = block->rows;
+    life_rows_found(&found->life->rows, found->life->starts_ns, found->life->start_count, rows);
     for (uint32_t row = 0; row < rows->count; row++) {
         if (rows->symbol[row] == SYMBOL_NONE) continue;
         uint32_t symbol = life_symbol(segment, rows->symbol[row], 11); // upbit:KRW-C0
@@ -120,7 +134,7 @@ struct life_result life_judge_upbit(struct life *life)
     struct io_message message;
     struct keep_store *store;
     struct life_result result = {0};
-    struct found found = {.peer = life->peer, .live_from_ns = life->live_from_ns};
+    struct found found = {.peer = life->peer, .life = life, .live_from_ns = life->live_from_ns};
     char why[SIM_STORE_WHY_BYTES] = "";
     cr_assert(sim_store_settle(life->world, STORE), "the store does not settle");
     cr_assert_eq(io_open_loop(&io, &(struct io_options){.name = "check"}, &message), 0);
@@ -134,6 +148,7 @@ struct life_result life_judge_upbit(struct life *life)
     for (uint32_t i = 0; i < MARKET_SYMBOLS; i++) free(found.stored[i]);
     result.wrong = found.wrong;
     result.not_live += found.not_live;
+    result.rows_lost = life_rows_lost(&life->rows, life->start_count);
     for (uint32_t i = 0; i < found.count; i++)
         result.depth += found.intervals[i].kind == STATUS_HOLE_LOST;
     free(found.intervals);

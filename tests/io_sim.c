@@ -36,6 +36,7 @@ struct sim_world *sim_world_create(uint64_t seed)
         .disk_ns_max = 500000,
         .thread_ns_max = 5000,
         .torn_sector = 200000,
+        .cancel_late = 300000,
     };
     world->disk = sim_disk_create();
     world->network = sim_network_create();
@@ -477,7 +478,7 @@ void io_cancel(struct io *io, struct io_op *op)
     } else if (op->state == SIM_SCHEDULED) {
         // The cancellation and the real result are on their way; either may be first.
         bool soon = op->deadline_ns - world->now_ns <= world->faults.network_ns_max;
-        bool late = op->kind != IO_TIMEOUT && soon && sim_chance(world, 300000);
+        bool late = op->kind != IO_TIMEOUT && soon && sim_fault(world, &world->faults.cancel_late);
         if (!late) {
             timer_heap_remove(&world->events, op);
             sim_make_ready(op, -ECANCELED);

@@ -34,6 +34,8 @@ struct sim_world;
 // Chances in parts per million, latencies in ns; change them at any time.
 struct sim_faults {
     uint32_t receive_split; // a receive brings only a part of what is there
+    uint32_t receive_starved; // there is no buffer for what came, for a moment
+    uint32_t cancel_late;     // what is cancelled ends as if it were not: the result was on its way
     uint32_t send_short;
     uint32_t connect_refused;
     uint32_t connect_timeout; // -ETIMEDOUT after two minutes

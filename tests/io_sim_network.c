@@ -428,6 +428,8 @@ static void sim_call_receive(struct io *io, struct io_op *op)
         socket->available = 0;
         socket->queue_bytes = 0;
     }
+    if (brings && socket->available > 0 && sim_fault(io->world, &io->world->faults.receive_starved))
+        budget = 0;
     for (; brings && socket->available > 0 && budget > 0; budget--) {
         sim_receive_chunk(io, op, socket);
         if (io->world->crashed && !io->elsewhere)

@@ -375,6 +375,7 @@ void mirror_life_crash(struct mirror_life *life, enum sim_crash kind)
     note_durable(life);
     sim_world_crash(life->world, kind);
     release(life);
+    life->broker.spare = NULL;
     sim_world_crash_at(life->world, 0);
 }
 

@@ -124,7 +124,8 @@ static void scripted_close(struct producer *producer)
         if (scripted->messages[i].state != FREE) free(scripted->messages[i].value);
         scripted->messages[i].state = FREE;
     }
-    scripted->closed = true; // the world frees the loop, its tick frees the rest
+    scripted->closed = true; // the world frees the loop
+    scripted->broker->spare = scripted->io;
 }
 
 // The first messages of the partition, in order; at most `max`.
@@ -215,7 +216,9 @@ int scripted_make(void *context, void (*wake)(void *wake_context), void *wake_co
         .broker = broker,
         .wake = wake,
         .wake_context = wake_context};
-    ensure(io_open_loop(&scripted->io, &options, &message) == 0);
+    scripted->io = broker->spare;
+    broker->spare = NULL;
+    if (scripted->io == NULL) ensure(io_open_loop(&scripted->io, &options, &message) == 0);
     io_timeout(scripted->io, &scripted->tick, 1000000, tick);
     *producer = &scripted->producer;
     return 0;

@@ -40,6 +40,7 @@ struct scripted_broker {
     uint64_t makes; // producers made
     uint64_t makes_failing; // so many fail first
     uint64_t full;  // refusals of a full queue
+    struct io *spare; // loop of a producer that was closed, for the next one; gone with a crash
     uint32_t count;
     struct scripted_record log[SCRIPTED_LOG_MAX];
 };

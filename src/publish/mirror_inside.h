@@ -262,6 +262,10 @@ void mirror_look_soon(struct mirror *mirror);
 int mirror_tapes_open(struct mirror *mirror, struct io *start);
 // The batch that holds the lane's next row of the stream.
 enum mirror_fetch mirror_fetch(struct mirror *mirror, struct mirror_lane *lane, uint32_t stream);
+// The shard in whose queue flights of the lane's tape in that stream are, and by whose cursor it is
+// found again: what was known when the lane came to the tape, whatever its file turns out to say.
+uint32_t mirror_stream_shard(const struct mirror *mirror, const struct mirror_lane *lane,
+                             uint32_t stream);
 // The viewed batch, decoded; NULL: its content is damaged.
 const struct tape_batch *mirror_decode(struct mirror *mirror);
 // Goes to the next tape of the stream. False: there is none as yet.

@@ -420,18 +420,11 @@ static enum mirror_step lane_batch(struct mirror *mirror, struct mirror_lane *la
     return STEP_MOVED;
 }
 
-// The shard of the tape that the lane leaves.
-static uint32_t left_shard(const struct mirror *mirror, const struct mirror_lane *lane,
-                           uint32_t stream)
-{
-    return stream == MIRROR_SHARDS_MAX ? mirror->tapes[lane->leftover].shard : stream;
-}
-
 static enum mirror_step lane_next(struct mirror *mirror, struct mirror_lane *lane, uint32_t stream)
 {
     struct mirror_position old = lane->position[stream];
     uint32_t shard = 0;
-    if (old.tape != 0) shard = left_shard(mirror, lane, stream);
+    if (old.tape != 0) shard = mirror_stream_shard(mirror, lane, stream);
     if (!mirror_next_tape(mirror, lane, stream)) return STEP_IDLE;
     if (old.tape != 0 && !flight_extend(mirror, lane, old.tape, shard, old.row, true)) {
         // Without a free flight it is not told; the tape stays a little longer.

@@ -297,7 +297,6 @@ static bool view_file(struct mirror *mirror, struct mirror_file *file, uint64_t 
         row >= item->header.first_row + item->header.rows)
         return false;
     view_fill(mirror, file->tape, &item->header, item->bytes, item->size);
-    mirror->view.shard = file->shard;
     mirror->view.remade = file->remade != NULL ? file : NULL;
     return true;
 }
@@ -379,18 +378,25 @@ static bool view_feed(struct mirror *mirror, uint32_t shard, const struct mirror
         return false;
     if (tape_decode_header(item.bytes, item.size, &header) != TAPE_GOOD) return false;
     view_fill(mirror, item.tape, &header, item.bytes, item.size);
-    mirror->view.shard = shard;
     mirror->view.durable_ns = item.durable_ns;
     return true;
 }
 
-enum mirror_fetch mirror_fetch(struct mirror *mirror, struct mirror_lane *lane, uint32_t stream)
+uint32_t mirror_stream_shard(const struct mirror *mirror, const struct mirror_lane *lane,
+                             uint32_t stream)
+{
+    if (stream < MIRROR_SHARDS_MAX) return stream;
+    ensure(lane->leftover < mirror->earlier);
+    return mirror->tapes[lane->leftover].shard;
+}
+
+static enum mirror_fetch fetch(struct mirror *mirror, struct mirror_lane *lane, uint32_t stream)
 {
     struct mirror_position *position = &lane->position[stream];
-    enum mirror_fetch fetch;
+    enum mirror_fetch got;
     if (stream == MIRROR_SHARDS_MAX) {
-        fetch = position->tape == 0 ? FETCH_END
-                                     : fetch_file(mirror, lane->channel, position, NULL);
+        got = position->tape == 0 ? FETCH_END
+                                  : fetch_file(mirror, lane->channel, position, NULL);
     } else {
         struct tape_feed_durable durable = tape_feed_durable(mirror->options.feeds[stream]);
         if (durable.tape == 0) return FETCH_NONE;
@@ -398,16 +404,23 @@ enum mirror_fetch mirror_fetch(struct mirror *mirror, struct mirror_lane *lane, 
         bool live = durable.tape == position->tape;
         if (live && position->row >= durable.rows) return FETCH_NONE;
         if (view_feed(mirror, stream, position)) return FETCH_BATCH;
-        fetch = fetch_file(mirror, lane->channel, position, live ? &durable : NULL);
+        got = fetch_file(mirror, lane->channel, position, live ? &durable : NULL);
     }
-    if (fetch == FETCH_SKIP) {
+    if (got == FETCH_SKIP) {
         for (int i = 0; i < MIRROR_FILES; i++) {
             const struct mirror_file *file = &mirror->files[i];
             if (file->tape == position->tape && file->held)
                 position->row = file->item.header.first_row;
         }
     }
-    return fetch;
+    return got;
+}
+
+enum mirror_fetch mirror_fetch(struct mirror *mirror, struct mirror_lane *lane, uint32_t stream)
+{
+    const enum mirror_fetch got = fetch(mirror, lane, stream);
+    if (got == FETCH_BATCH) mirror->view.shard = mirror_stream_shard(mirror, lane, stream);
+    return got;
 }
 
 // ---- decoding ----

@@ -42,6 +42,7 @@ struct simulation_groups { // of faults that a seed has
     bool disk;
     bool clock;
     bool rot; // sectors become something else for good
+    bool refusing; // messages, by broker and producer: letters are kept
     bool tls;
 };
 
@@ -97,7 +98,8 @@ uint64_t simulation_rows_told_lost(struct life *life, uint32_t aside);
 
 // ---- simulation_kafka.c ----
 
-// What the broker has got is what is stored, each row, in the order of its key.
-void simulation_judge_kafka(struct life *life, bool clock_stepped, bool disk_failed);
+// What the broker has got is what is stored, each row, in the order of its key where none was
+// refused.
+void simulation_judge_kafka(struct life *life, const struct simulation_groups *groups);
 
 #endif

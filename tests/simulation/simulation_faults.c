@@ -18,7 +18,7 @@ enum fault_place {
 
 // What a seed may leave out as a whole: where clocks step or the disk fails, alerts cannot be
 // raised again from what is stored.
-enum fault_group { GROUP_ANY, GROUP_DISK, GROUP_CLOCK, GROUP_ROT, GROUP_TLS };
+enum fault_group { GROUP_ANY, GROUP_DISK, GROUP_CLOCK, GROUP_ROT, GROUP_REFUSING, GROUP_TLS };
 
 struct fault {
     const char *name;
@@ -83,6 +83,22 @@ static void broker_stuck(struct life *life, bool begins)
 static void broker_slow(struct life *life, bool begins)
 {
     if (life->broker != NULL) life->broker->one_by_one = begins;
+}
+
+// The topic is gone: all is kept as letters.
+static void broker_refuses(struct life *life, bool begins)
+{
+    if (life->broker != NULL) life->broker->refused_channels = begins ? 1u << CHANNEL_TRADE : 0;
+}
+
+// Some messages are too large for it, some for the producer. A batch with one of those breaks the
+// producer, and another cannot be made at first.
+static void broker_picky(struct life *life, bool begins)
+{
+    if (life->broker == NULL) return;
+    life->broker->bad_every = begins ? 97 : 0;
+    life->broker->large_every = begins ? 89 : 0;
+    life->broker->makes_failing = begins ? life->broker->makes + 2 : 0;
 }
 
 // One of the two addresses, for as long as the episode lasts.
@@ -161,7 +177,9 @@ static const struct fault faults[] = {
     {.name = "crash_in_a_start", .place = PLACE_ACTION, .act = killed},
     {.name = "deleted_by_keep", .place = PLACE_ACTION, .act = killed},
     WORLD(torn_sector, 500000), // always
+    WORLD(cancel_late, 300000), // always
     WORLD(receive_split, 500000),
+    WORLD(receive_starved, 500000),
     WORLD(send_short, 500000),
     WORLD(connect_refused, 500000),
     WORLD(connect_timeout, 200000),
@@ -202,6 +220,9 @@ static const struct fault faults[] = {
     ACTION(broker_stuck),
     ACTION(broker_slow),
     ACTION(reload),
+    {.name = "broker_refuses", .group = GROUP_REFUSING, .place = PLACE_ACTION,
+     .act = broker_refuses},
+    {.name = "broker_picky", .group = GROUP_REFUSING, .place = PLACE_ACTION, .act = broker_picky},
     {.name = "clock_forward", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_forward},
     {.name = "clock_back", .group = GROUP_CLOCK, .place = PLACE_ACTION, .act = clock_back},
     {.name = "disk_full", .group = GROUP_DISK, .place = PLACE_ACTION, .act = disk_full},
@@ -211,7 +232,7 @@ static const struct fault faults[] = {
     {.name = "tls_certificate", .group = GROUP_TLS, .place = PLACE_ACTION, .act = tls_certificate},
 };
 // Those of TLS are the last, so that other seeds draw among the rest as if these were not there.
-enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 5, FAULTS_TLS = 3 };
+enum { FAULTS = sizeof faults / sizeof *faults, FIRST_DRAWN = 6, FAULTS_TLS = 3 };
 enum { FAULT_ROT = FAULTS - FAULTS_TLS - 1 };
 _Static_assert(FAULTS <= SIMULATION_KINDS_MAX, "one counter each");
 const uint32_t simulation_kill = 0, simulation_power = 1, simulation_start_crash = 2,
@@ -260,6 +281,7 @@ static bool allowed(const struct fault *fault, const struct simulation_groups *g
     ensure(fault->group <= GROUP_TLS);
     return (groups->disk || fault->group != GROUP_DISK) &&
            (groups->rot || fault->group != GROUP_ROT) &&
+           (groups->refusing || fault->group != GROUP_REFUSING) &&
            (groups->tls || fault->group != GROUP_TLS) &&
            (groups->clock || fault->group != GROUP_CLOCK);
 }

@@ -136,7 +136,7 @@ static bool is_gone(const struct life *life, const struct kept *wanted)
            life_keep_covers(life->keep, truth->time_us[n] * 1000);
 }
 
-void simulation_judge_kafka(struct life *life, bool clock_stepped, bool disk_failed)
+void simulation_judge_kafka(struct life *life, const struct simulation_groups *groups)
 {
     struct key_time times[MARKET_SYMBOLS] = {0};
     struct kept_all all = stored_trades(life);
@@ -158,7 +158,7 @@ void simulation_judge_kafka(struct life *life, bool clock_stepped, bool disk_fai
         if (kept->came) continue;
         kept->came = true;
         int64_t *last_ns = key_last(times, kept->key);
-        cr_assert(clock_stepped || deleted || kept->receive_ns >= *last_ns,
+        cr_assert(groups->clock || groups->refusing || deleted || kept->receive_ns >= *last_ns,
                   "Kafka has %s %lld out of order", kept->key, (long long)kept->id);
         *last_ns = kept->receive_ns;
     }
@@ -167,5 +167,5 @@ void simulation_judge_kafka(struct life *life, bool clock_stepped, bool disk_fai
     free(all.at);
     // With a ledger that cannot be written, a crash forgets a symbol whose rows were all deleted,
     // and what came of it last: that was not deleted, and is not in Kafka.
-    if (life->keep != NULL && !disk_failed) judge_gone(life);
+    if (life->keep != NULL && !groups->disk) judge_gone(life);
 }
