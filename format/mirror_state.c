@@ -11,7 +11,7 @@
 
 #include "format/ensure.h"
 
-enum { NAME_BYTES = 32, TRAILER_BYTES = 22 };
+enum { NAME_BYTES = 32, TRAILER_BYTES = 22, MINOR_LAYOUT = 3 };
 
 static const char batch[] = "batch"; // instead of a channel's name
 
@@ -44,17 +44,24 @@ static void put_channel(struct text *out, const struct mirror_state *state, int 
     }
 }
 
+static void put_tape(struct text *out, const struct mirror_state_tape *note)
+{
+    if (note->shard < MIRROR_SHARDS_MAX)
+        put(out, "tape %" PRIu32 " %" PRIu32 " %016" PRIx64 "\n", note->tape, note->shard,
+            note->layout);
+    else
+        put(out, "unknown %" PRIu32 " %016" PRIx64 "\n", note->tape, note->layout);
+}
+
 size_t mirror_state_write(const struct mirror_state *state, char *text)
 {
     struct text out = {text, text + MIRROR_STATE_BYTES_MAX};
-    put(&out, "ringtape-mirror 1 2\ntime %" PRId64 "\n", state->time_ns);
+    put(&out, "ringtape-mirror 1 3\ntime %" PRId64 "\n", state->time_ns);
     for (int c = 0; c < CHANNEL_COUNT; c++) {
         const struct channel_schema *schema = channel_schema((enum channel)c);
         if (c == CHANNEL_NONE || schema) put_channel(&out, state, c, schema ? schema->name : batch);
     }
-    for (uint32_t t = 0; t < state->tape_count; t++)
-        put(&out, "tape %" PRIu32 " %" PRIu32 " %016" PRIx64 "\n", state->tapes[t].tape,
-            state->tapes[t].shard, state->tapes[t].layout);
+    for (uint32_t t = 0; t < state->tape_count; t++) put_tape(&out, &state->tapes[t]);
     put(&out, "xxh3 %016" PRIx64 "\n", (uint64_t)XXH3_64bits(text, (size_t)(out.at - text)));
     return (size_t)(out.at - text);
 }
@@ -133,13 +140,14 @@ static const struct topic_line *topic_line(const char *word)
     return NULL;
 }
 
-static void parse_tape(struct mirror_state *state, struct line *line)
+static void parse_tape(struct mirror_state *state, struct line *line, bool known)
 {
     uint64_t tape = take_number(line, 10);
-    uint64_t shard = take_number(line, 10);
+    uint64_t shard = known ? take_number(line, 10) : MIRROR_SHARDS_MAX;
     uint64_t layout = take_number(line, 16);
     uint32_t count = state->tape_count;
-    line->good = line->good && tape <= UINT32_MAX && shard < MIRROR_SHARDS_MAX &&
+    line->good = line->good && tape <= UINT32_MAX &&
+                 (shard < MIRROR_SHARDS_MAX || !known) &&
                  count < MIRROR_STATE_TAPES_MAX &&
                  tape > (count > 0 ? state->tapes[count - 1].tape : 0);
     if (line->good)
@@ -158,19 +166,20 @@ static bool parse_line(struct mirror_state *state, struct line *line)
         take_word(line, name);
         enum channel channel = channel_by_name(name);
         if (channel != CHANNEL_NONE || strcmp(name, batch) == 0) of->parse(state, line, channel);
-    } else if (strcmp(word, "tape") == 0) {
-        parse_tape(state, line);
+    } else if (strcmp(word, "tape") == 0 || strcmp(word, "unknown") == 0) {
+        parse_tape(state, line, word[0] == 't');
     } else if (strcmp(word, "time") == 0) {
         state->time_ns = (int64_t)take_number(line, 10);
     }
     return line->good;
 }
 
-static int parse_first(struct line *line)
+static int parse_first(struct line *line, uint64_t *minor)
 {
     char word[NAME_BYTES];
     take_word(line, word);
     uint64_t major = take_number(line, 10);
+    *minor = take_number(line, 10);
     if (!line->good || strcmp(word, "ringtape-mirror") != 0) return -EBADMSG;
     return major == 1 ? 0 : -EPROTONOSUPPORT;
 }
@@ -178,6 +187,7 @@ static int parse_first(struct line *line)
 static int parse(struct mirror_state *state, const char *text, size_t size)
 {
     char word[NAME_BYTES];
+    uint64_t minor = 0;
     if (size < TRAILER_BYTES || text[size - 1] != '\n') return -EBADMSG;
     const char *end = text + size - TRAILER_BYTES;
     struct line trailer = {end, text + size - 1, true};
@@ -191,11 +201,13 @@ static int parse(struct mirror_state *state, const char *text, size_t size)
         if (!stop) return -EBADMSG;
         struct line line = {at, stop, true};
         int result = 0;
-        if (at == text) result = parse_first(&line);
+        if (at == text) result = parse_first(&line, &minor);
         else if (!parse_line(state, &line)) result = -EBADMSG;
         if (result < 0) return result;
         at = stop + 1;
     }
+    for (uint32_t t = 0; t < state->tape_count && minor < MINOR_LAYOUT; t++)
+        state->tapes[t].layout = 0;
     return 0;
 }
 

@@ -3,21 +3,24 @@
 // mirror_state: how far the mirror to Kafka is, as text. File STORE/mirror/state, replaced as a
 // whole about once a second.
 //
-//     ringtape-mirror 1 2
+//     ringtape-mirror 1 3
 //     time 1767225600000000000      when this was true
 //     mirrored trade                a topic that is mirrored, whether it has a cursor or not
 //     topic trade 120391 2          messages delivered and refused for good, ever
 //     cursor trade 0 41 120400      shard, tape, rows: of this shard's tapes, the rows of the topic
 //                                   up to here are delivered: all of lower tapes, `rows` of this
-//     tape 41 0 0000000000000000    a tape that some topic is not past, its shard, and a hash of
-//                                   the segments it was read from; 0: none
+//     tape 41 0 0000000000000000    a tape that some topic is not past, its shard, and the segments
+//                                   it was read from: a hash, in the lowest byte the number of the
+//                                   set of numbers that their rows have; 0: none
+//     unknown 42 0000000000000000   the same where nobody can tell the shard
 //     xxh3 0123456789abcdef
 //
 // Minor 1 brought `tape`: the header that tells the shard may go before the rows are delivered.
 // Minor 2 brought `mirrored`: who asks what is still needed must know of topics that have delivered
 // nothing yet, and that others are not mirrored any more.
 // A topic is called by its channel, that of whole batches `batch`; in memory that is number 0.
-// Where a cursor is missing, nothing is known to be delivered.
+// Where a cursor is missing, nothing is known to be delivered. Minor 3 brought `unknown`, and the
+// number of the set; what stands in older ones instead counts as none.
 // Pure: text in memory. Threading: one owner.
 #ifndef RINGTAPE_FORMAT_MIRROR_STATE_H
 #define RINGTAPE_FORMAT_MIRROR_STATE_H
@@ -41,8 +44,8 @@ struct mirror_cursor {
 
 struct mirror_state_tape {
     uint32_t tape;
-    uint32_t shard;
-    uint64_t layout; // hash of the segments that cursors above MIRROR_STATE_REMADE_ROW count in
+    uint32_t shard;  // MIRROR_SHARDS_MAX: not known
+    uint64_t layout; // the segments that cursors above MIRROR_STATE_REMADE_ROW count in
 };
 
 // Cursors from here on count the rows of the tape's segments, not those of the tape.

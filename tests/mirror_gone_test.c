@@ -161,6 +161,47 @@ Test(mirror_gone, tapes_that_went_before_the_state_told_of_them_are_found)
     end_outage();
 }
 
+// They have no shard that could be noted: the state saved next told of newer ones alone.
+Test(mirror_gone, tapes_found_in_the_catalogue_are_known_after_the_next_crash_as_well)
+{
+    const int64_t size = begin_untold_outage(37);
+    cr_assert_gt(mirror_life_lose_tapes(&life), 3);
+    crash_untold(size);
+    for (int i = 0; i < 2; i++) {
+        cr_assert(mirror_life_start(&life, 2));
+        cr_assert(mirror_life_work(&life, 20));
+        cr_assert(mirror_life_run(&life, 3000000000));
+        mirror_life_crash(&life, SIM_CRASH_KILL);
+    }
+    cr_assert(mirror_life_start(&life, 1));
+    end_outage();
+}
+
+// Else their segments are neither merged nor deleted before the start after next.
+Test(mirror_gone, numbers_of_tapes_that_are_past_are_done_at_a_start)
+{
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    mirror_life_begin(&life, 38);
+    life.seals = true;
+    life.tape_bytes = 16 << 10;
+    cr_assert(mirror_life_start(&life, 2));
+    cr_assert(mirror_life_work(&life, 3000));
+    cr_assert(mirror_life_settle(&life), "%s", life.why);
+    cr_assert(mirror_life_run(&life, 3000000000));
+    cr_assert(mirror_life_stop(&life));
+    cr_assert(mirror_life_start(&life, 2));
+    uint32_t gone = 0;
+    const uint32_t next = keep_store_catalogue(life.store)->next_tape;
+    for (uint32_t tape = 1; tape < next; tape++) {
+        keep_store_tape_path(life.store, tape, "tape", path);
+        const bool there = sim_disk_size(life.world, path) >= 0;
+        gone += !there;
+        cr_assert(there || mirror_tape_done(life.mirror, tape), "%u of %u", tape, next);
+    }
+    cr_assert_gt(gone, 5);
+    end();
+}
+
 static bool state_is_kept(int64_t size)
 {
     static char state[MIRROR_STATE_BYTES_MAX];
@@ -233,7 +274,9 @@ Test(mirror_gone, segments_are_merged_while_they_are_read)
 
 // Numbers of rows that batches had before must not be given to others: who takes rows of a tape
 // from the next number on would miss these.
-static void merge_between_two_batches(uint64_t seed, bool restart)
+enum restart { RESTART_NONE, RESTART_BEFORE, RESTART_BEHIND };
+
+static void merge_between_two_batches(uint64_t seed, enum restart restart)
 {
     begin_outage(seed, 1, true, 48);
     cr_assert_gt(mirror_life_lose_tapes(&life), 1);
@@ -242,19 +285,26 @@ static void merge_between_two_batches(uint64_t seed, bool restart)
     for (int i = 0; i < 100000 && !life.broker.down; i++)
         cr_assert(mirror_life_run(&life, 20000));
     life.ends_behind_block = life.broker.one_by_one = false;
-    if (restart) {
+    if (restart != RESTART_NONE) {
         cr_assert(mirror_life_stop(&life));
         cr_assert(mirror_life_start(&life, 1));
     }
     life.releases = true;
     merge_segments();
+    // They get other numbers at the next start, and that is forgotten with nothing delivered.
+    for (int i = 0; restart == RESTART_BEHIND && i < 2; i++) {
+        cr_assert(mirror_life_stop(&life));
+        cr_assert(mirror_life_start(&life, 1));
+        cr_assert(mirror_life_run(&life, 3000000000));
+    }
     end_outage();
 }
 
 Test(mirror_gone, segments_are_merged_between_two_batches)
 {
-    merge_between_two_batches(1034, false);
-    merge_between_two_batches(1035, true);
+    merge_between_two_batches(1034, RESTART_NONE);
+    merge_between_two_batches(1035, RESTART_BEFORE);
+    merge_between_two_batches(1036, RESTART_BEHIND);
 }
 
 // The same without a restart: the mirror comes back to a segment that is no more.

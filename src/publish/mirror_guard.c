@@ -16,7 +16,7 @@ enum { GUARD_TAPES_MAX = MIRROR_TAPES_MAX + MIRROR_STATE_TAPES_MAX };
 struct mirror_guard {
     struct mirror_state state;
     uint32_t topics; // bit c: mirrored
-    const struct keep_store *store;
+    struct keep_store *store;
     struct file_script script;
     uint32_t count;
     uint32_t tapes[GUARD_TAPES_MAX]; // listed, then those needed of them, increasing
@@ -37,11 +37,15 @@ static bool is_needed(struct mirror_guard *guard, struct io *start, uint32_t tap
 
 // ---- which tapes there are ----
 
-static void list_tape(void *context, const char *name)
+static void add_tape(void *context, uint32_t tape)
 {
     struct mirror_guard *guard = context;
-    uint32_t tape = keep_store_tape_number(name);
     if (tape != 0 && guard->count < MIRROR_TAPES_MAX) guard->tapes[guard->count++] = tape;
+}
+
+static void list_tape(void *context, const char *name)
+{
+    add_tape(context, keep_store_tape_number(name));
 }
 
 static int by_number(const void *a, const void *b)
@@ -56,6 +60,7 @@ static int find_needed(struct mirror_guard *guard, struct io *start)
     char path[KEEP_FILE_NAME_BYTES_MAX];
     (void)snprintf(path, sizeof path, "%s/tape", keep_store_path(guard->store));
     int result = io_list(start, path, list_tape, guard);
+    mirror_untold_tapes(&guard->state, keep_store_catalogue(guard->store), add_tape, guard);
     for (uint32_t t = 0; t < guard->state.tape_count; t++)
         guard->tapes[guard->count++] = guard->state.tapes[t].tape;
     ensure(guard->count <= GUARD_TAPES_MAX);
@@ -100,7 +105,7 @@ static bool mirror_opened(const struct keep_store *store, struct io *start)
     return io_file_size(start, path) >= 0;
 }
 
-int mirror_guard_open(struct mirror_guard **out, struct io *start, const struct keep_store *store,
+int mirror_guard_open(struct mirror_guard **out, struct io *start, struct keep_store *store,
                       struct io_message *message)
 {
     *out = NULL;

@@ -18,8 +18,8 @@ struct mirror_guard;
 
 // Reads the state and the headers and marks of tapes; `start` is a loop to do that on, with nothing
 // in flight. 0, with *guard NULL where no mirror ever ran; or a negative errno with `message`.
-int mirror_guard_open(struct mirror_guard **guard, struct io *start,
-                      const struct keep_store *store, struct io_message *message);
+int mirror_guard_open(struct mirror_guard **guard, struct io *start, struct keep_store *store,
+                      struct io_message *message);
 void mirror_guard_close(struct mirror_guard *guard); // may be NULL
 // For keep_store_add_guard().
 struct retention_guard mirror_guard_retention(struct mirror_guard *guard);

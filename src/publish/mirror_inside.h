@@ -6,6 +6,7 @@
 //     mirror_lane.c     one topic: positions, messages, what is under way, cursors
 //     mirror_tape.c     batches at a position, from memory or from the tapes
 //     mirror_segments.c batches of a tape that is gone, from its segments
+//     mirror_tapes.c    which tapes there are
 //     mirror_notes.c    shards of the tapes not yet delivered
 //     mirror_letters.c  messages refused for good, and their return
 //     mirror_save.c     the state on disk
@@ -16,6 +17,7 @@
 #include <stdatomic.h>
 
 #include "base/limits.h"
+#include "format/catalogue.h"
 #include "format/mirror_letter.h"
 #include "format/mirror_state.h"
 #include "format/tape_reader.h"
@@ -259,7 +261,6 @@ void mirror_look_soon(struct mirror *mirror);
 
 // ---- mirror_tape.c ----
 
-int mirror_tapes_open(struct mirror *mirror, struct io *start);
 // The batch that holds the lane's next row of the stream.
 enum mirror_fetch mirror_fetch(struct mirror *mirror, struct mirror_lane *lane, uint32_t stream);
 // The shard in whose queue flights of the lane's tape in that stream are, and by whose cursor it is
@@ -276,6 +277,13 @@ void mirror_feed_trim(struct mirror *mirror, uint32_t shard);
 bool mirror_files_close(struct mirror *mirror);
 
 void mirror_tell_lost(struct mirror *mirror, uint32_t tape, const char *what, uint64_t rows);
+
+// ---- mirror_tapes.c ----
+
+int mirror_tapes_open(struct mirror *mirror, struct io *start);
+// Lists them anew behind the first `kept`, which stay: those of this life, or all where none is
+// kept.
+int mirror_tapes_list(struct mirror *mirror, struct io *io, uint32_t kept);
 
 // ---- mirror_segments.c ----
 
@@ -297,17 +305,21 @@ void mirror_remade_free(struct mirror_file *file);
 
 // The shards' newest tapes.
 void mirror_note_tapes(struct mirror *mirror);
+// `shard`: MIRROR_SHARDS_MAX where it is not known.
 void mirror_note(struct mirror *mirror, uint32_t tape, uint32_t shard);
 // The shard that wrote the tape, by its header; MIRROR_SHARDS_MAX: not known. The script may still
 // run afterwards, as of file_script_run_now().
 uint32_t mirror_shard_read(struct file_script *script, struct io *start,
                            const struct keep_store *store, uint32_t tape);
-// Those listed whose headers tell their shard. At the open. 0 or -ETIMEDOUT.
+// Those listed and not noted, with the shards that their headers tell. At the open. 0 or
+// -ETIMEDOUT.
 int mirror_note_listed(struct mirror *mirror, struct io *start);
 // NULL: not noted.
 struct mirror_state_tape *mirror_noted(struct mirror *mirror, uint32_t tape);
-// Adds to those listed the ones that only the catalogue knows, at the end. At the open.
-void mirror_unnoted_tapes(struct mirror *mirror);
+// Tapes newer than all that the state tells of, by the catalogue; one with several segments comes
+// as often. At the open.
+void mirror_untold_tapes(const struct mirror_state *state, const struct catalogue *catalogue,
+                         void (*found)(void *context, uint32_t tape), void *context);
 // Forgets tapes that every topic is past.
 void mirror_notes_trim(struct mirror *mirror);
 

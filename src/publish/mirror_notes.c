@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // The tapes that some topic is not past, with their shards, kept in the state: on a full disk a
-// tape may go before it is mirrored, and its header, which tells the shard, with it. Such a disk
-// may have no room for the state either: tapes behind all that it tells of are found in the
-// catalogue. Their shards are not known, so they are sent whole, and again after a crash meanwhile.
-// For that, a state that tells of a tape must tell of all older ones: those listed at the open are
-// noted there.
+// tape may go before it is mirrored, and its header, which tells the shard, with it.
+//
+// A state that tells of a tape tells of all older ones that there are. So where such a disk has no
+// room for the state either, the tapes behind all that it tells of are found in the catalogue.
+// Their shards are not known, as of a tape whose header is damaged: these are noted without, and
+// sent whole, again after each crash until every topic is past them.
 #include <errno.h>
 #include <string.h>
 
-#include "format/catalogue.h"
 #include "format/ensure.h"
 #include "publish/mirror_inside.h"
 
@@ -23,7 +23,7 @@ struct mirror_state_tape *mirror_noted(struct mirror *mirror, uint32_t tape)
 void mirror_note(struct mirror *mirror, uint32_t tape, uint32_t shard)
 {
     struct mirror_state *state = &mirror->state;
-    ensure(tape != 0 && shard < MIRROR_SHARDS_MAX);
+    ensure(tape != 0 && shard <= MIRROR_SHARDS_MAX);
     if (mirror_noted(mirror, tape) != NULL || state->tape_count == MIRROR_STATE_TAPES_MAX) return;
     uint32_t at = mirror_state_place(state, tape);
     memmove(&state->tapes[at + 1], &state->tapes[at],
@@ -74,7 +74,6 @@ int mirror_note_listed(struct mirror *mirror, struct io *start)
         const uint32_t shard = mirror_shard_read(mirror->save_script, start,
                                                  mirror->options.store, tape->number);
         if (mirror->save_script->running) return -ETIMEDOUT;
-        if (shard == MIRROR_SHARDS_MAX) continue;
         tape->shard = shard;
         mirror_note(mirror, tape->number, shard);
     }
@@ -94,32 +93,23 @@ static uint32_t newest_told(const struct mirror_state *state)
     return newest;
 }
 
-static bool is_listed(const struct mirror *mirror, uint32_t tape)
-{
-    for (uint32_t t = 0; t < mirror->tape_count; t++)
-        if (mirror->tapes[t].number == tape) return true;
-    return false;
-}
-
 // By segments of nothing but one tape: what is not mirrored is not merged. Merged ones are history,
 // say of a year without a mirror, and would be sent whole for each of their tapes.
-void mirror_unnoted_tapes(struct mirror *mirror)
+void mirror_untold_tapes(const struct mirror_state *state, const struct catalogue *catalogue,
+                         void (*found)(void *context, uint32_t tape), void *context)
 {
-    const struct catalogue *catalogue = keep_store_catalogue(mirror->options.store);
-    const uint32_t told = newest_told(&mirror->state);
+    const uint32_t told = newest_told(state);
     for (uint32_t i = 0; told > 0 && i < catalogue->segment_count; i++) {
         const uint32_t tape = catalogue->segments[i].tape_first;
-        if (tape <= told || catalogue->segments[i].tape_last != tape || is_listed(mirror, tape))
-            continue;
-        if (mirror->tape_count == MIRROR_TAPES_MAX) return;
-        mirror->tapes[mirror->tape_count++] = (struct mirror_tape){tape, TAPE_NOT_LOOKED};
+        if (tape > told && catalogue->segments[i].tape_last == tape) found(context, tape);
     }
 }
 
 static bool all_past(const struct mirror *mirror, const struct mirror_state_tape *note)
 {
     return mirror_tape_done(mirror, note->tape) ||
-           mirror_state_past(&mirror->state, mirror->lane_mask, note->shard, note->tape);
+           (note->shard < MIRROR_SHARDS_MAX &&
+            mirror_state_past(&mirror->state, mirror->lane_mask, note->shard, note->tape));
 }
 
 void mirror_notes_trim(struct mirror *mirror)

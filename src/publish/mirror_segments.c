@@ -105,14 +105,16 @@ bool mirror_remade_before(const struct mirror *mirror, uint32_t tape)
     return set_of(mirror, tape) > 0;
 }
 
-static uint64_t layout_of(const struct mirror_remade *remade)
+// The set in the lowest byte: what was numbered in one set is never numbered so again, though no
+// cursor may tell that it was begun.
+static uint64_t layout_of(const struct mirror_remade *remade, uint64_t set)
 {
     uint64_t hash = 0;
     for (uint32_t i = 0; i < remade->count; i++) {
         uint64_t what[2] = {remade->segments[i].listed.number, remade->segments[i].listed.rows};
         hash = XXH3_64bits_withSeed(what, sizeof what, hash);
     }
-    return hash | 1;
+    return (hash & ~(uint64_t)MIRROR_REMADE_SETS_MAX) | set;
 }
 
 static void number_rows(struct mirror_file *file)
@@ -120,12 +122,13 @@ static void number_rows(struct mirror_file *file)
     struct mirror *mirror = file->mirror;
     struct mirror_remade *remade = file->remade;
     struct mirror_state_tape *note = mirror_noted(mirror, file->tape);
-    uint64_t set = set_of(mirror, file->tape);
-    uint64_t layout = layout_of(remade);
-    bool changed = note != NULL && note->layout != layout;
+    const uint64_t known = note != NULL ? note->layout & MIRROR_REMADE_SETS_MAX : 0;
+    const uint64_t reached = set_of(mirror, file->tape);
+    uint64_t set = known > reached ? known : reached;
+    const bool changed = note != NULL && note->layout != layout_of(remade, set);
     if (set == 0 || (changed && set < MIRROR_REMADE_SETS_MAX)) set++;
     if (changed) {
-        note->layout = layout;
+        note->layout = layout_of(remade, set);
         mirror->dirty = true;
     }
     remade->first = remade->end = set * MIRROR_REMADE_ROW;
@@ -398,7 +401,7 @@ bool mirror_remade_encode(struct mirror *mirror, struct producer_message *messag
                                      .symbol_context = remade};
     input.rows[channel] = &batch->rows[channel];
     input.arrival[channel] = remade->arrival;
-    const struct tape_batch_place place = {.salt = layout_of(remade),
+    const struct tape_batch_place place = {.salt = layout_of(remade, 0) | 1,
                                            .sequence = view->sequence,
                                            .first_row = view->first_row};
     struct tape_encoder *encoder = tape_encoder_init(mirror->encoder_memory,

@@ -7,85 +7,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "format/ensure.h"
 #include "keep/read_around.h"
 #include "publish/mirror_inside.h"
-
-static bool is_earlier(const struct mirror *mirror, uint32_t tape)
-{
-    return tape < mirror->tape_base;
-}
-
-// ---- which tapes there are ----
-
-static void list_tape(void *context, const char *name)
-{
-    struct mirror *mirror = context;
-    uint32_t tape = keep_store_tape_number(name);
-    if (tape == 0 || mirror->tape_count == MIRROR_TAPES_MAX) return;
-    mirror->tapes[mirror->tape_count++] = (struct mirror_tape){tape, TAPE_NOT_LOOKED};
-}
-
-static int by_number(const void *a, const void *b)
-{
-    uint32_t x = ((const struct mirror_tape *)a)->number;
-    uint32_t y = ((const struct mirror_tape *)b)->number;
-    return (x > y) - (x < y);
-}
-
-// Those that are noted and gone too; of those that are noted the shard is known.
-static void unite_notes(struct mirror *mirror, uint32_t kept)
-{
-    struct mirror_tape *tapes = mirror->tapes + kept;
-    const struct mirror_state *state = &mirror->state;
-    uint32_t listed = mirror->tape_count - kept;
-    uint32_t count = listed;
-    qsort(tapes, listed, sizeof *tapes, by_number);
-    for (uint32_t t = 0, at = 0; t < state->tape_count; t++) {
-        const struct mirror_state_tape *note = &state->tapes[t];
-        while (at < listed && tapes[at].number < note->tape) at++;
-        if (at < listed && tapes[at].number == note->tape) tapes[at].shard = note->shard;
-        else tapes[count++] = (struct mirror_tape){note->tape, note->shard};
-    }
-    mirror->tape_count = kept + count;
-}
-
-// Behind the first `kept`, which stay.
-static int list_tapes(struct mirror *mirror, struct io *io, uint32_t kept)
-{
-    char path[KEEP_FILE_NAME_BYTES_MAX];
-    (void)snprintf(path, sizeof path, "%s/tape", keep_store_path(mirror->options.store));
-    mirror->tape_count = kept;
-    int result = io_list(io, path, list_tape, mirror);
-    unite_notes(mirror, kept);
-    // Those of earlier lives are known already.
-    uint32_t count = kept;
-    for (uint32_t i = kept; i < mirror->tape_count; i++) {
-        if (kept == 0 || !is_earlier(mirror, mirror->tapes[i].number))
-            mirror->tapes[count++] = mirror->tapes[i];
-    }
-    mirror->tape_count = count;
-    qsort(mirror->tapes + kept, count - kept, sizeof *mirror->tapes, by_number);
-    return result;
-}
-
-int mirror_tapes_open(struct mirror *mirror, struct io *start)
-{
-    int result = list_tapes(mirror, start, 0);
-    if (result < 0) return result;
-    mirror_unnoted_tapes(mirror); // before any is noted
-    result = mirror_note_listed(mirror, start);
-    if (result < 0) return result;
-    qsort(mirror->tapes, mirror->tape_count, sizeof *mirror->tapes, by_number);
-    mirror->earlier = mirror->tape_count;
-    mirror->tape_base = 1;
-    if (mirror->earlier > 0) mirror->tape_base = mirror->tapes[mirror->earlier - 1].number + 1;
-    mirror->done_first = mirror->earlier > 0 ? mirror->tapes[0].number : mirror->tape_base;
-    return 0;
-}
 
 // ---- files ----
 
@@ -352,7 +278,7 @@ static enum mirror_fetch fetch_file(struct mirror *mirror, enum channel channel,
     if (view_file(mirror, file, position->row)) return FETCH_BATCH;
     file->reader.limit_sequence = live != NULL ? live->sequence : UINT64_MAX;
     file->reader.limit_revision = live != NULL ? live->revision : UINT32_MAX;
-    if (live == NULL && !is_earlier(mirror, position->tape) && !end_known(file)) {
+    if (live == NULL && position->tape >= mirror->tape_base && !end_known(file)) {
         // Opened before its mark was there, or while that was being removed: once more.
         if (file->mark_handle < 0) file_close(file);
         mirror_look_soon(mirror);
@@ -470,8 +396,7 @@ static uint32_t shard_of(struct mirror *mirror, uint32_t index)
     if (tape->shard == TAPE_NOT_LOOKED) {
         struct mirror_file *file = file_of(mirror, tape->number);
         if (file != NULL) tape->shard = file->shard;
-        if (file != NULL && file->shard < MIRROR_SHARDS_MAX)
-            mirror_note(mirror, tape->number, file->shard);
+        if (file != NULL) mirror_note(mirror, tape->number, file->shard);
     }
     return tape->shard;
 }
@@ -517,7 +442,7 @@ static uint32_t next_listed(struct mirror *mirror, uint32_t shard, uint32_t afte
 {
     if (mirror->tape_count == mirror->earlier ||
         mirror->tapes[mirror->tape_count - 1].number < before - 1)
-        (void)list_tapes(mirror, mirror->io, mirror->earlier);
+        (void)mirror_tapes_list(mirror, mirror->io, mirror->earlier);
     for (uint32_t i = mirror->earlier; i < mirror->tape_count; i++) {
         uint32_t number = mirror->tapes[i].number;
         if (number <= after || number >= before) continue;
