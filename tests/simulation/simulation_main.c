@@ -101,8 +101,10 @@ static void worker_run(const void *context, uint32_t worker, int out)
         if (outcome.good && settings->twice > 0 && seed % settings->twice == 0) {
             seed_run(settings, seed, &again);
             if (again.counts.hash != outcome.counts.hash) {
-                (void)fprintf(stderr, "seed %" PRIu64 " FAILED: another trace when run again\n",
-                              seed);
+                (void)fprintf(stderr, "seed %" PRIu64 " FAILED: another trace the second time; "
+                                      "again: %s --seeds %" PRIu64 " --twice 1 --minutes %" PRId64
+                                      "\n",
+                              seed, settings->program, seed, settings->options.minutes);
                 outcome.good = false;
             }
         }
