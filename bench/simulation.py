@@ -6,7 +6,8 @@
 Whole recorders in simulated worlds (tests/simulation, docs/testing.md): 10,000 seeds, --smoke 24.
 Every hundredth seed is run again and must leave the same trace. The whole run takes CPU hours: with
 --notes FILE what is done is noted there, 500 seeds at a time, and a run that was interrupted goes
-on behind it. Only notes of the same program count.
+on behind it. Only notes of the same program count, and none of seeds that failed: those are run
+again, and say what failed.
 
 violations: seeds in which a promise was broken. virtual_hours: simulated. times_real_time: virtual
 time by CPU time of all seeds, process starts and judging included; events_per_virtual_second says
@@ -42,7 +43,7 @@ emit = functools.partial(contract.emit, "simulation")
 def portion(options, first, last):
     """What the program counts of these seeds, with the seconds that it took."""
     command = [PROGRAM, "--seeds", f"{first}-{last}", "--workers", str(options.workers), "--twice",
-               "12" if options.smoke else "100", "--json"]  # fmt: skip
+               str(options.twice), "--json"]  # fmt: skip
     if options.minutes:
         command += ["--minutes", str(options.minutes)]
     begin = time.monotonic()
@@ -53,6 +54,8 @@ def portion(options, first, last):
     sums = json.loads(lines[-1])
     if sums["seeds"] != last - first + 1:
         sys.exit(f"{PROGRAM} ran {sums['seeds']} of seeds {first} to {last}")
+    if done.returncode != (1 if sums["failed"] else 0):
+        sys.exit(f"{PROGRAM} ended with {done.returncode}, {sums['failed']} seeds failed")
     return sums | {"seconds": time.monotonic() - begin}
 
 
@@ -69,30 +72,50 @@ def merged(one, other):
     return both
 
 
+def key_of(options):
+    """What a note must be of to count: this program, and what it is asked for."""
+    program = hashlib.sha256(PROGRAM.read_bytes()).hexdigest()
+    return f"{program} minutes {options.minutes or 'whole'} twice {options.twice}"
+
+
 def noted(path, key):
-    """Sums by portion, as noted of this program and these settings."""
+    """Sums by portion. A line that an interruption tore is none, the next begins behind it."""
     sums = {}
-    if path is not None and path.exists():
-        for line in path.read_text().splitlines():
+    path.touch()  # where nothing can be noted, it is known before hours have passed
+    text = path.read_text(errors="replace")
+    for line in text.splitlines():
+        try:
             note = json.loads(line)
-            if note["key"] == key:
-                sums[tuple(note["portion"])] = note["sums"]
+        except ValueError:
+            continue
+        if note["key"] == key:
+            sums[tuple(note["portion"])] = note["sums"]
+    if text and not text.endswith("\n"):
+        with path.open("a") as notes:
+            notes.write("\n")
+    return sums
+
+
+def portion_noted(options, key, part):
+    """The sums of a portion that was not noted yet; a good one is noted."""
+    sums = portion(options, *part)
+    if key_of(options) != key:
+        sys.exit(f"{PROGRAM} was built anew while it ran: begin again")
+    if options.notes is not None and sums["failed"] == 0:
+        with options.notes.open("a") as notes:
+            notes.write(json.dumps({"key": key, "portion": part, "sums": sums}) + "\n")
     return sums
 
 
 def run(options):
     """The sums of all seeds."""
     first, last = (int(part) for part in options.seeds.split("-"))
-    program = hashlib.sha256(PROGRAM.read_bytes()).hexdigest()
-    key = f"{program} {options.minutes or 'whole'}"
-    done = noted(options.notes, key)
+    key = key_of(options)
+    done = {} if options.notes is None else noted(options.notes, key)
     total = None
     for begin in range(first, last + 1, PORTION):
         part = (begin, min(begin + PORTION - 1, last))
-        sums = done.get(part) or portion(options, *part)
-        if options.notes is not None and part not in done:
-            with options.notes.open("a") as notes:
-                notes.write(json.dumps({"key": key, "portion": part, "sums": sums}) + "\n")
+        sums = done.get(part) or portion_noted(options, key, part)
         total = sums if total is None else merged(total, sums)
     return total
 
@@ -134,6 +157,7 @@ def main():
     parser.add_argument("--notes", metavar="FILE", type=pathlib.Path)
     options = parser.parse_args()
     options.seeds = options.seeds or (SMOKE if options.smoke else FULL)
+    options.twice = 12 if options.smoke else 100
     sums = run(options)
     values = {}
     for name, value, unit in figures(sums):

@@ -8,6 +8,7 @@
 // with the command that repeats it. Exit code 1: a seed failed.
 #include "tests/simulation/exhaustive.h"
 #include "tests/simulation/simulation.h"
+#include "tests/simulation/workers.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -22,7 +23,7 @@
 
 #include "format/ensure.h"
 
-enum { WORKERS_MAX = 64, SEED_SECONDS_MAX = 120, MAP_BYTES = 1 << 18 };
+enum { SEED_SECONDS_MAX = 120, MAP_BYTES = 1 << 18 };
 
 struct settings {
     struct simulation_options options;
@@ -90,8 +91,9 @@ static void seed_run(const struct settings *settings, uint64_t seed, struct outc
 // Seeds of one worker go to the parent through `out`, whole records below PIPE_BUF.
 _Static_assert(sizeof(struct outcome) <= 4096, "written in one piece");
 
-static void worker_run(const struct settings *settings, uint32_t worker, int out)
+static void worker_run(const void *context, uint32_t worker, int out)
 {
+    const struct settings *settings = context;
     for (uint64_t seed = settings->first + worker; seed <= settings->last;
          seed += settings->workers) {
         struct outcome outcome, again;
@@ -99,14 +101,15 @@ static void worker_run(const struct settings *settings, uint32_t worker, int out
         if (outcome.good && settings->twice > 0 && seed % settings->twice == 0) {
             seed_run(settings, seed, &again);
             if (again.counts.hash != outcome.counts.hash) {
-                (void)fprintf(stderr, "seed %" PRIu64 " FAILED: another trace when run again\n",
-                              seed);
+                (void)fprintf(stderr, "seed %" PRIu64 " FAILED: another trace the second time; "
+                                      "again: %s --seeds %" PRIu64 " --twice 1 --minutes %" PRId64
+                                      "\n",
+                              seed, settings->program, seed, settings->options.minutes);
                 outcome.good = false;
             }
         }
-        if (write(out, &outcome, sizeof outcome) != (ssize_t)sizeof outcome) _exit(1);
+        ensure(write(out, &outcome, sizeof outcome) == (ssize_t)sizeof outcome);
     }
-    _exit(0);
 }
 
 static void sum_add(struct sum *sum, const struct outcome *outcome)
@@ -195,27 +198,21 @@ static void progress(const struct settings *settings, const struct sum *sum)
 
 static int run_all(const struct settings *settings)
 {
-    int ends[2];
+    struct workers workers;
     struct outcome outcome;
     struct sum sum = {.events_least = UINT64_MAX, .crashes_least = UINT64_MAX,
                       .episodes_least = UINT64_MAX, .virtual_least_ns = INT64_MAX};
-    if (pipe(ends) != 0) abort();
-    for (uint32_t i = 0; i < settings->workers; i++) {
-        const pid_t child = fork();
-        if (child < 0) abort();
-        if (child == 0) worker_run(settings, i, ends[1]);
-    }
-    (void)close(ends[1]);
-    while (read(ends[0], &outcome, sizeof outcome) == (ssize_t)sizeof outcome) {
+    workers_start(&workers, settings->workers, worker_run, settings);
+    while (read(workers.from, &outcome, sizeof outcome) == (ssize_t)sizeof outcome) {
         sum_add(&sum, &outcome);
         progress(settings, &sum);
     }
-    while (wait(NULL) > 0) continue;
+    const bool whole = workers_end(&workers);
     if (settings->json)
         print_json(&sum);
     else
         print_text(&sum);
-    return sum.failed == 0 && sum.seeds == settings->last - settings->first + 1 ? 0 : 1;
+    return whole && sum.failed == 0 && sum.seeds == settings->last - settings->first + 1 ? 0 : 1;
 }
 
 static int run_one(const struct settings *settings)

@@ -4,7 +4,8 @@
 
 Each *.patch beside this file is one deliberate bug: a first line that tells what breaks, then a
 unified diff against the tree. One at a time is applied to a copy of the sources, the simulation is
-built of it (what did not change is compiled once), and seeds are run until one fails.
+built of it (what did not change is compiled once), and seeds are run until one fails that does not
+fail without the patch.
 
 usage: run.py [--check] [--seeds N] [--first N] [--minutes N] [--workers N] [--json] [--markdown]
               [NAME...]
@@ -14,7 +15,8 @@ usage: run.py [--check] [--seeds N] [--first N] [--minutes N] [--workers N] [--j
   --minutes N  virtual time of a life (10)
   --markdown   print the table of docs/testing.md
 
-Exit code: 0 every mutant was caught, 1 one was not, 2 a patch does not apply or does not compile.
+Exit code: 0 every mutant was caught, 1 one was not, 2 a patch does not apply or does not compile,
+or a seed fails without the mutant, too.
 """
 import argparse
 import hashlib
@@ -187,27 +189,35 @@ class Builder:
 
 # ---- running ----
 
-def run_until_caught(program, options):
-    """The lowest failing seed of the first portion that has one, its text; or None."""
+def run_seeds(program, first, last, options):
+    return subprocess.run([str(program), "--seeds", f"{first}-{last}", "--workers",
+                           str(options.workers), "--twice", "0", "--minutes",
+                           str(options.minutes)], check=False, capture_output=True, text=True)
+
+
+def run_until_caught(program, sound, options):
+    """The lowest seed of the first portion that has one which fails by the mutant, its text; or
+    None. And the seeds that fail in the sound program as well: they tell nothing of the mutant."""
     begin = options.first
     end = begin + options.seeds
-    minutes = ["--minutes", str(options.minutes)]
+    unsound = []
     while begin < end:
         # Most are caught at once, and what is not wants both cores busy.
         portion = min(max(options.workers, begin - options.first), 32)
         last = min(begin + portion, end) - 1
-        run = subprocess.run([str(program), "--seeds", f"{begin}-{last}", "--workers",
-                              str(options.workers), "--twice", "0", *minutes], check=False,
-                             capture_output=True, text=True)
+        run = run_seeds(program, begin, last, options)
         failed = sorted(int(seed) for seed in re.findall(r"^seed (\d+) FAILED", run.stderr, re.M))
-        if failed:
-            alone = subprocess.run([str(program), "--seed", str(failed[0]), *minutes],
-                                   check=False, capture_output=True, text=True)
-            return failed[0], check_of(alone.stderr)
-        if run.returncode != 0:
+        for seed in failed:
+            if run_seeds(sound, seed, seed, options).returncode == 0:
+                alone = subprocess.run([str(program), "--seed", str(seed), "--minutes",
+                                        str(options.minutes)], check=False, capture_output=True,
+                                       text=True)
+                return seed, check_of(alone.stderr), unsound
+            unsound.append(seed)
+        if run.returncode != 0 and not failed:
             raise Broken(f"{program.name} ends with {run.returncode}: {run.stderr}")
         begin = last + 1
-    return None, ""
+    return None, "", unsound
 
 
 def check_of(text):
@@ -217,14 +227,15 @@ def check_of(text):
     return re.sub(r"^\S*/(\S+:\d+)", r"\1", line)[:160]
 
 
-def mutant_row(builder, patch, options):
+def mutant_row(builder, patch, sound, options):
     start = time.monotonic()
     program = builder.program(patch)
     built = time.monotonic()
-    seed, check = run_until_caught(program, options)
+    seed, check, unsound = run_until_caught(program, sound, options)
     program.unlink()
     return {"mutant": patch.name, "breaks": patch.breaks, "seed": seed, "check": check,
-            "build_s": round(built - start, 1), "run_s": round(time.monotonic() - built, 1)}
+            "unsound": unsound, "build_s": round(built - start, 1),
+            "run_s": round(time.monotonic() - built, 1)}
 
 
 def show(row, options):
@@ -245,24 +256,26 @@ def run(options):
         print(f"{len(chosen)} mutants apply")
         return 0
     builder = Builder(options.workers)
-    good = builder.program(None)
-    sound = subprocess.run([str(good), "--seeds", f"{options.first}-{options.first + 3}",
-                            "--workers", str(options.workers), "--minutes", str(options.minutes)],
-                           check=False, capture_output=True, text=True)
-    if sound.returncode != 0:
-        raise Broken(f"the simulation fails without any mutant:\n{sound.stderr}")
+    sound = builder.program(None)
+    tried = run_seeds(sound, options.first, options.first + 3, options)
+    if tried.returncode != 0:
+        raise Broken(f"the simulation fails without any mutant:\n{tried.stderr}")
     if not options.names:
         builder.forget()
     if options.markdown:
         print("| mutant | what is wrong | caught by seed | by |\n|---|---|---|---|")
     rows = []
     for patch in chosen:
-        rows.append(mutant_row(builder, patch, options))
+        rows.append(mutant_row(builder, patch, sound, options))
         show(rows[-1], options)
     missed = [row["mutant"] for row in rows if row["seed"] is None]
     if missed:
         print(f"not caught within {options.seeds} seeds: {', '.join(missed)}", file=sys.stderr)
-    return 1 if missed else 0
+    unsound = sorted({seed for row in rows for seed in row["unsound"]})
+    for seed in unsound:
+        print(f"seed {seed} fails without the mutant, too; again: {sound} --seed {seed} --minutes "
+              f"{options.minutes} --log", file=sys.stderr)
+    return 2 if unsound else 1 if missed else 0
 
 
 def main():
