@@ -18,7 +18,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 // As container runtimes do: this system call fails with `error` from now on.
 static void forbid(uint32_t number, uint32_t error)
@@ -152,6 +154,56 @@ Test(io_contract_kernel, completions_that_find_no_room_are_late_and_not_lost)
         (void)io_run(io, LIMIT_SECOND_NS);
     }
     cr_assert_gt(io_counters(io).overflows, 0, "there was room");
+    io_close_loop(io);
+}
+
+// ---- receive buffers ----
+
+enum { BUFFERS = 2, BUFFER_BYTES = 64 };
+
+struct reader {
+    struct io_op op;
+    uint32_t bytes, lasts;
+    int64_t last;
+};
+
+static void read_and_cancel(struct io *io, struct io_op *op)
+{
+    struct reader *reader = io_owner(op, struct reader, op);
+    if (op->more) {
+        reader->bytes += (uint32_t)op->result;
+        io_cancel(io, op);
+    } else {
+        reader->lasts += 1;
+        reader->last = op->result;
+    }
+}
+
+// Everything that is sent waits before the receive starts, so that it finds all buffers filled,
+// and none, at one entry into the kernel.
+Test(io_contract_kernel, a_receive_cancelled_where_buffers_end_is_over_and_leaks_none)
+{
+    static const char bytes[2 * BUFFERS * BUFFER_BYTES];
+    const struct io_options options = {.receive_buffers = BUFFERS,
+                                       .receive_buffer_bytes = BUFFER_BYTES};
+    struct io *io = NULL;
+    struct io_message message = {{0}};
+    cr_assert_eq(io_open_loop(&io, &options, &message), 0);
+    for (uint32_t times = 0; times < 4 * BUFFERS; times++) {
+        int ends[2];
+        cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+        cr_assert_eq(write(ends[0], bytes, sizeof bytes), sizeof bytes);
+        struct reader reader = {0};
+        io_receive(io, &reader.op, ends[1], read_and_cancel);
+        for (uint32_t turns = 0; reader.lasts == 0 && turns < 10; turns++)
+            (void)io_run(io, LIMIT_SECOND_NS);
+        (void)io_run(io, 0); // nothing comes behind the last
+        cr_assert(reader.lasts == 1 && reader.last == -ECANCELED);
+        cr_assert_eq(reader.bytes, BUFFERS * BUFFER_BYTES, "%u bytes, the %u. time", reader.bytes,
+                     times);
+        cr_assert(close(ends[0]) == 0 && close(ends[1]) == 0);
+    }
+    cr_assert_eq(io_counters(io).receive_no_buffers, 0);
     io_close_loop(io);
 }
 
