@@ -6,13 +6,19 @@
 //      ↑ ↑        │            │                        ↑ │ │└──sealed before──────↑
 //      │ │        └────────────┴─nothing to write, fail─┘ │ └damage─→ TELLING ─→ SWAPPING
 //      │ └───────────────────── a tape that stays for a guard ──────────┐  │stop
-//      └─────────────── RETRYING (1 s) ←──── failed ──────┴─────────────┴──┘
+//      └──── RETRYING (1 s) ←──── CLEARING ←──── failed ──┴─────────────┴──┘
+//                └─→ SWAPPING: where one failed and its outcome is not known, the same again
 //
 // One job at a time: a tape (sealer_tape.c), a merge (sealer_merge.c), a deletion (sealer_drop.c,
 // which begins with the swap) or segments that another program made (sealer_incoming.c). Or, from
 // IDLE and back, LOOKING which days are closed (sealer_days.c). This file runs the shared part:
 // writing segments, the swap of the catalogue, removal of what it replaced. In every state one
 // operation, one file_script or one segment_output is in flight; in IDLE and STOPPED none.
+//
+// What an attempt made and no catalogue lists is deleted before the next (CLEARING, which is passed
+// over where there is nothing; sealer_clear.c). Where a swap failed when the new catalogue may have
+// got its name, nobody knows which one a start would find: nothing is deleted then, and the same
+// swap is tried until it succeeds.
 #include "keep/sealer.h"
 
 #include <errno.h>
@@ -70,6 +76,7 @@ void sealer_next(struct sealer *sealer)
     sealer_enter(sealer, SEALER_IDLE);
     sealer->made_count = 0;
     sealer->failure = 0;
+    sealer->in_doubt = false;
     sealer->counters.waiting = keep_store_waiting(sealer->store);
     sealer->counters.idle = false;
     if (sealer->stopping) {
@@ -122,7 +129,7 @@ static void retry(struct io *io, struct io_op *op)
     sealer_next(sealer);
 }
 
-static void retry_later(struct sealer *sealer)
+void sealer_retry_later(struct sealer *sealer)
 {
     bool at_once = sealer->stopping || sealer->failure == -ECANCELED;
     sealer_enter(sealer, SEALER_RETRYING);
@@ -289,16 +296,38 @@ static void sealed(struct sealer *sealer)
     keep_store_forget_end(sealer->store, sealer->tape.number);
 }
 
+static void swap_again(struct io *io, struct io_op *op)
+{
+    struct sealer *sealer = io_owner(op, struct sealer, retry_op);
+    if (sealer->stopping) // whichever catalogue the next start finds is true
+        retry(io, op);
+    else
+        sealer_swap(sealer);
+}
+
+// On disk stands the old catalogue or the new one: both are true, nothing was removed.
+static void swap_failed(struct sealer *sealer, int result, const char *path)
+{
+    revert(sealer);
+    sealer->counters.failures++;
+    say(sealer, LOG_SEALING_FAILED, path, result);
+    if (sealer->script.position >= sealer->swap_rename && sealer_makes_segments(sealer))
+        sealer->in_doubt = true;
+    if (sealer->in_doubt) {
+        sealer_enter(sealer, SEALER_RETRYING);
+        io_timeout(sealer->io, &sealer->retry_op, sealer->stopping ? 0 : SEALER_RETRY_NS,
+                   swap_again);
+        return;
+    }
+    sealer->failure = result;
+    sealer_clear(sealer);
+}
+
 static void swapped(void *context, int result, const char *path)
 {
     struct sealer *sealer = context;
     if (result < 0) {
-        // On disk stands the old catalogue or the new one: both are true, nothing was removed.
-        revert(sealer);
-        sealer->failure = result;
-        sealer->counters.failures++;
-        say(sealer, LOG_SEALING_FAILED, path, result);
-        retry_later(sealer);
+        swap_failed(sealer, result, path);
         return;
     }
     uint32_t tape = sealer->tape.number;
@@ -316,7 +345,7 @@ void sealer_swap(struct sealer *sealer)
     if (!apply(sealer)) {
         sealer->failure = -EOVERFLOW;
         say(sealer, LOG_CATALOGUE_FULL, "catalogue", -EOVERFLOW);
-        retry_later(sealer);
+        sealer_clear(sealer);
         return;
     }
     char path[KEEP_FILE_NAME_BYTES_MAX];
@@ -326,6 +355,7 @@ void sealer_swap(struct sealer *sealer)
                                    catalogue_bytes_max(sealer->catalogue));
     file_script_begin(&sealer->script);
     file_script_replace(&sealer->script, path, sealer->catalogue_text, (uint32_t)bytes);
+    sealer->swap_rename = sealer->script.count - 1;
     file_script_sync_directory(&sealer->script, keep_store_path(sealer->store));
     file_script_run(&sealer->script, sealer->io, swapped, sealer);
 }
@@ -343,7 +373,7 @@ static void told_yet(struct io *io, struct io_op *op)
         sealer_swap(sealer);
     } else if (sealer->stopping) { // the next start reads the tape again
         sealer->failure = -ECANCELED;
-        retry_later(sealer);
+        sealer_clear(sealer);
     } else {
         io_timeout(io, op, SEALER_TELL_LOOK_NS, told_yet);
     }
@@ -374,7 +404,7 @@ static void close_inputs(struct sealer *sealer)
     if (handle >= 0)
         io_close(sealer->io, &sealer->op, handle, input_closed);
     else if (sealer->failure < 0)
-        retry_later(sealer);
+        sealer_clear(sealer);
     else if (sealer->tape.number != 0 && sealer->tape.leftover)
         sealer_remove_inputs(sealer);
     else if (sealer->tape.number != 0 && sealer->tape.damaged)

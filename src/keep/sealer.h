@@ -6,11 +6,12 @@
 // symbol, encoded, written to segments under temporary names, synced and renamed; then one
 // catalogue swap makes the segments count and the tape not, and the tape is deleted. A crash at any
 // moment leaves either the old or the new catalogue; files no catalogue names are removed at the
-// next start. A damaged tape gives all rows that can be read; the file itself is kept in
-// quarantine/ and a message says what is lost.
+// next start, those of an attempt that failed before the next one. A damaged tape gives all rows
+// that can be read; the file itself is kept in quarantine/ and a message says what is lost.
 //
 // Merging. When a day of a channel has SEALER_MERGE_COUNT segments of one level, they are rewritten
-// as one, block by block, with bounded memory; the catalogue is swapped the same way.
+// as one, block by block, with bounded memory; the catalogue is swapped the same way. Where what is
+// free above the reserve is less than they have, it waits for room.
 //
 // Deleting. What `keep` in the configuration does not keep goes day by day, oldest first: the
 // catalogue forgets it, then its files are removed. On a full disk the oldest data goes before its

@@ -49,11 +49,7 @@ void sealer_drop_remove(struct sealer *sealer, struct file_script *script)
     ensure(sealer->drop.count > 0);
     for (uint32_t i = 0; i < sealer->drop.count; i++) {
         for (size_t e = 0; e < sizeof endings / sizeof *endings; e++) {
-            char relative[CATALOGUE_PATH_BYTES_MAX];
-            catalogue_segment_path(&sealer->drop.segments[i], endings[e], relative);
-            int size = snprintf(path, sizeof path, "%s/%s", keep_store_path(sealer->store),
-                                relative);
-            ensure(size > 0 && (size_t)size < sizeof path);
+            sealer_segment_path(sealer, &sealer->drop.segments[i], endings[e], path);
             file_script_unlink(script, path);
         }
     }
@@ -185,8 +181,8 @@ static void watch(struct io *io, struct io_op *op)
     sealer->not_removed = false;
     io_timeout(io, &sealer->watch_op, WATCH_NS, watch);
     if (sealer->state == SEALER_IDLE && !sealer->stopping && !sealer_incoming_start(sealer) &&
-        !sealer_drop_start(sealer) &&
-        !sealer_spare_start(sealer))
+        !sealer_drop_start(sealer) && !sealer_spare_start(sealer) &&
+        !sealer_merge_resume(sealer))
         (void)sealer_days_start(sealer);
 }
 

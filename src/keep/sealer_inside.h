@@ -41,6 +41,7 @@ enum sealer_state {
     SEALER_TELLING,  // what a damaged tape lost is being made durable
     SEALER_SWAPPING, // the catalogue is replaced
     SEALER_REMOVING, // inputs are deleted or put aside
+    SEALER_CLEARING, // the segments of an attempt that failed are deleted
     SEALER_LOOKING,  // at days that may be closed
     SEALER_RETRYING, // an attempt failed: timer
     SEALER_STOPPED,
@@ -99,6 +100,7 @@ struct sealer_merge { // the merge under way
     uint32_t refused[SEALER_REFUSED_MAX]; // segments that cannot be merged (damaged, newer)
     uint32_t refused_count;
     uint32_t tries; // merges that failed, one after the other
+    uint64_t room;  // bytes that one not begun waits for; 0: none does
     // Place in the output: symbol by symbol, input by input, block by block, row by row.
     uint32_t symbol;
     uint32_t input;
@@ -113,6 +115,11 @@ struct sealer_drop { // segments being deleted, of one channel and day
     uint32_t count; // 0: none
     struct catalogue_segment segments[RETENTION_SEGMENTS_MAX];
     enum retention_cause cause;
+};
+
+struct sealer_clear { // what made[] has is being deleted
+    uint32_t at;
+    bool told; // that a file stays
 };
 
 struct sealer_incoming { // segments of another program being taken in
@@ -148,6 +155,7 @@ struct sealer {
     struct sealer_told told;
     struct sealer_merge merge;
     struct sealer_drop drop;
+    struct sealer_clear clear;
     struct sealer_incoming incoming;
     struct sealer_days *days;
     bool watching; // the disk and what is too old
@@ -160,6 +168,8 @@ struct sealer {
     struct catalogue_segment *made; // [SEALER_SEGMENTS_MAX] segments of this attempt
     uint32_t made_count;
     uint32_t segments_max; // of one tape
+    uint32_t swap_rename;  // step of the swap: from here on the catalogue may be the new one
+    bool in_doubt; // a swap failed behind that: made[] may be listed, and this swap comes next
     int64_t merged_at_ns; // UTC: when days were last looked through completely
     char *catalogue_text;
     void *decode_memory;
@@ -170,6 +180,12 @@ static inline void sealer_enter(struct sealer *sealer, enum sealer_state state)
 {
     if (sealer->state != state) transition(TRANSITION_SEALER, sealer->state, state);
     sealer->state = state;
+}
+
+// A tape or a merge, whose made[] are files of its own.
+static inline bool sealer_makes_segments(const struct sealer *sealer)
+{
+    return sealer->tape.number != 0 || sealer->merge.input_count != 0;
 }
 
 // Next thing to do, when nothing is in flight.
@@ -188,8 +204,20 @@ void sealer_write(struct sealer *sealer, enum channel channel, int32_t day,
 void sealer_swap(struct sealer *sealer);
 // Removes what the job has replaced, and goes on.
 void sealer_remove_inputs(struct sealer *sealer);
+// The attempt has failed and nothing of it is left: it starts again after SEALER_RETRY_NS.
+void sealer_retry_later(struct sealer *sealer);
 // Calls `stopped` when nothing is in flight any more.
 void sealer_finish_stop(struct sealer *sealer);
+
+// "STORE/segment/2024-08-08/trade-00000098.ENDING" into `out` (KEEP_FILE_NAME_BYTES_MAX bytes).
+void sealer_segment_path(const struct sealer *sealer, const struct catalogue_segment *segment,
+                         const char *ending, char *out);
+
+// ---- sealer_clear.c ----
+
+// The attempt has failed: deletes the segments that it made and no catalogue lists, then
+// sealer_retry_later().
+void sealer_clear(struct sealer *sealer);
 
 // ---- sealer_drop.c ----
 
@@ -237,6 +265,8 @@ int sealer_merge_open(struct sealer *sealer);
 void sealer_merge_deinit(struct sealer *sealer);
 // Finds segments worth merging and starts. False: there are none.
 bool sealer_merge_start(struct sealer *sealer);
+// The same where one waits for room and there may be as much now.
+bool sealer_merge_resume(struct sealer *sealer);
 void sealer_merge_written(struct sealer *sealer);
 int sealer_merge_close(struct sealer *sealer);
 void sealer_merge_remove(struct sealer *sealer, struct file_script *script);

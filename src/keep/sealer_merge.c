@@ -422,17 +422,6 @@ static void open_next(struct sealer *sealer)
     sealer_write(sealer, first->channel, first->day, merge_feed, merge);
 }
 
-static void segment_path(const struct sealer *sealer, const struct catalogue_segment *segment,
-                         const char *ending, char *out)
-{
-    char relative[CATALOGUE_PATH_BYTES_MAX];
-    catalogue_segment_path(segment, ending, relative);
-    size_t size = strlen(keep_store_path(sealer->store));
-    memcpy(out, keep_store_path(sealer->store), size);
-    out[size] = '/';
-    memcpy(out + size + 1, relative, strlen(relative) + 1);
-}
-
 static void set_inputs(struct sealer *sealer, const struct window *window)
 {
     struct sealer_merge *merge = &sealer->merge;
@@ -446,13 +435,25 @@ static void set_inputs(struct sealer *sealer, const struct window *window)
         input->handle = -1;
         input->open = NULL;
         input->cached_block = UINT32_MAX;
-        segment_path(sealer, &input->segment, "segment", input->path);
+        sealer_segment_path(sealer, &input->segment, "segment", input->path);
     }
+}
+
+// For what comes out, about as much as goes in, above the reserve: a merge that had to be left in
+// the middle would have the oldest data deleted for nothing.
+static bool is_room(const struct sealer *sealer, uint64_t bytes)
+{
+    int64_t free_bytes = io_free_bytes(sealer->io, keep_store_path(sealer->store));
+    return free_bytes < 0 || (free_bytes >= sealer->disk.reserve_bytes &&
+                              bytes <= (uint64_t)(free_bytes - sealer->disk.reserve_bytes));
 }
 
 bool sealer_merge_start(struct sealer *sealer)
 {
-    if (sealer->disk.low || sealer->merge_nothing)
+    if (sealer->merge_nothing)
+        return false;
+    sealer->merge.room = sealer->disk.low; // a byte: until it is not
+    if (sealer->disk.low)
         return false;
     int64_t now_ns = io_utc_ns(sealer->io);
     bool complete = now_ns - sealer->merged_at_ns >= SEALER_LOOK_NS;
@@ -463,10 +464,21 @@ bool sealer_merge_start(struct sealer *sealer)
             sealer->merged_at_ns = now_ns;
         return false;
     }
+    if (!is_room(sealer, window.bytes)) { // the smallest of all
+        sealer->merge.room = window.bytes;
+        return false;
+    }
+    sealer->counters.idle = false;
     sealer_enter(sealer, SEALER_OPENING);
     set_inputs(sealer, &window);
     open_next(sealer);
     return true;
+}
+
+bool sealer_merge_resume(struct sealer *sealer)
+{
+    const uint64_t room = sealer->merge.room;
+    return room != 0 && is_room(sealer, room) && sealer_merge_start(sealer);
 }
 
 int sealer_merge_close(struct sealer *sealer)
@@ -489,7 +501,7 @@ void sealer_merge_remove(struct sealer *sealer, struct file_script *script)
     struct sealer_merge *merge = &sealer->merge;
     char path[KEEP_FILE_NAME_BYTES_MAX];
     for (uint32_t i = 0; i < merge->input_count; i++) {
-        segment_path(sealer, &merge->inputs[i].segment, "index", path);
+        sealer_segment_path(sealer, &merge->inputs[i].segment, "index", path);
         file_script_unlink(script, path);
         file_script_unlink(script, merge->inputs[i].path);
     }

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // One operation is in flight in every state but IDLE and FEEDING (which never waits). Whatever
-// fails, the open file is closed before `done` hears of it.
+// fails, the open file is closed and removed before `done` hears of it.
 #include "keep/segment_output.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "format/ensure.h"
 #include "format/version.h"
+
+// Its names on the disk, in the order in which they come.
+static const char *const output_names[] = {"segment.new", "index.new", "index", "segment"};
+enum { LEFT_NOTHING = 0, LEFT_OPENED = 1, LEFT_INDEX = 3, LEFT_SEGMENT = 4 };
 
 static void output_feed(struct segment_output *output);
 static void output_close(struct segment_output *output);
@@ -43,6 +48,41 @@ static void output_finish(struct segment_output *output)
     output->done(output->context, output->failure, &output->segment);
 }
 
+// Removing is tried once: `done` gets what failed first, and the next attempt has another number.
+static void output_removed(void *context, int result, const char *path)
+{
+    struct segment_output *output = context;
+    const struct log *log = keep_store_log(output->store);
+    if (result < 0 && log)
+        log_write(log, LOG_FILE_STAYS, io_utc_ns(output->io), "file=\"%s\" cause=\"%s\"", path,
+                  strerror(-result));
+    output_finish(output);
+}
+
+// Its final name first, under which it always has an index; only with the synced directory the room
+// is free.
+static void output_remove(struct segment_output *output)
+{
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    output->state = SEGMENT_OUTPUT_REMOVING;
+    file_script_begin(output->script);
+    for (uint32_t i = output->left; i-- > 0;) {
+        full_path(output, output_names[i], path);
+        file_script_unlink(output->script, path);
+    }
+    *strrchr(path, '/') = 0;
+    file_script_sync_directory(output->script, path);
+    file_script_run(output->script, output->io, output_removed, output);
+}
+
+static void output_end(struct segment_output *output)
+{
+    if (output->failure < 0 && output->left != LEFT_NOTHING)
+        output_remove(output);
+    else
+        output_finish(output);
+}
+
 static void output_fail(struct segment_output *output, int failure)
 {
     ensure(failure < 0);
@@ -50,7 +90,7 @@ static void output_fail(struct segment_output *output, int failure)
     if (output->handle >= 0)
         output_close(output);
     else
-        output_finish(output);
+        output_end(output);
 }
 
 static void placed(void *context, int result, const char *path)
@@ -58,13 +98,16 @@ static void placed(void *context, int result, const char *path)
     (void)path;
     struct segment_output *output = context;
     output->failure = result;
-    output_finish(output);
+    if (output->script->position >= output->rename_step)
+        output->left = LEFT_SEGMENT;
+    output_end(output);
 }
 
 // Index first: a segment under its final name always has one.
 static void output_place(struct segment_output *output)
 {
     output->state = SEGMENT_OUTPUT_PLACING;
+    output->left = LEFT_INDEX;
     size_t size;
     const void *index = segment_writer_index(output->writer, &size);
     ensure(size <= UINT32_MAX);
@@ -72,6 +115,7 @@ static void output_place(struct segment_output *output)
     full_path(output, "index", path);
     file_script_begin(output->script);
     file_script_replace(output->script, path, index, (uint32_t)size);
+    output->rename_step = output->script->count;
     file_script_rename(output->script, output->path_new, output->path);
     *strrchr(path, '/') = 0; // the day's directory
     file_script_sync_directory(output->script, path);
@@ -88,7 +132,7 @@ static void output_closed(struct io *io, struct io_op *op)
     if (op->result < 0 && output->failure == 0)
         output->failure = (int)op->result;
     if (output->failure < 0)
-        output_finish(output);
+        output_end(output);
     else
         output_place(output);
 }
@@ -174,6 +218,7 @@ static void output_opened(struct io *io, struct io_op *op)
         return;
     }
     output->handle = (int)op->result;
+    output->left = LEFT_OPENED;
     output_feed(output);
 }
 
@@ -219,6 +264,7 @@ void segment_output_start(struct segment_output *output, const struct catalogue_
     output->context = context;
     output->offset = 0;
     output->fed = output->finished = false;
+    output->left = LEFT_NOTHING;
     output->failure = open_writer(output, level);
     if (output->failure < 0) {
         output_finish(output);

@@ -3,12 +3,13 @@
 // segment_output: rows → one segment and its index on disk, over the io seam.
 //
 //     IDLE → OPENING → FEEDING ⇄ WRITING → SYNCING → CLOSING → PLACING → IDLE (done)
+//               └─────────┴─ failed ─┴─────────┴────────┴─────────┴─→ REMOVING → IDLE
 //
 // The owner's `feed` appends rows to the writer until output must be taken; each chunk is one
 // write. PLACING is a file_script: index file, renames, directory syncs. After it the two files are
 // there for good, but do not count before a catalogue names them. On failure the open file is
-// closed and `done` gets the errno; what was written stays under its temporary name and is
-// overwritten or removed later.
+// closed, what there is of the two is removed, and `done` gets the errno: a disk without room must
+// not fill up with attempts. What a crash leaves, or what cannot be removed, is keep_sweep's.
 //
 // Ownership: embedded by the sealer. Threading: core-local.
 #ifndef RINGTAPE_KEEP_SEGMENT_OUTPUT_H
@@ -31,6 +32,7 @@ enum segment_output_state {
     SEGMENT_OUTPUT_SYNCING,
     SEGMENT_OUTPUT_CLOSING,
     SEGMENT_OUTPUT_PLACING,
+    SEGMENT_OUTPUT_REMOVING,
 };
 
 struct segment_output;
@@ -60,6 +62,8 @@ struct segment_output {
     bool fed;
     bool finished;
     int failure;
+    uint32_t left;        // names of it that may be on the disk, in the order in which they come
+    uint32_t rename_step; // of the script that places it: from here on it may have its final name
     char path[KEEP_FILE_NAME_BYTES_MAX];
     char path_new[KEEP_FILE_NAME_BYTES_MAX];
 };

@@ -124,11 +124,15 @@ static const struct arrow arrows[] = {
     SEALER(CLOSING, TELLING),
     SEALER(TELLING, SWAPPING),
     SEALER(CLOSING, RETRYING),
+    SEALER(CLOSING, CLEARING),
     SEALER(SWAPPING, REMOVING),
     SEALER(SWAPPING, RETRYING),
+    SEALER(SWAPPING, CLEARING),
     SEALER(SWAPPING, IDLE),
     SEALER(REMOVING, IDLE),
+    SEALER(CLEARING, RETRYING),
     SEALER(RETRYING, IDLE),
+    SEALER(RETRYING, SWAPPING),
     TAPE(IDLE, PREPARING),
     TAPE(PREPARING, READY),
     TAPE(PREPARING, CLOSING),
@@ -142,6 +146,7 @@ static const struct arrow seldom[] = {
     REST(IDLE, RENEWING), // asked in the callback, after a reload
     REST(PARTING, CLOSING),
     SEALER(TELLING, RETRYING), // a stop: tests/sealer_faults_test.c
+    SEALER(TELLING, CLEARING), // the same
 };
 enum {
     ARROWS = sizeof arrows / sizeof *arrows,
