@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
-// What stands still must not take the rest along: a tape that cannot be opened.
+// What stands still must not take the rest along: a tape that cannot be opened, a topic that Kafka
+// does not take.
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
 
 #include "mirror_life.h"
+#include "publish/mirror_inside.h"
 
 static struct mirror_life life;
 
@@ -66,5 +68,71 @@ Test(mirror_stuck, a_tape_that_fails_once_to_open_is_opened_again)
         cr_assert(mirror_life_check(&life), "open number %u: %s", skip, life.why);
         cr_assert(mirror_life_stop(&life));
         mirror_life_end(&life);
+    }
+}
+
+// ---- a topic that Kafka does not take ----
+
+static void append_status(uint32_t count)
+{
+    struct event event;
+    for (uint32_t i = 0; i < count; i++) {
+        event_clear(&event, CHANNEL_STATUS, SYMBOL_NONE);
+        event_set(&event, COLUMN_RECEIVE_TIME, 1767225600000000000ll + i);
+        event_set(&event, COLUMN_FLAGS, 0);
+        event_set(&event, STATUS_KIND, STATUS_STARTED);
+        cr_assert(tape_writer_append(life.shard[0].writer, &event));
+    }
+}
+
+// Each time it tried in vain it took a flight, until nobody had any.
+Test(mirror_stuck, a_topic_that_tries_in_vain_leaves_the_flights_to_others)
+{
+    mirror_life_begin(&life, 42);
+    cr_assert(mirror_life_start(&life, 1));
+    cr_assert(mirror_life_work(&life, 200));
+    life.broker.stuck_channels = 1u << CHANNEL_STATUS;
+    append_status(400); // more than the queue takes of one topic
+    cr_assert(mirror_life_run(&life, 3 * LIMIT_SECOND_NS));
+    for (uint32_t i = 0; i < MIRROR_FLIGHTS_MAX + 1000; i++) {
+        io_wake(life.mirror_io);
+        cr_assert(mirror_life_run(&life, 10000));
+    }
+    const uint32_t before = life.broker.count;
+    cr_assert(mirror_life_work(&life, 800));
+    cr_assert(mirror_life_run(&life, 10 * LIMIT_SECOND_NS));
+    cr_assert_eq(life.broker.count - before, 800, "all trades came: %u", life.broker.count);
+    cr_assert_eq(mirror_counters(life.mirror).stuck, 1);
+    life.broker.stuck_channels = 0;
+    end();
+}
+
+static void all_tapes_are_done(void)
+{
+    const uint32_t last = tape_writer_counters(life.shard[0].writer).tape;
+    cr_assert_gt(last, 5);
+    for (uint32_t tape = 1; tape < last; tape++)
+        cr_assert(mirror_tape_done(life.mirror, tape), "tape %u of %u", tape, last);
+}
+
+// Batches beyond its share of flights join its last one; none of a tape's end is forgotten.
+Test(mirror_stuck, a_topic_with_many_batches_under_way_goes_on)
+{
+    for (uint32_t flights = 1; flights < 6; flights++) {
+        mirror_life_begin(&life, 43 + flights);
+        life.tape_bytes = 16 << 10;
+        cr_assert(mirror_life_start(&life, 1));
+        life.mirror->flights_each = flights;
+        life.broker.poll_ns = LIMIT_MILLISECOND_NS;
+        life.broker.bad_from = life.broker.bad_every = 401; // so it rewinds
+        cr_assert(mirror_life_work(&life, 1000));
+        life.broker.down = true;
+        cr_assert(mirror_life_work(&life, 2000));
+        cr_assert_leq(life.mirror->lanes[CHANNEL_TRADE].flights, flights);
+        life.broker.down = false;
+        cr_assert(mirror_life_settle(&life), "%s", life.why);
+        all_tapes_are_done();
+        cr_assert_eq(life.mirror->lanes[CHANNEL_TRADE].flights, 0);
+        end();
     }
 }

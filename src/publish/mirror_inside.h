@@ -54,7 +54,8 @@ struct mirror_position {
     uint64_t row;  // the next one
 };
 
-// Messages of one topic from one batch, or a part of it, under way together.
+// Messages of one topic from one batch, or a part of it, under way together; of several batches
+// where the topic has many flights already.
 struct mirror_flight {
     uint32_t next; // in its queue; 0: last. Flight 0 is nobody's
     uint32_t left; // messages not settled, and 1 while more are added
@@ -81,6 +82,7 @@ struct mirror_lane { // one topic
     // Through tapes whose shard is not known, of this life only: they have none in the state, but
     // a new producer must not begin them anew, or two refused messages in one never come to an end.
     struct mirror_cursor unknown;
+    uint32_t flights;   // in its queues
     uint64_t in_flight; // messages
     int64_t in_flight_bytes;
     int64_t blocked_ns; // monotonic: since then it cannot go on; 0: it can
@@ -216,6 +218,7 @@ struct mirror {
     uint16_t lane_mask;
     struct mirror_flight *flights;
     uint32_t flight_free;
+    uint32_t flights_each; // so many at most of one topic
     struct mirror_tape *tapes; // sorted; `earlier` of them are of earlier lives
     uint32_t tape_count;
     uint32_t earlier;
