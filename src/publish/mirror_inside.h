@@ -5,6 +5,7 @@
 //     mirror.c          life, reports, the pump
 //     mirror_lane.c     one topic: positions, messages, what is under way, cursors
 //     mirror_tape.c     batches at a position, from memory or from the tapes
+//     mirror_file.c     the tapes that are open
 //     mirror_segments.c batches of a tape that is gone, from its segments
 //     mirror_tapes.c    which tapes there are
 //     mirror_notes.c    shards of the tapes not yet delivered
@@ -45,6 +46,7 @@ enum {
 #define MIRROR_REMADE_SETS_MAX 255 // a message's tag holds rows below 1 << 48
 #define MIRROR_STUCK_NS LIMIT_SECOND_NS    // others do not wait for a topic longer than this
 #define MIRROR_LOOK_NS (20 * LIMIT_MILLISECOND_NS) // again, for a closing mark or a file
+#define MIRROR_UNREADABLE_NS LIMIT_MINUTE_NS // a tape that cannot be opened is left then
 #define MIRROR_HOLD_NS (10 * LIMIT_SECOND_NS) // a refused topic is not tried again before
 
 struct mirror_position {
@@ -52,7 +54,8 @@ struct mirror_position {
     uint64_t row;  // the next one
 };
 
-// Messages of one topic from one batch, or a part of it, under way together.
+// Messages of one topic from one batch, or a part of it, under way together; of several batches
+// where the topic has many flights already.
 struct mirror_flight {
     uint32_t next; // in its queue; 0: last. Flight 0 is nobody's
     uint32_t left; // messages not settled, and 1 while more are added
@@ -79,6 +82,7 @@ struct mirror_lane { // one topic
     // Through tapes whose shard is not known, of this life only: they have none in the state, but
     // a new producer must not begin them anew, or two refused messages in one never come to an end.
     struct mirror_cursor unknown;
+    uint32_t flights;   // in its queues
     uint64_t in_flight; // messages
     int64_t in_flight_bytes;
     int64_t blocked_ns; // monotonic: since then it cannot go on; 0: it can
@@ -114,6 +118,9 @@ struct mirror_file { // a tape being read
     struct io_op mark_op;
     bool reading;
     bool held;
+    bool again; // FILE_GONE: not for good
+    int64_t failed_ns;  // monotonic: when it could not be read last
+    int64_t failing_ns; // since when it cannot be; 0: it can
     uint64_t used;
     struct tape_reader reader;
     struct tape_item item;
@@ -211,6 +218,7 @@ struct mirror {
     uint16_t lane_mask;
     struct mirror_flight *flights;
     uint32_t flight_free;
+    uint32_t flights_each; // so many at most of one topic
     struct mirror_tape *tapes; // sorted; `earlier` of them are of earlier lives
     uint32_t tape_count;
     uint32_t earlier;
@@ -273,10 +281,21 @@ const struct tape_batch *mirror_decode(struct mirror *mirror);
 bool mirror_next_tape(struct mirror *mirror, struct mirror_lane *lane, uint32_t stream);
 // Batches of the feed that no lane wants any more.
 void mirror_feed_trim(struct mirror *mirror, uint32_t shard);
-// True once every file is closed.
-bool mirror_files_close(struct mirror *mirror);
 
 void mirror_tell_lost(struct mirror *mirror, uint32_t tape, const char *what, uint64_t rows);
+
+// ---- mirror_file.c ----
+
+// The tape's file when it is open, or gone for good; NULL: it is on its way. The one longest unused
+// makes room.
+struct mirror_file *mirror_file_of(struct mirror *mirror, uint32_t tape);
+// Reads it from its beginning.
+void mirror_file_begin(struct mirror_file *file);
+// A tape of this life that is not live: is it known where it ends?
+bool mirror_file_end_known(struct mirror_file *file);
+void mirror_file_close(struct mirror_file *file);
+// True once every file is closed.
+bool mirror_files_close(struct mirror *mirror);
 
 // ---- mirror_tapes.c ----
 

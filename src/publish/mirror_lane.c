@@ -31,11 +31,40 @@ static uint32_t queue_of(uint32_t shard)
     return shard < MIRROR_SHARDS_MAX ? shard : MIRROR_SHARDS_MAX;
 }
 
+// Has the lane room for one more? Each has its part of them, so that none takes those of others.
+static bool flight_room(const struct mirror *mirror, const struct mirror_lane *lane)
+{
+    return lane->flights < mirror->flights_each;
+}
+
+// The queue's last flight where messages may join it; 0: none. One of which nothing is under way
+// waits for those before it: who is stuck tries again and again, and adds nothing. Where there is
+// no room for another, they join one that is under way.
+static uint32_t flight_joined(const struct mirror *mirror, const struct mirror_lane *lane,
+                              uint32_t tape, uint32_t shard)
+{
+    uint32_t last = lane->queue[queue_of(shard)].last;
+    const struct mirror_flight *flight = &mirror->flights[last];
+    if (last == 0 || flight->tape != tape) return 0;
+    return flight->left == 0 || !flight_room(mirror, lane) ? last : 0;
+}
+
 static uint32_t flight_begin(struct mirror *mirror, struct mirror_lane *lane, uint32_t tape,
                              uint32_t shard)
 {
-    uint32_t number = flight_take(mirror);
-    if (number == 0) return 0;
+    uint32_t number = flight_joined(mirror, lane, tape, shard);
+    if (number != 0) {
+        struct mirror_flight *flight = &mirror->flights[number];
+        if (flight->left++ == 0) {
+            flight->sends = false;
+            flight->durable_ns = 0;
+        }
+        return number;
+    }
+    if (!flight_room(mirror, lane)) return 0;
+    number = flight_take(mirror);
+    ensure(number != 0);
+    lane->flights++;
     mirror->flights[number] = (struct mirror_flight){.left = 1,
                                                      .tape = tape,
                                                      .channel = (uint8_t)lane->channel,
@@ -45,6 +74,12 @@ static uint32_t flight_begin(struct mirror *mirror, struct mirror_lane *lane, ui
     if (queue->first == 0) queue->first = number;
     queue->last = number;
     return number;
+}
+
+// Of several batches the oldest one counts.
+static void flight_dated(struct mirror_flight *flight, int64_t durable_ns)
+{
+    if (flight->durable_ns == 0) flight->durable_ns = durable_ns;
 }
 
 static void tape_through(struct mirror *mirror, const struct mirror_flight *flight)
@@ -73,6 +108,7 @@ static void queue_settle(struct mirror *mirror, struct mirror_queue *queue)
         mirror->dirty = true;
         if (flight->ends) tape_through(mirror, flight);
         uint32_t next = flight->next;
+        mirror->lanes[flight->channel].flights--;
         flight_give(mirror, queue->first);
         queue->first = next;
     }
@@ -119,12 +155,15 @@ static bool flight_extend(struct mirror *mirror, struct mirror_lane *lane, uint3
 
 void mirror_lanes_open(struct mirror *mirror)
 {
+    uint32_t used = 0;
     for (int c = 0; c < CHANNEL_COUNT; c++) {
         struct mirror_lane *lane = &mirror->lanes[c];
         lane->channel = (enum channel)c;
         lane->used = (mirror->options.channels >> c & 1) != 0;
         if (lane->used) mirror->lane_mask |= (uint16_t)(1u << c);
+        used += lane->used;
     }
+    mirror->flights_each = (MIRROR_FLIGHTS_MAX - 1) / (used == 0 ? 1 : used);
     for (uint32_t i = MIRROR_FLIGHTS_MAX - 1; i > 0; i--) flight_give(mirror, i);
 }
 
@@ -133,6 +172,7 @@ static void lane_rewind(struct mirror *mirror, struct mirror_lane *lane)
     memset(lane->position, 0, sizeof lane->position);
     memset(lane->queue, 0, sizeof lane->queue);
     lane->leftover = 0;
+    lane->flights = 0;
     lane->in_flight = 0;
     lane->in_flight_bytes = 0;
     lane->blocked_ns = 0;
@@ -336,7 +376,7 @@ static enum mirror_step send_batch(struct mirror *mirror, struct mirror_lane *la
     struct row_place place = {.stream = stream};
     place.flight = flight_begin(mirror, lane, view.tape, view.shard);
     if (place.flight == 0) return STEP_BLOCKED;
-    mirror->flights[place.flight].durable_ns = view.durable_ns;
+    flight_dated(&mirror->flights[place.flight], view.durable_ns);
     const struct rows *rows = &batch->rows[lane->channel];
     const uint32_t *arrival = batch->arrival[lane->channel];
     uint64_t until = view.rows;
@@ -386,7 +426,7 @@ static enum mirror_step send_whole(struct mirror *mirror, struct mirror_lane *la
     struct row_place place = {.stream = stream, .row = view.rows - 1};
     place.flight = flight_begin(mirror, lane, view.tape, view.shard);
     if (place.flight == 0) return STEP_BLOCKED;
-    mirror->flights[place.flight].durable_ns = view.durable_ns;
+    flight_dated(&mirror->flights[place.flight], view.durable_ns);
     message->channel = lane->channel;
     message->format = MESSAGE_BATCH;
     message->key = mirror->store; // one key: one partition, so one order over all shards
@@ -425,11 +465,10 @@ static enum mirror_step lane_next(struct mirror *mirror, struct mirror_lane *lan
     struct mirror_position old = lane->position[stream];
     uint32_t shard = 0;
     if (old.tape != 0) shard = mirror_stream_shard(mirror, lane, stream);
+    // The last flight must tell that the tape is through, or it would stay until the next start.
+    if (old.tape != 0 && !flight_room(mirror, lane)) return STEP_BLOCKED;
     if (!mirror_next_tape(mirror, lane, stream)) return STEP_IDLE;
-    if (old.tape != 0 && !flight_extend(mirror, lane, old.tape, shard, old.row, true)) {
-        // Without a free flight it is not told; the tape stays a little longer.
-        return STEP_MOVED;
-    }
+    if (old.tape != 0) ensure(flight_extend(mirror, lane, old.tape, shard, old.row, true));
     return STEP_MOVED;
 }
 

@@ -2,63 +2,16 @@
 //
 // Batches at a position: from the feed of a shard where it holds them, else from the tape, up to
 // what is durable, else from segments (mirror_segments.c). A tape of this life that a shard has
-// left is read once its end is known: its closing mark is on disk, or the store has noted where a
-// failed write ended it.
+// left is read up to where the feed says that it ended.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "format/ensure.h"
-#include "keep/read_around.h"
 #include "publish/mirror_inside.h"
 
-// ---- files ----
-
-static void file_opened(struct io *io, struct io_op *op);
-static void mark_opened(struct io *io, struct io_op *op);
-
-static void file_mark_closed(struct io *io, struct io_op *op)
-{
-    (void)io;
-    struct mirror_file *file = io_owner(op, struct mirror_file, mark_op);
-    file->mark_handle = -1;
-    if (file->handle < 0) file->state = FILE_FREE;
-    mirror_pump(file->mirror);
-}
-
-static void file_closed(struct io *io, struct io_op *op)
-{
-    (void)io;
-    struct mirror_file *file = io_owner(op, struct mirror_file, op);
-    file->handle = -1;
-    if (file->mark_handle < 0) file->state = FILE_FREE;
-    mirror_pump(file->mirror);
-}
-
-static void file_close(struct mirror_file *file)
-{
-    ensure(file->state == FILE_READY || file->state == FILE_GONE);
-    if (file->reading) tape_reader_close(&file->reader);
-    mirror_remade_free(file);
-    file->reading = file->held = false;
-    file->tape = 0;
-    file->state = file->handle >= 0 || file->mark_handle >= 0 ? FILE_CLOSING : FILE_FREE;
-    struct io *io = file->mirror->io;
-    if (file->handle >= 0) io_close(io, &file->op, file->handle, file_closed);
-    if (file->mark_handle >= 0) io_close(io, &file->mark_op, file->mark_handle, file_mark_closed);
-}
-
-bool mirror_files_close(struct mirror *mirror)
-{
-    bool closed = true;
-    for (int i = 0; i < MIRROR_FILES; i++) {
-        struct mirror_file *file = &mirror->files[i];
-        if (file->state == FILE_READY || file->state == FILE_GONE) file_close(file);
-        closed = closed && file->state == FILE_FREE;
-    }
-    return closed;
-}
+// ---- fetching ----
 
 void mirror_tell_lost(struct mirror *mirror, uint32_t tape, const char *what, uint64_t rows)
 {
@@ -68,140 +21,6 @@ void mirror_tell_lost(struct mirror *mirror, uint32_t tape, const char *what, ui
                    rows);
     mirror_say(mirror, LOG_MIRROR_ROWS_LOST, detail);
 }
-
-// Sectors that the device does not give are zeros: damage like any other.
-static int64_t file_read(void *context, uint64_t offset, void *out, size_t size)
-{
-    struct mirror_file *file = context;
-    struct io *io = file->mirror->io;
-    int64_t got = io_read_now(io, file->handle, out, size, (int64_t)offset);
-    return got == -EIO ? read_around(io, file->handle, out, size, offset, NULL, NULL) : got;
-}
-
-static void file_afresh(void *context)
-{
-    struct mirror_file *file = context;
-    io_read_afresh(file->mirror->io, file->handle);
-}
-
-// What the mark says now, or what the store has noted instead.
-static void file_read_mark(struct mirror_file *file)
-{
-    struct layout_tape_end end;
-    struct mirror *mirror = file->mirror;
-    int64_t size = 0;
-    if (keep_store_find_end(mirror->options.store, file->tape, &end)) {
-        tape_end_mark(&end, file->mark);
-        size = sizeof file->mark;
-    } else if (file->mark_handle >= 0) {
-        size = read_agreed(mirror->io, file->mark_handle, file->mark, sizeof file->mark, 0);
-    }
-    if (size > 0) tape_reader_set_mark(&file->reader, file->mark, (size_t)size);
-}
-
-static void file_begin(struct mirror_file *file)
-{
-    struct mirror *mirror = file->mirror;
-    enum tape_error error = TAPE_GOOD;
-    int64_t size = io_file_size(mirror->io, file->path);
-    struct source source = {.size = size < 0 ? 0 : (uint64_t)size,
-                            .read = file_read,
-                            .context = file,
-                            .afresh = file_afresh};
-    if (file->reading) tape_reader_close(&file->reader);
-    file->held = false;
-    if (size == -ENOENT) {
-        file->reading = false;
-        mirror_remake(file);
-        return;
-    }
-    int result = size < 0 ? (int)size
-                          : tape_reader_open(&file->reader, &source, file->tape, NULL, 0, &error);
-    file->reading = result == 0;
-    if (result == 0 && !tape_header_is(&file->reader.header, file->tape,
-                                       keep_store_identity(mirror->options.store))) {
-        result = -EBADMSG;
-        error = TAPE_OTHER_SALT;
-    }
-    file->state = result == 0 ? FILE_READY : FILE_GONE;
-    if (result == 0) {
-        file_read_mark(file);
-        bool known = file->reader.header.shard < MIRROR_SHARDS_MAX &&
-                     file->reader.header.number == file->tape;
-        file->shard = known ? file->reader.header.shard : MIRROR_SHARDS_MAX;
-    } else if (result != -EBADMSG || tape_reader_unused(&source, file->tape, NULL, 0) != 1) {
-        mirror_tell_lost(mirror, file->tape,
-                  result == -EBADMSG ? tape_error_text(error) : strerror(-result), 0);
-    }
-}
-
-static void mark_opened(struct io *io, struct io_op *op)
-{
-    (void)io;
-    struct mirror_file *file = io_owner(op, struct mirror_file, mark_op);
-    file->mark_handle = op->result < 0 ? -1 : (int)op->result;
-    file_begin(file);
-    mirror_pump(file->mirror);
-}
-
-static void file_opened(struct io *io, struct io_op *op)
-{
-    struct mirror_file *file = io_owner(op, struct mirror_file, op);
-    if (op->result == -ENOENT) {
-        mirror_remake(file);
-        return;
-    }
-    if (op->result < 0) {
-        file->state = FILE_GONE;
-        mirror_tell_lost(file->mirror, file->tape, strerror((int)-op->result), 0);
-        mirror_pump(file->mirror);
-        return;
-    }
-    file->handle = (int)op->result;
-    file->state = FILE_MARKING;
-    io_open(io, &file->mark_op, file->mark_path, IO_OPEN_READ, mark_opened);
-}
-
-static void file_open(struct mirror_file *file, uint32_t tape)
-{
-    struct mirror *mirror = file->mirror;
-    ensure(file->state == FILE_FREE && tape != 0);
-    file->tape = tape;
-    file->shard = MIRROR_SHARDS_MAX;
-    file->state = FILE_OPENING;
-    keep_store_tape_path(mirror->options.store, tape, "tape", file->path);
-    keep_store_tape_path(mirror->options.store, tape, "mark", file->mark_path);
-    // A power cut may bring back a file that was being removed; positions do not count its rows.
-    if (mirror_remade_before(mirror, tape)) mirror_remake(file);
-    else io_open(mirror->io, &file->op, file->path, IO_OPEN_READ, file_opened);
-}
-
-// The tape's file when it is open; NULL: it is on its way. The one longest unused makes room.
-static struct mirror_file *file_of(struct mirror *mirror, uint32_t tape)
-{
-    struct mirror_file *oldest = NULL;
-    struct mirror_file *idle = NULL;
-    for (int i = 0; i < MIRROR_FILES; i++) {
-        struct mirror_file *file = &mirror->files[i];
-        bool open = file->state == FILE_READY || file->state == FILE_GONE;
-        if (file->tape == tape && file->state != FILE_FREE) {
-            file->used = ++mirror->uses;
-            return open ? file : NULL;
-        }
-        if (file->state == FILE_FREE) idle = file;
-        if (file->state == FILE_CLOSING) return NULL;
-        if (open && (oldest == NULL || file->used < oldest->used)) oldest = file;
-    }
-    if (idle != NULL && !mirror->stopping) {
-        idle->used = ++mirror->uses;
-        file_open(idle, tape);
-    } else if (oldest != NULL && !mirror->stopping) {
-        file_close(oldest);
-    }
-    return NULL;
-}
-
-// ---- fetching ----
 
 static void view_fill(struct mirror *mirror, uint32_t tape, const struct layout_batch *header,
                       const uint8_t *bytes, uint32_t size)
@@ -233,13 +52,6 @@ static bool needs_rewind(const struct mirror_file *file, uint64_t row)
     return file->held ? row < file->item.header.first_row : row < file->reader.rows;
 }
 
-static bool end_known(struct mirror_file *file)
-{
-    if (file->reader.mark.magic != 0 && file->reader.mark.flags & LAYOUT_MARK_CLOSED) return true;
-    file_read_mark(file);
-    return file->reader.mark.magic != 0 && file->reader.mark.flags & LAYOUT_MARK_CLOSED;
-}
-
 // 1: a batch is held; 0: the end for now; negative: errno.
 static int file_next(struct mirror_file *file)
 {
@@ -269,18 +81,18 @@ static enum mirror_fetch fetch_file(struct mirror *mirror, enum channel channel,
                                     const struct mirror_position *position,
                                     const struct tape_feed_durable *live)
 {
-    struct mirror_file *file = file_of(mirror, position->tape);
+    struct mirror_file *file = mirror_file_of(mirror, position->tape);
     if (file == NULL) return FETCH_WAIT;
     if (file->remade != NULL) return fetch_remade(mirror, file, channel, position->row);
-    if (file->state == FILE_READY && needs_rewind(file, position->row)) file_begin(file);
+    if (file->state == FILE_READY && needs_rewind(file, position->row)) mirror_file_begin(file);
     if (file->state == FILE_GONE) return FETCH_END;
     if (file->state != FILE_READY) return FETCH_WAIT;
     if (view_file(mirror, file, position->row)) return FETCH_BATCH;
     file->reader.limit_sequence = live != NULL ? live->sequence : UINT64_MAX;
     file->reader.limit_revision = live != NULL ? live->revision : UINT32_MAX;
-    if (live == NULL && position->tape >= mirror->tape_base && !end_known(file)) {
+    if (live == NULL && position->tape >= mirror->tape_base && !mirror_file_end_known(file)) {
         // Opened before its mark was there, or while that was being removed: once more.
-        if (file->mark_handle < 0) file_close(file);
+        if (file->mark_handle < 0) mirror_file_close(file);
         mirror_look_soon(mirror);
         return FETCH_WAIT;
     }
@@ -394,7 +206,7 @@ static uint32_t shard_of(struct mirror *mirror, uint32_t index)
 {
     struct mirror_tape *tape = &mirror->tapes[index];
     if (tape->shard == TAPE_NOT_LOOKED) {
-        struct mirror_file *file = file_of(mirror, tape->number);
+        struct mirror_file *file = mirror_file_of(mirror, tape->number);
         if (file != NULL) tape->shard = file->shard;
         if (file != NULL) mirror_note(mirror, tape->number, file->shard);
     }
@@ -465,6 +277,7 @@ static bool next_live(struct mirror *mirror, struct mirror_lane *lane, uint32_t 
         next = item.tape;
         known = item.previous == position->tape;
     }
+    if (next <= position->tape) return false;
     if (!known) {
         bool wait = false;
         uint32_t listed = next_listed(mirror, shard, position->tape, next, &wait);
