@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //
 // What stands still must not take the rest along: a tape that cannot be opened, a topic that Kafka
-// does not take.
+// does not take, a tape without a closing mark.
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
@@ -135,4 +135,117 @@ Test(mirror_stuck, a_topic_with_many_batches_under_way_goes_on)
         cr_assert_eq(life.mirror->lanes[CHANNEL_TRADE].flights, 0);
         end();
     }
+}
+
+// ---- a tape without a closing mark ----
+
+enum lost { LOST_MARK_FILES, LOST_MARKS, LOST_HEADERS };
+
+static void lose(enum lost lost)
+{
+    static const uint8_t zeros[2 * LAYOUT_SECTOR];
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    const struct catalogue *catalogue = keep_store_catalogue(life.store);
+    cr_assert_gt(catalogue->tape_count, 3);
+    if (lost == LOST_MARK_FILES) mirror_life_lose_marks(&life);
+    for (uint32_t t = 0; t < catalogue->tape_count && lost != LOST_MARK_FILES; t++) {
+        keep_store_tape_path(life.store, catalogue->tapes[t], "mark", path);
+        sim_disk_write(life.world, path, zeros, sizeof zeros, 0);
+        keep_store_tape_path(life.store, catalogue->tapes[t], "tape", path);
+        if (lost == LOST_HEADERS) sim_disk_write(life.world, path, zeros, LAYOUT_SECTOR, 0);
+    }
+}
+
+// All of its shard's topics waited for the mark, and never came back.
+Test(mirror_stuck, a_tape_without_a_closing_mark_ends_where_its_shard_says)
+{
+    for (enum lost lost = LOST_MARK_FILES; lost <= LOST_HEADERS; lost++) {
+        mirror_life_begin(&life, 50);
+        life.tape_bytes = 16 << 10;
+        life.seals = life.keeps_tapes = true;
+        cr_assert(mirror_life_start(&life, 2));
+        cr_assert(mirror_life_work(&life, 300));
+        life.broker.down = true;
+        cr_assert(mirror_life_work(&life, 3000));
+        cr_assert(mirror_life_run(&life, 3 * LIMIT_SECOND_NS));
+        lose(lost);
+        life.broker.down = false;
+        cr_assert(mirror_life_settle(&life), "%d: %s", (int)lost, life.why);
+        cr_assert_eq(mirror_counters(life.mirror).rows_lost, 0);
+        cr_assert_eq(life.broker.count, 3300);
+        end();
+    }
+}
+
+static bool has_mark(uint32_t tape)
+{
+    for (int i = 0; i < MIRROR_FILES; i++) {
+        const struct mirror_file *file = &life.mirror->files[i];
+        if (file->tape == tape && file->state == FILE_READY && file->reader.mark.magic != 0)
+            return true;
+    }
+    return false;
+}
+
+// A mark that was read while the tape was live tells of less, and counts higher.
+Test(mirror_stuck, the_mark_of_a_live_tape_is_not_the_last_word)
+{
+    char path[KEEP_FILE_NAME_BYTES_MAX];
+    static const uint8_t zeros[2 * LAYOUT_SECTOR];
+    mirror_life_begin(&life, 51);
+    life.tape_bytes = 4 << 20;
+    life.feed_bytes = 1 << 13;
+    cr_assert(mirror_life_start(&life, 1));
+    cr_assert(mirror_life_work(&life, 300));
+    cr_assert(mirror_life_run(&life, 3 * LIMIT_SECOND_NS));
+    life.broker.down = true;
+    cr_assert(mirror_life_work(&life, 3000));
+    cr_assert(mirror_life_run(&life, 3 * LIMIT_SECOND_NS));
+    const uint32_t tape = tape_writer_counters(life.shard[0].writer).tape;
+    cr_assert(has_mark(tape));
+    keep_store_tape_path(life.store, tape, "mark", path);
+    tape_writer_roll(life.shard[0].writer);
+    for (int i = 0; i < 20000; i++) {
+        cr_assert(mirror_life_run(&life, 1000));
+        sim_disk_write(life.world, path, zeros, sizeof zeros, 0);
+    }
+    life.broker.down = false;
+    cr_assert(mirror_life_work(&life, 100));
+    end();
+}
+
+static void put(struct tape_feed *feed, uint32_t tape, uint64_t sequence, uint64_t rows)
+{
+    static _Alignas(8) uint8_t bytes[256];
+    const struct tape_write write = {.batch_bytes = sizeof bytes,
+                                     .sequence = sequence,
+                                     .revision = 2,
+                                     .rows = rows,
+                                     .end = 4096 * sequence};
+    tape_feed_put(feed, tape, &write, bytes, 1);
+}
+
+Test(mirror_stuck, a_feed_tells_where_its_tapes_ended)
+{
+    struct tape_feed *feed;
+    struct layout_tape_end end = {.number = 9};
+    cr_assert_eq(tape_feed_open(&feed, 4096), 0);
+    cr_assert_not(tape_feed_end(feed, 3, &end));
+    put(feed, 3, 1, 5);
+    put(feed, 3, 2, 9);
+    cr_assert_not(tape_feed_end(feed, 3, &end), "it may go on");
+    put(feed, 6, 1, 4);
+    cr_assert(tape_feed_end(feed, 3, &end));
+    cr_assert(end.number == 3 && end.sequence == 2 && end.rows == 9 && end.end == 8192);
+    cr_assert_eq(end.revision, 2);
+    cr_assert(tape_feed_end(feed, 5, &end));
+    cr_assert(end.number == 5 && end.sequence == 0 && end.rows == 0, "no batch was durable");
+    cr_assert_not(tape_feed_end(feed, 6, &end));
+    cr_assert_not(tape_feed_end(feed, 7, &end));
+    put(feed, 8, 1, 1);
+    cr_assert(tape_feed_end(feed, 6, &end));
+    cr_assert_eq(end.rows, 4);
+    cr_assert(tape_feed_end(feed, 3, &end));
+    cr_assert_eq(end.rows, 9);
+    tape_feed_close(feed);
 }

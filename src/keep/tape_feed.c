@@ -13,6 +13,7 @@
 #include "format/ensure.h"
 
 enum { FEED_ALIGN = 64 };
+#define FEED_ENDS_BYTES (TAPE_FEED_ENDS_MAX * sizeof(struct layout_tape_end))
 
 struct feed_record {
     uint32_t bytes; // of the whole record, a multiple of FEED_ALIGN
@@ -32,16 +33,17 @@ _Static_assert(sizeof(struct feed_record) == FEED_ALIGN, "the batch stays aligne
 struct tape_feed {
     uint8_t *ring;
     uint32_t ring_bytes;
+    struct layout_tape_end *ends; // [TAPE_FEED_ENDS_MAX] increasing
     struct io *reader;
     uint32_t last;     // writer's: tape of the last batch
     uint32_t previous; // writer's: the one before it
-    uint64_t last_rows;  // writer's: rows of `last`
     uint64_t last_bytes; // writer's: of the last batch, which may be written again
-    uint64_t last_sequence;
+    struct layout_tape_end last_end; // writer's: of `last`, should it end here
     uint64_t own_rows;  // writer's: ever
     uint64_t own_bytes;
     _Alignas(64) _Atomic uint64_t head; // written up to here
     _Atomic uint64_t skipped;
+    _Atomic uint32_t end_count;
     // The durable position: `turn` is odd while the words change.
     _Atomic uint32_t turn;
     _Atomic uint32_t tape;
@@ -54,6 +56,13 @@ struct tape_feed {
     _Alignas(64) _Atomic uint64_t tail; // read up to here
 };
 
+static void *space(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
 int tape_feed_open(struct tape_feed **out, uint32_t bytes)
 {
     ensure(bytes >= 4096 && (bytes & (bytes - 1)) == 0);
@@ -61,14 +70,13 @@ int tape_feed_open(struct tape_feed **out, uint32_t bytes)
     if (feed == NULL) return -ENOMEM;
     memset(feed, 0, sizeof *feed);
     // Address space: memory is used once the mirror falls behind.
-    void *ring = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (ring == MAP_FAILED) {
-        free(feed);
+    feed->ring = space(bytes);
+    feed->ring_bytes = bytes;
+    feed->ends = space(FEED_ENDS_BYTES);
+    if (feed->ring == NULL || feed->ends == NULL) {
+        tape_feed_close(feed);
         return -ENOMEM;
     }
-    feed->ring = ring;
-    feed->ring_bytes = bytes;
     *out = feed;
     return 0;
 }
@@ -76,7 +84,8 @@ int tape_feed_open(struct tape_feed **out, uint32_t bytes)
 void tape_feed_close(struct tape_feed *feed)
 {
     if (feed == NULL) return;
-    ensure(munmap(feed->ring, feed->ring_bytes) == 0);
+    if (feed->ring != NULL) ensure(munmap(feed->ring, feed->ring_bytes) == 0);
+    if (feed->ends != NULL) ensure(munmap(feed->ends, FEED_ENDS_BYTES) == 0);
     free(feed);
 }
 
@@ -144,12 +153,19 @@ static bool put(struct tape_feed *feed, uint32_t tape, const struct tape_write *
 // A batch that is written again with more rows counts once.
 static void add_up(struct tape_feed *feed, bool same_tape, const struct tape_write *write)
 {
-    const bool again = same_tape && write->sequence == feed->last_sequence;
-    feed->own_rows += write->rows - (same_tape ? feed->last_rows : 0);
+    const bool again = same_tape && write->sequence == feed->last_end.sequence;
+    feed->own_rows += write->rows - (same_tape ? feed->last_end.rows : 0);
     feed->own_bytes += write->batch_bytes - (again ? feed->last_bytes : 0);
-    feed->last_rows = write->rows;
     feed->last_bytes = write->batch_bytes;
-    feed->last_sequence = write->sequence;
+}
+
+// The tape of the last batch takes no more.
+static void tell_end(struct tape_feed *feed)
+{
+    uint32_t count = atomic_load_explicit(&feed->end_count, memory_order_relaxed);
+    if (feed->last == 0 || count == TAPE_FEED_ENDS_MAX) return;
+    feed->ends[count] = feed->last_end;
+    atomic_store_explicit(&feed->end_count, count + 1, memory_order_release);
 }
 
 void tape_feed_put(struct tape_feed *feed, uint32_t tape, const struct tape_write *write,
@@ -157,8 +173,16 @@ void tape_feed_put(struct tape_feed *feed, uint32_t tape, const struct tape_writ
 {
     ensure(tape >= feed->last && tape != 0 && write->batch_bytes > 0);
     add_up(feed, tape == feed->last, write);
-    if (tape != feed->last) feed->previous = feed->last;
+    if (tape != feed->last) {
+        tell_end(feed);
+        feed->previous = feed->last;
+    }
     feed->last = tape;
+    feed->last_end = (struct layout_tape_end){.sequence = write->sequence,
+                                              .rows = write->rows,
+                                              .end = write->end,
+                                              .revision = write->revision,
+                                              .number = tape};
     // First the position: who sees the record may read the tape up to it.
     tell_durable(feed, tape, write);
     if (!put(feed, tape, write, bytes, now_ns))
@@ -221,6 +245,23 @@ struct tape_feed_durable tape_feed_durable(const struct tape_feed *feed)
         bool same = turn == atomic_load_explicit(&feed->turn, memory_order_relaxed);
         if (same && (turn & 1) == 0) return durable;
     }
+}
+
+bool tape_feed_end(const struct tape_feed *feed, uint32_t tape, struct layout_tape_end *end)
+{
+    if (tape >= tape_feed_durable(feed).tape) return false;
+    uint32_t count = atomic_load_explicit(&feed->end_count, memory_order_acquire);
+    uint32_t low = 0;
+    uint32_t high = count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (feed->ends[middle].number < tape) low = middle + 1;
+        else high = middle;
+    }
+    if (low == count && count == TAPE_FEED_ENDS_MAX) return false;
+    bool told = low < count && feed->ends[low].number == tape;
+    *end = told ? feed->ends[low] : (struct layout_tape_end){.number = tape};
+    return true;
 }
 
 uint64_t tape_feed_skipped(const struct tape_feed *feed)

@@ -7,9 +7,11 @@
 // leaves it out, and the reader finds it on the tape. No lock, no wait; one wake-up a batch.
 //
 // What is durable is told beside the ring, so a reader of the file knows how far to go. A tape of a
-// lower number than the one told takes no more batches.
+// lower number than the one told takes no more batches; where it ended is told as long as the feed
+// lives, since its closing mark may not have reached the disk.
 //
-// Bounds: the ring's size is given at the start. Threading: tape_feed_put() by the writer's
+// Bounds: the ring's size is given at the start; address space for TAPE_FEED_ENDS_MAX ends, of
+// which those told are memory. Threading: tape_feed_put() by the writer's
 // thread; the rest by the reader's.
 #ifndef RINGTAPE_KEEP_TAPE_FEED_H
 #define RINGTAPE_KEEP_TAPE_FEED_H
@@ -22,6 +24,8 @@
 #include "io/io.h"
 
 struct tape_feed;
+
+enum { TAPE_FEED_ENDS_MAX = 1 << 20 };
 
 struct tape_feed_item {
     uint32_t tape;
@@ -63,6 +67,9 @@ void tape_feed_put(struct tape_feed *feed, uint32_t tape, const struct tape_writ
 bool tape_feed_peek(const struct tape_feed *feed, struct tape_feed_item *item);
 void tape_feed_pop(struct tape_feed *feed);
 struct tape_feed_durable tape_feed_durable(const struct tape_feed *feed);
+// Where a tape of this feed's shard ended: behind its last durable batch; `salt` is left 0. False:
+// it has not ended, or was not told any more. One below others that was never told of took none.
+bool tape_feed_end(const struct tape_feed *feed, uint32_t tape, struct layout_tape_end *end);
 // Batches that found no room, since the start. Any thread.
 uint64_t tape_feed_skipped(const struct tape_feed *feed);
 

@@ -70,15 +70,30 @@ static void file_afresh(void *context)
     io_read_afresh(file->mirror->io, file->handle);
 }
 
-// What the mark says now, or what the store has noted instead.
+// Where a tape of this life ended, as its shard tells, which does not wait for a mark.
+static bool fed_end(struct mirror_file *file, struct layout_tape_end *end)
+{
+    struct mirror *mirror = file->mirror;
+    const struct mirror_state_tape *note = mirror_noted(mirror, file->tape);
+    uint32_t shard = file->shard;
+    if (shard == MIRROR_SHARDS_MAX && note != NULL) shard = note->shard;
+    if (file->tape < mirror->tape_base || shard >= mirror->options.shards ||
+        !tape_feed_end(mirror->options.feeds[shard], file->tape, end))
+        return false;
+    end->salt = file->reader.header.salt;
+    return true;
+}
+
+// What the shard says, what the store has noted, or what the mark says now.
 static void file_read_mark(struct mirror_file *file)
 {
     struct layout_tape_end end;
     struct mirror *mirror = file->mirror;
     int64_t size = 0;
-    if (keep_store_find_end(mirror->options.store, file->tape, &end)) {
+    if (fed_end(file, &end) || keep_store_find_end(mirror->options.store, file->tape, &end)) {
         tape_end_mark(&end, file->mark);
         size = sizeof file->mark;
+        file->reader.mark.magic = 0; // one that was read while the tape was live has a higher count
     } else if (file->mark_handle >= 0) {
         size = read_agreed(mirror->io, file->mark_handle, file->mark, sizeof file->mark, 0);
     }

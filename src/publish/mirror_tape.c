@@ -2,8 +2,7 @@
 //
 // Batches at a position: from the feed of a shard where it holds them, else from the tape, up to
 // what is durable, else from segments (mirror_segments.c). A tape of this life that a shard has
-// left is read once its end is known: its closing mark is on disk, or the store has noted where a
-// failed write ended it.
+// left is read up to where the feed says that it ended.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
