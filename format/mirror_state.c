@@ -62,6 +62,8 @@ size_t mirror_state_write(const struct mirror_state *state, char *text)
         if (c == CHANNEL_NONE || schema) put_channel(&out, state, c, schema ? schema->name : batch);
     }
     for (uint32_t t = 0; t < state->tape_count; t++) put_tape(&out, &state->tapes[t]);
+    for (uint32_t i = 0; i < MIRROR_SHARDS_MAX; i++)
+        if (state->spare[i] != 0) put(&out, "spare %" PRIu32 " %" PRIu32 "\n", i, state->spare[i]);
     put(&out, "xxh3 %016" PRIx64 "\n", (uint64_t)XXH3_64bits(text, (size_t)(out.at - text)));
     return (size_t)(out.at - text);
 }
@@ -155,6 +157,14 @@ static void parse_tape(struct mirror_state *state, struct line *line, bool known
             (struct mirror_state_tape){(uint32_t)tape, (uint32_t)shard, layout};
 }
 
+static void parse_spare(struct mirror_state *state, struct line *line)
+{
+    uint64_t shard = take_number(line, 10);
+    uint64_t tape = take_number(line, 10);
+    line->good = line->good && shard < MIRROR_SHARDS_MAX && tape <= UINT32_MAX;
+    if (line->good) state->spare[shard] = (uint32_t)tape;
+}
+
 // What a later minor version adds is passed over, channels too.
 static bool parse_line(struct mirror_state *state, struct line *line)
 {
@@ -168,6 +178,8 @@ static bool parse_line(struct mirror_state *state, struct line *line)
         if (channel != CHANNEL_NONE || strcmp(name, batch) == 0) of->parse(state, line, channel);
     } else if (strcmp(word, "tape") == 0 || strcmp(word, "unknown") == 0) {
         parse_tape(state, line, word[0] == 't');
+    } else if (strcmp(word, "spare") == 0) {
+        parse_spare(state, line);
     } else if (strcmp(word, "time") == 0) {
         state->time_ns = (int64_t)take_number(line, 10);
     }

@@ -13,14 +13,15 @@
 //                                   it was read from: a hash, in the lowest byte the number of the
 //                                   set of numbers that their rows have; 0: none
 //     unknown 42 0000000000000000   the same where nobody can tell the shard
+//     spare 0 43                    a tape that this shard had made and not begun
 //     xxh3 0123456789abcdef
 //
 // Minor 1 brought `tape`: the header that tells the shard may go before the rows are delivered.
 // Minor 2 brought `mirrored`: who asks what is still needed must know of topics that have delivered
 // nothing yet, and that others are not mirrored any more.
 // A topic is called by its channel, that of whole batches `batch`; in memory that is number 0.
-// Where a cursor is missing, nothing is known to be delivered. Minor 3 brought `unknown`, and the
-// number of the set; what stands in older ones instead counts as none.
+// Where a cursor is missing, nothing is known to be delivered. Minor 3 brought `unknown`, `spare` and
+// the number of the set; what stands in older ones instead counts as none.
 // Pure: text in memory. Threading: one owner.
 #ifndef RINGTAPE_FORMAT_MIRROR_STATE_H
 #define RINGTAPE_FORMAT_MIRROR_STATE_H
@@ -57,6 +58,7 @@ struct mirror_state {
     uint64_t delivered[CHANNEL_COUNT];
     uint64_t refused[CHANNEL_COUNT];
     struct mirror_cursor cursor[CHANNEL_COUNT][MIRROR_SHARDS_MAX];
+    uint32_t spare[MIRROR_SHARDS_MAX]; // 0: none
     uint32_t tape_count;
     struct mirror_state_tape tapes[MIRROR_STATE_TAPES_MAX]; // increasing
 };

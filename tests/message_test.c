@@ -295,7 +295,10 @@ Test(message, the_state_survives_and_damage_is_seen)
     state.cursor[CHANNEL_RAW][0] = (struct mirror_cursor){1, 0};
     state.tapes[0] = (struct mirror_state_tape){1, 63, 0};
     state.tapes[1] = (struct mirror_state_tape){UINT32_MAX, 0, UINT64_MAX};
-    state.tape_count = 2;
+    state.tapes[2] = (struct mirror_state_tape){UINT32_MAX, MIRROR_SHARDS_MAX, 7};
+    state.tapes[1].tape--;
+    state.tape_count = 3;
+    state.spare[63] = UINT32_MAX;
     size_t size = mirror_state_write(&state, text);
     cr_assert_eq(mirror_state_parse(&read, text, size), 0);
     cr_assert_eq(memcmp(&state, &read, sizeof state), 0);

@@ -160,6 +160,32 @@ Test(mirror_gone, tapes_that_went_before_the_state_told_of_them_are_found)
     end_outage();
 }
 
+// A quiet shard begins tapes long after others have begun ones of higher numbers.
+Test(mirror_gone, tapes_in_reserve_are_known_when_they_have_come_and_gone)
+{
+    mirror_life_begin(&life, 39);
+    life.seals = life.keeps_tapes = true;
+    life.tape_bytes = 16 << 10;
+    cr_assert(mirror_life_start(&life, 2));
+    for (int i = 0; i < 30; i++) { // of the first shard alone
+        append_status(40);
+        cr_assert(mirror_life_run(&life, 100000000));
+    }
+    cr_assert(mirror_life_run(&life, 3000000000));
+    const int64_t size =
+        sim_disk_read(life.world, "store/mirror/state", kept_state, sizeof kept_state, 0);
+    cr_assert_gt(size, 0);
+    const uint32_t next = keep_store_catalogue(life.store)->next_tape;
+    cr_assert_geq(next, 4, "2 and 4 are the second shard's: %u", next);
+    life.broker.down = true;
+    cr_assert(mirror_life_work(&life, 1500));
+    cr_assert(mirror_life_run(&life, 3000000000));
+    cr_assert_gt(mirror_life_lose_tapes(&life), 3);
+    crash_untold(size);
+    cr_assert(mirror_life_start(&life, 1));
+    end_outage();
+}
+
 // They have no shard that could be noted: the state saved next told of newer ones alone.
 Test(mirror_gone, tapes_found_in_the_catalogue_are_known_after_the_next_crash_as_well)
 {

@@ -43,6 +43,7 @@ struct tape_feed {
     uint64_t own_bytes;
     _Alignas(64) _Atomic uint64_t head; // written up to here
     _Atomic uint64_t skipped;
+    _Atomic uint32_t prepared;
     _Atomic uint32_t end_count;
     // The durable position: `turn` is odd while the words change.
     _Atomic uint32_t turn;
@@ -227,6 +228,17 @@ void tape_feed_pop(struct tape_feed *feed)
     tail += record->bytes;
     if (record->size == 0) tail += ((const struct feed_record *)(const void *)feed->ring)->bytes;
     atomic_store_explicit(&feed->tail, tail, memory_order_release);
+}
+
+void tape_feed_prepare(struct tape_feed *feed, uint32_t tape)
+{
+    ensure(tape > atomic_load(&feed->prepared));
+    atomic_store(&feed->prepared, tape);
+}
+
+uint32_t tape_feed_prepared(const struct tape_feed *feed)
+{
+    return atomic_load(&feed->prepared);
 }
 
 struct tape_feed_durable tape_feed_durable(const struct tape_feed *feed)

@@ -11,8 +11,8 @@
 // lives, since its closing mark may not have reached the disk.
 //
 // Bounds: the ring's size is given at the start; address space for TAPE_FEED_ENDS_MAX ends, of
-// which those told are memory. Threading: tape_feed_put() by the writer's
-// thread; the rest by the reader's.
+// which those told are memory. Threading: tape_feed_prepare() and tape_feed_put() by the
+// writer's thread; the rest by the reader's.
 #ifndef RINGTAPE_KEEP_TAPE_FEED_H
 #define RINGTAPE_KEEP_TAPE_FEED_H
 
@@ -57,6 +57,8 @@ void tape_feed_wake(struct tape_feed *feed, struct io *reader);
 
 // ---- writer ----
 
+// A tape has its number and takes batches some time, others of this shard before it.
+void tape_feed_prepare(struct tape_feed *feed, uint32_t tape);
 // A batch is durable since `now_ns` (monotonic). `bytes`: write->batch_bytes of it.
 void tape_feed_put(struct tape_feed *feed, uint32_t tape, const struct tape_write *write,
                    const void *bytes, int64_t now_ns);
@@ -67,6 +69,8 @@ void tape_feed_put(struct tape_feed *feed, uint32_t tape, const struct tape_writ
 bool tape_feed_peek(const struct tape_feed *feed, struct tape_feed_item *item);
 void tape_feed_pop(struct tape_feed *feed);
 struct tape_feed_durable tape_feed_durable(const struct tape_feed *feed);
+// The number that was given last to a tape of this shard; 0: none.
+uint32_t tape_feed_prepared(const struct tape_feed *feed);
 // Where a tape of this feed's shard ended: behind its last durable batch; `salt` is left 0. False:
 // it has not ended, or was not told any more. One below others that was never told of took none.
 bool tape_feed_end(const struct tape_feed *feed, uint32_t tape, struct layout_tape_end *end);

@@ -279,6 +279,7 @@ static void prepare(struct tape_writer *writer, struct tape_file *file)
     file->ends_known = writer->ends_noted;
     tape_file_prepare(file, writer->options.shard, writer->options.tape_bytes, writer->ends,
                       writer->end_count, file_ready);
+    if (writer->options.feed != NULL) tape_feed_prepare(writer->options.feed, file->cursor.number);
 }
 
 static void pump_files(struct tape_writer *writer)

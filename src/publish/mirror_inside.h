@@ -324,6 +324,10 @@ void mirror_remade_free(struct mirror_file *file);
 
 // The shards' newest tapes.
 void mirror_note_tapes(struct mirror *mirror);
+// Their tapes in reserve, for the state.
+void mirror_note_spares(struct mirror *mirror);
+// Those of the last life that have segments were begun. At the open.
+void mirror_note_begun(struct mirror *mirror, const struct catalogue *catalogue);
 // `shard`: MIRROR_SHARDS_MAX where it is not known.
 void mirror_note(struct mirror *mirror, uint32_t tape, uint32_t shard);
 // The shard that wrote the tape, by its header; MIRROR_SHARDS_MAX: not known. The script may still

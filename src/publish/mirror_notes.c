@@ -3,7 +3,8 @@
 // The tapes that some topic is not past, with their shards, kept in the state: on a full disk a
 // tape may go before it is mirrored, and its header, which tells the shard, with it.
 //
-// A state that tells of a tape tells of all older ones that there are. So where such a disk has no
+// A state that tells of a tape tells of all older ones that there are, and of those that shards had
+// in reserve, which may begin long after others of higher numbers. So where such a disk has no
 // room for the state either, the tapes behind all that it tells of are found in the catalogue.
 // Their shards are not known, as of a tape whose header is damaged: these are noted without, and
 // sent whole, again after each crash until every topic is past them.
@@ -42,6 +43,31 @@ void mirror_note_tapes(struct mirror *mirror)
         if (durable.previous > mirror->noted[s]) mirror_note(mirror, durable.previous, s);
         mirror_note(mirror, durable.tape, s);
         mirror->noted[s] = durable.tape;
+    }
+}
+
+void mirror_note_spares(struct mirror *mirror)
+{
+    for (uint32_t s = 0; s < mirror->options.shards; s++) {
+        const uint32_t tape = tape_feed_prepared(mirror->options.feeds[s]);
+        mirror->state.spare[s] = tape > mirror->noted[s] ? tape : 0;
+    }
+}
+
+static bool has_segment(const struct catalogue *catalogue, uint32_t tape)
+{
+    bool has = false;
+    for (uint32_t i = 0; i < catalogue->segment_count && !has; i++)
+        has = catalogue->segments[i].tape_first == tape && catalogue->segments[i].tape_last == tape;
+    return has;
+}
+
+void mirror_note_begun(struct mirror *mirror, const struct catalogue *catalogue)
+{
+    for (uint32_t s = 0; s < MIRROR_SHARDS_MAX; s++) {
+        const uint32_t tape = mirror->state.spare[s];
+        if (tape != 0 && has_segment(catalogue, tape)) mirror_note(mirror, tape, s);
+        mirror->state.spare[s] = 0;
     }
 }
 

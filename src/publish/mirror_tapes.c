@@ -12,7 +12,7 @@ static void list_tape(void *context, const char *name)
 {
     struct mirror *mirror = context;
     uint32_t tape = keep_store_tape_number(name);
-    if (tape == 0 || mirror->tape_count == MIRROR_TAPES_MAX) return;
+    if (tape == 0 || mirror->tape_count >= MIRROR_TAPES_MAX) return;
     mirror->tapes[mirror->tape_count++] = (struct mirror_tape){tape, TAPE_NOT_LOOKED};
 }
 
@@ -61,7 +61,7 @@ int mirror_tapes_list(struct mirror *mirror, struct io *io, uint32_t kept)
 static void add_untold(void *context, uint32_t tape)
 {
     struct mirror *mirror = context;
-    bool listed = mirror->tape_count == MIRROR_TAPES_MAX;
+    bool listed = mirror->tape_count >= MIRROR_TAPES_MAX;
     for (uint32_t t = 0; t < mirror->tape_count && !listed; t++)
         listed = mirror->tapes[t].number == tape;
     if (!listed) mirror->tapes[mirror->tape_count++] = (struct mirror_tape){tape, TAPE_NOT_LOOKED};
@@ -83,9 +83,10 @@ static void done_open(struct mirror *mirror)
 
 int mirror_tapes_open(struct mirror *mirror, struct io *start)
 {
+    const struct catalogue *catalogue = keep_store_catalogue(mirror->options.store);
+    mirror_note_begun(mirror, catalogue);
     int result = mirror_tapes_list(mirror, start, 0);
     if (result < 0) return result;
-    const struct catalogue *catalogue = keep_store_catalogue(mirror->options.store);
     mirror_untold_tapes(&mirror->state, catalogue, add_untold, mirror);
     result = mirror_note_listed(mirror, start);
     if (result < 0) return result;
