@@ -123,6 +123,34 @@ Test(complete_life, rest_that_refuses_shortens_and_overlaps_repairs_all_the_same
     for (uint64_t seed = 200; seed < 210; seed++) one_life(seed, &bad_rest, 1, true);
 }
 
+// What is banned and goes on asking is banned for longer. The links are cut meanwhile: that they
+// are back is no leave to ask.
+Test(complete_life, a_ban_is_waited_for_to_its_end)
+{
+    struct life *life = life_create(640, 1, 5 * MS);
+    life_start(life);
+    life_run(life, 3 * SECOND);
+    life->peer->faults = (struct market_faults){.lost = 20000};
+    life->peer->ban_end_ns = io_monotonic_ns(life->peer_io) + 100 * SECOND;
+    const uint64_t before = life->peer->requests;
+    life_run(life, 3 * SECOND);
+    const uint64_t told = life->peer->requests;
+    cr_assert(told > before && told <= before + MEND_SLOTS, "those that were under way");
+    cr_assert_gt(shard_counters(life->shard).holes_open, 0);
+    life_run(life, 40 * SECOND);
+    sim_network_cut(life->world, life->peer->port, true);
+    life_run(life, 56 * SECOND);
+    cr_assert_eq(shard_counters(life->shard).links_live, 1);
+    cr_assert_eq(life->peer->requests, told, "%lu more in a ban",
+                 (unsigned long)(life->peer->requests - told));
+    life_run(life, 4 * SECOND);
+    cr_assert_gt(life->peer->requests, told, "and not for longer than that");
+    calm(life);
+    life_stop(life);
+    check(640, life, true);
+    life_destroy(life);
+}
+
 // What failed during an outage is asked again when the links are back, not when its pause is over.
 Test(complete_life, holes_of_an_outage_are_closed_as_soon_as_links_are_back)
 {

@@ -190,7 +190,6 @@ Test(config, what_librdkafka_would_refuse_is_told_before_it_runs)
     cr_assert(strstr(text, "linger.m") != NULL, "%s", text);
     cr_assert_not(kafka_possible("properties: {acks: 1}", text));
     cr_assert(strstr(text, "properties.acks") != NULL, "%s", text);
-    cr_assert_not(kafka_possible("properties: {sasl.password: x}", text));
     cr_assert_not(kafka_possible("prefix: a b", text));
     cr_assert_not(kafka_possible("ca_file: /x", text));
     cr_assert_not(kafka_possible("sasl: {mechanism: PLAIN}", text));
@@ -198,6 +197,26 @@ Test(config, what_librdkafka_would_refuse_is_told_before_it_runs)
                                  text));
     cr_assert(strstr(text, "/not/here") != NULL, "%s", text);
     cr_assert_not(kafka_possible("tls: true, ca_file: /not/here.pem", text));
+}
+
+Test(config, secrets_of_librdkafka_have_no_place_in_the_configuration)
+{
+    static const char *const names[] = {
+        "sasl.password", "ssl.key.password", "ssl.key.pem", "ssl.keystore.password",
+        "sasl.oauthbearer.config", "sasl.oauthbearer.client.secret",
+        // Of versions later than the oldest that is supported.
+        "sasl.oauthbearer.client.credentials.client.secret",
+        "sasl.oauthbearer.assertion.private.key.pem",
+        "sasl.oauthbearer.assertion.private.key.passphrase"};
+    char section[128], text[512];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        (void)snprintf(section, sizeof section, "properties: {%s: Zm9y}", names[i]);
+        cr_assert_not(kafka_possible(section, text), "%s", names[i]);
+        cr_expect(strstr(text, names[i]) != NULL && strstr(text, "is a secret") != NULL, "%s",
+                  text);
+        cr_expect(strstr(text, "Zm9y") == NULL, "%s", text);
+    }
+    cr_assert(kafka_possible("properties: {sasl.username: u}", text), "%s", text);
 }
 
 static const struct {

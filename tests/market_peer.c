@@ -327,11 +327,24 @@ static void rest_depth(struct market_peer *peer, const char *target, char *body,
     (void)snprintf(body + used, room - used, "],\"asks\":[]}");
 }
 
+// True: answered.
+static bool rest_banned(struct market_connection *connection)
+{
+    char retry_after[40];
+    int64_t left_ns = connection->peer->ban_end_ns - io_monotonic_ns(connection->peer->io);
+    if (left_ns <= 0) return false;
+    (void)snprintf(retry_after, sizeof retry_after, "Retry-After: %lld\r\n",
+                   (long long)(left_ns / LIMIT_SECOND_NS + 1));
+    rest_reply(connection, "418 I'm a teapot", retry_after, "{}");
+    return true;
+}
+
 static void market_rest(struct market_connection *connection, const char *target)
 {
     static char body[512 << 10];
     struct market_peer *peer = connection->peer;
     peer->requests++;
+    if (rest_banned(connection)) return;
     if (market_chance(peer, &peer->faults.hung_up)) {
         market_hang_up(connection);
         return;

@@ -103,6 +103,7 @@ struct market_peer {
     bool other_certificate;        // what new connections get to see
     struct market_faults faults;
     uint64_t hits[sizeof(struct market_faults) / sizeof(uint32_t)]; // by their place in `faults`
+    int64_t ban_end_ns;       // monotonic: until then REST is 418, and tells how long that is
     uint64_t requests; // REST
     uint64_t connections;
     struct market_symbol symbols[MARKET_SYMBOLS];

@@ -111,6 +111,23 @@ Test(permits, who_is_modest_leaves_a_quarter_of_a_budget_to_others)
     cr_assert_eq(permits_spend(&permits, budget, 50, true, now_ns + 2 * LIMIT_MINUTE_NS), 0);
 }
 
+Test(permits, a_pause_is_seen_by_whoever_finds_the_budget)
+{
+    permits_init(&permits);
+    (void)permits_budget(&permits, "rest-a", 100, LIMIT_MINUTE_NS);
+    const uint32_t banned = permits_budget(&permits, "rest-b", 7, LIMIT_MINUTE_NS);
+    permits_pause(&permits, banned, START_NS + LIMIT_MINUTE_NS);
+    permits_pause(&permits, banned, START_NS + LIMIT_SECOND_NS); // shorter: says nothing new
+    const uint32_t found = permits_budget_find(&permits, "rest-b");
+    cr_assert_eq(found, banned);
+    cr_assert_eq(permits_paused(&permits, found, START_NS), LIMIT_MINUTE_NS);
+    cr_assert_eq(permits_paused(&permits, found, START_NS + LIMIT_MINUTE_NS), 0);
+    cr_assert_eq(permits_paused(&permits, permits_budget_find(&permits, "rest-a"), START_NS), 0);
+    const int64_t later_ns = START_NS + LIMIT_HOUR_NS;
+    cr_assert_eq(permits_spend(&permits, banned, 7, false, later_ns), 0);
+    cr_assert_gt(permits_spend(&permits, banned, 1, false, later_ns), 0, "it keeps its limit");
+}
+
 Test(permits, what_was_spent_and_a_pause_are_remembered_over_a_restart)
 {
     static char text[PERMITS_TEXT_BYTES_MAX];

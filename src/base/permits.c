@@ -80,13 +80,29 @@ int64_t permits_take(struct permits *permits, uint32_t kind_number, int64_t utc_
 
 // ---- budgets ----
 
+// budget_count: there is none.
+static uint32_t budget_find(const struct permits *permits, const char *name)
+{
+    uint32_t at = 0;
+    while (at < permits->budget_count && strcmp(permits->budgets[at].name, name) != 0) at++;
+    return at;
+}
+
+uint32_t permits_budget_find(struct permits *permits, const char *name)
+{
+    permits_lock(permits);
+    uint32_t at = budget_find(permits, name);
+    ensure(at < permits->budget_count);
+    permits_unlock(permits);
+    return at;
+}
+
 uint32_t permits_budget(struct permits *permits, const char *name, uint32_t limit,
                         int64_t window_ns)
 {
     ensure(limit > 0 && window_ns >= PERMITS_PARTS && strlen(name) <= PERMITS_NAME_BYTES_MAX);
     permits_lock(permits);
-    uint32_t at = 0;
-    while (at < permits->budget_count && strcmp(permits->budgets[at].name, name) != 0) at++;
+    uint32_t at = budget_find(permits, name);
     ensure(at < PERMITS_BUDGETS_MAX);
     struct permits_budget *budget = &permits->budgets[at];
     if (at == permits->budget_count) {
@@ -170,6 +186,16 @@ void permits_pause(struct permits *permits, uint32_t number, int64_t until_ns)
         permits->budgets[number].pause_ns = until_ns;
     permits_unlock(permits);
     atomic_fetch_add_explicit(&permits->granted, 1, memory_order_relaxed);
+}
+
+int64_t permits_paused(struct permits *permits, uint32_t number, int64_t utc_ns)
+{
+    ensure(number < PERMITS_BUDGETS_MAX);
+    permits_lock(permits);
+    ensure(number < permits->budget_count);
+    int64_t left_ns = permits->budgets[number].pause_ns - utc_ns;
+    permits_unlock(permits);
+    return left_ns > 0 ? left_ns : 0;
 }
 
 // ---- over restarts ----

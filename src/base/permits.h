@@ -68,6 +68,8 @@ int64_t permits_take(struct permits *permits, uint32_t kind, int64_t utc_ns);
 // The number of the budget `name`, added if new; an old one gets the limit.
 uint32_t permits_budget(struct permits *permits, const char *name, uint32_t limit,
                         int64_t window_ns);
+// The number of the budget `name`, which there is.
+uint32_t permits_budget_find(struct permits *permits, const char *name);
 // 0: granted, `weight` is spent. Else: ns until it is worth asking again. `modest`: a quarter of
 // the limit is left to those who are not.
 int64_t permits_spend(struct permits *permits, uint32_t budget, uint32_t weight, bool modest,
@@ -76,6 +78,8 @@ int64_t permits_spend(struct permits *permits, uint32_t budget, uint32_t weight,
 void permits_used(struct permits *permits, uint32_t budget, uint32_t used, int64_t utc_ns);
 // The exchange wants no request before `until_ns` (UTC).
 void permits_pause(struct permits *permits, uint32_t budget, int64_t until_ns);
+// How long it still wants none; 0: it may be asked.
+int64_t permits_paused(struct permits *permits, uint32_t budget, int64_t utc_ns);
 
 // Text for the next life ("binance 1767225600000000000\n" ...); returns its size. Cut where `out`
 // ends.

@@ -9,6 +9,7 @@
 #include "control/control.h"
 
 #include "capture/plan.h"
+#include "exchange/history.h"
 #include "format/ensure.h"
 #include <errno.h>
 #include <stdio.h>
@@ -378,6 +379,30 @@ static void control_send_instruments(struct control *control, const struct contr
     }
 }
 
+// The budget that repair asks the same exchange from. False: there is none.
+static bool control_budget(struct control *control, const struct control_feed *feed,
+                           uint32_t *budget)
+{
+    const struct dialect_history *history = feed->config.dialect->history;
+    if (history != NULL) *budget = permits_budget_find(&control->permits, history->budget);
+    return history != NULL;
+}
+
+// It has told somebody, this thread or a shard, to stop: each request would make a ban longer.
+static bool control_paused(struct control *control, struct control_feed *feed)
+{
+    uint32_t budget;
+    char cause[80];
+    if (!control_budget(control, feed, &budget)) return false;
+    int64_t left_ns = permits_paused(&control->permits, budget, io_utc_ns(control->io));
+    if (left_ns == 0) return false;
+    feed->ask_after_ns = io_monotonic_ns(control->io) + left_ns;
+    (void)snprintf(cause, sizeof cause, "the exchange wants no request for another %lld s",
+                   (long long)(left_ns / LIMIT_SECOND_NS));
+    if (left_ns > LIMIT_SECOND_NS) control_say(control, LOG_LIST_FAILED, feed, cause);
+    return true;
+}
+
 static void control_ask_again(struct control *control, struct control_feed *feed,
                               const char *cause)
 {
@@ -421,7 +446,11 @@ static void control_asked_done(void *context, struct rest *rest)
 {
     struct control *control = context;
     struct control_feed *feed = control->asked;
+    uint32_t budget;
     ensure(feed != NULL && feed->used);
+    if (!rest->ok && rest->retry_after_s > 0 && control_budget(control, feed, &budget))
+        permits_pause(&control->permits, budget,
+                      io_utc_ns(control->io) + rest->retry_after_s * LIMIT_SECOND_NS);
     if (feed->dropped)
         control_feed_forget(feed);
     else if (rest->ok)
@@ -438,6 +467,7 @@ static void control_ask(struct control *control, struct control_feed *feed)
 {
     const struct config_feed *config = &feed->config;
     struct tls_failure failure = {0};
+    control->rest.retry_after_s = 0; // what the last answer asked for concerns this one no more
     if (config->rest_url.tls) {
         control->rest_tls = control_trust_of(config, &failure);
         if (control->rest_tls == NULL) {
@@ -464,6 +494,7 @@ void control_feeds_tick(struct control *control)
     for (uint32_t i = 0; i < LIMIT_FEEDS; i++) {
         struct control_feed *feed = &control->feeds[i];
         if (!feed->used || feed->dropped || !feed->asking || now_ns < feed->ask_after_ns) continue;
+        if (control_paused(control, feed)) continue;
         control_ask(control, feed);
         return;
     }

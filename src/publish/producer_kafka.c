@@ -142,11 +142,34 @@ static bool property_forbidden(const char *name)
     static const char *const names[] = {
         "bootstrap.servers", "metadata.broker.list", "enable.idempotence", "message.timeout.ms",
         "delivery.timeout.ms", "enable.gapless.guarantee", "acks", "request.required.acks",
-        "transactional.id", "sasl.password", "ssl.key.password", "partitioner", NULL};
+        "transactional.id", "partitioner", NULL};
     for (int i = 0; names[i] != NULL; i++) {
         if (strcmp(names[i], name) == 0) return true;
     }
     return false;
+}
+
+// What librdkafka's CONFIGURATION.md has for secrets: passwords of the login, of a key and of a
+// keystore; keys as text; what a token is asked for with. By parts of names: later versions have
+// more of them than 2.0 has.
+static bool property_secret(const char *name)
+{
+    static const char *const parts[] = {"password", "passphrase", "secret", "key.pem",
+                                        "sasl.oauthbearer.config", NULL};
+    for (int i = 0; parts[i] != NULL; i++) {
+        if (strstr(name, parts[i]) != NULL) return true;
+    }
+    return false;
+}
+
+// NULL: it may be set.
+static const char *property_refusal(const char *name)
+{
+    if (property_forbidden(name))
+        return "is ringtaped's to set; what may be set otherwise has a key of its own";
+    if (property_secret(name))
+        return "is a secret, and those come from files: sasl.password_file and key_file";
+    return NULL;
 }
 
 static bool set_properties(rd_kafka_conf_t *conf, const struct kafka_options *options, char *text,
@@ -154,11 +177,9 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct kafka_options *op
 {
     for (uint32_t i = 0; i < options->property_count; i++) {
         const struct kafka_property *property = &options->properties[i];
-        if (property_forbidden(property->name)) {
-            (void)snprintf(text, size,
-                           "properties.%s: is ringtaped's to set; what may be set otherwise has "
-                           "a key of its own",
-                           property->name);
+        const char *refusal = property_refusal(property->name);
+        if (refusal != NULL) {
+            (void)snprintf(text, size, "properties.%s: %s", property->name, refusal);
             return false;
         }
         if (!set(conf, property->name, property->value, text, size)) return false;

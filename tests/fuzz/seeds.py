@@ -7,6 +7,7 @@ added by `tools/dev fuzz NAME --minimise`."""
 import json
 import pathlib
 import random
+import struct
 
 CORPUS = pathlib.Path(__file__).resolve().parent / "corpus"
 NOW_MS = 1795759162304
@@ -130,7 +131,64 @@ def rest_client_seeds():
     rest_client("interim", 0, said(b"HTTP/1.1 100 C\r\n\r\n"), length, TIME)
 
 
+TIMES = {
+    "date": "2000-02-29",
+    "minutes": "2024-08-08 12:00",
+    "whole": "2024-02-29T00:00:00.123456789Z",
+    "zone": "2024-08-08T08:30:00.5-03:30",
+    "before_1970": "1969-12-31t23:59:59.999999999z",
+    "first": "1677-09-21T00:12:43.145224192Z",
+    "behind_the_last": "2262-04-11T23:47:16.854775808Z",
+    "relative": "-1h30m",
+    "units": "+1d2h3m4s5ms6us7ns",
+    "overflow": "-9223372036854775807d",
+    "no_leap_year": "1900-02-29",
+}
+
+
+def time_text_seeds():
+    for name, text in TIMES.items():
+        write("time_text", name, text.encode())
+
+
+def statistics_seeds():
+    """First byte: 1, the slots get right heads; 2, the file is whole, else the second byte counts
+    its pieces of 512 bytes. From the second byte on it is what fills the file."""
+    sealed, whole = 1, 2
+    counts = struct.pack("<8Q", 1, 2, 3, 255, 65536, 1 << 32, 1 << 63, 0)
+    write("statistics", "zeros", bytes([sealed | whole, 0]))
+    write("statistics", "counts", bytes([sealed | whole]) + counts)
+    write("statistics", "small_counts", bytes([sealed | whole]) + struct.pack("<4I", 1, 0, 2, 0))
+    write("statistics", "ones", bytes([sealed | whole, 255]))
+    write("statistics", "cut", bytes([sealed, 3]) + counts)
+    version = struct.pack("<II", 99, 1)
+    write("statistics", "another_version", bytes([whole]) + b"RTSTAT\r\n" + version + counts)
+
+
+def tls_record_seeds():
+    """First byte: the cut; then pairs of kind (of four: untrue, a message, data, padded data) and
+    size."""
+    untrue, message, data, padded = 20, 1, 2, 23
+    tail = bytes([data, 7])
+
+    def records(name, cut, *pairs, end=tail):
+        write("tls_record", name, bytes([cut]) + b"".join(bytes(pair) for pair in pairs) + end)
+
+    records("data", 255, (data, 100), (data, 1), (data, 255))
+    records("bytewise", 0, (data, 40), (padded, 3))
+    records("padded", 3, (padded, 20), (251, 0), (255, 200))
+    records("messages", 2, (data, 5), (message, 40), (message, 0), (data, 5))
+    records("nothing_in_it", 9, (data, 0), (padded, 0), (data, 9))
+    records("untrue", 1, (data, 9), (untrue, 6), (3, 3), (0, 1), (data, 30))
+    # A header that promises more than there is, and one more than may be.
+    records("promises", 255, (untrue, 5), end=bytes([3, 1, 0]) + tail)
+    records("too_large", 255, (untrue, 5), end=bytes([3, 255, 255]) + tail)
+
+
 if __name__ == "__main__":
     rest_client_seeds()
     rest_seeds()
     message_seeds()
+    statistics_seeds()
+    time_text_seeds()
+    tls_record_seeds()

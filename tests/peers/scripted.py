@@ -141,6 +141,12 @@ class ScriptedExchange:
         except Exception as failure:  # seen by the test, not lost in a thread
             self.failures.put(failure)
 
+    def _answer(self, path):
+        """To a question by REST: status, with further lines behind it, and body."""
+        known = "exchangeInfo" in path  # it knows nothing else
+        self.asked += known
+        return (b"200 OK", json.dumps(INFO).encode()) if known else (b"404 Not Found", b"")
+
     def _request(self, stream):
         connection = Connection(stream)
         head = b""
@@ -148,10 +154,7 @@ class ScriptedExchange:
             head += connection.read(1)
         path = head.split(b" ")[1].decode()
         if not path.startswith(("/stream", "/ws")):
-            known = "exchangeInfo" in path  # of REST it knows nothing else
-            self.asked += known
-            body = json.dumps(INFO).encode() if known else b""
-            status = b"200 OK" if known else b"404 Not Found"
+            status, body = self._answer(path)
             connection.send(
                 b"HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
                 % (status, len(body)),
