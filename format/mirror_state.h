@@ -20,8 +20,8 @@
 // Minor 2 brought `mirrored`: who asks what is still needed must know of topics that have delivered
 // nothing yet, and that others are not mirrored any more.
 // A topic is called by its channel, that of whole batches `batch`; in memory that is number 0.
-// Where a cursor is missing, nothing is known to be delivered. Minor 3 brought `unknown`, `spare` and
-// the number of the set; what stands in older ones instead counts as none.
+// Where a cursor is missing, nothing is known to be delivered. Minor 3 brought `unknown`, `spare`
+// and the number of the set; what stands in older ones instead counts as none.
 // Pure: text in memory. Threading: one owner.
 #ifndef RINGTAPE_FORMAT_MIRROR_STATE_H
 #define RINGTAPE_FORMAT_MIRROR_STATE_H
