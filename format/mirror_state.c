@@ -62,8 +62,11 @@ size_t mirror_state_write(const struct mirror_state *state, char *text)
         if (c == CHANNEL_NONE || schema) put_channel(&out, state, c, schema ? schema->name : batch);
     }
     for (uint32_t t = 0; t < state->tape_count; t++) put_tape(&out, &state->tapes[t]);
-    for (uint32_t i = 0; i < MIRROR_SHARDS_MAX; i++)
-        if (state->spare[i] != 0) put(&out, "spare %" PRIu32 " %" PRIu32 "\n", i, state->spare[i]);
+    for (uint32_t i = 0; i < MIRROR_SHARDS_MAX * MIRROR_STATE_SPARES; i++) {
+        const uint32_t shard = i / MIRROR_STATE_SPARES;
+        const uint32_t tape = state->spare[shard][i % MIRROR_STATE_SPARES];
+        if (tape != 0) put(&out, "spare %" PRIu32 " %" PRIu32 "\n", shard, tape);
+    }
     put(&out, "xxh3 %016" PRIx64 "\n", (uint64_t)XXH3_64bits(text, (size_t)(out.at - text)));
     return (size_t)(out.at - text);
 }
@@ -162,7 +165,9 @@ static void parse_spare(struct mirror_state *state, struct line *line)
     uint64_t shard = take_number(line, 10);
     uint64_t tape = take_number(line, 10);
     line->good = line->good && shard < MIRROR_SHARDS_MAX && tape <= UINT32_MAX;
-    if (line->good) state->spare[shard] = (uint32_t)tape;
+    uint32_t at = 0;
+    while (line->good && at < MIRROR_STATE_SPARES && state->spare[shard][at] != 0) at++;
+    if (line->good && at < MIRROR_STATE_SPARES) state->spare[shard][at] = (uint32_t)tape;
 }
 
 // What a later minor version adds is passed over, channels too.

@@ -36,6 +36,7 @@ enum {
     MIRROR_SHARDS_MAX = 64,
     MIRROR_STATE_TAPES_MAX = 65536, // as many as a store has
     MIRROR_STATE_BYTES_MAX = 4 << 20,
+    MIRROR_STATE_SPARES = 2, // of a shard: one may just be taking its first batch
 };
 
 struct mirror_cursor {
@@ -58,7 +59,7 @@ struct mirror_state {
     uint64_t delivered[CHANNEL_COUNT];
     uint64_t refused[CHANNEL_COUNT];
     struct mirror_cursor cursor[CHANNEL_COUNT][MIRROR_SHARDS_MAX];
-    uint32_t spare[MIRROR_SHARDS_MAX]; // 0: none
+    uint32_t spare[MIRROR_SHARDS_MAX][MIRROR_STATE_SPARES]; // 0: none
     uint32_t tape_count;
     struct mirror_state_tape tapes[MIRROR_STATE_TAPES_MAX]; // increasing
 };

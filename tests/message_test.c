@@ -298,7 +298,8 @@ Test(message, the_state_survives_and_damage_is_seen)
     state.tapes[2] = (struct mirror_state_tape){UINT32_MAX, MIRROR_SHARDS_MAX, 7};
     state.tapes[1].tape--;
     state.tape_count = 3;
-    state.spare[63] = UINT32_MAX;
+    state.spare[63][0] = UINT32_MAX;
+    state.spare[63][1] = 1;
     size_t size = mirror_state_write(&state, text);
     cr_assert_eq(mirror_state_parse(&read, text, size), 0);
     cr_assert_eq(memcmp(&state, &read, sizeof state), 0);

@@ -240,6 +240,11 @@ Test(mirror_stuck, a_feed_tells_where_its_tapes_ended)
     cr_assert_eq(end.revision, 2);
     cr_assert(tape_feed_end(feed, 5, &end));
     cr_assert(end.number == 5 && end.sequence == 0 && end.rows == 0, "no batch was durable");
+    struct layout_mark mark;
+    uint8_t bytes[MIRROR_MARK_BYTES] = {0};
+    end.salt = 7;
+    tape_end_mark(&end, bytes);
+    cr_assert_eq(tape_mark_decode(bytes, sizeof bytes, 7, &mark), TAPE_GOOD, "it closes the tape");
     cr_assert_not(tape_feed_end(feed, 6, &end));
     cr_assert_not(tape_feed_end(feed, 7, &end));
     put(feed, 8, 1, 1);

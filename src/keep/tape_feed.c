@@ -272,7 +272,9 @@ bool tape_feed_end(const struct tape_feed *feed, uint32_t tape, struct layout_ta
     }
     if (low == count && count == TAPE_FEED_ENDS_MAX) return false;
     bool told = low < count && feed->ends[low].number == tape;
-    *end = told ? feed->ends[low] : (struct layout_tape_end){.number = tape};
+    // One that took none ends behind its header.
+    *end = told ? feed->ends[low]
+                : (struct layout_tape_end){.number = tape, .end = LAYOUT_SECTOR};
     return true;
 }
 

@@ -207,11 +207,12 @@ static void pump_stop(struct mirror *mirror)
     bool flying = mirror->counters.in_flight > 0 && mirror->producer != NULL && !mirror->rewinding;
     if (flying && !late) return;
     if (!mirror_letters_idle(mirror) && !late) return;
-    if (!mirror->saved_last) {
-        mirror_save(mirror);
+    if (!mirror->saved_last) { // once: a disk that does not take it may not do so for days
         if (mirror->saving) return;
         mirror->saved_last = true;
+        mirror_save(mirror);
     }
+    if (mirror->saving) return;
     mirror->ending = true;
     io_cancel(mirror->io, &mirror->tick_op);
     io_cancel(mirror->io, &mirror->look_op);

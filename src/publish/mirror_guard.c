@@ -60,8 +60,10 @@ static int find_needed(struct mirror_guard *guard, struct io *start)
     char path[KEEP_FILE_NAME_BYTES_MAX];
     (void)snprintf(path, sizeof path, "%s/tape", keep_store_path(guard->store));
     int result = io_list(start, path, list_tape, guard);
-    for (uint32_t s = 0; s < MIRROR_SHARDS_MAX; s++) add_tape(guard, guard->state.spare[s]);
-    mirror_untold_tapes(&guard->state, keep_store_catalogue(guard->store), add_tape, guard);
+    for (uint32_t i = 0; i < MIRROR_SHARDS_MAX * MIRROR_STATE_SPARES; i++)
+        add_tape(guard, guard->state.spare[i / MIRROR_STATE_SPARES][i % MIRROR_STATE_SPARES]);
+    mirror_untold_tapes(mirror_newest_told(&guard->state), keep_store_catalogue(guard->store),
+                        add_tape, guard);
     for (uint32_t t = 0; t < guard->state.tape_count; t++)
         guard->tapes[guard->count++] = guard->state.tapes[t].tape;
     ensure(guard->count <= GUARD_TAPES_MAX);

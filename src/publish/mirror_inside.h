@@ -322,10 +322,8 @@ void mirror_remade_free(struct mirror_file *file);
 
 // ---- mirror_notes.c ----
 
-// The shards' newest tapes.
+// The shards' newest tapes, and those that they have in reserve.
 void mirror_note_tapes(struct mirror *mirror);
-// Their tapes in reserve, for the state.
-void mirror_note_spares(struct mirror *mirror);
 // Those of the last life that have segments were begun. At the open.
 void mirror_note_begun(struct mirror *mirror, const struct catalogue *catalogue);
 // `shard`: MIRROR_SHARDS_MAX where it is not known.
@@ -339,9 +337,10 @@ uint32_t mirror_shard_read(struct file_script *script, struct io *start,
 int mirror_note_listed(struct mirror *mirror, struct io *start);
 // NULL: not noted.
 struct mirror_state_tape *mirror_noted(struct mirror *mirror, uint32_t tape);
-// Tapes newer than all that the state tells of, by the catalogue; one with several segments comes
-// as often. At the open.
-void mirror_untold_tapes(const struct mirror_state *state, const struct catalogue *catalogue,
+// The newest tape that the state tells of, but for those in reserve; 0: it tells of none.
+uint32_t mirror_newest_told(const struct mirror_state *state);
+// Tapes newer than that, by the catalogue; one with several segments comes as often. At the open.
+void mirror_untold_tapes(uint32_t told, const struct catalogue *catalogue,
                          void (*found)(void *context, uint32_t tape), void *context);
 // Forgets tapes that every topic is past.
 void mirror_notes_trim(struct mirror *mirror);

@@ -25,7 +25,11 @@ void mirror_note(struct mirror *mirror, uint32_t tape, uint32_t shard)
 {
     struct mirror_state *state = &mirror->state;
     ensure(tape != 0 && shard <= MIRROR_SHARDS_MAX);
-    if (mirror_noted(mirror, tape) != NULL || state->tape_count == MIRROR_STATE_TAPES_MAX) return;
+    struct mirror_state_tape *noted = mirror_noted(mirror, tape);
+    // Of this life its feed knows; an older one stays unknown, for its rows count by no cursor.
+    const bool own = mirror->tape_base != 0 && tape >= mirror->tape_base;
+    if (noted != NULL && noted->shard == MIRROR_SHARDS_MAX && own) noted->shard = shard;
+    if (noted != NULL || state->tape_count == MIRROR_STATE_TAPES_MAX) return;
     uint32_t at = mirror_state_place(state, tape);
     memmove(&state->tapes[at + 1], &state->tapes[at],
             (state->tape_count - at) * sizeof *state->tapes);
@@ -34,23 +38,27 @@ void mirror_note(struct mirror *mirror, uint32_t tape, uint32_t shard)
     mirror->dirty = true;
 }
 
+static void note_spare(struct mirror *mirror, uint32_t shard)
+{
+    uint32_t *spare = mirror->state.spare[shard];
+    const uint32_t tape = tape_feed_prepared(mirror->options.feeds[shard]);
+    if (tape != spare[0]) spare[1] = spare[0];
+    spare[0] = tape;
+    for (int i = 0; i < MIRROR_STATE_SPARES; i++)
+        if (spare[i] <= mirror->noted[shard]) spare[i] = 0;
+}
+
 void mirror_note_tapes(struct mirror *mirror)
 {
     for (uint32_t s = 0; s < mirror->options.shards; s++) {
         struct tape_feed_durable durable = tape_feed_durable(mirror->options.feeds[s]);
+        note_spare(mirror, s);
         if (durable.tape == mirror->noted[s]) continue;
         // One may have come and gone between two looks.
         if (durable.previous > mirror->noted[s]) mirror_note(mirror, durable.previous, s);
         mirror_note(mirror, durable.tape, s);
         mirror->noted[s] = durable.tape;
-    }
-}
-
-void mirror_note_spares(struct mirror *mirror)
-{
-    for (uint32_t s = 0; s < mirror->options.shards; s++) {
-        const uint32_t tape = tape_feed_prepared(mirror->options.feeds[s]);
-        mirror->state.spare[s] = tape > mirror->noted[s] ? tape : 0;
+        note_spare(mirror, s);
     }
 }
 
@@ -64,10 +72,11 @@ static bool has_segment(const struct catalogue *catalogue, uint32_t tape)
 
 void mirror_note_begun(struct mirror *mirror, const struct catalogue *catalogue)
 {
-    for (uint32_t s = 0; s < MIRROR_SHARDS_MAX; s++) {
-        const uint32_t tape = mirror->state.spare[s];
-        if (tape != 0 && has_segment(catalogue, tape)) mirror_note(mirror, tape, s);
-        mirror->state.spare[s] = 0;
+    for (uint32_t i = 0; i < MIRROR_SHARDS_MAX * MIRROR_STATE_SPARES; i++) {
+        uint32_t *spare = &mirror->state.spare[i / MIRROR_STATE_SPARES][i % MIRROR_STATE_SPARES];
+        if (*spare != 0 && has_segment(catalogue, *spare))
+            mirror_note(mirror, *spare, i / MIRROR_STATE_SPARES);
+        *spare = 0;
     }
 }
 
@@ -106,8 +115,7 @@ int mirror_note_listed(struct mirror *mirror, struct io *start)
     return 0;
 }
 
-// The newest tape that the state tells of; 0: it tells of none.
-static uint32_t newest_told(const struct mirror_state *state)
+uint32_t mirror_newest_told(const struct mirror_state *state)
 {
     uint32_t newest = state->tape_count > 0 ? state->tapes[state->tape_count - 1].tape : 0;
     for (int c = 0; c < CHANNEL_COUNT; c++) {
@@ -121,10 +129,9 @@ static uint32_t newest_told(const struct mirror_state *state)
 
 // By segments of nothing but one tape: what is not mirrored is not merged. Merged ones are history,
 // say of a year without a mirror, and would be sent whole for each of their tapes.
-void mirror_untold_tapes(const struct mirror_state *state, const struct catalogue *catalogue,
+void mirror_untold_tapes(uint32_t told, const struct catalogue *catalogue,
                          void (*found)(void *context, uint32_t tape), void *context)
 {
-    const uint32_t told = newest_told(state);
     for (uint32_t i = 0; told > 0 && i < catalogue->segment_count; i++) {
         const uint32_t tape = catalogue->segments[i].tape_first;
         if (tape > told && catalogue->segments[i].tape_last == tape) found(context, tape);

@@ -71,7 +71,6 @@ void mirror_save(struct mirror *mirror)
 {
     if (mirror->saving || !mirror->dirty) return;
     mirror_note_tapes(mirror);
-    mirror_note_spares(mirror);
     mirror_notes_trim(mirror);
     char directory[KEEP_FILE_NAME_BYTES_MAX];
     (void)snprintf(directory, sizeof directory, "%s/mirror",

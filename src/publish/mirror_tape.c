@@ -85,6 +85,10 @@ static enum mirror_fetch fetch_file(struct mirror *mirror, enum channel channel,
     if (file == NULL) return FETCH_WAIT;
     if (file->remade != NULL) return fetch_remade(mirror, file, channel, position->row);
     if (file->state == FILE_READY && needs_rewind(file, position->row)) mirror_file_begin(file);
+    if (file->state == FILE_GONE && file->again) { // it was there, and may be again
+        mirror_look_soon(mirror);
+        return FETCH_WAIT;
+    }
     if (file->state == FILE_GONE) return FETCH_END;
     if (file->state != FILE_READY) return FETCH_WAIT;
     if (view_file(mirror, file, position->row)) return FETCH_BATCH;
@@ -208,7 +212,9 @@ static uint32_t shard_of(struct mirror *mirror, uint32_t index)
     if (tape->shard == TAPE_NOT_LOOKED) {
         struct mirror_file *file = mirror_file_of(mirror, tape->number);
         if (file != NULL) tape->shard = file->shard;
-        if (file != NULL) mirror_note(mirror, tape->number, file->shard);
+        // One of this life may not have its header yet.
+        if (file != NULL && (file->shard < MIRROR_SHARDS_MAX || tape->number < mirror->tape_base))
+            mirror_note(mirror, tape->number, file->shard);
     }
     return tape->shard;
 }

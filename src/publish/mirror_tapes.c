@@ -84,10 +84,11 @@ static void done_open(struct mirror *mirror)
 int mirror_tapes_open(struct mirror *mirror, struct io *start)
 {
     const struct catalogue *catalogue = keep_store_catalogue(mirror->options.store);
+    const uint32_t told = mirror_newest_told(&mirror->state);
     mirror_note_begun(mirror, catalogue);
     int result = mirror_tapes_list(mirror, start, 0);
     if (result < 0) return result;
-    mirror_untold_tapes(&mirror->state, catalogue, add_untold, mirror);
+    mirror_untold_tapes(told, catalogue, add_untold, mirror);
     result = mirror_note_listed(mirror, start);
     if (result < 0) return result;
     qsort(mirror->tapes, mirror->tape_count, sizeof *mirror->tapes, by_number);
