@@ -184,15 +184,21 @@ Test(arbiter_depth, nor_does_a_restart_forget_that_a_symbol_was_gone)
     is_back(0);
 }
 
+// What rows tell of a symbol that is gone.
+static void recall_gone(struct arbiter *before)
+{
+    cr_assert_eq(arbiter_open(before, tell, release, NULL), 0);
+    cr_assert_eq(arbiter_key_open(before, 0, CHANNEL_DEPTH, ARBITER_RANGE), 0);
+    arbiter_recall_row(before, 0, 1, 10, 0, T0);
+    arbiter_recall_snapshot(before, 0, 10, T0);
+    arbiter_recall_status(before, 0, STATUS_HOLE_LOST, 11, COVERAGE_ENDLESS);
+}
+
 // Rows alone tell it, where the ledger is older: in the order in which they were told, and again.
 Test(arbiter_depth, rows_tell_that_a_symbol_was_gone_and_that_it_is_back)
 {
     static struct arbiter before;
-    cr_assert_eq(arbiter_open(&before, tell, release, NULL), 0);
-    cr_assert_eq(arbiter_key_open(&before, 0, CHANNEL_DEPTH, ARBITER_RANGE), 0);
-    arbiter_recall_row(&before, 0, 1, 10, 0, T0);
-    arbiter_recall_snapshot(&before, 0, 10, T0);
-    arbiter_recall_status(&before, 0, STATUS_HOLE_LOST, 11, COVERAGE_ENDLESS);
+    recall_gone(&before);
     cr_assert(before.keys[0].ended_lost);
     const uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);
     arbiter_adopt(&arbiter, key, &before, 0, now);
@@ -210,11 +216,7 @@ Test(arbiter_depth, rows_tell_that_a_symbol_was_gone_and_that_it_is_back)
 Test(arbiter_depth, a_snapshot_alone_tells_that_a_symbol_is_back)
 {
     static struct arbiter before;
-    cr_assert_eq(arbiter_open(&before, tell, release, NULL), 0);
-    cr_assert_eq(arbiter_key_open(&before, 0, CHANNEL_DEPTH, ARBITER_RANGE), 0);
-    arbiter_recall_row(&before, 0, 1, 10, 0, T0);
-    arbiter_recall_snapshot(&before, 0, 10, T0);
-    arbiter_recall_status(&before, 0, STATUS_HOLE_LOST, 11, COVERAGE_ENDLESS);
+    recall_gone(&before);
     arbiter_recall_row(&before, 0, 41, 50, 40, T0);
     arbiter_recall_snapshot(&before, 0, 45, T0);
     const uint32_t key = arbiter_key_open(&arbiter, 0, CHANNEL_DEPTH, ARBITER_RANGE);

@@ -50,16 +50,6 @@ static void give_up(struct sealer *sealer, const char *cause)
 
 // ---- checking ----
 
-static void final_path(const struct sealer *sealer, const struct catalogue_segment *segment,
-                       const char *ending, char *out)
-{
-    char relative[CATALOGUE_PATH_BYTES_MAX];
-    catalogue_segment_path(segment, ending, relative);
-    int size = snprintf(out, KEEP_FILE_NAME_BYTES_MAX, "%.900s/%s", keep_store_path(sealer->store),
-                        relative);
-    ensure(size > 0 && size < KEEP_FILE_NAME_BYTES_MAX);
-}
-
 static bool is_listed(const struct catalogue *catalogue, uint32_t number)
 {
     for (uint32_t i = 0; i < catalogue->segment_count; i++) {
@@ -76,7 +66,7 @@ static bool is_there(struct sealer *sealer, const struct catalogue_segment *segm
     keep_incoming_segment_path(keep_store_path(sealer->store), segment, "segment", path);
     int64_t size = io_file_size(sealer->io, path);
     if (size == -ENOENT) {
-        final_path(sealer, segment, "segment", path);
+        sealer_segment_path(sealer, segment, "segment", path);
         size = io_file_size(sealer->io, path);
     }
     return size >= 0 && (uint64_t)size == segment->bytes;
@@ -196,7 +186,7 @@ static void move_segment(struct sealer *sealer, const struct catalogue_segment *
     char to[KEEP_FILE_NAME_BYTES_MAX];
     for (size_t e = 0; e < sizeof endings / sizeof *endings; e++) {
         keep_incoming_segment_path(keep_store_path(sealer->store), segment, endings[e], from);
-        final_path(sealer, segment, endings[e], to);
+        sealer_segment_path(sealer, segment, endings[e], to);
         if (io_file_size(sealer->io, from) >= 0)
             file_script_rename(&sealer->script, from, to);
     }
@@ -210,7 +200,7 @@ static void make_days(struct sealer *sealer)
     char path[KEEP_FILE_NAME_BYTES_MAX];
     const struct catalogue *listed = &sealer->incoming.listed;
     for (uint32_t i = 0; i < listed->segment_count; i++) {
-        final_path(sealer, &listed->segments[i], "segment", path);
+        sealer_segment_path(sealer, &listed->segments[i], "segment", path);
         *strrchr(path, '/') = 0;
         file_script_mkdir(&sealer->script, path);
     }
